@@ -1,0 +1,41 @@
+# Languages, warnings, baseline instruction set, sanitizers.
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON) # gnu17: POSIX names and GCC vector types
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
+
+add_library(sb_flags INTERFACE)
+target_include_directories(sb_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+target_compile_definitions(sb_flags INTERFACE _GNU_SOURCE)
+# -ffp-contract=off: an FMA that the compiler slips in would change selection arithmetic between CPUs.
+set(SPAN_C_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wvla)
+if(SPAN_WERROR)
+  list(APPEND SPAN_C_WARNINGS -Werror)
+endif()
+target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:${SPAN_C_WARNINGS};-ffp-contract=off>)
+
+# A binary built here must start on any x86-64-v2 CPU; AVX2 and AVX-512 kernels are chosen at run time.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-march=x86-64-v2;-mtune=generic>)
+endif()
+
+if(SPAN_SANITIZE)
+  target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=${SPAN_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=undefined>)
+  target_link_options(sb_flags INTERFACE -fsanitize=${SPAN_SANITIZE})
+endif()
+if(SPAN_COVERAGE)
+  target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:--coverage>)
+  target_link_options(sb_flags INTERFACE --coverage)
+endif()
+
+# span_library(NAME SOURCES a.c b.c LINK lower floors)
+function(span_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_link_libraries(${name} PUBLIC sb_flags ${A_LINK})
+endfunction()

@@ -1,0 +1,8 @@
+message(STATUS "spanbench ${PROJECT_VERSION}: ${CMAKE_BUILD_TYPE}, ${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
+if(SPAN_HAVE_CUDA)
+  message(STATUS "spanbench: CUDA backend ON (nvcc ${CUDAToolkit_VERSION}, sm_${CMAKE_CUDA_ARCHITECTURES})")
+elseif(SPAN_CUDA STREQUAL "OFF")
+  message(STATUS "spanbench: CPU build (SPAN_CUDA=OFF)")
+else()
+  message(STATUS "spanbench: CPU build: no CUDA compiler (nvcc) found; methods run on the cpu backend only")
+endif()

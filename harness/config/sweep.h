@@ -1,0 +1,84 @@
+/* A sweep file, checked and expanded: a list of points ready to run. The only user of yaml.h is behind this.
+ *
+ * A point is one cell: method x parameters x task x length x sharding x decode x model x seed, at a given number of ranks and
+ * backend. Its hash is SHA-256 of the canonical JSON of exactly those (sorted keys, no blanks): not samples, timing, quality,
+ * sweep name or commit. */
+#ifndef SB_HARNESS_CONFIG_SWEEP_H
+#define SB_HARNESS_CONFIG_SWEEP_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "kernels/base/method.h"
+#include "workloads/base/task.h"
+
+typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
+typedef enum sb_scheme { SB_SCHEME_ALLGATHER, SB_SCHEME_COUNT } sb_scheme;
+typedef enum sb_decode_kind { SB_DECODE_METHOD, SB_DECODE_DENSE, SB_DECODE_COUNT } sb_decode_kind;
+typedef enum sb_quality_mode { SB_QUALITY_NONE, SB_QUALITY_SAMPLED, SB_QUALITY_EXACT, SB_QUALITY_COUNT } sb_quality_mode;
+typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAIL_COUNT } sb_quality_detail;
+
+const char *sb_layout_name(sb_layout_kind k);
+const char *sb_scheme_name(sb_scheme s);
+const char *sb_decode_name(sb_decode_kind d);
+
+typedef struct sb_point {
+    char             hash[65];
+    char            *identity_json; /* what the hash is over */
+    const char      *experiment;    /* "task" */
+    char            *model;         /* "probe" */
+    char            *model_json;    /* canonical JSON of every model knob, defaults included */
+    const sb_task   *task;
+    void            *task_params;
+    char            *task_json;     /* canonical JSON of the suite's parameters and "corpus" */
+    char            *corpus;        /* sb_corpus_open spec */
+    int64_t          length_tokens;
+    uint64_t         seed;
+    const sb_method *method;
+    void            *method_params;
+    char            *method_json;   /* canonical JSON, defaults included */
+    sb_scheme        scheme;
+    sb_layout_kind   layout;
+    sb_decode_kind   decode;
+    sb_backend_id    backend;       /* `auto` resolved */
+    int32_t          ranks;
+    /* not part of the identity */
+    int64_t           samples, warmup, repetitions;
+    sb_quality_mode   quality;
+    sb_quality_detail detail;
+    int32_t           anchor_only;  /* 1: added by sb_sweep_anchor, not asked for by the file */
+    int32_t           cell;         /* points with equal cell differ only in method and its parameters (and decode): same anchor */
+} sb_point;
+
+typedef struct sb_sweep {
+    char     *name, *path, *text; /* text: the file's bytes, stored with the run */
+    char      hash[65];           /* over the ordered point hashes */
+    sb_point *points;
+    int64_t   n_points;
+} sb_sweep;
+
+typedef struct sb_set { /* --set path=value */
+    const char *path, *value;
+} sb_set;
+
+/* What the file is checked against: facts of this launch. */
+typedef struct sb_sweep_env {
+    int32_t       ranks;
+    sb_backend_id auto_backend;
+} sb_sweep_env;
+
+/* Read, check and expand. All errors of the file are collected; each is one line
+ *   PATH:LINE:COL: KEY: found WHAT, allowed WHAT
+ * and the whole text is written to `errors` (may be NULL). Returns SB_ERR_USAGE when there was any, with a summary as error text;
+ * *out is set on success only. A point whose method cannot run at that shape is kept: it becomes an unsupported row later. */
+sb_status sb_sweep_load(const char *path, const sb_set *sets, int64_t n_sets, const sb_sweep_env *env, FILE *errors, sb_sweep **out);
+void      sb_sweep_free(sb_sweep *s);
+
+/* The dense point of p's cell (method dense with defaults, decode as p): index of an existing point, or a new one appended with
+ * anchor_only = 1. Invalidates pointers into s->points. */
+sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
+
+/* --point: "7", "3-12", or a hash prefix (>= 6 hex digits, unique). */
+sb_status sb_sweep_select(const sb_sweep *s, const char *what, int64_t *first, int64_t *last);
+
+#endif

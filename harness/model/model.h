@@ -1,0 +1,55 @@
+/* A model as a record: it turns tokens into q, k, v of each layer and takes the attention output back. Everything between
+ * (sharding, plan, attend, cache, decode) is shared by all models and lives in forward.h.
+ *
+ * State is per input and holds only the rows this rank owns, plus one scratch row that every rank computes alike in decode. */
+#ifndef SB_HARNESS_MODEL_MODEL_H
+#define SB_HARNESS_MODEL_MODEL_H
+
+#include "kernels/base/arena.h"
+#include "kernels/base/param.h"
+#include "kernels/base/tensor.h"
+#include "workloads/base/input.h"
+
+typedef struct sb_model sb_model;
+
+typedef struct sb_model_shape {
+    int64_t heads, kv_heads, head_dim;
+    int32_t n_layers; /* for this input (the probe runs only the layers a task needs) */
+    float   scale;
+} sb_model_shape;
+
+typedef struct sb_model_ops {
+    const char     *name, *summary;
+    const sb_param *params;
+    size_t          params_bytes;
+    const char     *const *suites; /* suites this model can answer; NULL-terminated */
+    /* params: filled from the table. threads: OpenMP threads to use. */
+    sb_status (*create)(const void *params, int32_t threads, sb_model **out);
+    void (*destroy)(sb_model *m);
+    sb_status (*shape)(const sb_model *m, const sb_input *in, sb_model_shape *out);
+    /* Room for the rows of `rows` local tokens; runs over a counting arena and a real one. */
+    sb_status (*layout)(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a);
+    /* Set the residual rows of local tokens gid from in->ids. */
+    sb_status (*embed)(sb_model *m, const sb_input *in, const sb_gid *gid);
+    /* Set the scratch row from one token at position pos (decode). */
+    sb_status (*embed_one)(sb_model *m, const sb_input *in, int32_t id, int64_t pos);
+    /* q [heads][rows][d], k, v [kv_heads][rows][d] (bf16, any head_stride) of a layer; one != 0: of the scratch row (rows = 1). */
+    sb_status (*qkv)(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tensor *k, sb_tensor *v);
+    /* Add the attention output o [heads][rows][d] bf16 to the residual. */
+    sb_status (*absorb)(sb_model *m, int32_t layer, int one, const sb_tensor *o);
+    /* What the next token is read from: row_values fp32 numbers of local row `row` (or of the scratch row, row = -1). */
+    int64_t row_values;
+    void (*row)(const sb_model *m, int64_t row, float *out);
+    /* Greedy choice among ids [lo, hi) without `exclude`, from such numbers; ties go to the lower id. */
+    int32_t (*argmax)(const sb_model *m, const float *row, int32_t lo, int32_t hi, const int32_t *exclude, int64_t n_exclude);
+} sb_model_ops;
+
+struct sb_model {
+    const sb_model_ops *ops;
+    void               *impl;
+};
+
+extern const sb_model_ops *const sb_models[]; /* NULL-terminated */
+const sb_model_ops *sb_model_find(const char *name);
+
+#endif

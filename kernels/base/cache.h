@@ -1,0 +1,38 @@
+/* What one layer keeps from prefill to the last decode step: K and V of the tokens this rank owns, and their ids.
+ * Storage comes from an arena once (capacity in tokens); appending never allocates. mark/rollback serve decode scripts
+ * that try several continuations of one prompt. */
+#ifndef SB_KERNELS_BASE_CACHE_H
+#define SB_KERNELS_BASE_CACHE_H
+
+#include "kernels/base/arena.h"
+#include "kernels/base/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sb_cache {
+    sb_tensor k, v;            /* [kv_heads][capacity_tokens][head_dim]; .tokens = filled; .gid.run = runs below */
+    int64_t   capacity_tokens;
+    sb_run   *runs;            /* room for max_runs */
+    int32_t   max_runs;
+    int64_t   n_global;        /* tokens of the whole sequence so far, on all ranks: the next token's id */
+    /* saved by mark */
+    int64_t mark_tokens, mark_global;
+    int32_t mark_runs;
+    int64_t mark_last_len;
+} sb_cache;
+
+/* max_runs: runs of the prefill shard + one per decode token in the worst case. bf16. Counting arenas leave pointers NULL. */
+sb_status sb_cache_layout(sb_cache *c, sb_arena *a, int64_t kv_heads, int64_t head_dim, int64_t capacity_tokens, int32_t max_runs);
+void      sb_cache_reset(sb_cache *c);
+/* Announce that tokens [start, start + len) of the sequence are stored next; returns their first local slot through *slot.
+ * start must be past the last stored id. Caller then writes k and v rows. Errors: SB_ERR_NOMEM when full. */
+sb_status sb_cache_extend(sb_cache *c, int64_t start, int64_t len, int64_t *slot);
+void      sb_cache_mark(sb_cache *c);
+void      sb_cache_rollback(sb_cache *c); /* to the last mark; may be called again */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,96 @@
+/* An attention method is one record: what it can do, its parameters, and three calls per backend.
+ *
+ *   layout  shape only: room for the index. Runs twice, over a counting arena and a real one.
+ *   plan    reads q and k, writes the index (sb_plan). Collective when the communicator has more than one rank.
+ *   attend  reads the index and writes o and lse. Never allocates.
+ * They are timed apart and never merged. Decode is the same calls with one query. */
+#ifndef SB_KERNELS_BASE_METHOD_H
+#define SB_KERNELS_BASE_METHOD_H
+
+#include "kernels/base/arena.h"
+#include "kernels/base/backend.h"
+#include "kernels/base/cache.h"
+#include "kernels/base/comm.h"
+#include "kernels/base/param.h"
+#include "kernels/base/phase.h"
+#include "kernels/base/plan.h"
+#include "kernels/base/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One attention call as this rank sees it. */
+typedef struct sb_shape {
+    sb_gid  q_gid;      /* ids of the local queries; q_gid.n_tokens rows */
+    int64_t n_keys;     /* tokens of the whole sequence, on all ranks */
+    int64_t heads, kv_heads, head_dim;
+    int32_t is_decode;  /* 1: n queries after a prefill, over the cache */
+} sb_shape;
+
+typedef struct sb_ctx {
+    const sb_backend *backend;
+    sb_comm          *comm;
+    sb_arena         *arena;   /* scratch and index storage */
+    void             *stream;  /* NULL on the CPU */
+    sb_phase_times   *phases;  /* NULL: nobody is timing */
+    int32_t           layer;
+    int32_t           threads; /* OpenMP threads for CPU kernels, >= 1 */
+} sb_ctx;
+
+typedef enum sb_out_mode {
+    SB_OUT_SET,   /* o (bf16 or fp32) and lse are written */
+    SB_OUT_MERGE, /* o fp32 and lse hold a running partial over other keys; this call's keys are merged in */
+    SB_OUT_COUNT
+} sb_out_mode;
+
+typedef struct sb_attn_in {
+    const sb_tensor *q; /* [heads][n_q][d] bf16 */
+    const sb_tensor *k; /* [kv_heads][n_k][d] bf16, with gid: the keys at hand, all of them or a shard */
+    const sb_tensor *v;
+    float            scale; /* 1/sqrt(d) unless the model says otherwise */
+} sb_attn_in;
+
+typedef struct sb_attn_out {
+    sb_tensor  *o;   /* [heads][n_q][d]; bf16 or fp32 (MERGE: fp32) */
+    float      *lse; /* [heads][n_q] natural log; a row that saw no key: o = 0, lse = -inf */
+    sb_out_mode mode;
+} sb_attn_out;
+
+typedef enum sb_cap {
+    SB_CAP_PREFILL       = 1,
+    SB_CAP_DECODE        = 2,
+    SB_CAP_GQA           = 4,
+    SB_CAP_SHARDED       = 8,
+    SB_CAP_TRAINING_FREE = 16 /* accuracy on stock weights means something */
+} sb_cap;
+
+typedef enum sb_plan_keys { SB_PLAN_KEYS_LOCAL, SB_PLAN_KEYS_ALL, SB_PLAN_KEYS_COUNT } sb_plan_keys;
+
+typedef sb_status (*sb_layout_fn)(sb_ctx *ctx, const void *params, const sb_shape *shape, sb_plan *plan, sb_cache *cache);
+typedef sb_status (*sb_plan_fn)(sb_ctx *ctx, const void *params, const sb_shape *shape, const sb_tensor *q, const sb_tensor *k,
+                                sb_cache *cache, sb_plan *plan);
+typedef sb_status (*sb_attend_fn)(sb_ctx *ctx, const void *params, const sb_attn_in *in, const sb_plan *plan, sb_cache *cache,
+                                  sb_attn_out *out);
+
+typedef struct sb_method {
+    const char     *name;
+    const char     *summary; /* one line for `list methods` */
+    const char     *source;  /* paper id, spec section */
+    uint32_t        caps;    /* OR of sb_cap */
+    sb_plan_keys    plan_keys;
+    const sb_param *params;
+    size_t          params_bytes;
+    /* Can this shape run with these parameters? SB_OK, or SB_ERR_UNSUPPORTED with the reason. */
+    sb_status (*check)(const void *params, const sb_shape *shape);
+    /* Every run of a shard must start at and (but for the sequence's end) be a multiple of this many tokens. */
+    int64_t (*quantum_tokens)(const void *params);
+    sb_layout_fn layout;
+    sb_plan_fn   plan[SB_BACKEND_COUNT];   /* NULL: not on that backend, stored as unsupported */
+    sb_attend_fn attend[SB_BACKEND_COUNT];
+} sb_method;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,41 @@
+/* The index a method writes and an executor reads: which keys each query row may see.
+ *
+ * Up to three disjoint parts; one softmax runs over their union, always ANDed with causality (gid_k <= gid_q):
+ *   WINDOW  keys with gid < sink_tokens or gid_q - gid < window_tokens (own token included); dense = unbounded window
+ *   TILES   per (head, row block): ascending tile ids; tile t covers keys [t*unit, t*unit + width)
+ *   TOKENS  per (head, row block): ascending single key ids
+ * A row block is `row_tokens` queries that share one list: row block b = global tokens [b*row_tokens, (b+1)*row_tokens).
+ * CSR rows follow the LOCAL row blocks of the query shard in order (row_id names them); ids are global, so the index of
+ * a row does not depend on the number of ranks. n_heads == 1 means one list serves every query head. */
+#ifndef SB_KERNELS_BASE_PLAN_H
+#define SB_KERNELS_BASE_PLAN_H
+
+#include <stdint.h>
+
+#include "kernels/base/tensor.h"
+
+typedef enum sb_plan_part { SB_PART_WINDOW = 1, SB_PART_TILES = 2, SB_PART_TOKENS = 4 } sb_plan_part;
+
+typedef struct sb_csr {
+    int64_t  n_heads;      /* 1 or the number of query heads */
+    int64_t *row_ptr;      /* [n_heads * n_rows + 1] */
+    int32_t *id;           /* [capacity] */
+    int64_t  capacity;
+    int64_t  unit_tokens;  /* first key of tile id = id * unit_tokens */
+    int64_t  width_tokens; /* keys in a tile */
+} sb_csr;
+
+typedef struct sb_plan {
+    uint32_t parts;      /* OR of sb_plan_part */
+    int64_t  row_tokens; /* queries that share a list (TILES, TOKENS) */
+    int64_t  n_rows;     /* local row blocks */
+    int32_t *row_id;     /* [n_rows] global row block numbers, ascending */
+    int64_t  sink_tokens, window_tokens;
+    sb_csr   tiles, tokens;
+    int32_t  fallback;   /* 1: the method asked for dense here (too short); density cells leave it out */
+    void    *method_data; /* a method's own, laid out in its layout() */
+} sb_plan;
+
+#define SB_WINDOW_ALL INT64_MAX
+
+#endif

@@ -1,0 +1,151 @@
+/* The results database. The only code that includes sqlite3.h is behind this header.
+ *
+ * Facts go in as plain records; one call of sb_store_put_sample is one transaction, so a killed job loses at most the sample
+ * it was working on. Only rank 0 of a job opens a database for writing (journal_mode DELETE, synchronous FULL). */
+#ifndef SB_RESULTS_STORE_STORE_H
+#define SB_RESULTS_STORE_STORE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "kernels/base/status.h"
+
+typedef struct sb_store sb_store;
+
+typedef enum sb_store_mode { SB_STORE_WRITE, SB_STORE_READ, SB_STORE_MODE_COUNT } sb_store_mode;
+
+/* WRITE creates the file and its directory when missing and applies the schema; refuses a file that is not ours (application_id), a newer
+ * user_version, a damaged file, a file another process is writing. READ never creates. Errors name the path and the cause. */
+sb_status sb_store_open(const char *path, sb_store_mode mode, sb_store **out);
+void      sb_store_close(sb_store *s); /* NULL is fine */
+
+/* ---- facts of one launch ---- */
+typedef struct sb_run_facts {
+    const char *commit_id, *build_json, *version; /* build_json: compiler, flags, library versions */
+    const char *sweep_name, *config_text, *config_sha256;
+    const char *command;                          /* argv joined */
+    const char *hosts_json, *cpu, *device, *backend, *comm, *mpi_version, *env_json; /* env_json: SLURM_*, OMP_* */
+    int32_t     ranks, threads, cores;
+    int32_t     oversubscribed; /* ranks x threads > cores on some host: timings are flagged */
+} sb_run_facts;
+/* Writes a run row with a fresh uuid and the start time (UTC). */
+sb_status sb_store_begin_run(sb_store *s, const sb_run_facts *f, int64_t *run_id);
+/* status: "finished", "stopped", "failed". */
+sb_status sb_store_end_run(sb_store *s, int64_t run_id, const char *status);
+
+/* ---- what was asked: each put returns the id of the existing row when its natural key is known ---- */
+typedef struct sb_point_facts {
+    const char *hash, *identity_json;
+    const char *experiment, *model, *model_json, *suite, *task, *task_json;
+    int64_t     length_tokens;
+    uint64_t    seed; /* stored as its signed 64-bit pattern */
+    const char *method, *method_json, *decode, *scheme, *layout, *backend, *dtype;
+    int32_t     ranks;
+    int32_t     training_free;
+    double      chance;
+} sb_point_facts;
+sb_status sb_store_put_point(sb_store *s, const sb_point_facts *f, int64_t *point_id);
+
+typedef struct sb_dataset_facts {
+    const char *suite, *task, *mode; /* native | compat | import */
+    const char *generator_version, *params_json, *corpus, *corpus_sha256;
+    int64_t     length_tokens;
+    uint64_t    seed;
+} sb_dataset_facts;
+sb_status sb_store_put_dataset(sb_store *s, const sb_dataset_facts *f, int64_t *dataset_id);
+
+typedef struct sb_span_facts {
+    const char *kind;
+    int64_t     ref_no; /* -1: none -> NULL */
+    int64_t     tok_begin, tok_end;
+    double      depth;
+} sb_span_facts;
+typedef struct sb_input_facts {
+    int64_t              dataset_id, row_no;
+    const char          *sha256;
+    int64_t              n_prompt_tokens, n_context_tokens, n_gen_tokens;
+    const char *const   *refs;
+    int64_t              n_refs;
+    const sb_span_facts *spans;
+    int64_t              n_spans;
+} sb_input_facts;
+/* An input is stored before it is first run. Natural key: sha256. */
+sb_status sb_store_put_input(sb_store *s, const sb_input_facts *f, int64_t *input_id);
+
+/* ---- what was measured ---- */
+typedef struct sb_timing_facts {
+    int32_t     layer; /* -1 -> NULL: the whole model */
+    const char *phase;
+    int32_t     repetition, is_warmup;
+    int64_t     ns; /* maximum over ranks */
+} sb_timing_facts;
+typedef struct sb_quality_facts {
+    int32_t layer, head; /* head -1: summary over heads */
+    int32_t def_version;
+    int64_t rho_num, rho_den, tile_lanes, tile_lanes_dense;
+    double  recall_mean, recall_se, recall_tail, recall_p05, rel_l2; /* NaN -> NULL */
+    int64_t rows_sampled, rows_total;
+} sb_quality_facts;
+typedef struct sb_comm_facts {
+    const char *phase; /* prefill | decode */
+    int64_t     received_bytes, sent_bytes, calls, exposed_ns; /* maximum over ranks */
+} sb_comm_facts;
+typedef struct sb_memory_facts {
+    const char *kind; /* arena_high_water | rss_high_water | predicted */
+    int64_t     bytes; /* maximum over ranks */
+} sb_memory_facts;
+
+typedef struct sb_sample_facts {
+    int64_t                 run_id, point_id, input_id;
+    int32_t                 is_anchor;   /* timed only so that others have a dense time of the same process */
+    const char             *status;      /* ok | failed | unsupported | no_fit */
+    const char             *error;       /* NULL when ok */
+    const char             *prediction;  /* NULL when not run */
+    const char             *plan_digest; /* hex, of all layers' selections; NULL when none */
+    int32_t                 fallback;    /* the method ran dense here by its own rule */
+    int64_t                 n_gen;
+    const char             *metric;      /* NULL: no score (unsupported, no_fit) */
+    double                  score;
+    int32_t                 score_is_binary;
+    const uint8_t          *hits; /* per reference; NULL none */
+    int64_t                 n_hits;
+    const sb_timing_facts  *timings;
+    int64_t                 n_timings;
+    const sb_quality_facts *quality;
+    int64_t                 n_quality;
+    const sb_comm_facts    *comm;
+    int64_t                 n_comm;
+    const sb_memory_facts  *memory;
+    int64_t                 n_memory;
+} sb_sample_facts;
+/* One transaction. unique(run, point, input): a second put for the same key is an error. */
+sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);
+
+/* 1 in *done when an ok (or unsupported / no_fit) sample of (point hash, input sha256) by this commit exists, in any run. */
+sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *input_sha256, const char *commit_id, int *done);
+/* Stored bytes a sample (file size / samples), for the end-of-run line. */
+sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);
+
+/* Recompute the intervals that SQL cannot (paired and unpaired bootstrap); cheap when nothing changed: keyed by the hash of their rows. */
+sb_status sb_store_refresh_intervals(sb_store *s);
+
+/* ---- reading ---- */
+typedef enum sb_format { SB_FORMAT_TABLE, SB_FORMAT_CSV, SB_FORMAT_JSON, SB_FORMAT_MARKDOWN, SB_FORMAT_COUNT } sb_format;
+/* Run one read-only statement and print it. Anything that writes, attaches or sets a pragma is refused. */
+sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out);
+/* Names and one-line descriptions of the public views. */
+typedef struct sb_view {
+    const char *name, *summary;
+} sb_view;
+extern const sb_view sb_views[]; /* ends with {0} */
+
+/* ---- whole files ---- */
+/* integrity_check, foreign_key_check, application_id, user_version, and our own invariants; findings go to `out`; SB_ERR_IO when any. */
+sb_status sb_store_check(const char *path, FILE *out);
+/* Copy every shard's rows into main by natural keys (run uuid, point hash, input hash); one transaction a shard; idempotent. */
+sb_status sb_store_merge(const char *main_path, const char *const *shards, int64_t n_shards, FILE *out);
+/* Compare facts (points, samples, predictions, scores, quality, plan digests, number of timing rows of the newest run of each (point,
+ * input)); measured values, hosts and run ids may differ. *equal; differences to `out`. */
+sb_status sb_store_diff(const char *a, const char *b, FILE *out, int *equal);
+
+#endif

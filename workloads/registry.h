@@ -1,0 +1,12 @@
+/* Every task spanbench can generate and score. */
+#ifndef SB_WORKLOADS_REGISTRY_H
+#define SB_WORKLOADS_REGISTRY_H
+
+#include "workloads/base/task.h"
+
+extern const sb_task *const sb_tasks[]; /* NULL-terminated, grouped by suite */
+
+const sb_task *sb_task_find(const char *suite, const char *name); /* NULL when unknown */
+int            sb_suite_exists(const char *suite);
+
+#endif
