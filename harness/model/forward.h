@@ -1,0 +1,70 @@
+/* One input at one point: prefill over a sharded sequence, then the decode script. Shared by all
+ * models and methods.
+ *
+ *   embed -> for each layer: qkv into the cache -> shard: gather K, V | plan | attend -> absorb ->
+ * ... -> row of the last token
+ *
+ * All storage is one arena block, counted first over the same code (sb_forward_bytes), so that the
+ * prediction and the use cannot drift apart. Every call is collective over the communicator. */
+#ifndef SB_HARNESS_MODEL_FORWARD_H
+#define SB_HARNESS_MODEL_FORWARD_H
+
+#include "harness/model/model.h"
+#include "harness/shard/shard.h"
+#include "kernels/base/method.h"
+
+typedef struct sb_forward sb_forward;
+
+typedef struct sb_forward_config {
+    sb_model         *model;
+    const sb_method  *method;
+    const void       *method_params;
+    const sb_method  *decode_method; /* the method again, or dense */
+    const void       *decode_params;
+    const sb_backend *backend;
+    sb_comm          *comm;
+    sb_layout_kind    layout;
+    int32_t           threads;
+    sb_arena_flags    arena_flags;
+    /* Asked at every layer; non-zero: leave with SB_ERR_STOPPED (all ranks agree). NULL: never. */
+    int (*should_stop)(void *arg);
+    void *stop_arg;
+} sb_forward_config;
+
+/* Bytes of device memory this rank needs for `in`; local, no allocation beyond the token map. */
+sb_status sb_forward_bytes(const sb_forward_config *cfg, const sb_input *in, size_t *bytes);
+
+/* block: bytes of backend memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. cfg and in are
+ * borrowed too. */
+sb_status sb_forward_create(const sb_forward_config *cfg, const sb_input *in, void *block,
+                            size_t block_bytes, sb_forward **out);
+void      sb_forward_destroy(sb_forward *f); /* NULL is fine */
+
+/* What a look at one layer sees, after attend: local rows only, borrowed for the call. */
+typedef struct sb_layer_view {
+    int32_t          layer, n_layers;
+    const sb_shape  *shape;
+    const sb_plan   *plan;
+    const sb_tensor *q, *k, *v; /* k, v: all tokens, in id order */
+    const sb_tensor *o;         /* bf16 */
+    const float     *lse;       /* [heads][local rows] */
+    sb_ctx          *ctx;       /* scratch arena for the look: what it takes is given back */
+    float            scale;
+} sb_layer_view;
+
+typedef sb_status (*sb_layer_fn)(void *arg, const sb_layer_view *view);
+
+/* From token ids to the row of the last token on all ranks. times (may be NULL) gets this rank's
+ * phases, PREFILL included; time spent in `look` (may be NULL) is left out of every phase. Starts
+ * over each time it is called. */
+sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn look,
+                             void *look_arg);
+
+/* Play the input's script after a prefill. emitted [in->n_emit]; step_ns [in->n_feed] wall time of
+ * each decode step on this rank; either may be NULL. */
+sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns);
+
+size_t sb_forward_high_water(const sb_forward *f); /* bytes of the block ever in use */
+int    sb_forward_canaries_intact(const sb_forward *f);
+
+#endif
