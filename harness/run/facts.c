@@ -1,0 +1,201 @@
+#include "harness/run/facts.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
+{
+    static const char *const backends[SB_BACKEND_COUNT] = {"cpu", "cuda"};
+    sb_point_facts           f                          = {.hash          = p->hash,
+                                                           .identity_json = p->identity_json,
+                                                           .experiment    = p->experiment,
+                                                           .model         = p->model,
+                                                           .model_json    = p->model_json,
+                                                           .suite         = p->task->suite,
+                                                           .task          = p->task->name,
+                                                           .task_json     = p->task_json,
+                                                           .length_tokens = p->length_tokens,
+                                                           .seed          = p->seed,
+                                                           .method        = p->method->name,
+                                                           .method_json   = p->method_json,
+                                                           .decode        = sb_decode_name(p->decode),
+                                                           .scheme        = sb_scheme_name(p->scheme),
+                                                           .layout        = sb_layout_name(p->layout),
+                                                           .backend       = backends[p->backend],
+                                                           .dtype         = "bf16",
+                                                           .ranks         = p->ranks,
+                                                           .training_free = (p->method->caps & SB_CAP_TRAINING_FREE) != 0,
+                                                           .chance        = p->task->chance(p->task_params)};
+    return sb_store_put_point(s, &f, id);
+}
+
+sb_status sb_facts_put_input(sb_store *s, const sb_point *p, const sb_corpus *corpus,
+                             const sb_input *in, int64_t *id)
+{
+    sb_dataset_facts d     = {.suite             = p->task->suite,
+                              .task              = p->task->name,
+                              .mode              = "native",
+                              .generator_version = p->task->generator_version,
+                              .params_json       = p->task_json,
+                              .corpus            = corpus->name,
+                              .corpus_sha256     = corpus->sha256,
+                              .length_tokens     = p->length_tokens,
+                              .seed              = p->seed};
+    sb_input_facts   f     = {.row_no           = in->row,
+                              .sha256           = in->sha256,
+                              .n_prompt_tokens  = in->n_tokens,
+                              .n_context_tokens = in->n_context,
+                              .n_gen_tokens     = in->n_emit,
+                              .refs             = (const char *const *)in->refs,
+                              .n_refs           = in->n_refs,
+                              .n_spans          = in->n_spans};
+    sb_span_facts   *spans = calloc((size_t)in->n_spans + 1, sizeof *spans);
+    if (spans == NULL)
+        return sb_fail(SB_ERR_NOMEM, "input: no memory for %lld spans", (long long)in->n_spans);
+    for (int64_t i = 0; i < in->n_spans; i++)
+        spans[i] = (sb_span_facts){.kind      = sb_span_kind_name(in->spans[i].kind),
+                                   .ref_no    = in->spans[i].ref,
+                                   .tok_begin = in->spans[i].tok_begin,
+                                   .tok_end   = in->spans[i].tok_end,
+                                   .depth     = in->spans[i].depth};
+    f.spans      = spans;
+    sb_status st = sb_store_put_dataset(s, &d, &f.dataset_id);
+    if (st == SB_OK)
+        st = sb_store_put_input(s, &f, id);
+    free(spans);
+    return st;
+}
+
+/* ---- the launch ---- */
+
+typedef struct host_fact {
+    char    name[64];
+    int32_t cores, threads;
+} host_fact;
+
+static sb_status gather_hosts(sb_comm *c, int32_t threads, host_fact **out)
+{
+    int64_t   *count = malloc(2 * (size_t)c->size * sizeof *count);
+    host_fact *all   = calloc((size_t)c->size, sizeof *all);
+    host_fact  me    = {.cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN), .threads = threads};
+    sb_status  st    = SB_OK;
+    (void)gethostname(me.name, sizeof me.name - 1);
+    if (count == NULL || all == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "run facts: no memory for %d ranks", c->size);
+    if ((st = sb_comm_agree(c, st)) == SB_OK) {
+        for (int32_t r = 0; r < c->size; r++) {
+            count[r]           = (int64_t)sizeof me;
+            count[c->size + r] = r * (int64_t)sizeof me;
+        }
+        st = sb_comm_allgatherv(c, &me, all, count, count + c->size);
+    }
+    free(count);
+    if (st != SB_OK) {
+        free(all);
+        return st;
+    }
+    *out = all;
+    return SB_OK;
+}
+
+/* Ranks of one host are counted by its name. */
+static int host_is_full(const host_fact *all, int32_t size, int32_t r)
+{
+    int64_t threads = 0;
+    for (int32_t i = 0; i < size; i++)
+        if (strcmp(all[i].name, all[r].name) == 0)
+            threads += all[i].threads;
+    return threads > all[r].cores;
+}
+
+sb_status sb_facts_oversubscribed(sb_comm *comm, int32_t threads, int32_t *oversubscribed)
+{
+    host_fact *all  = NULL;
+    sb_status  st   = gather_hosts(comm, threads, &all);
+    *oversubscribed = 0;
+    for (int32_t r = 0; st == SB_OK && r < comm->size; r++)
+        *oversubscribed |= host_is_full(all, comm->size, r);
+    free(all);
+    return st;
+}
+
+/* Variables that change what is measured or say which job it was. */
+static json_t *environment(void)
+{
+    static const char *const prefixes[] = {"SLURM_JOB",     "SLURM_ARRAY", "SLURM_RESTART",
+                                           "SLURM_CLUSTER", "OMP_",        "SPAN_",
+                                           "CUDA_VISIBLE"};
+    json_t                  *env        = json_object();
+    for (char **e = environ; *e != NULL; e++)
+        for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+            if (strncmp(*e, prefixes[i], strlen(prefixes[i])) == 0) {
+                const char *eq   = strchr(*e, '=');
+                char       *name = strndup(*e, (size_t)(eq - *e));
+                if (name != NULL)
+                    (void)json_object_set_new(env, name, json_string(eq + 1));
+                free(name);
+            }
+    return env;
+}
+
+static sb_status begin(sb_store *s, const sb_sweep *sweep, const sb_run_options *o,
+                       const sb_backend *backend, const host_fact *hosts, int64_t *id)
+{
+    sb_device_facts cpu = {0}, dev = {0};
+    json_t         *list = json_array(), *env = environment();
+    int32_t         full = 0;
+    for (int32_t r = 0; r < o->comm->size; r++) {
+        (void)json_array_append_new(list, json_string(hosts[r].name));
+        full |= host_is_full(hosts, o->comm->size, r);
+    }
+    char *hosts_json = json_dumps(list, JSON_COMPACT),
+         *env_json   = json_dumps(env, JSON_COMPACT | JSON_SORT_KEYS);
+    sb_status st     = sb_backend_cpu.facts(&cpu);
+    if (st == SB_OK)
+        st = backend->facts(&dev);
+    if (st == SB_OK && (hosts_json == NULL || env_json == NULL))
+        st = sb_fail(SB_ERR_NOMEM, "run facts: no memory for the host list");
+    if (st == SB_OK) {
+        char device[320];
+        (void)snprintf(device, sizeof device, "%s %s", dev.name, dev.detail);
+        sb_run_facts f = {.commit_id      = o->commit,
+                          .build_json     = o->build_json,
+                          .version        = o->version,
+                          .sweep_name     = sweep->name,
+                          .config_text    = sweep->text,
+                          .config_sha256  = sweep->hash,
+                          .command        = o->command,
+                          .hosts_json     = hosts_json,
+                          .cpu            = cpu.name,
+                          .device         = device,
+                          .backend        = backend->name,
+                          .comm           = o->comm->ops->name,
+                          .mpi_version    = o->mpi_version,
+                          .env_json       = env_json,
+                          .ranks          = o->comm->size,
+                          .threads        = o->threads,
+                          .cores          = hosts[0].cores,
+                          .oversubscribed = full};
+        st             = sb_store_begin_run(s, &f, id);
+    }
+    free(hosts_json);
+    free(env_json);
+    json_decref(list);
+    json_decref(env);
+    return st;
+}
+
+sb_status sb_facts_begin_run(sb_store *s, const sb_sweep *sweep, const sb_run_options *o,
+                             const sb_backend *backend, int64_t *id)
+{
+    host_fact *hosts = NULL;
+    sb_status  st    = gather_hosts(o->comm, o->threads, &hosts);
+    if (st == SB_OK && s != NULL)
+        st = begin(s, sweep, o, backend, hosts, id);
+    free(hosts);
+    return sb_comm_agree(o->comm, st);
+}

@@ -1,0 +1,134 @@
+#include "harness/run/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernels/base/phase.h"
+
+void sb_progress_init(sb_progress *p, int32_t on)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term     = getenv("TERM");
+    *p                   = (sb_progress){.on = on,
+                                         .terminal =
+                                             on && isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0,
+                                         .start_ns = sb_now_ns()};
+    p->colour            = p->terminal && (no_color == NULL || no_color[0] == '\0');
+}
+
+/* Attention is quadratic, the rest linear: a few thousand tokens of width stand for the layers'
+ * other work. */
+double sb_progress_work(const sb_point *p)
+{
+    double n = (double)p->length_tokens;
+    return n * (n / 2 + 4096);
+}
+
+void sb_progress_clear(sb_progress *p)
+{
+    if (p->terminal)
+        (void)fputs("\r\033[K", stderr);
+}
+
+static void span_text(double s, char *buf, size_t n)
+{
+    if (!isfinite(s) || s < 0)
+        (void)snprintf(buf, n, "?");
+    else if (s < 60)
+        (void)snprintf(buf, n, "%.0f s", s);
+    else if (s < 3600)
+        (void)snprintf(buf, n, "%d:%02d min", (int)s / 60, (int)s % 60);
+    else
+        (void)snprintf(buf, n, "%d:%02d h", (int)s / 3600, (int)s / 60 % 60);
+}
+
+static void rewrite(sb_progress *p, int64_t pass, int64_t n_passes)
+{
+    char   left[32], rate[48] = "";
+    double elapsed = (double)(sb_now_ns() - p->start_ns) * 1e-9;
+    double point_s = (double)(sb_now_ns() - p->point_ns) * 1e-9;
+    if (!p->terminal)
+        return;
+    span_text(p->work_done > 0 ? elapsed * (p->work_total - p->work_done) / p->work_done : NAN,
+              left, sizeof left);
+    if (p->passes > 0 && point_s > 0)
+        (void)snprintf(rate, sizeof rate, ", %.3g tokens/s",
+                       (double)p->passes * (double)p->point->length_tokens / point_s);
+    (void)fprintf(stderr,
+                  "\r\033[K%s[%lld/%lld]%s %s %s %lld: row %lld/%lld pass %lld/%lld%s, %s left",
+                  p->colour ? "\033[36m" : "", (long long)p->point_no, (long long)p->n_points,
+                  p->colour ? "\033[0m" : "", p->point->method->name, p->point->task->name,
+                  (long long)p->point->length_tokens, (long long)p->row + 1, (long long)p->rows,
+                  (long long)pass, (long long)n_passes, rate, left);
+    (void)fflush(stderr);
+}
+
+void sb_progress_point(sb_progress *p, const sb_point *point, int64_t point_no)
+{
+    p->point    = point;
+    p->point_no = point_no;
+    p->rows     = point->samples;
+    p->point_ns = sb_now_ns();
+    p->run_here = p->scored = p->failed = p->passes = 0;
+    p->score_sum = p->prefill_ms_sum = 0;
+    p->reason[0]                     = '\0';
+}
+
+void sb_progress_sample(sb_progress *p, int64_t row)
+{
+    p->row = row;
+    rewrite(p, 0, 0);
+}
+
+void sb_progress_pass(void *arg, int64_t pass, int64_t n_passes)
+{
+    sb_progress *p = arg;
+    if (!p->on)
+        return;
+    p->passes++;
+    p->work_done += sb_progress_work(p->point) / (double)n_passes;
+    rewrite(p, pass, n_passes);
+}
+
+void sb_progress_skipped(sb_progress *p)
+{
+    p->samples_known++;
+    p->work_total -= sb_progress_work(p->point);
+}
+
+void sb_progress_result(sb_progress *p, const char *status, const char *reason, double score,
+                        double prefill_ms)
+{
+    p->run_here++;
+    p->samples_done++;
+    if (strcmp(status, "ok") == 0) {
+        p->scored++;
+        p->score_sum += score;
+        p->prefill_ms_sum += prefill_ms;
+    } else {
+        p->failed += strcmp(status, "failed") == 0;
+        p->work_total -= sb_progress_work(p->point);
+        (void)snprintf(p->reason, sizeof p->reason, "%s: %s", status, reason);
+    }
+}
+
+void sb_progress_point_end(sb_progress *p)
+{
+    if (!p->on || p->run_here == 0)
+        return;
+    sb_progress_clear(p);
+    (void)fprintf(stderr, "[%lld/%lld] %s %s %s %lld%s:", (long long)p->point_no,
+                  (long long)p->n_points, p->point->method->name, p->point->method_json,
+                  p->point->task->name, (long long)p->point->length_tokens,
+                  p->point->anchor_only ? " (dense anchor)" : "");
+    if (p->scored > 0)
+        (void)fprintf(stderr, " score %.3f, n %lld, prefill %.1f ms",
+                      p->score_sum / (double)p->scored, (long long)p->scored,
+                      p->prefill_ms_sum / (double)p->scored);
+    if (p->reason[0] != '\0')
+        (void)fprintf(stderr, " %s", p->reason);
+    (void)fputc('\n', stderr);
+}

@@ -1,0 +1,422 @@
+/* The sweep loop. All ranks walk the same points and rows in the same order; rank 0 alone knows the
+ * database, so every decision that depends on it (skip, stop) is rank 0's and is broadcast. */
+#include "harness/run/run.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/run/facts.h"
+#include "harness/run/progress.h"
+#include "harness/run/sample.h"
+#include "harness/run/stop.h"
+
+typedef enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_STOP } verdict;
+
+typedef struct runner {
+    sb_sweep             *sweep;
+    const sb_run_options *o;
+    sb_store             *store; /* rank 0 */
+    int64_t               run_id;
+    sb_bench              bench;
+    sb_corpus            *corpus; /* of the last point: neighbours share it */
+    char                 *corpus_spec;
+    char                 *model_json; /* of bench.model */
+    uint8_t              *anchored;   /* [cells] a dense time of this process exists */
+    int32_t               n_cells;
+    double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
+    sb_progress     progress;
+    sb_run_outcome *out;
+} runner;
+
+static int is_root(const runner *r) { return r->o->comm->rank == 0; }
+
+/* ---- what a point needs at hand ---- */
+
+static sb_status model_params(const sb_model_ops *ops, const char *json, void *params)
+{
+    const char *key;
+    json_t     *value, *knobs = json_loads(json, 0, NULL);
+    sb_status   st = sb_params_default(ops->params, params);
+    if (knobs == NULL)
+        return sb_fail(SB_ERR_INTERNAL, "model %s: parameters are not JSON", ops->name);
+    json_object_foreach(knobs, key, value)
+    {
+        const sb_param *p    = sb_params_find(ops->params, key);
+        char           *text = json_is_string(value) ? strdup(json_string_value(value))
+                                                     : json_dumps(value, JSON_ENCODE_ANY);
+        if (st == SB_OK && p != NULL && text != NULL)
+            st = sb_param_set(p, params, text);
+        free(text);
+    }
+    json_decref(knobs);
+    return st;
+}
+
+static void close_model(runner *r)
+{
+    if (r->bench.model != NULL)
+        r->bench.model->ops->destroy(r->bench.model);
+    r->bench.model = NULL;
+    free(r->model_json);
+    r->model_json = NULL;
+}
+
+static sb_status need_model(runner *r, const sb_point *p)
+{
+    const sb_model_ops *ops = sb_model_find(p->model);
+    if (r->bench.model != NULL && strcmp(r->model_json, p->model_json) == 0 &&
+        r->bench.model->ops == ops)
+        return SB_OK;
+    close_model(r);
+    if (ops == NULL)
+        return sb_fail(SB_ERR_USAGE, "unknown model %s", p->model);
+    void     *params = calloc(1, ops->params_bytes);
+    sb_status st     = params == NULL ? sb_fail(SB_ERR_NOMEM, "model: no memory for its parameters")
+                                      : model_params(ops, p->model_json, params);
+    if (st == SB_OK)
+        st = ops->create(params, r->o->threads, &r->bench.model);
+    free(params);
+    if (st == SB_OK && (r->model_json = strdup(p->model_json)) == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "model: no memory for its name");
+    return st;
+}
+
+static sb_status need_corpus(runner *r, const sb_point *p)
+{
+    if (r->corpus != NULL && strcmp(r->corpus_spec, p->corpus) == 0)
+        return SB_OK;
+    sb_corpus_close(r->corpus);
+    r->corpus = NULL;
+    free(r->corpus_spec);
+    if ((r->corpus_spec = strdup(p->corpus)) == NULL)
+        return sb_fail(SB_ERR_NOMEM, "corpus: no memory for its name");
+    return sb_corpus_open(p->corpus, &r->corpus);
+}
+
+/* Every rank makes the row itself; differing corpora on differing hosts must not go unseen. */
+static sb_status make_input(runner *r, const sb_point *p, int64_t row, sb_input *in)
+{
+    char       root[sizeof in->sha256];
+    sb_gen_req req = {
+        .seed = p->seed, .row = row, .length_tokens = p->length_tokens, .params = p->task_params};
+    sb_comm  *c  = r->o->comm;
+    sb_status st = need_model(r, p);
+    if (st == SB_OK)
+        st = need_corpus(r, p);
+    req.corpus = r->corpus;
+    if (st == SB_OK)
+        st = p->task->generate(p->task, &req, in);
+    if (st != SB_OK)
+        (void)sb_wrap(st, "%s %s %lld row %lld", p->task->suite, p->task->name,
+                      (long long)p->length_tokens, (long long)row);
+    if ((st = sb_comm_agree(c, st)) != SB_OK)
+        return st;
+    memcpy(root, in->sha256, sizeof root);
+    if ((st = sb_comm_bcast(c, root, (int64_t)sizeof root, 0)) != SB_OK)
+        return st;
+    if (strcmp(root, in->sha256) != 0)
+        st = sb_fail(
+            SB_ERR_USAGE,
+            "rank %d makes another input than rank 0 from corpus %s: is it the same on every host?",
+            c->rank, p->corpus);
+    return sb_comm_agree(c, st);
+}
+
+static const sb_backend *backend_of(const sb_point *p)
+{
+    static const sb_backend *const all[SB_BACKEND_COUNT] = {&sb_backend_cpu,
+                                                            SB_IF_CUDA(&sb_backend_cuda)};
+    return all[p->backend];
+}
+
+/* ---- decisions ---- */
+
+static double work_of(runner *r, const sb_point *p, const sb_input *in)
+{
+    sb_model_shape s      = {.n_layers = 1};
+    double         passes = (double)(p->warmup + p->repetitions + (p->quality != SB_QUALITY_NONE));
+    (void)r->bench.model->ops->shape(r->bench.model, in, &s);
+    return sb_progress_work(p) * s.n_layers * passes;
+}
+
+static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
+{
+    double predicted_s = r->rate_s * work_of(r, p, in), left_s = sb_stop_left_s();
+    int    done = 0;
+    if (!force)
+        *st = sb_store_sample_done(r->store, p->hash, in->sha256, r->o->commit, &done);
+    if (done)
+        return VERDICT_SKIP;
+    if (left_s <= predicted_s) {
+        (void)snprintf(r->out->stop_reason, sizeof r->out->stop_reason,
+                       "time limit: the next sample takes about %.0f s, %.0f s are left",
+                       predicted_s, fmax(left_s, 0));
+        return VERDICT_STOP;
+    }
+    return VERDICT_RUN;
+}
+
+/* Rank 0's verdict, unless any rank has a signal. */
+static sb_status agree_verdict(runner *r, const sb_point *p, const sb_input *in, int force,
+                               verdict *out)
+{
+    int64_t   v[2] = {0, sb_stop_signalled()};
+    sb_status st   = SB_OK;
+    if (is_root(r))
+        v[0] = decide(r, p, in, force, &st);
+    if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK ||
+        (st = sb_comm_allreduce_i64(r->o->comm, v, 2, SB_REDUCE_MAX)) != SB_OK)
+        return st;
+    if (v[1] != 0) {
+        (void)snprintf(r->out->stop_reason, sizeof r->out->stop_reason, "%s",
+                       v[1] == 2 ? "interrupted" : "signalled");
+        v[0] = VERDICT_STOP;
+    }
+    *out = (verdict)v[0];
+    return SB_OK;
+}
+
+/* ---- one sample ---- */
+
+static void count_result(runner *r, const sb_result *res)
+{
+    const char *s = res->facts.status;
+    r->out->ran++;
+    r->out->failed += strcmp(s, "failed") == 0;
+    r->out->unsupported += strcmp(s, "unsupported") == 0;
+    r->out->no_fit += strcmp(s, "no_fit") == 0;
+}
+
+static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
+{
+    sb_status st = SB_OK;
+    if (is_root(r)) {
+        res->facts.run_id    = r->run_id;
+        res->facts.is_anchor = p->anchor_only;
+        if ((st = sb_facts_put_point(r->store, p, &res->facts.point_id)) == SB_OK &&
+            (st = sb_facts_put_input(r->store, p, r->corpus, in, &res->facts.input_id)) == SB_OK)
+            st = sb_store_put_sample(r->store, &res->facts);
+    }
+    return sb_comm_agree(r->o->comm, st);
+}
+
+static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
+{
+    const sb_backend *backend = backend_of(p);
+    if (backend == NULL)
+        return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
+    if (backend->available() != SB_OK)
+        return sb_result_unrun("unsupported", sb_error_text(), res);
+    if (r->bench.backend != backend && r->bench.backend != NULL)
+        sb_block_fini(&r->bench.block, r->bench.backend);
+    r->bench.backend = backend;
+    return sb_sample_run(&r->bench, p, in, res);
+}
+
+static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
+{
+    sb_result res = {0};
+    if (is_root(r))
+        sb_progress_sample(&r->progress, in->row);
+    sb_status st = run_here(r, p, in, &res);
+    if (st == SB_OK)
+        st = store_result(r, p, in, &res);
+    if (st == SB_OK) {
+        double rate = res.wall_s / work_of(r, p, in);
+        if (strcmp(res.facts.status, "ok") == 0 && rate > r->rate_s)
+            r->rate_s = rate;
+        count_result(r, &res);
+        if (is_root(r))
+            sb_progress_result(&r->progress, res.facts.status, res.facts.error, res.facts.score,
+                               res.prefill_ms);
+    }
+    sb_result_fini(&res);
+    return st;
+}
+
+static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop);
+
+/* Speedups pair times of one process: a cell that has no dense time of this one gets it first,
+ * always on row 0, so that what is stored does not depend on where an earlier run stopped. */
+static sb_status need_anchor(runner *r, int64_t point, int *stop)
+{
+    int64_t   anchor;
+    int32_t   cell = r->sweep->points[point].cell;
+    sb_status st   = sb_sweep_anchor(r->sweep, point, &anchor);
+    if (st != SB_OK || anchor == point || r->anchored[cell])
+        return st;
+    sb_point a = r->sweep->points[anchor];
+    if (is_root(r)) {
+        sb_progress now = r->progress;
+        a.samples       = 1;
+        sb_progress_point(&r->progress, &a, now.point_no);
+        st = run_row(r, anchor, 0, 1, stop);
+        if (!*stop)
+            sb_progress_point_end(&r->progress);
+        now.work_done  = r->progress.work_done;
+        now.work_total = r->progress.work_total;
+        r->progress    = now;
+    } else {
+        st = run_row(r, anchor, 0, 1, stop);
+    }
+    return st;
+}
+
+static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop)
+{
+    sb_input  in = {0};
+    verdict   v  = VERDICT_RUN;
+    sb_status st = make_input(r, &r->sweep->points[point], row, &in);
+    if (st == SB_OK)
+        st = agree_verdict(r, &r->sweep->points[point], &in, force, &v);
+    if (st == SB_OK && v == VERDICT_RUN)
+        st = need_anchor(r, point, stop);
+    const sb_point *p = &r->sweep->points[point]; /* only now: the anchor may have been appended */
+    if (st == SB_OK && v == VERDICT_STOP)
+        *stop = 1;
+    if (st == SB_OK && v == VERDICT_SKIP) {
+        r->out->known++;
+        sb_progress_skipped(&r->progress);
+    }
+    if (st == SB_OK && v == VERDICT_RUN && !*stop) {
+        st = run_sample(r, p, &in);
+        if (st == SB_OK && row == 0 && strcmp(p->method->name, "dense") == 0)
+            r->anchored[p->cell] = 1;
+    }
+    if (st == SB_ERR_STOPPED) { /* given up inside a sample: nothing of it was stored */
+        (void)snprintf(r->out->stop_reason, sizeof r->out->stop_reason,
+                       "time limit reached inside a sample");
+        *stop = 1;
+        st    = SB_OK;
+    }
+    sb_input_fini(&in);
+    return st;
+}
+
+static sb_status run_point(runner *r, int64_t point, int *stop)
+{
+    const sb_point *p     = &r->sweep->points[point];
+    int64_t         first = r->o->row >= 0 ? r->o->row : 0;
+    int64_t         last  = r->o->row >= 0 ? r->o->row : p->samples - 1;
+    sb_status       st    = SB_OK;
+    if (is_root(r))
+        sb_progress_point(&r->progress, p, point - r->o->first + 1);
+    for (int64_t row = first; st == SB_OK && !*stop && row <= last; row++)
+        st = run_row(r, point, row, r->o->row >= 0, stop);
+    if (is_root(r)) {
+        r->progress.point = &r->sweep->points[point];
+        sb_progress_point_end(&r->progress);
+    }
+    return st;
+}
+
+/* ---- the sweep ---- */
+
+static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_outcome *out)
+{
+    *out                  = (sb_run_outcome){0};
+    *r                    = (runner){.sweep = s,
+                                     .o     = o,
+                                     .out   = out,
+                                     .bench = {.comm        = o->comm,
+                                               .threads     = o->threads,
+                                               .should_stop = sb_stop_expired,
+                                               .progress    = sb_progress_pass}};
+    r->bench.progress_arg = &r->progress;
+    sb_progress_init(&r->progress, is_root(r));
+    r->progress.n_points = o->last - o->first + 1;
+    for (int64_t i = 0; i < s->n_points; i++)
+        r->n_cells = s->points[i].cell >= r->n_cells ? s->points[i].cell + 1 : r->n_cells;
+    for (int64_t i = o->first; i <= o->last; i++)
+        r->progress.work_total +=
+            sb_progress_work(&s->points[i]) * (double)(o->row >= 0 ? 1 : s->points[i].samples);
+    r->anchored = calloc((size_t)r->n_cells, 1);
+    if (r->anchored == NULL)
+        return sb_fail(SB_ERR_NOMEM, "sweep: no memory for %d cells", r->n_cells);
+    return is_root(r) ? sb_store_open(o->db_path, SB_STORE_WRITE, &r->store) : SB_OK;
+}
+
+/* All points stand in the database from the start, so that `coverage` shows what is still missing.
+ */
+static sb_status begin(runner *r)
+{
+    sb_status st = SB_OK;
+    int64_t   id;
+    for (int64_t i = r->o->first; is_root(r) && st == SB_OK && i <= r->o->last; i++)
+        st = sb_facts_put_point(r->store, &r->sweep->points[i], &id);
+    if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK)
+        return st;
+    const sb_backend *backend = backend_of(&r->sweep->points[r->o->first]);
+    return sb_facts_begin_run(
+        r->store, r->sweep, r->o,
+        backend != NULL && backend->available() == SB_OK ? backend : &sb_backend_cpu, &r->run_id);
+}
+
+sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out)
+{
+    runner    r;
+    int       stop = 0;
+    sb_status st   = sb_comm_agree(o->comm, init(&r, s, o, out));
+    if (st == SB_OK)
+        st = begin(&r);
+    for (int64_t i = o->first; st == SB_OK && !stop && i <= o->last; i++)
+        st = run_point(&r, i, &stop);
+    out->stopped = stop;
+    if (r.store != NULL && r.run_id > 0) {
+        sb_status es = sb_store_refresh_intervals(r.store);
+        if (es == SB_OK)
+            es = sb_store_end_run(r.store, r.run_id,
+                                  st != SB_OK ? "failed"
+                                  : stop      ? "stopped"
+                                              : "finished");
+        if (st == SB_OK)
+            st = es;
+    }
+    sb_progress_clear(&r.progress);
+    sb_store_close(r.store);
+    close_model(&r);
+    sb_corpus_close(r.corpus);
+    free(r.corpus_spec);
+    free(r.anchored);
+    if (r.bench.backend != NULL)
+        sb_block_fini(&r.bench.block, r.bench.backend);
+    return sb_comm_agree(o->comm, st);
+}
+
+sb_status sb_run_list(sb_sweep *s, const sb_run_options *o, FILE *out)
+{
+    sb_run_outcome ignored;
+    runner         r  = {.sweep = s,
+                         .o     = o,
+                         .out   = &ignored,
+                         .bench = {.comm = o->comm, .threads = o->threads, .backend = &sb_backend_cpu}};
+    sb_status      st = SB_OK;
+    if (is_root(&r))
+        (void)fprintf(out, "%-5s %-12s %-16s %-16s %9s %6s %8s  %s\n", "point", "hash", "method",
+                      "task", "length", "rows", "GiB/rank", "parameters");
+    for (int64_t i = o->first; st == SB_OK && i <= o->last; i++) {
+        const sb_point *p     = &s->points[i];
+        sb_input        in    = {0};
+        size_t          bytes = 0;
+        char            gib[64];
+        if ((st = make_input(&r, p, o->row >= 0 ? o->row : 0, &in)) != SB_OK)
+            break;
+        sb_status bs  = sb_sample_bytes(&r.bench, p, &in, &bytes);
+        int64_t   max = (int64_t)bytes;
+        (void)snprintf(gib, sizeof gib, "%s", bs == SB_OK ? "" : sb_status_name(bs));
+        if ((st = sb_comm_allreduce_i64(o->comm, &max, 1, SB_REDUCE_MAX)) == SB_OK && bs == SB_OK)
+            (void)snprintf(gib, sizeof gib, "%.3f", (double)max / 0x1p30);
+        if (is_root(&r))
+            (void)fprintf(out, "%-5lld %-12.12s %-16s %-16s %9lld %6lld %8s  %s\n", (long long)i,
+                          p->hash, p->method->name, p->task->name, (long long)p->length_tokens,
+                          (long long)p->samples, gib,
+                          bs == SB_OK ? p->method_json : sb_error_text());
+        sb_input_fini(&in);
+    }
+    close_model(&r);
+    sb_corpus_close(r.corpus);
+    free(r.corpus_spec);
+    return st;
+}

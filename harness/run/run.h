@@ -1,0 +1,33 @@
+/* Run the points of a sweep that the database does not have yet. */
+#ifndef SB_HARNESS_RUN_RUN_H
+#define SB_HARNESS_RUN_RUN_H
+
+#include "harness/config/sweep.h"
+#include "results/store/store.h"
+
+typedef struct sb_run_options {
+    const char *db_path;
+    int64_t     first, last; /* points, inclusive */
+    int64_t     row;         /* -1: all rows; else this one alone, also when it is stored already */
+    double      time_limit_s; /* 0: none */
+    sb_comm    *comm;
+    int32_t     threads;
+    /* facts of the launch, for the run row */
+    const char *command, *commit, *version, *build_json, *mpi_version;
+} sb_run_options;
+
+typedef struct sb_run_outcome {
+    int64_t ran, known, failed, unsupported, no_fit;
+    int32_t stopped; /* by a signal or the time limit: exit code 75 */
+    char    stop_reason[96];
+} sb_run_outcome;
+
+/* Collective. Rank 0 writes the database, each sample as one transaction. Errors: SB_ERR_IO
+ * (database), SB_ERR_COMM, SB_ERR_USAGE. */
+sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out);
+
+/* What would run, without running: one line a point with its hash and the memory a rank needs
+ * (predicted over the same layout code). */
+sb_status sb_run_list(sb_sweep *s, const sb_run_options *o, FILE *out);
+
+#endif

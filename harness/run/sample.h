@@ -1,0 +1,64 @@
+/* One input run at one point: passes in order, and everything there is to store about them.
+ *
+ *   [quality pass, not timed] -> warm-ups -> repetitions (prefill only, phases timed apart) ->
+ * decode script -> score
+ *
+ * Accuracy and latency so come from the same tokens, weights and index. Collective: every rank
+ * calls it and gets the same result (times are maxima over ranks). */
+#ifndef SB_HARNESS_RUN_SAMPLE_H
+#define SB_HARNESS_RUN_SAMPLE_H
+
+#include "harness/config/sweep.h"
+#include "harness/model/forward.h"
+#include "results/store/store.h"
+
+/* Memory kept between samples, so that only a larger input allocates. */
+typedef struct sb_block {
+    void  *base;
+    size_t bytes;
+} sb_block;
+void sb_block_fini(sb_block *b, const sb_backend *backend);
+
+typedef struct sb_bench {
+    sb_comm          *comm;
+    const sb_backend *backend;
+    sb_model         *model;
+    int32_t           threads;
+    sb_block          block;
+    int (*should_stop)(void *arg);
+    void (*progress)(void *arg, int64_t pass,
+                     int64_t n_passes); /* NULL: silent; called after each pass */
+    void *progress_arg;
+} sb_bench;
+
+/* Facts that point into `own`; free with sb_result_fini. run_id, point_id, input_id are the
+ * caller's to set. */
+typedef struct sb_result {
+    sb_sample_facts facts;
+    double          wall_s;
+    double          prefill_ms; /* median of the repetitions */
+    int64_t         passes;     /* prefills made */
+    struct {
+        sb_timing_facts *timings;
+        void            *quality;
+        uint8_t         *hits;
+        char            *prediction, *error;
+        char             digest[17];
+        sb_comm_facts    comm[2];
+        sb_memory_facts  memory[3];
+    } own;
+} sb_result;
+void sb_result_fini(sb_result *r);
+
+/* Bytes of backend memory one rank needs for the point on this input. */
+sb_status sb_sample_bytes(const sb_bench *b, const sb_point *p, const sb_input *in, size_t *bytes);
+
+/* A method that cannot run here, memory that does not suffice and a failure inside the run are
+ * results (status unsupported, no_fit, failed, with the reason), and SB_OK is returned. Errors:
+ * SB_ERR_STOPPED when asked to stop (nothing to store), SB_ERR_COMM. */
+sb_status sb_sample_run(sb_bench *b, const sb_point *p, const sb_input *in, sb_result *out);
+
+/* A row that was never run: status and reason only. */
+sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out);
+
+#endif
