@@ -1,4 +1,5 @@
-/* Parsing, checking and printing of parameter tables. Ranges are written as mathematicians do: "[1,)", "(0,1)", "[0,0.5]". */
+/* Parsing, checking and printing of parameter tables. Ranges are written as mathematicians do:
+ * "[1,)", "(0,1)", "[0,0.5]". */
 #include "kernels/base/param.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ void sb_param_allowed(const sb_param *p, char *buf, size_t buf_bytes)
     if (isinf(r.lo) && isinf(r.hi))
         (void)snprintf(buf, buf_bytes, "%s", what);
     else if (isinf(r.hi))
-        (void)snprintf(buf, buf_bytes, "%s %s %g", what, r.lo_open ? ">" : ">=", r.lo);
+        (void)snprintf(buf, buf_bytes, "%s %s %.15g", what, r.lo_open ? ">" : ">=", r.lo);
     else
         (void)snprintf(buf, buf_bytes, "%s in %s", what, p->range);
 }
@@ -100,6 +101,10 @@ sb_status sb_param_set(const sb_param *p, void *params, const char *text)
     range r;
     if (p->type == SB_ENUM)
         return set_enum(p, field, text);
+    /* The C library also takes blanks, a leading "+", hexadecimal, nan and inf: not numbers in a
+     * sweep file. */
+    if (text[0] == '+' || text[strspn(text, "0123456789.eE+-")] != '\0')
+        return refuse(p, text);
     r     = range_parse(p->range);
     errno = 0;
     if (p->type == SB_I64) {
@@ -112,6 +117,7 @@ sb_status sb_param_set(const sb_param *p, void *params, const char *text)
     double d = strtod(text, &end);
     if (end == text || *end != '\0' || !isfinite(d) || !range_holds(&r, d))
         return refuse(p, text);
+    d += 0.0; /* -0 becomes 0: equal values print alike, and so hash alike */
     memcpy(field, &d, sizeof d);
     return SB_OK;
 }
@@ -141,6 +147,7 @@ sb_status sb_param_json(const sb_param *p, const void *params, char *buf, size_t
         n = snprintf(buf, buf_bytes, "\"%.*s\"", (int)strcspn(s, "|"), s);
     }
     if (n < 0 || (size_t)n >= buf_bytes)
-        return sb_fail(SB_ERR_INTERNAL, "parameter %s does not fit %zu bytes of JSON", p->name, buf_bytes);
+        return sb_fail(SB_ERR_INTERNAL, "parameter %s does not fit %zu bytes of JSON", p->name,
+                       buf_bytes);
     return SB_OK;
 }

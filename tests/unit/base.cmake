@@ -1,1 +1,4 @@
-# unit tests of kernels/base
+# unit tests of kernels/base: one program a source file, the smallest together
+foreach(part status arena bf16 param cache comm small)
+  span_test(test_base_${part} SOURCES unit/kernels/base/test_${part}.c LINK sb_base Threads::Threads LABELS unit)
+endforeach()
