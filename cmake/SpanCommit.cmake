@@ -1,7 +1,6 @@
 # generated/spanbench_build.h: version, flags, library versions (configure time) and commit (every build).
-set(SPAN_FLAGS_TEXT "${CMAKE_BUILD_TYPE} ${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${CMAKE_BUILD_TYPE}}")
 string(TOUPPER "${CMAKE_BUILD_TYPE}" SPAN_BT)
-set(SPAN_FLAGS_TEXT "${CMAKE_BUILD_TYPE} ${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${SPAN_BT}}")
+set(SPAN_FLAGS_TEXT "${CMAKE_BUILD_TYPE} ${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${SPAN_BT}} ${SPAN_BASELINE}")
 string(REGEX REPLACE " +" " " SPAN_FLAGS_TEXT "${SPAN_FLAGS_TEXT}")
 if(SPAN_SANITIZE)
   string(APPEND SPAN_FLAGS_TEXT " sanitize=${SPAN_SANITIZE}")
@@ -12,3 +11,5 @@ add_custom_target(sb_commit
           -P ${CMAKE_SOURCE_DIR}/cmake/write_commit.cmake
   BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/spanbench_commit.h
   COMMENT "commit" VERBATIM)
+# Every target that uses sb_flags waits for the header, so whoever includes it needs no line of its own.
+add_dependencies(sb_flags sb_commit)

@@ -4,10 +4,12 @@ set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON) # gnu17: POSIX names and GCC vector types
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON) # libraries of a prefix are found from the installed program too
 if(NOT CMAKE_BUILD_TYPE)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release or Debug" FORCE)
 endif()
-set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
+set(CMAKE_C_FLAGS_RELEASE "-O3 -g1") # asserts stay on: they guard our own invariants and cost nothing that is timed
+set(CMAKE_C_FLAGS_DEBUG "-O0 -g")
 
 add_library(sb_flags INTERFACE)
 target_include_directories(sb_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
@@ -17,11 +19,18 @@ set(SPAN_C_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-pro
 if(SPAN_WERROR)
   list(APPEND SPAN_C_WARNINGS -Werror)
 endif()
-target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:${SPAN_C_WARNINGS};-ffp-contract=off>)
+# __FILE__ counts from the repository root, so that error texts and the program do not depend on where it was built.
+set(SPAN_FILE_MAP -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
+target_compile_options(sb_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:C>:${SPAN_C_WARNINGS};-ffp-contract=off;${SPAN_FILE_MAP}>
+  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,${SPAN_FILE_MAP}>)
 
 # A binary built here must start on any x86-64-v2 CPU; AVX2 and AVX-512 kernels are chosen at run time.
+# Other processors (arm64) take their compiler's baseline.
+set(SPAN_BASELINE "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-march=x86-64-v2;-mtune=generic>)
+  set(SPAN_BASELINE "-march=x86-64-v2")
+  target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:${SPAN_BASELINE};-mtune=generic>)
 endif()
 
 if(SPAN_SANITIZE)
