@@ -1,50 +1,92 @@
-/* Who owns which tokens, and how K and V reach the queries that need them (spec sharding 2, 3, 4a, 9). */
+/* Who owns which tokens, and how K and V reach the queries that need them (spec sharding 2, 3, 4a,
+ * 9). One operator call of one layer:
+ *
+ *   prefill   gather K, V of all ranks into id order -> plan -> attend, local queries x all keys
+ *   decode    plan -> attend, one query x own keys -> gather the partials -> merge, on every rank
+ */
 #ifndef SB_HARNESS_SHARD_SHARD_H
 #define SB_HARNESS_SHARD_SHARD_H
 
 #include "harness/config/sweep.h"
 #include "kernels/base/method.h"
 
-/* The token map of one prefill: every rank's runs. Runs are multiples of quantum_tokens but for the sequence's end; there are no
- * pad tokens, so shards may differ in length and the last ranks of a short sequence may own nothing. */
+/* The token map of one prefill: every rank's runs. Runs start at multiples of quantum_tokens and
+ * are multiples of it but for the sequence's end; there are no pad tokens, so shards may differ in
+ * length and the last ranks of a short sequence may own nothing. The sequence is cut into chunks of
+ * chunk_tokens, of which rank r owns
+ *   contiguous     chunk r of R                ceil(N / R), up to a multiple of the quantum
+ *   zigzag         chunks r and 2R-1-r of 2R   ceil(N / 2R), likewise
+ *   block_striped  chunks r, r+R, r+2R, ...    the quantum, at least 128 (up to a multiple of it)
+ * Chunks that touch make one run. */
 typedef struct sb_map {
-    int64_t        n_tokens, quantum_tokens;
+    int64_t        n_tokens, quantum_tokens, chunk_tokens;
     int32_t        ranks;
     sb_layout_kind kind;
-    sb_run        *run;      /* all ranks' runs, rank by rank, ascending within a rank */
-    int32_t       *run_first; /* [ranks + 1] */
+    sb_run        *run;         /* all ranks' runs, rank by rank, ascending within a rank */
+    int32_t       *run_first;   /* [ranks + 1] */
+    int64_t       *rank_tokens; /* [ranks] */
 } sb_map;
 
-sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_tokens, int32_t ranks, sb_map *out);
-void      sb_map_fini(sb_map *m);
-sb_gid    sb_map_gid(const sb_map *m, int32_t rank); /* borrowed */
-int32_t   sb_map_owner(const sb_map *m, int64_t token);
-/* Owner of decode token `token` (>= n_tokens): the owner of its quantum block if that block has prefill tokens, else ranks in turn. */
-int32_t   sb_map_decode_owner(const sb_map *m, int64_t token);
+/* n_tokens, quantum_tokens 1..2^40, ranks >= 1. Errors: SB_ERR_USAGE, SB_ERR_NOMEM. Local. */
+sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_tokens,
+                        int32_t ranks, sb_map *out);
+void      sb_map_fini(sb_map *m);                       /* a zeroed map is fine */
+sb_gid    sb_map_gid(const sb_map *m, int32_t rank);    /* borrowed */
+int32_t   sb_map_owner(const sb_map *m, int64_t token); /* token < n_tokens; O(1) */
+/* Owner of decode token `token` (>= n_tokens): the owner of its quantum block if that block has
+ * prefill tokens, else ranks in turn, block by block, starting after that owner [sharding 9]. */
+int32_t sb_map_decode_owner(const sb_map *m, int64_t token);
 
-/* One operator call on the prefill (4a, KV all-gather): gathers K and V of all ranks into gid order, then layout, plan, attend.
- * q is the local shard; cache holds the local K, V rows already. o (bf16) and lse get the local rows. Phases go to ctx->phases:
- * communicate, whatever the method brackets, compute, attention. gathered: 2 tensors of [kv_heads][n_tokens][d] laid out by
- * sb_shard_layout; unused with one rank.
- * Errors: those of the method; collective, ranks agree before returning. */
+/* Room and results of the operator calls of one sequence, shared by its layers. */
 typedef struct sb_shard {
-    const sb_map *map;
-    sb_tensor     k_all, v_all; /* gathered; with one rank they alias the cache */
-    sb_run        all_run;
-    float        *merge;        /* decode: [ranks][heads][head_dim + 1] fp32 */
-    sb_plan       plan;         /* of the last call: quality reads it */
-    int64_t      *count_bytes, *displ_bytes;
+    const sb_map *map;          /* borrowed */
+    sb_tensor     k_all, v_all; /* of the last prefill: [kv_heads][n_tokens][head_dim] bf16 in id
+                                   order; with one rank they alias its cache */
+    sb_run    all_run;          /* {0, n_tokens}: gid of k_all, v_all */
+    sb_plan   plan;             /* of the last call; quality reads it */
+    int64_t   heads, kv_heads, head_dim;
+    sb_bf16  *stage;   /* [rank][its tokens][head_dim], or NULL: see sb_shard_layout */
+    float    *partial; /* decode: [ranks][heads * head_dim + heads + 1], see sb_shard_decode */
+    int64_t  *count_bytes, *displ_bytes; /* [ranks] */
+    sb_arena *method_arena; /* where the method's index lives, and from which mark on */
+    size_t    method_mark;
 } sb_shard;
 
-/* Room for prefill and decode of one layer at a time; shared by all layers. */
-sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm, int64_t heads, int64_t kv_heads, int64_t head_dim);
+/* Room for prefill and decode of one layer at a time. comm must have map->ranks ranks.
+ * With R > 1: 2 * kv_heads * n_tokens * head_dim * 2 bytes of gathered K and V; a map with more
+ * than a few runs a rank (block_striped) takes n_tokens * head_dim * 2 bytes of staging on top: one
+ * head arrives there rank by rank and its runs are copied into place. */
+sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
+                          int64_t heads, int64_t kv_heads, int64_t head_dim);
 
-sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params, const sb_tensor *q, sb_cache *cache,
-                           float scale, sb_tensor *o, float *lse);
+/* Count what the method's own layout takes from ctx->arena, a counting arena, in a call with this
+ * shape: raises its high water mark and gives the room back. For a decode shape all positions from
+ * the end of the prefill up to the shape's are counted, because an index need not grow with the
+ * position. The method sees no cache. Call it last: in a real arena, calls put the index behind
+ * everything else. */
+sb_status sb_shard_layout_method(sb_shard *s, const sb_ctx *ctx, const sb_method *m,
+                                 const void *params, const sb_shape *shape);
 
-/* One decode token: q [heads][1][d] is the same on all ranks; each rank attends to its own cache (its shard), partials (o fp32,
- * lse) are gathered once and merged in rank order (spec 3). o bf16 [heads][1][d], the same on all ranks. */
-sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params, const sb_tensor *q, int64_t q_gid,
-                          sb_cache *cache, float scale, sb_tensor *o);
+/* One operator call on the prefill [sharding 4a]. q is the local shard (its gid: the map says it);
+ * the cache holds exactly the local K, V rows. o (bf16) and lse get the local rows. The index goes
+ * into ctx->arena and stays until the next call of either kind: that one first gives back
+ * everything since the first call on that arena. What the caller puts into the arena behind it must
+ * be gone by then. ctx->phases gets communicate (the gather), what the method brackets (estimate,
+ * select, permute, compute), and attention, the wall time of the whole call with its two
+ * agreements. Errors: those of the method; collective, all ranks leave alike (SB_ERR_PEER on
+ * healthy ones). */
+sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                           const sb_tensor *q, sb_cache *cache, float scale, sb_tensor *o,
+                           float *lse);
+
+/* One decode token: q [heads][1][d] is the same on all ranks, and the caller has set
+ * cache->n_global on all ranks and stored the token's K, V on its owner. Each rank plans and
+ * attends to its own cache, which may be empty. One gather moves the partials, heads * (d + 1) fp32
+ * numbers and a status word a rank, so that no agreement is needed besides; all ranks merge them in
+ * rank order [sharding 3] and get the same o, bf16 [heads][1][d]. The index as in sb_shard_prefill.
+ * ctx->phases as above. Collective; errors as above. */
+sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                          const sb_tensor *q, int64_t q_gid, sb_cache *cache, float scale,
+                          sb_tensor *o);
 
 #endif

@@ -1,0 +1,108 @@
+/* The operator on one decode token over a sharded cache [sharding 9]: every rank attends to its own
+ * keys, one gather moves the partials, every rank merges them in rank order.
+ *
+ *   s->partial   | o [heads][d] | lse [heads] | status |   once a rank, own record written in place
+ *
+ * The status travels with the partial, so the call needs a single collective. One rank takes the
+ * same way but for the gather. */
+#include "harness/shard/index.h"
+#include "kernels/exec/merge_lse.h"
+
+static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
+                       const sb_tensor *o)
+{
+    if (o->dtype != SB_BF16 || o->heads != s->heads || o->tokens != 1 || o->dim != s->head_dim ||
+        o->head_stride != s->head_dim)
+        return sb_fail(SB_ERR_INTERNAL, "decode: the output is not a dense bf16 [%lld][1][%lld]",
+                       (long long)s->heads, (long long)s->head_dim);
+    return sbi_call_check(s, ctx, m, q, 1);
+}
+
+/* This rank's partial over its own keys, fp32. */
+static sb_status own_partial(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                             const sb_tensor *q, const sb_shape *shape, sb_cache *cache,
+                             float scale, float *record)
+{
+    sb_tensor   part = {.data        = record,
+                        .dtype       = SB_F32,
+                        .heads       = s->heads,
+                        .tokens      = 1,
+                        .dim         = s->head_dim,
+                        .head_stride = s->head_dim,
+                        .gid         = shape->q_gid};
+    sb_attn_in  in   = {.q = q, .k = &cache->k, .v = &cache->v, .scale = scale};
+    sb_attn_out out  = {.o = &part, .lse = record + s->heads * s->head_dim, .mode = SB_OUT_SET};
+    sb_status   st   = sbi_index_layout(s, ctx, m, params, shape, cache);
+    if (st == SB_OK)
+        st = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
+    if (st == SB_OK)
+        st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+    return st;
+}
+
+static sb_status gather_partials(sb_shard *s, sb_ctx *ctx, const float *own)
+{
+    int64_t bytes = sbi_partial_floats(s) * (int64_t)sizeof *own;
+    int64_t t0    = sb_now_ns();
+    if (ctx->comm->size == 1)
+        return SB_OK;
+    for (int32_t r = 0; r < ctx->comm->size; r++) {
+        s->count_bytes[r] = bytes;
+        s->displ_bytes[r] = r * bytes;
+    }
+    sb_status st = sb_comm_allgatherv(ctx->comm, own, s->partial, s->count_bytes, s->displ_bytes);
+    sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
+    return st;
+}
+
+/* SB_OK, or SB_ERR_PEER naming the lowest rank whose record says that it failed. */
+static sb_status peers_status(const sb_shard *s)
+{
+    int64_t n = sbi_partial_floats(s);
+    for (int32_t r = 0; r < s->map->ranks; r++) {
+        int status = (int)s->partial[(r + 1) * n - 1];
+        if (status != SB_OK)
+            return sb_fail(SB_ERR_PEER, "rank %d: %s", r, sb_status_name((sb_status)status));
+    }
+    return SB_OK;
+}
+
+sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                          const sb_tensor *q, int64_t q_gid, sb_cache *cache, float scale,
+                          sb_tensor *o)
+{
+    int64_t   t0     = sb_now_ns();
+    int64_t   n      = sbi_partial_floats(s);
+    float    *own    = s->partial + ctx->comm->rank * n;
+    sb_run    run    = {q_gid, 1};
+    sb_shape  shape  = {.q_gid     = {.run = &run, .n_runs = 1, .n_tokens = 1},
+                        .n_keys    = cache->n_global,
+                        .heads     = s->heads,
+                        .kv_heads  = s->kv_heads,
+                        .head_dim  = s->head_dim,
+                        .is_decode = 1};
+    sb_tensor query  = *q;
+    sb_status status = check(s, ctx, m, q, o);
+    query.gid        = shape.q_gid;
+    if (status == SB_OK)
+        status = own_partial(s, ctx, m, params, &query, &shape, cache, scale, own);
+    own[n - 1]   = (float)status;
+    sb_status st = gather_partials(s, ctx, own);
+    if (status != SB_OK)
+        return status; /* keeps the text of the cause */
+    if (st != SB_OK || (st = peers_status(s)) != SB_OK)
+        return st;
+
+    sb_partials parts = {.o               = s->partial,
+                         .lse             = s->partial + s->heads * s->head_dim,
+                         .o_part_stride   = n,
+                         .o_row_stride    = s->head_dim,
+                         .lse_part_stride = n,
+                         .lse_row_stride  = 1,
+                         .n_parts         = s->map->ranks,
+                         .rows            = s->heads,
+                         .dim             = s->head_dim};
+    sb_merge_lse(&parts, SB_BF16, o->data, NULL);
+    sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+    return SB_OK;
+}

@@ -1,0 +1,65 @@
+/* The operator on a sharded prefill: KV all-gather [sharding 4a]. No merge is needed, one attend
+ * sees all keys in id order, so numbers match one rank's. */
+#include "harness/shard/gather.h"
+#include "harness/shard/index.h"
+
+static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
+                       const sb_cache *cache, int64_t rows)
+{
+    if (cache->k.tokens != rows)
+        return sb_fail(SB_ERR_INTERNAL, "prefill: the cache holds %lld tokens, the shard has %lld",
+                       (long long)cache->k.tokens, (long long)rows);
+    return sbi_call_check(s, ctx, m, q, rows);
+}
+
+static sb_status gather_both(sb_shard *s, sb_comm *comm, const sb_cache *cache)
+{
+    sb_status st;
+    if (comm->size == 1) {
+        s->k_all = cache->k;
+        s->v_all = cache->v;
+        return SB_OK;
+    }
+    s->k_all.gid = s->v_all.gid =
+        (sb_gid){.run = &s->all_run, .n_runs = 1, .n_tokens = s->map->n_tokens};
+    if ((st = sbi_gather(s, comm, &cache->k, &s->k_all)) != SB_OK)
+        return st;
+    return sbi_gather(s, comm, &cache->v, &s->v_all);
+}
+
+sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                           const sb_tensor *q, sb_cache *cache, float scale, sb_tensor *o,
+                           float *lse)
+{
+    int64_t   t0    = sb_now_ns();
+    sb_shape  shape = {.q_gid    = sb_map_gid(s->map, ctx->comm->rank),
+                       .n_keys   = s->map->n_tokens,
+                       .heads    = s->heads,
+                       .kv_heads = s->kv_heads,
+                       .head_dim = s->head_dim};
+    sb_tensor rows  = *q;
+    rows.gid        = shape.q_gid;
+    sb_status st    = check(s, ctx, m, q, cache, shape.q_gid.n_tokens);
+    if (st == SB_OK)
+        st = sbi_index_layout(s, ctx, m, params, &shape, cache);
+    /* A rank without an index must not stay behind while the others enter the gather. */
+    if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
+        return st;
+
+    int64_t t1 = sb_now_ns();
+    st         = gather_both(s, ctx->comm, cache);
+    if (ctx->comm->size > 1)
+        sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t1);
+    if (st == SB_OK) {
+        const sb_tensor *k = m->plan_keys == SB_PLAN_KEYS_ALL ? &s->k_all : &cache->k;
+        st = m->plan[ctx->backend->id](ctx, params, &shape, &rows, k, cache, &s->plan);
+    }
+    if (st == SB_OK) {
+        sb_attn_in  in  = {.q = &rows, .k = &s->k_all, .v = &s->v_all, .scale = scale};
+        sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
+        st              = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+    }
+    st = sb_comm_agree(ctx->comm, st);
+    sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+    return st;
+}
