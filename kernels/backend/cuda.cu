@@ -1,0 +1,136 @@
+/* The cuda backend: memory of the current device, work ordered by a stream (NULL: the default
+ * stream).
+ *
+ * cudart is linked statically and opens the driver on first use, so a program with this file starts
+ * on hosts that have neither driver nor GPU; `available` then says so. copy and fill return when
+ * the work is queued; sync waits. Host memory of a copy must stay valid until then. A failed call
+ * is taken off cudart's error slot, so that it is not blamed on a later launch. */
+#include <cuda_runtime.h>
+
+#include <cstdio>
+
+#include "kernels/base/arena.h"
+#include "kernels/base/backend.h"
+
+/* Exists to be asked for: a device for which nothing was compiled cannot run it. */
+static __global__ void compiled_for_this_device(int *p)
+{
+    if (p != nullptr)
+        *p = 1;
+}
+
+static sb_status failed(cudaError_t e, const char *what)
+{
+    (void)cudaGetLastError();
+    return sb_fail(e == cudaErrorMemoryAllocation ? SB_ERR_NOMEM : SB_ERR_DEVICE,
+                   "cuda: %s: %s (%d)", what, cudaGetErrorString(e), static_cast<int>(e));
+}
+
+static sb_status cuda_available(void)
+{
+    int         n = 0; /* left unwritten on error */
+    cudaError_t e = cudaGetDeviceCount(&n);
+    if (e == cudaErrorInsufficientDriver || e == cudaErrorNoDevice ||
+        (e == cudaSuccess && n == 0)) {
+        (void)cudaGetLastError();
+        return sb_fail(SB_ERR_DEVICE, "no CUDA device: %s",
+                       e == cudaSuccess ? "none is visible" : cudaGetErrorString(e));
+    }
+    if (e != cudaSuccess)
+        return failed(e, "counting devices");
+    cudaFuncAttributes a;
+    e = cudaFuncGetAttributes(&a, compiled_for_this_device);
+    if (e == cudaErrorNoKernelImageForDevice || e == cudaErrorInvalidDeviceFunction ||
+        e == cudaErrorUnsupportedPtxVersion) {
+        cudaDeviceProp prop;
+        (void)cudaGetLastError();
+        if (cudaGetDeviceProperties(&prop, 0) == cudaSuccess)
+            return sb_fail(SB_ERR_DEVICE,
+                           "this program holds no code for %s (compute capability %d.%d): %s",
+                           prop.name, prop.major, prop.minor, cudaGetErrorString(e));
+    }
+    return e == cudaSuccess ? SB_OK : failed(e, "looking for compiled kernels");
+}
+
+static sb_status cuda_facts(sb_device_facts *out)
+{
+    sb_device_facts f = {};
+    cudaDeviceProp  prop;
+    int             n = 0, device = 0, driver = 0, runtime = 0;
+    cudaError_t     e = cudaGetDeviceCount(&n);
+    if (e == cudaSuccess)
+        e = cudaGetDevice(&device);
+    if (e == cudaSuccess)
+        e = cudaGetDeviceProperties(&prop, device);
+    if (e == cudaSuccess)
+        e = cudaDriverGetVersion(&driver);
+    if (e == cudaSuccess)
+        e = cudaRuntimeGetVersion(&runtime);
+    if (e != cudaSuccess)
+        return failed(e, "reading device facts");
+    (void)snprintf(f.name, sizeof f.name, "%.127s", prop.name);
+    (void)snprintf(f.detail, sizeof f.detail,
+                   "compute capability %d.%d, %d multiprocessors, driver CUDA %d.%d, runtime %d.%d",
+                   prop.major, prop.minor, prop.multiProcessorCount, driver / 1000,
+                   driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    f.count        = n;
+    f.memory_bytes = static_cast<int64_t>(prop.totalGlobalMem);
+    *out           = f;
+    return SB_OK;
+}
+
+static sb_status cuda_alloc(size_t bytes, void **out)
+{
+    void       *p = nullptr; /* cudaMalloc aligns to 256 bytes */
+    cudaError_t e = cudaMalloc(&p, bytes > 0 ? bytes : SB_ARENA_ALIGN);
+    if (e != cudaSuccess) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "%zu bytes of device memory", bytes);
+        return failed(e, what);
+    }
+    *out = p;
+    return SB_OK;
+}
+
+static void cuda_free(void *p)
+{
+    if (p != nullptr && cudaFree(p) != cudaSuccess)
+        (void)cudaGetLastError();
+}
+
+static sb_status cuda_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
+                           void *stream)
+{
+    static const cudaMemcpyKind kinds[SB_COPY_COUNT] = {
+        cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice};
+    if (static_cast<unsigned>(kind) >= SB_COPY_COUNT)
+        return sb_fail(SB_ERR_INTERNAL, "cuda: copy of unknown kind %d", static_cast<int>(kind));
+    cudaError_t e =
+        cudaMemcpyAsync(dst, src, bytes, kinds[kind], static_cast<cudaStream_t>(stream));
+    return e == cudaSuccess ? SB_OK : failed(e, "copy");
+}
+
+static sb_status cuda_fill(void *dst, int byte, size_t bytes, void *stream)
+{
+    cudaError_t e = cudaMemsetAsync(dst, byte, bytes, static_cast<cudaStream_t>(stream));
+    return e == cudaSuccess ? SB_OK : failed(e, "fill");
+}
+
+/* Errors of kernels that ran earlier on the stream surface here. */
+static sb_status cuda_sync(void *stream)
+{
+    cudaError_t e = cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
+    return e == cudaSuccess ? SB_OK : failed(e, "waiting for the stream");
+}
+
+const sb_backend sb_backend_cuda = {
+    /* name */ "cuda",
+    /* id */ SB_CUDA,
+    /* available */ cuda_available,
+    /* facts */ cuda_facts,
+    /* alloc */ cuda_alloc,
+    /* free */ cuda_free,
+    /* copy */ cuda_copy,
+    /* fill */ cuda_fill,
+    /* sync */ cuda_sync,
+};

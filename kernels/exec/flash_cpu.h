@@ -1,0 +1,31 @@
+/* Attention of query tiles on the CPU: online softmax over the key ranges of a plan, 64 keys at a
+ * time.
+ *
+ * Work items are (query tile, KV head): a tile's keys are packed once for all its rows and for the
+ * query heads that share the KV head. Key blocks are aligned in global ids and visited in ascending
+ * order, and every row's arithmetic is its own: results do not depend on tiling, threads, or on
+ * which rank holds the row, as long as the same keys are at hand. */
+#ifndef SB_KERNELS_EXEC_FLASH_CPU_H
+#define SB_KERNELS_EXEC_FLASH_CPU_H
+
+#include "kernels/base/method.h"
+
+typedef struct sbi_flash_job {
+    const sb_attn_in *in;
+    const sb_plan    *plan; /* NULL: dense */
+    const int64_t
+               *row_gid; /* [q->tokens] ascending ids of the rows; NULL: they follow in->q->gid */
+    sb_tensor  *o;       /* bf16 or fp32; NULL: lse only */
+    float      *lse;     /* [heads][q->tokens] */
+    sb_out_mode mode;
+    int32_t     threads;
+} sbi_flash_job;
+
+/* Run one job; writes o and lse on success only. A masked key's V must be finite (0 * inf is NaN,
+ * as on any tile kernel). Errors: SB_ERR_UNSUPPORTED head_dim not a multiple of 16 up to 256, heads
+ * not a multiple of kv_heads; SB_ERR_INTERNAL shapes, dtypes or ids that do not fit together; those
+ * of sb_cpu_isa_choose. Scratch: 256 KiB on each thread's stack. Rounding: q*scale, scores, softmax
+ * and sums in fp32; o rounded once. */
+sb_status sbi_flash_run(const sbi_flash_job *job);
+
+#endif

@@ -1,0 +1,132 @@
+#include "kernels/exec/index_stats.h"
+
+#include <xxhash.h>
+
+#include "kernels/exec/segments.h"
+#include "kernels/exec/tiles.h"
+
+static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* sum over x in [0, n) of x */
+static int64_t triangle(int64_t n) { return n > 0 ? n * (n - 1) / 2 : 0; }
+
+/* sum over q in [first, end) of clamp(q + shift, 0, top): how many of `top` keys in a row lie at or
+ * before each q. */
+static int64_t clamp_sum(int64_t first, int64_t end, int64_t shift, int64_t top)
+{
+    if (top <= 0)
+        return 0;
+    int64_t rise = min_i64(max_i64(first, -shift), end);     /* first q with q + shift >= 0 */
+    int64_t flat = min_i64(max_i64(rise, top - shift), end); /* first q with q + shift >= top */
+    return triangle(flat + shift) - triangle(rise + shift) + (end - flat) * top;
+}
+
+/* Pairs of rows [first, end) with the keys of one range, by the rule of segments.h. */
+static int64_t count_pairs(const sb_plan *plan, const sb_segment *s, int64_t first, int64_t end)
+{
+    if (s->listed)
+        return clamp_sum(first, end, 1 - s->begin, s->end - s->begin);
+    int64_t sink_end = min_i64(max_i64(plan->sink_tokens, s->begin),
+                               s->end); /* keys [begin, sink_end) are sinks */
+    int64_t n        = clamp_sum(first, end, 1 - s->begin, sink_end - s->begin);
+    n += clamp_sum(first, end, 1 - sink_end, s->end - sink_end);
+    n -= clamp_sum(first, end, 1 - sink_end - sb_plan_window(plan), s->end - sink_end);
+    return n;
+}
+
+/* 64-key blocks touched by the ranges of rows [first, last]: every key of a range is visible to one
+ * of them. */
+static int64_t count_blocks(const sb_plan *plan, int64_t head, int64_t row, int64_t first,
+                            int64_t last)
+{
+    sb_segments it;
+    sb_segment  s;
+    int64_t     n = 0, next = 0; /* blocks below `next` are counted */
+    sb_segments_begin(&it, plan, head, row, first, last);
+    while (sb_segments_next(&it, &s)) {
+        int64_t a = max_i64(s.begin / SB_TILE_KEYS, next), b = (s.end - 1) / SB_TILE_KEYS + 1;
+        n += max_i64(b - a, 0);
+        next = max_i64(next, b);
+    }
+    return n;
+}
+
+/* Rows [begin, end) of one run that lie in one nominal 64-row tile [tile_begin, tile_end) of one
+ * row block. */
+static void count_tile(const sb_plan *plan, int64_t head, int64_t row, int64_t begin, int64_t end,
+                       int64_t tile_begin, int64_t tile_end, sb_index_stats *sum)
+{
+    sb_segments it;
+    sb_segment  s;
+    sb_segments_begin(&it, plan, head, row, begin, end - 1);
+    while (sb_segments_next(&it, &s))
+        sum->rho_num += count_pairs(plan, &s, begin, end);
+    sum->rho_den += triangle(end + 1) - triangle(begin + 1);
+    int64_t rows = end - begin, dense = (tile_end - 1) / SB_TILE_KEYS + 1;
+    sum->tile_lanes +=
+        rows * SB_TILE_KEYS * count_blocks(plan, head, row, tile_begin, tile_end - 1);
+    sum->tile_lanes_dense += rows * SB_TILE_KEYS * dense;
+}
+
+static uint64_t hash_words(const int64_t *w, size_t n) { return XXH3_64bits(w, n * sizeof *w); }
+
+static uint64_t hash_list(const sb_csr *c, int64_t head, int64_t row, int64_t n_rows, uint64_t seed)
+{
+    int64_t at = (c->n_heads == 1 ? 0 : head) * n_rows + row;
+    return XXH3_64bits_withSeed(c->id + c->row_ptr[at],
+                                (size_t)(c->row_ptr[at + 1] - c->row_ptr[at]) * sizeof *c->id,
+                                seed);
+}
+
+/* Row block `row` of this plan as one number. */
+static uint64_t digest_row(const sb_plan *plan, int64_t head, int64_t row)
+{
+    int64_t  key[] = {head, plan->row_id[row], plan->row_tokens};
+    uint64_t h     = hash_words(key, 3);
+    if (plan->parts & SB_PART_TILES) {
+        int64_t form[] = {(int64_t)h, plan->tiles.unit_tokens, plan->tiles.width_tokens};
+        h              = hash_list(&plan->tiles, head, row, plan->n_rows, hash_words(form, 3));
+    }
+    if (plan->parts & SB_PART_TOKENS)
+        h = hash_list(&plan->tokens, head, row, plan->n_rows, h + 1);
+    return h;
+}
+
+sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
+                               sb_index_stats *out)
+{
+    sb_index_stats sum   = {0};
+    int            lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
+    for (int32_t r = 0; r < shape->q_gid.n_runs; r++) {
+        sb_run run = shape->q_gid.run[r];
+        for (int64_t a = run.start, b; a < run.start + run.len; a = b) {
+            int64_t tile_begin = a / SB_TILE_ROWS * SB_TILE_ROWS,
+                    tile_end = tile_begin + SB_TILE_ROWS, row = 0;
+            if (lists) {
+                int64_t block = a / plan->row_tokens;
+                tile_begin    = max_i64(tile_begin, block * plan->row_tokens);
+                tile_end      = min_i64(tile_end, (block + 1) * plan->row_tokens);
+                row           = sb_plan_row(plan, a);
+                if (row < 0)
+                    return sb_fail(SB_ERR_INTERNAL, "index: the plan has no list for row %lld",
+                                   (long long)a);
+            }
+            tile_end = min_i64(tile_end, max_i64(shape->n_keys, run.start + run.len));
+            b        = min_i64(tile_end, run.start + run.len);
+            if (shape->is_decode) { /* the queries of one step are a tile of their own */
+                tile_begin = a;
+                tile_end   = b;
+            }
+            count_tile(plan, head, row, a, b, tile_begin, tile_end, &sum);
+        }
+        if (plan->parts & SB_PART_WINDOW) { /* one rule for all rows: it counts once a row */
+            int64_t rule[] = {head, plan->sink_tokens, plan->window_tokens};
+            sum.digest += (uint64_t)run.len * hash_words(rule, 3);
+        }
+    }
+    for (int64_t row = 0; lists && row < plan->n_rows; row++)
+        sum.digest += digest_row(plan, head, row);
+    *out = sum;
+    return SB_OK;
+}

@@ -1,0 +1,51 @@
+/* From an index to key ranges: which keys may the rows of one query tile see?
+ *
+ * For query rows whose ids lie in [first, last], all in one row block, a plan gives an ascending
+ * list of disjoint ranges of key ids. A key k of a range is visible to row q iff k <= q  and  (the
+ * range is `listed`  or  q - k < window_tokens  or  k < sink_tokens).
+ *
+ *   sink      tiles (listed)      window
+ *   |==|......|====|..|===|.......|=======>   keys, ascending; nothing past `last`
+ *
+ * Parts may overlap (a listed tile inside the window): a key comes once, listed ranges win. Every
+ * key of every range is visible to at least one row id of [first, last]. Executors, pair counts and
+ * tile counts all read this one list. */
+#ifndef SB_KERNELS_EXEC_SEGMENTS_H
+#define SB_KERNELS_EXEC_SEGMENTS_H
+
+#include "kernels/base/plan.h"
+
+typedef struct sb_segment {
+    int64_t begin, end; /* key ids [begin, end) */
+    int32_t listed;     /* 1: from tiles or tokens, 0: subject to the window rule */
+} sb_segment;
+
+typedef struct sb_segments {  /* an iterator: no storage, no allocation */
+    int64_t        limit;     /* last + 1 */
+    sb_segment     window[2]; /* sink and recent keys still to come; empty when begin == end */
+    sb_segment     next;      /* next listed range; empty at the end */
+    const int32_t *tile, *tile_end;
+    const int32_t *token, *token_end;
+    int64_t        unit_tokens, width_tokens;
+} sb_segments;
+
+/* window_tokens as arithmetic can bear it: SB_WINDOW_ALL minus an id would overflow. */
+static inline int64_t sb_plan_window(const sb_plan *plan)
+{
+    const int64_t most = INT64_C(1) << 61;
+    return plan->window_tokens < most ? plan->window_tokens : most;
+}
+
+/* Local CSR row of the row block that holds token gid; -1 when this plan has none (not a local
+ * row). 0 without lists. */
+int64_t sb_plan_row(const sb_plan *plan, int64_t gid);
+
+/* Start the list for rows [first, last] of query head `head`; row from sb_plan_row(plan, first).
+ * plan NULL: dense. */
+void sb_segments_begin(sb_segments *s, const sb_plan *plan, int64_t head, int64_t row,
+                       int64_t first, int64_t last);
+
+/* 1 and the next range, or 0 at the end. Amortised cost: one step a listed id. */
+int sb_segments_next(sb_segments *s, sb_segment *out);
+
+#endif

@@ -1,0 +1,28 @@
+/* Tile sizes, each with its reason. */
+#ifndef SB_KERNELS_EXEC_TILES_H
+#define SB_KERNELS_EXEC_TILES_H
+
+enum {
+    /* Keys of one block of the online softmax. Blocks start at multiples of this in global ids,
+     * whatever keys are at hand: a row then meets the same blocks in the same order for any
+     * sharding, and its result keeps every bit. 64 keys x 128 dims of fp32 are 32 KiB, which fits a
+     * 48 KiB L1 beside the query rows; visibility is one 64-bit word. */
+    SB_TILE_KEYS = 64,
+    /* Query rows of the nominal tile of the work density [quality_metrics B1.2]. CPU variants group
+     * rows differently; the nominal 64 x 64 grid keeps the figure independent of the machine. */
+    SB_TILE_ROWS = 64,
+    /* Widest head. */
+    SB_TILE_DIM_MAX = 256,
+    /* fp32 numbers of one thread's working set on its stack (256 KiB): packed K and V block, query
+       rows, accumulators. */
+    SB_TILE_POOL = 65536,
+    /* Most query rows (tokens x heads) of one tile: packing a key block costs about as much as 8
+     * rows of it, so past this there is nothing to win, and rows + accumulators stay well inside
+     * L2. */
+    SB_TILE_MAX_ROWS = 256,
+    /* Most query tokens of one tile: key blocks that only late rows see are skipped a row group at
+       a time, yet packed. */
+    SB_TILE_MAX_TOKENS = 128,
+};
+
+#endif

@@ -1,0 +1,37 @@
+/* PowerAttention and the static-pattern family: which key blocks a query block sees is a function
+ * of the two block numbers [power_attention 3, 4]. One list serves all heads and layers, prefill
+ * and decode. */
+#ifndef SB_KERNELS_POWER_ATTENTION_POWER_ATTENTION_H
+#define SB_KERNELS_POWER_ATTENTION_POWER_ATTENTION_H
+
+#include "kernels/base/method.h"
+
+typedef enum sb_power_pattern {
+    SB_POWER_POWER,          /* D < W, or D a power of two */
+    SB_POWER_SLIDING_WINDOW, /* D < W */
+    SB_POWER_STRIDE_SLASH,   /* D < W, or D a multiple of the stride */
+    SB_POWER_DILATED,        /* D < W and D a multiple of the dilation */
+    SB_POWER_LONGNET, /* same segment of W * 2^m blocks, both blocks multiples of 2^m, for some
+                         level m */
+    SB_POWER_PATTERN_COUNT
+} sb_power_pattern;
+
+typedef struct sb_power_attention_params {
+    int32_t pattern; /* sb_power_pattern */
+    int64_t block_tokens;
+    int64_t window_blocks;   /* W, diagonal included; 0: the pattern's own (5, 9, 6, 20, 8) [4] */
+    int64_t sink_blocks;     /* -1: the pattern's own (1, 1, 1, 0, 0) [4] */
+    int64_t stride_blocks;   /* stride_slash */
+    int64_t dilation_blocks; /* dilated */
+    int64_t levels;          /* longnet */
+} sb_power_attention_params;
+
+/* Key blocks of query block `block`, ascending, no duplicates, none past `block`; *n = how many.
+ * ids NULL: count only, else room for as many as a counting call gives. Parameters as the table
+ * allows. Cost O(*n) (longnet: O(W * 2^levels)). */
+void sb_power_attention_row(const sb_power_attention_params *p, int64_t block, int32_t *ids,
+                            int64_t *n);
+
+extern const sb_method sb_power_attention;
+
+#endif

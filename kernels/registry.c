@@ -1,0 +1,20 @@
+#include "kernels/registry.h"
+
+#include <string.h>
+
+#include "kernels/a_shape/a_shape.h"
+#include "kernels/dense/dense.h"
+#include "kernels/power_attention/power_attention.h"
+#include "kernels/streaming_llm/streaming_llm.h"
+
+const sb_method *const sb_methods[] = {
+    &sb_dense, &sb_a_shape, &sb_streaming_llm, &sb_power_attention, NULL,
+};
+
+const sb_method *sb_method_find(const char *name)
+{
+    for (size_t i = 0; sb_methods[i] != NULL; i++)
+        if (strcmp(sb_methods[i]->name, name) == 0)
+            return sb_methods[i];
+    return NULL;
+}
