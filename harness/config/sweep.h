@@ -27,11 +27,12 @@ typedef struct sb_point {
     char            *identity_json; /* what the hash is over */
     const char      *experiment;    /* "task" */
     char            *model;         /* "probe" */
+    void            *model_params;  /* the model's parameter struct, filled */
     char            *model_json;    /* canonical JSON of every model knob, defaults included */
     const sb_task   *task;
     void            *task_params;
-    char            *task_json;     /* canonical JSON of the suite's parameters and "corpus" */
-    char            *corpus;        /* sb_corpus_open spec */
+    char            *task_json;     /* canonical JSON of the suite's parameters and "corpus" ("zipf", "default", {"path":...} as written) */
+    char            *corpus;        /* sb_corpus_open spec: "zipf", "default", or a directory with `~` expanded */
     int64_t          length_tokens;
     uint64_t         seed;
     const sb_method *method;
@@ -61,10 +62,19 @@ typedef struct sb_set { /* --set path=value */
     const char *path, *value;
 } sb_set;
 
+/* What a model offers to a sweep; the caller copies it from its models, which stand above this folder. */
+typedef struct sb_model_desc {
+    const char        *name;
+    const sb_param    *params;
+    size_t             params_bytes;
+    const char *const *suites; /* suites it can answer; NULL-terminated */
+} sb_model_desc;
+
 /* What the file is checked against: facts of this launch. */
 typedef struct sb_sweep_env {
-    int32_t       ranks;
-    sb_backend_id auto_backend;
+    int32_t              ranks;
+    sb_backend_id        auto_backend;
+    const sb_model_desc *models; /* ends with name NULL; read during sb_sweep_load, names and tables must outlive the sweep */
 } sb_sweep_env;
 
 /* Read, check and expand. All errors of the file are collected; each is one line
@@ -78,7 +88,8 @@ void      sb_sweep_free(sb_sweep *s);
  * anchor_only = 1. Invalidates pointers into s->points. */
 sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
 
-/* --point: "7", "3-12", or a hash prefix (>= 6 hex digits, unique). */
+/* --point: "7", "3-12" (places in s->points, counted from 0, both ends included), or a hash prefix (>= 6 hex digits, unique).
+ * Digits alone are a place when there is such a place, else a prefix. SB_ERR_USAGE says what was found and what there is. */
 sb_status sb_sweep_select(const sb_sweep *s, const char *what, int64_t *first, int64_t *last);
 
 #endif

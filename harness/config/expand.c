@@ -1,0 +1,205 @@
+/* Nested loops over the axes of a sweep, a hash for each point, and a look for points that are
+ * asked for twice. */
+#include "harness/config/expand.h"
+#include "harness/config/identity.h"
+#include "workloads/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* a * b, but never more than one above the limit. */
+static int64_t times(int64_t a, int64_t b)
+{
+    if (a == 0 || b == 0)
+        return 0;
+    return a > SBI_MAX_POINTS / b ? SBI_MAX_POINTS + 1 : a * b;
+}
+
+static int64_t plus(int64_t a, int64_t b)
+{
+    return a + b > SBI_MAX_POINTS ? SBI_MAX_POINTS + 1 : a + b;
+}
+
+static int64_t count_points(const sbi_spec *s)
+{
+    int64_t work = 0, layouts = 0, variants = 0;
+    for (int64_t i = 0; i < s->n_workloads; i++) {
+        const sbi_workload *w = &s->workloads[i];
+        work = plus(work, times(times(w->params.n, w->tasks.n), times(w->lengths.n, w->seeds.n)));
+    }
+    for (int64_t i = 0; i < s->n_shardings; i++)
+        layouts = plus(layouts, s->shardings[i].layouts.n);
+    for (int64_t i = 0; i < s->n_methods; i++)
+        variants = plus(variants, s->methods[i].params.n);
+    return times(times(s->model_params.n, work), times(times(layouts, s->decodes.n), variants));
+}
+
+typedef struct expansion {
+    sbi_ctx        *c;
+    const sbi_spec *s;
+    sbi_excludes   *ex;
+    sbi_points     *out;
+    int32_t         cell;
+} expansion;
+
+static int add_point(expansion *e, const sb_point *cell, const sbi_method_axis *m, int64_t variant,
+                     const sbi_origin *from)
+{
+    sb_point *p      = &e->out->v[e->out->n];
+    *p               = *cell;
+    p->method        = m->method;
+    p->method_params = m->params.v[variant].params;
+    p->method_json   = m->params.v[variant].json;
+    if (sbi_excludes_hit(e->ex, p))
+        return 1;
+    if (sbi_point_identify(e->c->keep, p) != SB_OK) {
+        sbi_internal(e->c);
+        return 0;
+    }
+    p->cell                            = e->cell;
+    e->out->origin[e->out->n]          = *from;
+    e->out->origin[e->out->n++].method = m->node;
+    return 1;
+}
+
+static int add_cell(expansion *e, const sb_point *cell, const sbi_origin *from)
+{
+    int64_t before = e->out->n;
+    for (int others = 0; others < 2; others++)
+        for (int64_t i = 0; i < e->s->n_methods; i++) {
+            const sbi_method_axis *m = &e->s->methods[i];
+            if ((strcmp(m->method->name, "dense") != 0) != others)
+                continue;
+            for (int64_t j = 0; j < m->params.n; j++)
+                if (!add_point(e, cell, m, j, from))
+                    return 0;
+        }
+    e->cell += e->out->n > before;
+    return 1;
+}
+
+static int add_shardings(expansion *e, sb_point *p, sbi_origin *from)
+{
+    const sbi_spec *s = e->s;
+    for (int64_t i = 0; i < s->n_shardings; i++)
+        for (int64_t j = 0; j < s->shardings[i].layouts.n; j++)
+            for (int64_t k = 0; k < s->decodes.n; k++) {
+                p->scheme      = s->shardings[i].scheme;
+                p->layout      = (sb_layout_kind)s->shardings[i].layouts.v[j];
+                p->decode      = (sb_decode_kind)s->decodes.v[k];
+                from->sharding = s->shardings[i].node;
+                if (!add_cell(e, p, from))
+                    return 0;
+            }
+    return 1;
+}
+
+static int add_workload(expansion *e, sb_point *p, const sbi_workload *w)
+{
+    sbi_origin from = {.workload = w->node};
+    p->samples      = w->samples;
+    p->corpus       = w->corpus;
+    for (int64_t v = 0; v < w->params.n; v++)
+        for (int64_t t = 0; t < w->tasks.n; t++)
+            for (int64_t l = 0; l < w->lengths.n; l++)
+                for (int64_t d = 0; d < w->seeds.n; d++) {
+                    p->task          = sb_tasks[w->tasks.v[t]];
+                    p->task_params   = w->params.v[v].params;
+                    p->task_json     = w->params.v[v].json;
+                    p->length_tokens = w->lengths.v[l];
+                    p->seed          = (uint64_t)w->seeds.v[d];
+                    if (!add_shardings(e, p, &from))
+                        return 0;
+                }
+    return 1;
+}
+
+static int add_all(expansion *e)
+{
+    const sbi_spec *s = e->s;
+    sb_point        p = {.experiment  = "task",
+                         .backend     = s->backend,
+                         .ranks       = e->c->env->ranks,
+                         .warmup      = s->warmup,
+                         .repetitions = s->repetitions,
+                         .quality     = s->quality,
+                         .detail      = s->detail};
+    for (int64_t m = 0; m < s->model_params.n; m++)
+        for (int64_t w = 0; w < s->n_workloads; w++) {
+            p.model        = sbi_pool_text(e->c->keep, s->model->name, strlen(s->model->name));
+            p.model_params = s->model_params.v[m].params;
+            p.model_json   = s->model_params.v[m].json;
+            if (p.model == NULL || !add_workload(e, &p, &s->workloads[w]))
+                return 0;
+        }
+    return 1;
+}
+
+typedef struct by_hash_key {
+    const char *hash;
+    int64_t     place;
+} by_hash_key;
+
+static int by_hash(const void *pa, const void *pb)
+{
+    const by_hash_key *a = pa, *b = pb;
+    int                d = strcmp(a->hash, b->hash);
+    return d != 0 ? d : (a->place > b->place) - (a->place < b->place);
+}
+
+/* Tell the pair at the later of the two entries that made it. */
+static void twice(sbi_ctx *c, const sbi_origin *a, const sbi_origin *b)
+{
+    const sbi_node *x = a->method, *y = b->method;
+    if (x == y) {
+        x = a->workload;
+        y = b->workload;
+    }
+    if (x == y) {
+        x = a->sharding;
+        y = b->sharding;
+    }
+    sbi_error_add(c, y->pos, sbi_node_path(c, y),
+                  "found a point that `%s` %s already has, allowed each point once",
+                  sbi_node_path(c, x), sbi_where(c, x->pos));
+}
+
+static void check_twice(sbi_ctx *c, const sbi_points *p)
+{
+    by_hash_key *keys = sbi_pool_alloc(&c->temp, p->n, sizeof *keys);
+    if (keys == NULL)
+        return;
+    for (int64_t i = 0; i < p->n; i++)
+        keys[i] = (by_hash_key){p->v[i].hash, i};
+    qsort(keys, (size_t)p->n, sizeof *keys, by_hash);
+    for (int64_t i = 1, first = 0; i < p->n; i++) {
+        if (strcmp(keys[i].hash, keys[first].hash) == 0)
+            twice(c, &p->origin[keys[first].place], &p->origin[keys[i].place]);
+        else
+            first = i;
+    }
+}
+
+void sbi_expand(sbi_ctx *c, const sbi_spec *s, sbi_points *out)
+{
+    sbi_excludes ex    = {0};
+    int64_t      total = count_points(s);
+    *out               = (sbi_points){0};
+    sbi_excludes_read(c, s->exclude, &ex);
+    if (total > SBI_MAX_POINTS) {
+        sbi_error_add(c, s->root->pos, "", "found more than %d points, allowed %d", SBI_MAX_POINTS,
+                      SBI_MAX_POINTS);
+        return;
+    }
+    out->v      = sbi_pool_alloc(&c->temp, total + 1, sizeof *out->v);
+    out->origin = sbi_pool_alloc(&c->temp, total + 1, sizeof *out->origin);
+    expansion e = {c, s, &ex, out, 0};
+    if (out->v == NULL || out->origin == NULL || !add_all(&e))
+        return;
+    check_twice(c, out);
+    if (!s->complete)
+        return; /* an entry may match what an error took away */
+    sbi_excludes_check(c, &ex);
+    if (out->n == 0 && total > 0)
+        sbi_refuse(c, s->exclude, "entries that leave at least one point");
+}

@@ -1,0 +1,111 @@
+/* The bytes of a sweep file, and whether they are text at all. libyaml would refuse bad bytes too,
+ * but without a place. */
+#include "harness/config/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const sbi_pos whole = {0, 0, 0};
+
+/* Bytes of the UTF-8 character at s (shortest form, no surrogates), 0 when there is none. */
+static size_t utf8_bytes(const unsigned char *s, size_t left)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t                n        = s[0] < 0x80             ? 1
+                                     : (s[0] & 0xe0) == 0xc0 ? 2
+                                     : (s[0] & 0xf0) == 0xe0 ? 3
+                                     : (s[0] & 0xf8) == 0xf0 ? 4
+                                                             : 0;
+    if (n == 0 || n > left)
+        return 0;
+    uint32_t u = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        u = u << 6 | (s[i] & 0x3fu);
+    }
+    return u < least[n] || u > 0x10ffff || (u >= 0xd800 && u < 0xe000) ? 0 : n;
+}
+
+static int check_text(sbi_ctx *c, const char *text, size_t bytes)
+{
+    const unsigned char *s  = (const unsigned char *)text;
+    sbi_pos              at = {0, 1, 1};
+    for (size_t i = 0; i < bytes;) {
+        size_t n = utf8_bytes(s + i, bytes - i);
+        if (n == 0) {
+            sbi_error_add(c, at, "",
+                          "found the byte 0x%02x, which is not UTF-8, allowed UTF-8 text", s[i]);
+            return 0;
+        }
+        if ((s[i] < 0x20 && s[i] != '\t' && s[i] != '\n' && s[i] != '\r') || s[i] == 0x7f) {
+            sbi_error_add(c, at, "",
+                          "found the control character 0x%02x, allowed UTF-8 text without them",
+                          s[i]);
+            return 0;
+        }
+        if (s[i] == '\n') {
+            at.line++;
+            at.col = 1;
+        } else {
+            at.col++;
+        }
+        i += n;
+    }
+    return 1;
+}
+
+/* As much as there is, up to one byte more than allowed. 1, or 0 with errno. */
+static int read_all(int fd, char *buf, size_t *bytes)
+{
+    *bytes = 0;
+    while (*bytes <= SBI_MAX_FILE_BYTES) {
+        ssize_t n = read(fd, buf + *bytes, SBI_MAX_FILE_BYTES + 1 - *bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return 0;
+        if (n == 0)
+            break;
+        *bytes += (size_t)n;
+    }
+    return 1;
+}
+
+char *sbi_file_read(sbi_ctx *c, size_t *bytes)
+{
+    struct stat sb;
+    char       *text = NULL;
+    int fd = open(c->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO must not hold us up */
+    if (fd < 0) {
+        sbi_error_add(c, whole, "", "found no readable file (%s), allowed a sweep file",
+                      strerror(errno));
+        return NULL;
+    }
+    if (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode)) {
+        sbi_error_add(c, whole, "", "found %s, allowed a sweep file",
+                      S_ISDIR(sb.st_mode) ? "a directory" : "a device or pipe");
+        goto done;
+    }
+    char *buf = sbi_pool_alloc(&c->temp, SBI_MAX_FILE_BYTES + 1, 1);
+    if (buf == NULL)
+        goto done;
+    if (!read_all(fd, buf, bytes)) {
+        sbi_error_add(c, whole, "", "found a file that cannot be read (%s), allowed a sweep file",
+                      strerror(errno));
+        goto done;
+    }
+    if (*bytes > SBI_MAX_FILE_BYTES) {
+        sbi_error_add(c, whole, "", "found a file of more than %d bytes, allowed at most %d",
+                      SBI_MAX_FILE_BYTES, SBI_MAX_FILE_BYTES);
+        goto done;
+    }
+    if (check_text(c, buf, *bytes))
+        text = sbi_pool_text(c->keep, buf, *bytes);
+done:
+    (void)close(fd);
+    return text;
+}

@@ -1,0 +1,26 @@
+/* Words of the sweep file's own choices, in one place: the enums of sweep.h as parameter ranges. */
+#include "harness/config/spec.h"
+
+const sb_param sbi_param_scheme = {"sharding", "allgather", "allgather", "", SB_ENUM, 0};
+const sb_param sbi_param_layout = {"layout", "block_striped", "contiguous|zigzag|block_striped",
+                                   "",       SB_ENUM,         0};
+const sb_param sbi_param_decode = {"decode", "method", "method|dense", "", SB_ENUM, 0};
+const sb_param sbi_param_seed   = {"seed", "42", "[0,)", "", SB_I64, 0};
+
+const char *sb_layout_name(sb_layout_kind k)
+{
+    static const char *const names[SB_LAYOUT_COUNT] = {"contiguous", "zigzag", "block_striped"};
+    return (unsigned)k < SB_LAYOUT_COUNT ? names[k] : "unknown";
+}
+
+const char *sb_scheme_name(sb_scheme s)
+{
+    static const char *const names[SB_SCHEME_COUNT] = {"allgather"};
+    return (unsigned)s < SB_SCHEME_COUNT ? names[s] : "unknown";
+}
+
+const char *sb_decode_name(sb_decode_kind d)
+{
+    static const char *const names[SB_DECODE_COUNT] = {"method", "dense"};
+    return (unsigned)d < SB_DECODE_COUNT ? names[d] : "unknown";
+}

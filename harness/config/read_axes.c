@@ -1,0 +1,111 @@
+/* model, methods, sharding: a name, or a mapping with a name and parameters. */
+#include "harness/config/spec.h"
+#include "kernels/registry.h"
+
+#include <string.h>
+
+/* The node that holds the name: the entry itself when it is a word, else its `name`. NULL after an
+ * error. */
+static const sbi_node *name_node(sbi_ctx *c, const sbi_node *n, const char *allowed)
+{
+    if (n->kind == SBI_SCALAR)
+        return sbi_word(c, n, allowed) != NULL ? n : NULL;
+    if (!sbi_is_map(c, n, allowed))
+        return NULL;
+    const sbi_node *name = sbi_map_get(n, "name");
+    if (name == NULL) {
+        sbi_refuse_missing(c, n, "name", allowed);
+        return NULL;
+    }
+    return sbi_word(c, name, allowed) != NULL ? name : NULL;
+}
+
+void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s)
+{
+    sbi_names       names = {0}, keys = {0};
+    const sbi_node *name = name_node(c, n, "a model's name or a mapping with `name`");
+    if (name == NULL)
+        return;
+    for (const sb_model_desc *m = c->env->models; m->name != NULL; m++) {
+        sbi_names_add(c, &names, m->name);
+        if (strcmp(m->name, name->text) == 0)
+            s->model = m;
+    }
+    if (s->model == NULL) {
+        sbi_refuse_choice(c, name, "one of ", &names);
+        return;
+    }
+    sbi_names_add(c, &keys, "name");
+    sbi_variants_read(c, n, s->model->params, s->model->params_bytes, &keys, &s->model_params);
+}
+
+void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)
+{
+    static const char allowed[] = "a method's name or a mapping with `name`";
+    sbi_node *const  *items     = NULL;
+    sbi_names         names = {0}, keys = {0};
+    int64_t           n = sbi_items(c, list, "a list of methods", &items);
+    s->methods          = sbi_pool_alloc(&c->temp, n, sizeof *s->methods);
+    sbi_names_add(c, &keys, "name");
+    for (int64_t i = 0; sb_methods[i] != NULL; i++)
+        sbi_names_add(c, &names, sb_methods[i]->name);
+    for (int64_t i = 0; i < n && s->methods != NULL; i++) {
+        const sbi_node *name = name_node(c, items[i], allowed);
+        if (name == NULL)
+            continue;
+        sbi_method_axis m = {.node = items[i], .method = sb_method_find(name->text)};
+        if (m.method == NULL) {
+            sbi_refuse_choice(c, name, "one of ", &names);
+            continue;
+        }
+        sbi_variants_read(c, items[i], m.method->params, m.method->params_bytes, &keys, &m.params);
+        s->methods[s->n_methods++] = m;
+    }
+}
+
+static void one_sharding(sbi_ctx *c, sbi_node *n, sbi_sharding *out)
+{
+    static const char allowed[] = "contiguous, zigzag or block_striped";
+    int32_t           v         = 0;
+    sbi_names         keys      = {0};
+    const sbi_node   *name      = name_node(c, n, "a scheme's name or a mapping with `name`");
+    sbi_node         *layout    = sbi_map_get(n, "layout");
+    out->node                   = n;
+    sbi_names_add(c, &keys, "name");
+    sbi_names_add(c, &keys, "layout");
+    if (n->kind == SBI_MAP)
+        sbi_check_keys(c, n, &keys);
+    if (layout != NULL)
+        sbi_values_read(c, layout, allowed, sbi_value_enum, &sbi_param_layout, &out->layouts);
+    if (name == NULL || !sbi_enum_read(c, name, &sbi_param_scheme, &v)) {
+        out->layouts.n = 0;
+        return;
+    }
+    out->scheme = (sb_scheme)v;
+    if (layout != NULL)
+        return;
+    out->layouts.v = sbi_pool_alloc(&c->temp, 1, sizeof *out->layouts.v);
+    if (out->layouts.v == NULL)
+        return;
+    out->layouts.v[0] = SB_LAYOUT_BLOCK_STRIPED; /* allgather, unless named [DESIGN 10.6] */
+    out->layouts.n    = 1;
+}
+
+void sbi_sharding_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)
+{
+    sbi_node *const *items = NULL;
+    sbi_node        *word  = NULL;
+    int64_t          n     = 1;
+    if (list == NULL) {
+        word = sbi_node_new(c, SBI_SCALAR, (sbi_pos){0, 1, 1});
+        if (word == NULL)
+            return;
+        word->text = "allgather";
+        items      = &word->self;
+    } else {
+        n = sbi_items(c, list, "a list of sharding schemes", &items);
+    }
+    s->shardings = sbi_pool_alloc(&c->temp, n, sizeof *s->shardings);
+    for (int64_t i = 0; i < n && s->shardings != NULL; i++)
+        one_sharding(c, items[i], &s->shardings[s->n_shardings++]);
+}

@@ -1,0 +1,92 @@
+/* A sweep as typed axes: what the file says, before it is multiplied out. */
+#ifndef SB_HARNESS_CONFIG_SPEC_H
+#define SB_HARNESS_CONFIG_SPEC_H
+
+#include "harness/config/fields.h"
+
+enum { SBI_MAX_POINTS = 100000 };
+
+/* One choice of every parameter of a table. */
+typedef struct sbi_variant {
+    void *params;
+    char *json; /* canonical, defaults included */
+} sbi_variant;
+
+typedef struct sbi_variants {
+    sbi_variant *v;
+    int64_t      n; /* 0 after an error */
+} sbi_variants;
+
+typedef struct sbi_values { /* distinct values of one axis, in file order */
+    int64_t *v;
+    int64_t  n;
+} sbi_values;
+
+typedef struct sbi_workload {
+    const sbi_node *node;
+    const char     *suite;
+    sbi_values      tasks; /* places in sb_tasks */
+    sbi_values      lengths, seeds;
+    int64_t         samples;
+    char           *corpus;
+    sbi_variants    params; /* json with "corpus" */
+} sbi_workload;
+
+typedef struct sbi_method_axis {
+    const sbi_node  *node;
+    const sb_method *method;
+    sbi_variants     params;
+} sbi_method_axis;
+
+typedef struct sbi_sharding {
+    const sbi_node *node;
+    sb_scheme       scheme;
+    sbi_values      layouts;
+} sbi_sharding;
+
+typedef struct sbi_spec {
+    const char          *name;
+    const sb_model_desc *model; /* NULL after an error */
+    sbi_variants         model_params;
+    sb_backend_id        backend;
+    sbi_workload        *workloads;
+    sbi_method_axis     *methods;
+    sbi_sharding        *shardings;
+    int64_t              n_workloads, n_methods, n_shardings;
+    sbi_values           decodes;
+    sb_quality_mode      quality;
+    sb_quality_detail    detail;
+    int64_t              warmup, repetitions;
+    sbi_node            *exclude; /* NULL: absent */
+    const sbi_node      *root;
+    int                  complete; /* no axis lost a value to an error */
+} sbi_spec;
+
+/* Read one value; 1 and *out when it is fine, else 0 and an error. */
+typedef int (*sbi_value_fn)(sbi_ctx *c, const sbi_node *n, const void *arg, int64_t *out);
+
+/* A list of distinct values, or one value. Bad ones are told and left out. */
+void sbi_values_read(sbi_ctx *c, sbi_node *n, const char *allowed, sbi_value_fn read,
+                     const void *arg, sbi_values *out);
+int  sbi_value_enum(sbi_ctx *c, const sbi_node *n, const void *param,
+                    int64_t *out); /* arg: sb_param */
+int  sbi_value_i64(sbi_ctx *c, const sbi_node *n, const void *param,
+                   int64_t *out); /* arg: sb_param */
+int  sbi_value_length(sbi_ctx *c, const sbi_node *n, const void *unused,
+                      int64_t *out); /* 4096, 4K, 1M */
+
+/* Every combination of the parameters that the mapping gives (a list is an axis, the first key
+ * varies slowest). map NULL: the defaults alone. Keys must be in `others` or in the table. Stored
+ * in the keep pool. */
+void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_param *table, size_t params_bytes,
+                       const sbi_names *others, sbi_variants *out);
+
+void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s);
+void sbi_workloads_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
+void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
+void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
+void sbi_sharding_read(sbi_ctx *c, sbi_node *list, sbi_spec *s); /* NULL: the default */
+
+extern const sb_param sbi_param_scheme, sbi_param_layout, sbi_param_decode, sbi_param_seed;
+
+#endif
