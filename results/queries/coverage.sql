@@ -1,0 +1,24 @@
+-- What is there of every point that was asked for: samples by status, and why some are not ok.
+-- status: ok (all), partial (some ok), failed, unsupported, no_fit, missing (no sample yet).
+CREATE VIEW coverage AS
+WITH c AS (
+    SELECT p.id AS point_id, count(s.sample_id) AS n, coalesce(sum(s.status = 'ok'), 0) AS n_ok,
+           coalesce(sum(s.status = 'failed'), 0) AS n_failed,
+           coalesce(sum(s.status = 'unsupported'), 0) AS n_unsupported, coalesce(sum(s.status = 'no_fit'), 0) AS n_no_fit,
+           coalesce(max(s.error) FILTER (WHERE s.status = 'failed'), max(s.error)) AS reason
+      FROM point AS p
+      LEFT JOIN latest_sample AS s ON s.point_id = p.id AND s.is_anchor = 0
+     GROUP BY p.id)
+SELECT p.method, p.method_json AS params, p.model, p.task, p.length_tokens AS length, p.ranks, p.scheme AS sharding,
+       CASE WHEN c.n = 0 THEN 'missing'
+            WHEN c.n_ok = c.n THEN 'ok'
+            WHEN c.n_ok > 0 THEN 'partial'
+            WHEN c.n_failed > 0 THEN 'failed'
+            WHEN c.n_no_fit > 0 THEN 'no_fit'
+            ELSE 'unsupported' END AS status,
+       c.n, c.n_ok, c.n_failed, c.n_unsupported, c.n_no_fit, c.reason, p.backend,
+       p.suite, p.decode, p.layout, p.dtype, CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed,
+       p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash
+  FROM c
+  JOIN point AS p ON p.id = c.point_id
+ WHERE c.n > 0 OR NOT EXISTS (SELECT 1 FROM sample AS a WHERE a.point_id = p.id); -- points that were anchors only

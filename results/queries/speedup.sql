@@ -1,0 +1,101 @@
+-- How much faster than dense every point is (attention_x, prefill_x), with its density and recall; reason where there is no ratio.
+-- A time is paired only with the fastest dense time of the same run and cell: same model, task, length, seed, sharding, layout,
+-- decode, ranks, backend, dtype. Ratios of medians, averaged over runs by repetitions. Oversubscribed runs are left out; samples
+-- where the method fell back to dense stay in the times and are left out of density and recall.
+CREATE VIEW speedup AS
+WITH asked AS MATERIALIZED (
+    SELECT s.sample_id, s.point_id, s.run_id, s.fallback, r.oversubscribed
+      FROM latest_sample AS s
+      JOIN run AS r ON r.id = s.run_id
+     WHERE s.is_anchor = 0 AND s.status = 'ok'),
+timed AS ( -- the method's side: samples that count; the dense side: every ok dense sample of the run, anchors too
+    SELECT 0 AS is_dense, a.run_id, a.point_id, t.phase, t.ns
+      FROM asked AS a
+      JOIN phase_time AS t ON t.sample_id = a.sample_id
+     WHERE a.oversubscribed = 0 AND t.phase IN ('attention', 'prefill')
+    UNION ALL
+    SELECT 1, s.run_id, s.point_id, t.phase, t.ns
+      FROM point AS p
+      JOIN sample AS s ON s.point_id = p.id
+      JOIN run AS r ON r.id = s.run_id
+      JOIN phase_time AS t ON t.sample_id = s.id
+     WHERE p.method = 'dense' AND s.status = 'ok' AND r.oversubscribed = 0 AND t.phase IN ('attention', 'prefill')),
+ranked AS (
+    SELECT timed.*, row_number() OVER (PARTITION BY is_dense, run_id, point_id, phase ORDER BY ns) AS k,
+           count(*) OVER (PARTITION BY is_dense, run_id, point_id, phase) AS n
+      FROM timed),
+median AS (
+    SELECT is_dense, run_id, point_id, phase, n, avg(ns) FILTER (WHERE k IN ((n + 1) / 2, (n + 2) / 2)) AS ns
+      FROM ranked
+     GROUP BY is_dense, run_id, point_id, phase),
+run_time AS MATERIALIZED (
+    SELECT is_dense, run_id, point_id,
+           max(ns) FILTER (WHERE phase = 'attention') AS attention_ns, max(n) FILTER (WHERE phase = 'attention') AS attention_n,
+           max(ns) FILTER (WHERE phase = 'prefill') AS prefill_ns, max(n) FILTER (WHERE phase = 'prefill') AS prefill_n
+      FROM median
+     GROUP BY is_dense, run_id, point_id),
+paired AS (
+    SELECT m.run_id, m.point_id, m.attention_ns, m.attention_n, m.prefill_ns, m.prefill_n,
+           d.point_id AS dense_id, d.attention_ns AS dense_attention_ns, d.prefill_ns AS dense_prefill_ns,
+           coalesce(d.attention_n, d.prefill_n) AS dense_n,
+           row_number() OVER (PARTITION BY m.run_id, m.point_id
+                              ORDER BY coalesce(d.attention_ns, d.prefill_ns), d.point_id) AS place
+      FROM run_time AS m
+      JOIN point AS p ON p.id = m.point_id
+      JOIN run_time AS d ON d.is_dense = 1 AND d.run_id = m.run_id
+      JOIN point AS q ON q.id = d.point_id
+     WHERE m.is_dense = 0
+       AND (q.experiment, q.model, q.model_json, q.suite, q.task, q.task_json, q.length_tokens, q.seed)
+         = (p.experiment, p.model, p.model_json, p.suite, p.task, p.task_json, p.length_tokens, p.seed)
+       AND (q.scheme, q.layout, q.decode, q.ranks, q.backend, q.dtype)
+         = (p.scheme, p.layout, p.decode, p.ranks, p.backend, p.dtype)),
+best AS MATERIALIZED (SELECT * FROM paired WHERE place = 1),
+dense_work AS ( -- score and value products of a dense prefill [quality_metrics B4]: 4 d (pairs, all heads and layers) FLOP
+    SELECT run_id, point_id, avg(pairs) AS pairs
+      FROM (SELECT s.run_id, s.point_id, sum(q.rho_den) AS pairs
+              FROM sample AS s
+              JOIN quality AS q ON q.sample_id = s.id AND q.head_key = -1
+             WHERE s.point_id IN (SELECT dense_id FROM best) AND s.status = 'ok'
+               AND s.run_id IN (SELECT run_id FROM ceiling)
+             GROUP BY s.id)
+     GROUP BY run_id, point_id),
+ratio AS (
+    SELECT b.point_id,
+           sum(attention_n * dense_attention_ns / nullif(attention_ns, 0))
+               / sum(attention_n) FILTER (WHERE dense_attention_ns / nullif(attention_ns, 0) IS NOT NULL) AS attention_x,
+           sum(prefill_n * dense_prefill_ns / nullif(prefill_ns, 0))
+               / sum(prefill_n) FILTER (WHERE dense_prefill_ns / nullif(prefill_ns, 0) IS NOT NULL) AS prefill_x,
+           sum(dense_n) AS dense_n, count(DISTINCT b.run_id) AS n_runs,
+           group_concat(DISTINCT coalesce(json_extract(q.method_json, '$.impl'), 'native')) AS dense_impl,
+           avg(4e9 * json_extract(q.model_json, '$.head_dim') * w.pairs / nullif(dense_attention_ns, 0) / c.flops_per_s) AS dense_mfu
+      FROM best AS b
+      JOIN point AS q ON q.id = b.dense_id
+      LEFT JOIN dense_work AS w ON w.run_id = b.run_id AND w.point_id = b.dense_id
+      LEFT JOIN ceiling AS c ON c.run_id = b.run_id AND c.kind = 'matmul' AND c.dtype = q.dtype
+     GROUP BY b.point_id),
+repetitions AS (
+    SELECT point_id, sum(coalesce(attention_n, prefill_n)) AS n FROM run_time WHERE is_dense = 0 GROUP BY point_id),
+kept AS (
+    SELECT a.point_id, CAST(sum(q.rho_num) AS REAL) / sum(q.rho_den) AS density, avg(q.recall_mean) AS recall
+      FROM asked AS a
+      JOIN quality AS q ON q.sample_id = a.sample_id
+     WHERE a.fallback = 0 AND q.head_key = -1
+     GROUP BY a.point_id),
+cell AS (
+    SELECT point_id, count(*) AS n_samples, sum(fallback) AS n_fallback, min(oversubscribed) AS all_oversubscribed
+      FROM asked
+     GROUP BY point_id)
+SELECT p.method, p.method_json AS params, p.length_tokens AS length, p.ranks, p.backend, x.attention_x, x.prefill_x,
+       k.density, k.recall, x.dense_impl, x.dense_mfu,
+       CASE WHEN x.attention_x IS NOT NULL OR x.prefill_x IS NOT NULL THEN NULL
+            WHEN c.all_oversubscribed THEN 'oversubscribed: ranks x threads exceed the cores'
+            WHEN t.n IS NULL THEN 'no timed repetition'
+            ELSE 'no dense time of the same run and cell' END AS reason,
+       p.model, p.task, p.scheme AS sharding, p.layout, p.decode, coalesce(t.n, 0) AS n, x.dense_n, c.n_samples, c.n_fallback,
+       p.suite, p.dtype, CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed,
+       p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash
+  FROM cell AS c
+  JOIN point AS p ON p.id = c.point_id
+  LEFT JOIN ratio AS x ON x.point_id = c.point_id
+  LEFT JOIN repetitions AS t ON t.point_id = c.point_id
+  LEFT JOIN kept AS k ON k.point_id = c.point_id;

@@ -1,0 +1,127 @@
+/* What the files of results/store share: the handle, prepared statements, connections. Nobody else includes this. */
+#ifndef SB_RESULTS_STORE_INTERNAL_H
+#define SB_RESULTS_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "results/store/store.h"
+
+#define SBI_APPLICATION_ID 0x5350414E /* "SPAN" in the file's header */
+
+/* How long an open waits for another process to let go of the file. Tests turn it down. */
+extern int sbi_busy_timeout_ms;
+
+/* ---- db.c: connections and plain SQL ---- */
+
+/* Error text from the connection's last error: "PATH: cause". The status follows the cause. */
+sb_status sbi_db_fail(sqlite3 *db, const char *path, const char *what);
+sb_status sbi_exec(sqlite3 *db, const char *path, const char *sql);
+/* First column of the first row; 0 when there is no row. */
+sb_status sbi_scalar(sqlite3 *db, const char *path, const char *sql, int64_t *out);
+/* Random version 4 uuid and the time, as the tables hold them. */
+sb_status sbi_uuid(char out[37]);
+void      sbi_utc_now(char out[32]);
+
+/* Open for reading: recovers after a killed writer, refuses what is not ours. No authorizer: for our own SQL. */
+sb_status sbi_open_read(const char *path, sqlite3 **out);
+/* Open for writing under an exclusive lock; creates, migrates. */
+sb_status sbi_open_write(const char *path, sqlite3 **out);
+
+/* ---- files.c: the file system around a database ---- */
+sb_status   sbi_make_parent(const char *path);
+const char *sbi_network_fs(const char *path); /* its name, NULL when local or unknown */
+sb_status   sbi_file_bytes(const char *path, int64_t *bytes);
+sb_status   sbi_file_sha256(const char *path, char hex[65]);
+sb_status   sbi_text_sha256(const char *text, char hex[65]);
+
+/* ---- migrate.c ---- */
+int       sbi_schema_version(void);
+/* Bring the open transaction's database from user_version `from` to sbi_schema_version(). */
+sb_status sbi_migrate(sqlite3 *db, const char *path, int from);
+/* Re-create the views whose text differs; inside a transaction. */
+sb_status sbi_views_refresh(sqlite3 *db, const char *path);
+/* A database in memory with schema and views: what a sound file looks like. */
+sb_status sbi_open_model(sqlite3 **out);
+
+/* ---- verify.c: damage of a file. ---- */
+typedef enum sbi_depth { SBI_QUICK, SBI_THOROUGH } sbi_depth;
+/* Pages and indexes (quick_check or integrity_check), foreign keys, tables as this program makes them, no triggers. One line a
+ * finding goes to `out`, `prefix` in front; *n counts them. */
+sb_status sbi_verify(sqlite3 *db, const char *path, sbi_depth depth, const char *prefix, FILE *out, int64_t *n);
+/* Print the text rows of `sql` as findings: "PREFIX: WHAT: row". At most 20 lines, then their number. */
+sb_status sbi_findings(sqlite3 *db, const char *path, const char *sql, const char *prefix, const char *what, FILE *out,
+                       int64_t *n);
+
+/* ---- statements.c: prepared once, kept with the handle ---- */
+typedef enum sbi_stmt {
+    SBI_BEGIN,
+    SBI_COMMIT,
+    SBI_RUN_INSERT,
+    SBI_RUN_END,
+    SBI_POINT_FIND,
+    SBI_POINT_INSERT,
+    SBI_DATASET_FIND,
+    SBI_DATASET_INSERT,
+    SBI_INPUT_FIND,
+    SBI_INPUT_INSERT,
+    SBI_REFERENCE_INSERT,
+    SBI_SPAN_INSERT,
+    SBI_SAMPLE_INSERT,
+    SBI_SCORE_INSERT,
+    SBI_HIT_INSERT,
+    SBI_TIMING_INSERT,
+    SBI_QUALITY_INSERT,
+    SBI_COMM_INSERT,
+    SBI_MEMORY_INSERT,
+    SBI_SAMPLE_DONE,
+    SBI_INTERVAL_STALE,
+    SBI_INTERVAL_VALUES,
+    SBI_INTERVAL_PUT,
+    SBI_INTERVAL_DROP,
+    SBI_STMT_COUNT
+} sbi_stmt;
+
+struct sb_store {
+    sqlite3      *db;
+    char         *path;
+    sb_store_mode mode;
+    sqlite3_stmt *stmts[SBI_STMT_COUNT];
+};
+
+typedef enum sbi_kind { SBI_NULL, SBI_INT, SBI_REAL, SBI_TEXT } sbi_kind;
+typedef struct sbi_value {
+    sbi_kind    kind;
+    int64_t     i;
+    double      d; /* NaN is stored as NULL */
+    const char *t; /* NULL is stored as NULL */
+} sbi_value;
+static inline sbi_value sbi_int(int64_t i) { return (sbi_value){.kind = SBI_INT, .i = i}; }
+static inline sbi_value sbi_real(double d) { return (sbi_value){.kind = SBI_REAL, .d = d}; }
+static inline sbi_value sbi_text(const char *t) { return (sbi_value){.kind = SBI_TEXT, .t = t}; }
+static inline sbi_value sbi_null(void) { return (sbi_value){.kind = SBI_NULL}; }
+static inline const char *sbi_or_empty(const char *t) { return t == NULL ? "" : t; }
+static inline sbi_value sbi_int_or_null(int64_t i, int present) { return present ? sbi_int(i) : sbi_null(); }
+
+/* The statement, reset, with its values bound. */
+sb_status sbi_prepare(sb_store *s, sbi_stmt id, const sbi_value *values, int n, sqlite3_stmt **out);
+/* Run a statement that gives no rows. */
+sb_status sbi_run(sb_store *s, sbi_stmt id, const sbi_value *values, int n);
+/* Run one that gives at most one integer; *found says whether. */
+sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int64_t *out, int *found);
+#define SBI_COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
+
+sb_status sbi_need_writer(const sb_store *s, const char *what);
+sb_status sbi_begin(sb_store *s);
+/* Commit when st is SB_OK, else roll back and pass st on with its text. */
+sb_status sbi_end(sb_store *s, sb_status st);
+
+/* ---- print.c: rows of a statement in a format ---- */
+sb_status sbi_print(sqlite3_stmt *stmt, const char *path, sb_format format, FILE *out);
+
+/* ---- intervals.c ---- */
+sb_status sbi_intervals_refresh(sb_store *s);
+
+/* ---- copy.c: one attached shard into main, inside a transaction ---- */
+sb_status sbi_copy_shard(sqlite3 *db, const char *path, int64_t *n_new, int64_t *n_known);
+
+#endif

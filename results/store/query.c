@@ -1,0 +1,42 @@
+/* One read-only statement of the user. The connection's authorizer (store.c) refuses what is not reading; what is left to see to
+ * is that there is exactly one statement. */
+#include <ctype.h>
+
+#include "results/store/internal.h"
+
+static sb_status refuse(sb_store *s)
+{
+    if ((sqlite3_errcode(s->db) & 0xff) == SQLITE_AUTH)
+        return sb_fail(SB_ERR_USAGE, "%s: only reading is allowed here: SELECT, no write, ATTACH or PRAGMA (%s)", s->path,
+                       sqlite3_errmsg(s->db));
+    if ((sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR)
+        return sb_fail(SB_ERR_USAGE, "%s: %s", s->path, sqlite3_errmsg(s->db));
+    return sbi_db_fail(s->db, s->path, NULL);
+}
+
+sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_stmt *more = NULL;
+    const char   *tail = NULL;
+    if (s->mode != SB_STORE_READ)
+        return sb_fail(SB_ERR_INTERNAL, "%s: query: open the database for reading", s->path);
+    if (sqlite3_prepare_v2(s->db, sql, -1, &stmt, &tail) != SQLITE_OK)
+        return refuse(s);
+    if (stmt == NULL)
+        return sb_fail(SB_ERR_USAGE, "%s: no statement given", s->path);
+    /* a tail of blanks, comments and semicolons compiles to nothing */
+    int rc = SQLITE_OK;
+    while (tail != NULL && *tail != '\0' && more == NULL && rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(s->db, tail, -1, &more, &tail);
+    sqlite3_finalize(more);
+    sb_status st;
+    if (rc != SQLITE_OK || more != NULL)
+        st = sb_fail(SB_ERR_USAGE, "%s: found more than one statement, allowed one", s->path);
+    else if (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0)
+        st = sb_fail(SB_ERR_USAGE, "%s: only reading is allowed here", s->path);
+    else
+        st = sbi_print(stmt, s->path, format, out);
+    sqlite3_finalize(stmt);
+    return st;
+}
