@@ -92,4 +92,6 @@ sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
  * Digits alone are a place when there is such a place, else a prefix. SB_ERR_USAGE says what was found and what there is. */
 sb_status sb_sweep_select(const sb_sweep *s, const char *what, int64_t *first, int64_t *last);
 
+const char *sb_sweep_library_version(void); /* of libyaml at run time */
+
 #endif

@@ -1,0 +1,102 @@
+/* spanbench doctor: what this machine has, and what spanbench would use of it. Each absence is one
+ * line. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "harness/cli/cmd.h"
+#include "harness/cli/launch.h"
+#include "harness/cli/version.h"
+#include "harness/run/facts.h"
+#include "harness/run/memory.h"
+#include "kernels/base/backend.h"
+
+static const char HELP[] = "Usage: spanbench doctor [DIR]     (alone, or under mpirun / srun)\n\n"
+                           "Prints ranks, cores, memory, backends, communicator and the file "
+                           "system of DIR (default: results).\n";
+
+/* Where SQLite's locks cannot be trusted, or only with one writer. */
+static const char *file_system(const char *dir, int *network)
+{
+    static const struct {
+        uint32_t    magic;
+        const char *name;
+        int         network;
+    } known[] = {{0x6969, "NFS", 1},          {0x0BD00BD0, "Lustre", 1}, {0x47504653, "GPFS", 1},
+                 {0x65735546, "FUSE", 1},     {0xFF534D42, "CIFS", 1},   {0xEF53, "ext4", 0},
+                 {0x58465342, "XFS", 0},      {0x9123683E, "Btrfs", 0},  {0x01021994, "tmpfs", 0},
+                 {0x794C7630, "overlayfs", 0}};
+    struct statfs f;
+    *network = 0;
+    if (statfs(dir, &f) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if ((uint32_t)f.f_type == known[i].magic) {
+            *network = known[i].network;
+            return known[i].name;
+        }
+    return "local or unknown type";
+}
+
+static void say_backend(const char *name, const sb_backend *b)
+{
+    sb_device_facts f = {0};
+    if (b == NULL)
+        (void)printf("backend %-7s not in this build (CPU build; configure with SPAN_CUDA=ON where "
+                     "nvcc is)\n",
+                     name);
+    else if (b->available() != SB_OK || b->facts(&f) != SB_OK)
+        (void)printf("backend %-7s unavailable: %s\n", name, sb_error_text());
+    else
+        (void)printf("backend %-7s %s; %s\n", name, f.name, f.detail);
+}
+
+static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
+{
+    char        mpi[128], host[64] = "";
+    int         network;
+    const char *fs = file_system(dir, &network);
+    (void)gethostname(host, sizeof host - 1);
+    sb_launch_mpi_version(l, mpi, sizeof mpi);
+    (void)printf("spanbench       %s, commit %s\n", sb_version_text(), sb_version_commit());
+    (void)printf("host            %s, %ld cores, %.1f GiB available\n", host,
+                 sysconf(_SC_NPROCESSORS_ONLN), (double)sb_memory_available_bytes() / 0x1p30);
+    (void)printf(
+        "ranks           %d (%d on this host), %d threads each%s\n", l->comm->size,
+        l->comm->local_size, l->threads,
+        oversubscribed
+            ? ": MORE THREADS THAN CORES, timings would be flagged and left out of speedups"
+            : "");
+    (void)printf("communicator    %s, launcher MPI: %s\n", l->comm->ops->name, mpi);
+    say_backend("cpu", &sb_backend_cpu);
+    say_backend("cuda", SB_IF_CUDA(&sb_backend_cuda));
+    if (fs == NULL)
+        (void)printf("results in      %s: not there yet; spanbench run makes it\n", dir);
+    else
+        (void)printf("results in      %s: %s%s, %s\n", dir, fs,
+                     network ? " (network: one writer at a time, merge on a local disk)" : "",
+                     access(dir, W_OK) == 0 ? "writable" : "NOT WRITABLE");
+}
+
+int sb_cmd_doctor(int argc, char **argv)
+{
+    sb_launch l = {0};
+    int32_t   over;
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return fputs(HELP, stdout) < 0;
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        (void)fputs(HELP, stderr);
+        return 2;
+    }
+    sb_status st = sb_launch_begin(0, &l);
+    if (st != SB_OK) {
+        sb_cmd_error("doctor");
+        return 1;
+    }
+    if ((st = sb_facts_oversubscribed(l.comm, l.threads, &over)) != SB_OK)
+        sb_cmd_error("doctor");
+    else if (l.comm->rank == 0)
+        report(&l, argc == 2 ? argv[1] : "results", over);
+    return sb_launch_end(&l, st == SB_OK ? 0 : 1);
+}

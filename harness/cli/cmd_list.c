@@ -1,0 +1,109 @@
+/* spanbench list WHAT: the tables this build was made from. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/cli/cmd.h"
+#include "harness/model/model.h"
+#include "kernels/registry.h"
+#include "results/store/store.h"
+#include "workloads/registry.h"
+
+static const char HELP[] =
+    "Usage: spanbench list methods|workloads|models|views\n\n"
+    "  methods    attention methods: capabilities, parameters with defaults and ranges, source\n"
+    "  workloads  suites and tasks with their parameters, metric and chance level\n"
+    "  models     models and their knobs\n"
+    "  views      the database's public views\n";
+
+static void list_params(const sb_param *table)
+{
+    for (const sb_param *p = table; p != NULL && p->name != NULL; p++) {
+        char allowed[256];
+        sb_param_allowed(p, allowed, sizeof allowed);
+        (void)printf("    %-20s default %-8s %s; %s\n", p->name, p->def, p->help, allowed);
+    }
+}
+
+static void list_methods(void)
+{
+    static const struct {
+        uint32_t    cap;
+        const char *name;
+    } caps[] = {{SB_CAP_PREFILL, "prefill"},
+                {SB_CAP_DECODE, "decode"},
+                {SB_CAP_GQA, "gqa"},
+                {SB_CAP_SHARDED, "sharded"},
+                {SB_CAP_TRAINING_FREE, "training-free"}};
+    for (const sb_method *const *m = sb_methods; *m != NULL; m++) {
+        (void)printf("%s\n    %s\n    source: %s\n    can:", (*m)->name, (*m)->summary,
+                     (*m)->source);
+        for (size_t i = 0; i < sizeof caps / sizeof *caps; i++)
+            if ((*m)->caps & caps[i].cap)
+                (void)printf(" %s", caps[i].name);
+        (void)printf("%s\n    backends:",
+                     (*m)->caps & SB_CAP_TRAINING_FREE
+                         ? ""
+                         : " (needs trained weights: accuracy on others is marked)");
+        (void)printf("%s%s\n", (*m)->plan[SB_CPU] != NULL ? " cpu" : "",
+                     (*m)->plan[SB_CUDA] != NULL ? " cuda" : "");
+        list_params((*m)->params);
+    }
+}
+
+static void list_workloads(void)
+{
+    const char *suite = "";
+    for (const sb_task *const *t = sb_tasks; *t != NULL; t++) {
+        if (strcmp(suite, (*t)->suite) != 0) {
+            suite = (*t)->suite;
+            (void)printf("suite %s\n", suite);
+            list_params((*t)->params);
+        }
+        (void)printf("  %-18s %s; metric %s, from %lld tokens\n", (*t)->name, (*t)->summary,
+                     (*t)->metric->name, (long long)(*t)->min_length_tokens);
+    }
+}
+
+static void list_models(void)
+{
+    for (const sb_model_ops *const *m = sb_models; *m != NULL; m++) {
+        (void)printf("%s\n    %s\n    suites:", (*m)->name, (*m)->summary);
+        for (const char *const *s = (*m)->suites; *s != NULL; s++)
+            (void)printf(" %s", *s);
+        (void)printf("\n");
+        list_params((*m)->params);
+    }
+}
+
+static void list_views(void)
+{
+    for (const sb_view *v = sb_views; v->name != NULL; v++)
+        (void)printf("%-14s %s\n", v->name, v->summary);
+}
+
+int sb_cmd_list(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*list)(void);
+    } what[] = {{"methods", list_methods},
+                {"workloads", list_workloads},
+                {"models", list_models},
+                {"views", list_views}};
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        (void)fputs(HELP, stdout);
+        return 0;
+    }
+    for (size_t i = 0; argc == 2 && i < sizeof what / sizeof *what; i++)
+        if (strcmp(argv[1], what[i].name) == 0) {
+            what[i].list();
+            return 0;
+        }
+    if (argc == 2)
+        (void)fprintf(stderr,
+                      "spanbench list: found `%s`, allowed methods, workloads, models, views\n",
+                      argv[1]);
+    else
+        (void)fputs(HELP, stderr);
+    return 2;
+}

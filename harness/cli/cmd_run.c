@@ -1,0 +1,246 @@
+/* spanbench run: a sweep file to rows in a database. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/cli/cmd.h"
+#include "harness/cli/launch.h"
+#include "harness/cli/summary.h"
+#include "harness/cli/version.h"
+#include "harness/run/run.h"
+#include "harness/run/stop.h"
+
+static const char HELP[] =
+    "Usage: spanbench run SWEEP.yaml [options]           (alone, or under mpirun / srun)\n"
+    "\n"
+    "Runs every point of the sweep that the database does not have yet, and prints a table.\n"
+    "\n"
+    "  --db FILE          results database (default: results/NAME.db for NAME.yaml)\n"
+    "  --point WHAT       only point K, points A-B, or the point whose hash starts with HASH\n"
+    "  --row R            only row R of the points, also when it is stored already\n"
+    "  --set PATH=VALUE   override a key of the sweep, e.g. --set workloads[0].samples=2 "
+    "(repeatable)\n"
+    "  --time-limit S     stop cleanly before S seconds have passed (exit 75; run again to go on)\n"
+    "  --dry-run          check the sweep and list its points with the memory they need; run "
+    "nothing\n"
+    "  --threads N        CPU threads a rank (default: OMP_NUM_THREADS, else cores of the host / "
+    "ranks on it)\n"
+    "  --no-table         do not print the table at the end\n"
+    "  -h, --help         this text\n"
+    "\n"
+    "Exit codes: 0 ok, 1 failed points, 2 usage or bad configuration, 75 interrupted and "
+    "resumable.\n";
+
+enum { MAX_SETS = 64 };
+
+typedef struct options {
+    const char *sweep, *db, *point;
+    sb_set      sets[MAX_SETS];
+    int64_t     n_sets, row, threads;
+    double      time_limit_s;
+    int         dry_run, no_table, help;
+} options;
+
+static sb_status number(const char *name, const char *text, double low, double high, double *out)
+{
+    char  *end;
+    double v = strtod(text, &end);
+    if (end == text || *end != '\0' || !(v >= low && v <= high))
+        return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed a number from %g to %g", name, text,
+                       low, high);
+    *out = v;
+    return SB_OK;
+}
+
+static sb_status add_set(options *o, char *text)
+{
+    char *eq = strchr(text, '=');
+    if (eq == NULL || eq == text)
+        return sb_fail(SB_ERR_USAGE, "--set: found `%s`, allowed PATH=VALUE", text);
+    if (o->n_sets == MAX_SETS)
+        return sb_fail(SB_ERR_USAGE, "--set: at most %d", MAX_SETS);
+    *eq                  = '\0';
+    o->sets[o->n_sets++] = (sb_set){text, eq + 1};
+    return SB_OK;
+}
+
+static sb_status parse(int argc, char **argv, options *o)
+{
+    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, NO_TABLE };
+    static const struct option longs[] = {{"db", 1, NULL, DB},
+                                          {"point", 1, NULL, POINT},
+                                          {"row", 1, NULL, ROW},
+                                          {"set", 1, NULL, SET},
+                                          {"time-limit", 1, NULL, LIMIT},
+                                          {"dry-run", 0, NULL, DRY},
+                                          {"threads", 1, NULL, THREADS},
+                                          {"no-table", 0, NULL, NO_TABLE},
+                                          {"help", 0, NULL, 'h'},
+                                          {0}};
+    *o                                 = (options){.row = -1};
+    sb_status st                       = SB_OK;
+    double    v                        = 0;
+    int       c;
+    opterr = 0;
+    while (st == SB_OK && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+        switch (c) {
+        case DB:
+            o->db = optarg;
+            break;
+        case POINT:
+            o->point = optarg;
+            break;
+        case ROW:
+            st     = number("row", optarg, 0, 1e9, &v);
+            o->row = (int64_t)v;
+            break;
+        case SET:
+            st = add_set(o, optarg);
+            break;
+        case LIMIT:
+            st = number("time-limit", optarg, 1, 1e9, &o->time_limit_s);
+            break;
+        case DRY:
+            o->dry_run = 1;
+            break;
+        case THREADS:
+            st         = number("threads", optarg, 1, 4096, &v);
+            o->threads = (int64_t)v;
+            break;
+        case NO_TABLE:
+            o->no_table = 1;
+            break;
+        case 'h':
+            o->help = 1;
+            return SB_OK;
+        default:
+            return sb_fail(SB_ERR_USAGE,
+                           "unknown option or missing value: `%s` (see spanbench run --help)",
+                           argv[optind - 1]);
+        }
+    if (st != SB_OK)
+        return st;
+    if (optind != argc - 1)
+        return sb_fail(SB_ERR_USAGE,
+                       optind == argc
+                           ? "name a sweep file, e.g. spanbench run configs/quickstart.yaml"
+                           : "one sweep file at a time; `%s` is one too many",
+                       argv[optind == argc ? 0 : optind + 1]);
+    o->sweep = argv[optind];
+    return SB_OK;
+}
+
+/* results/NAME.db for any/where/NAME.yaml */
+static sb_status default_db(const char *sweep, char *buf, size_t n)
+{
+    const char *slash = strrchr(sweep, '/');
+    const char *name  = slash != NULL ? slash + 1 : sweep;
+    const char *dot   = strrchr(name, '.');
+    int         len   = (int)(dot != NULL && dot > name ? dot - name : (ptrdiff_t)strlen(name));
+    if ((size_t)snprintf(buf, n, "results/%.*s.db", len, name) >= n)
+        return sb_fail(SB_ERR_USAGE, "%s: the name is too long; give --db", sweep);
+    return SB_OK;
+}
+
+static int exit_code(sb_status st, const sb_run_outcome *out)
+{
+    if (st == SB_ERR_USAGE)
+        return 2;
+    if (st != SB_OK)
+        return 1;
+    return out->stopped ? SB_EXIT_RESUMABLE : out->failed > 0 ? 1 : 0;
+}
+
+static void say_end(const sb_run_outcome *out, const char *db)
+{
+    (void)fprintf(stderr, "%lld samples run, %lld stored before", (long long)out->ran,
+                  (long long)out->known);
+    if (out->failed + out->unsupported + out->no_fit > 0)
+        (void)fprintf(stderr,
+                      "; %lld failed, %lld unsupported, %lld without enough memory (reasons: "
+                      "spanbench query %s --view coverage)",
+                      (long long)out->failed, (long long)out->unsupported, (long long)out->no_fit,
+                      db);
+    (void)fputc('\n', stderr);
+    if (out->stopped)
+        (void)fprintf(stderr, "stopped (%s); the same command goes on from here\n",
+                      out->stop_reason);
+}
+
+static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, const char *db,
+                     char **argv, sb_run_outcome *out)
+{
+    char           command[2048], build[2048], mpi[128];
+    sb_run_options ro = {.db_path      = db,
+                         .first        = 0,
+                         .last         = sweep->n_points - 1,
+                         .row          = o->row,
+                         .time_limit_s = o->time_limit_s,
+                         .comm         = l->comm,
+                         .threads      = l->threads,
+                         .command      = command,
+                         .commit       = sb_version_commit(),
+                         .version      = sb_version_text(),
+                         .build_json   = build,
+                         .mpi_version  = mpi};
+    sb_status      st = SB_OK;
+    if (o->point != NULL && (st = sb_sweep_select(sweep, o->point, &ro.first, &ro.last)) != SB_OK)
+        return st;
+    sb_launch_command(argv, command, sizeof command);
+    sb_version_json(build, sizeof build);
+    sb_launch_mpi_version(l, mpi, sizeof mpi);
+    if (o->dry_run) {
+        st = sb_run_list(sweep, &ro, stdout);
+    } else {
+        st = sb_run_sweep(sweep, &ro, out);
+        if (st == SB_OK && l->comm->rank == 0) {
+            if (!o->no_table)
+                st = sb_summary_print(db, sweep, stdout);
+            say_end(out, db);
+            if (st == SB_OK)
+                (void)fprintf(stderr, "database: %s\n", db);
+        }
+    }
+    return st;
+}
+
+int sb_cmd_run(int argc, char **argv)
+{
+    options        o;
+    sb_launch      l        = {0};
+    sb_sweep      *sweep    = NULL;
+    sb_run_outcome out      = {0};
+    char           db[4096] = "";
+    sb_status      st       = parse(argc, argv, &o);
+    if (st != SB_OK) {
+        sb_cmd_error("run");
+        return 2;
+    }
+    if (o.help)
+        return fputs(HELP, stdout) < 0;
+    /* The clock of --time-limit starts before MPI does. */
+    sb_stop_set_limit(o.time_limit_s);
+    if ((st = sb_launch_begin((int32_t)o.threads, &l)) != SB_OK) {
+        sb_cmd_error("run");
+        return 1;
+    }
+    sb_stop_install();
+    if (o.db == NULL)
+        st = default_db(o.sweep, db, sizeof db);
+    else
+        (void)snprintf(db, sizeof db, "%s", o.db);
+    sb_sweep_env env;
+    if (st == SB_OK) {
+        sb_launch_sweep_env(&l, &env);
+        st = sb_sweep_load(o.sweep, o.sets, o.n_sets, &env, l.comm->rank == 0 ? stderr : NULL,
+                           &sweep);
+    }
+    if ((st = sb_comm_agree(l.comm, st)) == SB_OK)
+        st = sb_comm_agree(l.comm, run(&o, &l, sweep, db, argv, &out));
+    if (st != SB_OK && (st != SB_ERR_PEER || l.comm->rank == 0))
+        sb_cmd_error("run");
+    int code = exit_code(st, &out);
+    sb_sweep_free(sweep);
+    return sb_launch_end(&l, code);
+}

@@ -1,0 +1,83 @@
+#include "harness/cli/launch.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/comm/comms.h"
+#include "harness/model/model.h"
+#include "kernels/base/backend.h"
+#include "kernels/base/log.h"
+
+static int32_t default_threads(const sb_comm *c)
+{
+    const char *omp   = getenv("OMP_NUM_THREADS");
+    long        cores = sysconf(_SC_NPROCESSORS_ONLN), share = cores / c->local_size, bound = cores;
+    cpu_set_t   set;
+    if (omp != NULL && atoi(omp) > 0)
+        return atoi(omp);
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        bound = CPU_COUNT(&set);
+    if (share > bound)
+        share = bound;
+    return share > 1 ? (int32_t)share : 1;
+}
+
+sb_status sb_launch_begin(int32_t threads, sb_launch *out)
+{
+    sb_launch l  = {.mpi = sb_mpi_launched()};
+    sb_status st = SB_OK;
+    if (l.mpi && (st = sb_mpi_init(NULL, NULL)) != SB_OK)
+        return st;
+    st = l.mpi ? sb_comm_mpi_create(&l.comm) : sb_comm_self_create(&l.comm);
+    if (st != SB_OK)
+        return st;
+    l.threads = threads > 0 ? threads : default_threads(l.comm);
+    sb_log_init(l.comm->size > 1 ? l.comm->rank : -1, SB_LOG_INFO);
+    *out = l;
+    return SB_OK;
+}
+
+int sb_launch_end(sb_launch *l, int code)
+{
+    int64_t highest = code;
+    if (sb_comm_allreduce_i64(l->comm, &highest, 1, SB_REDUCE_MAX) != SB_OK)
+        highest = code > 0 ? code : 1;
+    sb_comm_destroy(l->comm);
+    if (l->mpi)
+        sb_mpi_fini();
+    *l = (sb_launch){0};
+    return (int)highest;
+}
+
+void sb_launch_command(char **argv, char *buf, size_t n)
+{
+    size_t at = 0;
+    buf[0]    = '\0';
+    for (; *argv != NULL && at < n; argv++)
+        at += (size_t)snprintf(buf + at, n - at, "%s%s", at > 0 ? " " : "", *argv);
+}
+
+void sb_launch_mpi_version(const sb_launch *l, char *buf, size_t n)
+{
+    if (l->mpi)
+        sb_mpi_version(buf, (int)n);
+    else
+        (void)snprintf(buf, n, "none");
+}
+
+/* The models as the sweep loader knows them: it stands below them and takes names and tables only.
+ */
+void sb_launch_sweep_env(const sb_launch *l, sb_sweep_env *env)
+{
+    enum { MAX_MODELS = 16 };
+    static sb_model_desc models[MAX_MODELS + 1];
+    for (int i = 0; i < MAX_MODELS && sb_models[i] != NULL; i++)
+        models[i] = (sb_model_desc){.name         = sb_models[i]->name,
+                                    .params       = sb_models[i]->params,
+                                    .params_bytes = sb_models[i]->params_bytes,
+                                    .suites       = sb_models[i]->suites};
+    *env = (sb_sweep_env){.ranks = l->comm->size, .auto_backend = SB_CPU, .models = models};
+}

@@ -1,0 +1,25 @@
+/* How this process was started, and what that gives it: a communicator and a number of threads. */
+#ifndef SB_HARNESS_CLI_LAUNCH_H
+#define SB_HARNESS_CLI_LAUNCH_H
+
+#include "harness/config/sweep.h"
+#include "kernels/base/comm.h"
+
+typedef struct sb_launch {
+    sb_comm *comm;
+    int32_t  threads; /* CPU threads of this rank */
+    int32_t  mpi;     /* MPI was initialised */
+} sb_launch;
+
+/* Alone: `self`. Under mpirun or srun: `mpi`. threads 0: OMP_NUM_THREADS, else the host's cores
+ * over its ranks (what the affinity mask leaves, when the launcher binds). */
+sb_status sb_launch_begin(int32_t threads, sb_launch *out);
+
+/* All ranks leave with the highest code of any of them, after MPI_Finalize. */
+int sb_launch_end(sb_launch *l, int code);
+
+void sb_launch_sweep_env(const sb_launch *l, sb_sweep_env *env);
+void sb_launch_command(char **argv, char *buf, size_t n); /* argv joined by blanks, cut at n */
+void sb_launch_mpi_version(const sb_launch *l, char *buf, size_t n);
+
+#endif

@@ -1,0 +1,60 @@
+/* spanbench VERB ...: the verbs, and nothing else. Only harness/cli prints, parses arguments and
+ * decides exit codes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/cli/cmd.h"
+#include "harness/cli/version.h"
+
+typedef struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} verb;
+
+static const verb verbs[] = {
+    {"run", sb_cmd_run, "run a sweep file and store accuracy and latency of every sample"},
+    {"query", sb_cmd_query, "ask a results database, read-only"},
+    {"list", sb_cmd_list, "what this build knows: methods, workloads, models, views"},
+    {"db", sb_cmd_db, "check, merge and compare results databases"},
+    {"doctor", sb_cmd_doctor, "what this machine has: cores, memory, ranks, GPUs, file system"},
+};
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+static void usage(FILE *out)
+{
+    (void)fputs("Usage: spanbench VERB ...\n\nMeasures attention methods on long contexts: "
+                "accuracy and latency of the same sample.\n\n",
+                out);
+    for (int i = 0; i < N_VERBS; i++)
+        (void)fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+    (void)fputs("\n  spanbench VERB --help     options of one verb\n"
+                "  spanbench --version       version, commit, build flags, library versions\n\n"
+                "Start: spanbench run configs/quickstart.yaml\n",
+                out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        sb_version_print(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    for (int i = 0; i < N_VERBS; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    (void)fprintf(stderr, "spanbench: unknown verb `%s`; allowed:", argv[1]);
+    for (int i = 0; i < N_VERBS; i++)
+        (void)fprintf(stderr, " %s", verbs[i].name);
+    (void)fputs(" (spanbench --help)\n", stderr);
+    return 2;
+}

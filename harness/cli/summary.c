@@ -1,0 +1,146 @@
+#include "harness/cli/summary.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/store/store.h"
+
+/* A method as the reader of a table knows it: its name and the parameters that are not at their
+ * defaults. */
+static sb_status label(FILE *f, const sb_point *p)
+{
+    char      def[160], now[160];
+    void     *defaults = calloc(1, p->method->params_bytes + 1);
+    sb_status st       = defaults == NULL ? sb_fail(SB_ERR_NOMEM, "summary: no memory")
+                                          : sb_params_default(p->method->params, defaults);
+    (void)fputs(p->method->name, f);
+    for (const sb_param *q = p->method->params; st == SB_OK && q != NULL && q->name != NULL; q++)
+        if ((st = sb_param_json(q, defaults, def, sizeof def)) == SB_OK &&
+            (st = sb_param_json(q, p->method_params, now, sizeof now)) == SB_OK &&
+            strcmp(def, now) != 0)
+            (void)fprintf(f, " %s=%s", q->name, now);
+    if (p->decode == SB_DECODE_DENSE)
+        (void)fputs(" decode=dense", f);
+    free(defaults);
+    return st;
+}
+
+/* WITH asked(point_hash, place, name): the sweep's points in file order. Hashes, names and numbers
+ * need no quoting. */
+static sb_status asked(FILE *f, const sb_sweep *s)
+{
+    sb_status st = SB_OK;
+    (void)fputs("WITH asked(point_hash, place, name) AS (VALUES ", f);
+    for (int64_t i = 0, n = 0; st == SB_OK && i < s->n_points; i++) {
+        if (s->points[i].anchor_only)
+            continue;
+        (void)fprintf(f, "%s('%s', %lld, '", n++ > 0 ? ", " : "", s->points[i].hash, (long long)i);
+        st = label(f, &s->points[i]);
+        (void)fputs("')", f);
+    }
+    (void)fputs(")\n", f);
+    return st;
+}
+
+/* A column with fixed decimals; printf() in SQL would make a number of NULL. */
+static void fixed(FILE *f, const char *expr, int digits, const char *name)
+{
+    (void)fprintf(f, ",\n CASE WHEN %s IS NOT NULL THEN printf('%%.%df', %s) END AS \"%s\"", expr,
+                  digits, expr, name);
+}
+
+/* 1 when the task of point i did not stand in an earlier point. */
+static int first_of_task(const sb_sweep *s, int64_t i)
+{
+    for (int64_t j = 0; j < i; j++)
+        if (s->points[j].task == s->points[i].task)
+            return 0;
+    return !s->points[i].anchor_only;
+}
+
+static sb_status scores_sql(FILE *f, const sb_sweep *s)
+{
+    sb_status st = asked(f, s);
+    (void)fputs("SELECT name AS method, length, ranks", f);
+    for (int64_t i = 0; i < s->n_points; i++)
+        if (first_of_task(s, i)) {
+            const char *task = s->points[i].task->name;
+            char        expr[128];
+            (void)snprintf(expr, sizeof expr, "avg(score) FILTER (WHERE task = '%s')", task);
+            fixed(f, expr, 2, strncmp(task, "niah_", 5) == 0 ? task + 5 : task);
+        }
+    fixed(f, "avg(score)", 3, "mean");
+    (void)fputs(", sum(n) AS n\n"
+                "FROM asked JOIN accuracy USING (point_hash)"
+                " GROUP BY name, length, ranks ORDER BY length, min(place)",
+                f);
+    return st;
+}
+
+static sb_status times_sql(FILE *f, const sb_sweep *s)
+{
+    static const struct {
+        const char *expr;
+        int         digits;
+        const char *name;
+    } columns[]  = {{"avg(p.median_ms)", 1, "prefill_ms"},
+                    {"avg(t.median_ms)", 1, "attention_ms"},
+                    {"avg(d.median_ms)", 2, "decode_token_ms"},
+                    {"avg(s.attention_x)", 2, "attention_x"},
+                    {"avg(s.prefill_x)", 2, "prefill_x"},
+                    {"avg(s.density)", 3, "density"},
+                    {"avg(s.recall)", 3, "recall"}};
+    sb_status st = asked(f, s);
+    (void)fputs("SELECT a.name AS method, s.length, s.ranks, sum(s.n_samples) AS n", f);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        fixed(f, columns[i].expr, columns[i].digits, columns[i].name);
+    (void)fputs("\nFROM asked a JOIN speedup s USING (point_hash)\n", f);
+    static const char *const phases[][2] = {
+        {"p", "prefill"}, {"t", "attention"}, {"d", "decode_token"}};
+    for (size_t i = 0; i < 3; i++)
+        (void)fprintf(f,
+                      "LEFT JOIN latency %s ON %s.point_hash = s.point_hash AND %s.phase = '%s'"
+                      " AND %s.is_anchor = 0\n",
+                      phases[i][0], phases[i][0], phases[i][0], phases[i][1], phases[i][0]);
+    (void)fputs("GROUP BY a.name, s.length, s.ranks ORDER BY s.length, min(a.place)", f);
+    return st;
+}
+
+static sb_status print(sb_store *db, const sb_sweep                             *s,
+                       sb_status (*write)(FILE *, const sb_sweep *), const char *title, FILE *out)
+{
+    char  *sql = NULL;
+    size_t n   = 0;
+    FILE  *f   = open_memstream(&sql, &n);
+    if (f == NULL)
+        return sb_fail(SB_ERR_NOMEM, "summary: no memory for its query");
+    sb_status st = write(f, s);
+    if (fclose(f) != 0 && st == SB_OK)
+        st = sb_fail(SB_ERR_NOMEM, "summary: no memory for its query");
+    if (st == SB_OK) {
+        (void)fprintf(out, "\n%s\n", title);
+        st = sb_store_query(db, sql, SB_FORMAT_TABLE, out);
+    }
+    free(sql);
+    return st;
+}
+
+sb_status sb_summary_print(const char *db_path, const sb_sweep *sweep, FILE *out)
+{
+    sb_store *db = NULL;
+    sb_status st = sb_store_open(db_path, SB_STORE_READ, &db);
+    char      title[128];
+    (void)snprintf(title, sizeof title,
+                   "accuracy by task (model %s: figures of a constructed model, not RULER scores)",
+                   sweep->points[0].model);
+    if (st == SB_OK)
+        st = print(db, sweep, scores_sql, title, out);
+    if (st == SB_OK)
+        st = print(db, sweep, times_sql,
+                   "latency beside the dense anchor of the same process, density and recall (means "
+                   "over tasks)",
+                   out);
+    (void)fputc('\n', out);
+    sb_store_close(db);
+    return st;
+}
