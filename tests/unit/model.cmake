@@ -1,1 +1,7 @@
-# tests of unit
+# the probe model: its structured maps, codes, record, and properties under dense attention
+span_test(test_probe_maps SOURCES unit/kernels/nn/test_probe_maps.c LINK sb_nn LABELS unit)
+span_test(test_probe_codes SOURCES unit/harness/model/test_probe_codes.c LINK sb_model LABELS unit)
+span_test(test_probe_model
+  SOURCES unit/harness/model/test_probe_model.c unit/harness/model/probe_rig.c LINK sb_model LABELS unit)
+span_test(test_probe_properties
+  SOURCES property/test_probe.c unit/harness/model/probe_rig.c LINK sb_model LABELS property)
