@@ -52,12 +52,13 @@ typedef struct sb_input {
     sb_profile    profile;
     int32_t       hops;
     int64_t       row;
-    char          sha256[65]; /* hex over ids, refs, script: the input's identity */
+    char          sha256[65]; /* hex over n_context, ids, spans, refs, script: the input's identity; not the row */
 } sb_input;
 
 void sb_input_fini(sb_input *in); /* frees what it owns, zeroes it; safe on a zeroed input */
 
-/* Fill n_emit, n_feed, n_groups and sha256 from the rest. */
+/* Fill n_emit, n_feed, n_groups and sha256 from the rest. SB_ERR_INTERNAL when the script cannot be replayed: a fed emit that
+ * has not happened, a rollback without a mark, an empty class, answer groups not opened in the order 0, 1, 2... */
 sb_status sb_input_seal(sb_input *in);
 
 #endif

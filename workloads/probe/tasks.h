@@ -1,0 +1,22 @@
+/* What each task adds to the shared context: its question. One build function a task. */
+#ifndef SB_WORKLOADS_PROBE_TASKS_H
+#define SB_WORKLOADS_PROBE_TASKS_H
+
+#include "workloads/probe/draft.h"
+
+#define SB_PROBE_CWE_WORDS 10 /* common words asked for */
+#define SB_PROBE_FWE_WORDS 3  /* ranks asked for */
+
+/* needle.c: one item, found by its key */
+sb_status sb_probe_build_niah_single(sb_draft *d);
+sb_status sb_probe_build_niah_multikey(sb_draft *d);
+sb_status sb_probe_build_niah_multivalue(sb_draft *d);
+sb_status sb_probe_build_niah_multiquery(sb_draft *d);
+/* hops.c: items that lead from one to the next */
+sb_status sb_probe_build_vt(sb_draft *d);
+sb_status sb_probe_build_qa_2hop(sb_draft *d);
+/* aggregate.c: counting words */
+sb_status sb_probe_build_cwe(sb_draft *d);
+sb_status sb_probe_build_fwe(sb_draft *d);
+
+#endif

@@ -1,0 +1,34 @@
+/* The list of tasks: one line each. */
+#include "workloads/registry.h"
+
+#include <string.h>
+
+#include "workloads/probe/probe.h"
+
+const sb_task *const sb_tasks[] = {
+    &sb_probe_niah_single,
+    &sb_probe_niah_multikey,
+    &sb_probe_niah_multivalue,
+    &sb_probe_niah_multiquery,
+    &sb_probe_vt,
+    &sb_probe_qa_2hop,
+    &sb_probe_cwe,
+    &sb_probe_fwe,
+    NULL,
+};
+
+const sb_task *sb_task_find(const char *suite, const char *name)
+{
+    for (const sb_task *const *t = sb_tasks; *t != NULL; t++)
+        if (strcmp((*t)->suite, suite) == 0 && strcmp((*t)->name, name) == 0)
+            return *t;
+    return NULL;
+}
+
+int sb_suite_exists(const char *suite)
+{
+    for (const sb_task *const *t = sb_tasks; *t != NULL; t++)
+        if (strcmp((*t)->suite, suite) == 0)
+            return 1;
+    return 0;
+}
