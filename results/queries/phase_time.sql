@@ -4,4 +4,4 @@ CREATE VIEW phase_time AS
 SELECT sample_id, phase, repetition, coalesce(max(ns) FILTER (WHERE layer_key = -1), sum(ns)) AS ns
   FROM timing
  WHERE is_warmup = 0
- GROUP BY sample_id, phase, repetition;
+ GROUP BY sample_id, phase, is_warmup, repetition;

@@ -148,12 +148,12 @@ CREATE TABLE timing (
     sample_id  INTEGER NOT NULL REFERENCES sample (id),
     phase      TEXT NOT NULL CHECK (phase IN ('load', 'estimate', 'select', 'permute', 'compute', 'communicate', 'attention',
                                               'prefill', 'decode_token')),
-    repetition INTEGER NOT NULL CHECK (repetition >= 0), -- 0, 1, ...; decode_token: one number a decoded token
+    repetition INTEGER NOT NULL CHECK (repetition >= 0), -- 0, 1, ..., warm-ups apart; decode_token: one number a token
     layer_key  INTEGER NOT NULL CHECK (layer_key >= -1), -- layer, -1 for the whole model (a key cannot be NULL)
     is_warmup  INTEGER NOT NULL CHECK (is_warmup IN (0, 1)),
     ns         INTEGER NOT NULL CHECK (ns >= 0),
     layer      INTEGER GENERATED ALWAYS AS (nullif(layer_key, -1)) VIRTUAL, -- NULL: the whole model
-    PRIMARY KEY (sample_id, phase, repetition, layer_key)
+    PRIMARY KEY (sample_id, phase, is_warmup, repetition, layer_key)
 ) STRICT, WITHOUT ROWID;
 
 -- How well and how densely a layer attended, by definition def_version. head NULL: summary over heads.

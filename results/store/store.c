@@ -78,6 +78,8 @@ sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples)
     return st;
 }
 
+const char *sb_store_library_version(void) { return sqlite3_libversion(); }
+
 sb_status sb_store_refresh_intervals(sb_store *s)
 {
     sb_status st = sbi_need_writer(s, "refresh intervals");

@@ -138,6 +138,7 @@ typedef struct sb_view {
     const char *name, *summary;
 } sb_view;
 extern const sb_view sb_views[]; /* ends with {0} */
+const char *sb_store_library_version(void); /* of SQLite, for --version */
 
 const char *sb_store_library_version(void); /* of SQLite at run time */
 
