@@ -219,6 +219,36 @@ static sb_status fill_cache(sb_forward *f, int32_t layer)
     return f->cfg.model->ops->qkv(f->cfg.model, layer, 0, &f->q, &k, &v);
 }
 
+/* Let somebody look at a layer. What the look moves and how long it takes is not the method's: both
+ * are kept out. */
+static sb_status show_layer(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *look_arg,
+                            int64_t *look_ns)
+{
+    const sb_model_shape *s     = &f->shape;
+    int64_t               t0    = sb_now_ns();
+    sb_comm_stats         moved = f->cfg.comm->stats;
+    sb_shape              shape = {.q_gid    = f->gid,
+                                   .n_keys   = f->in->n_tokens,
+                                   .heads    = s->heads,
+                                   .kv_heads = s->kv_heads,
+                                   .head_dim = s->head_dim};
+    sb_layer_view         view  = {.layer    = ctx->layer,
+                                   .n_layers = s->n_layers,
+                                   .shape    = &shape,
+                                   .plan     = &f->shard.plan,
+                                   .q        = &f->q,
+                                   .k        = &f->shard.k_all,
+                                   .v        = &f->shard.v_all,
+                                   .o        = &f->o,
+                                   .lse      = f->lse,
+                                   .ctx      = ctx,
+                                   .scale    = s->scale};
+    sb_status             st    = sb_comm_agree(f->cfg.comm, look(look_arg, &view));
+    f->cfg.comm->stats          = moved;
+    *look_ns += sb_now_ns() - t0;
+    return st;
+}
+
 static sb_status run_layer(sb_forward *f, int32_t layer, sb_phase_times *times, sb_layer_fn look,
                            void *look_arg, int64_t *look_ns)
 {
@@ -230,33 +260,9 @@ static sb_status run_layer(sb_forward *f, int32_t layer, sb_phase_times *times, 
         return st;
     st = sb_shard_prefill(&f->shard, &ctx, f->cfg.method, f->cfg.method_params, &f->q,
                           &f->caches[layer], f->shape.scale, &f->o, f->lse);
-    if (st != SB_OK)
-        return st;
-    if (look != NULL) {
-        int64_t       t0    = sb_now_ns();
-        sb_shape      shape = {.q_gid    = f->gid,
-                               .n_keys   = f->in->n_tokens,
-                               .heads    = f->shape.heads,
-                               .kv_heads = f->shape.kv_heads,
-                               .head_dim = f->shape.head_dim};
-        sb_layer_view view  = {.layer    = layer,
-                               .n_layers = f->shape.n_layers,
-                               .shape    = &shape,
-                               .plan     = &f->shard.plan,
-                               .q        = &f->q,
-                               .k        = &f->shard.k_all,
-                               .v        = &f->shard.v_all,
-                               .o        = &f->o,
-                               .lse      = f->lse,
-                               .ctx      = &ctx,
-                               .scale    = f->shape.scale};
-        st                  = sb_comm_agree(f->cfg.comm, look(look_arg, &view));
-        f->cfg.comm->stats  = moved;
-        *look_ns += sb_now_ns() - t0;
-        if (st != SB_OK)
-            return st;
-    }
-    return f->cfg.model->ops->absorb(f->cfg.model, layer, 0, &f->o);
+    if (st == SB_OK && look != NULL)
+        st = show_layer(f, &ctx, look, look_arg, look_ns);
+    return st != SB_OK ? st : f->cfg.model->ops->absorb(f->cfg.model, layer, 0, &f->o);
 }
 
 /* The last prompt token's owner shares the row that the first answer token is read from. */
