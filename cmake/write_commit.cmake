@@ -1,11 +1,16 @@
-# Writes SB_COMMIT only when it changed, so that nothing is rebuilt without need. "-dirty": tracked files differ from HEAD.
-execute_process(COMMAND git -C ${SRC} rev-parse --short=12 HEAD OUTPUT_VARIABLE c OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE rc)
-if(NOT rc EQUAL 0)
-  set(c "unknown")
-else()
-  execute_process(COMMAND git -C ${SRC} diff --quiet HEAD -- RESULT_VARIABLE dirty ERROR_QUIET)
-  if(NOT dirty EQUAL 0)
-    string(APPEND c "-dirty")
+# Writes SB_COMMIT only when it changed, so that nothing is rebuilt without need. "-dirty": tracked files differ from HEAD. A tree
+# without its own .git (a release archive, even one unpacked inside another repository) is "unknown".
+set(c "unknown")
+if(EXISTS ${SRC}/.git)
+  # safe.directory: root may build in a user's clone
+  set(git git -c safe.directory=${SRC} -C ${SRC})
+  execute_process(COMMAND ${git} rev-parse --short=12 HEAD OUTPUT_VARIABLE head OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE rc)
+  if(rc EQUAL 0)
+    set(c ${head})
+    execute_process(COMMAND ${git} diff --quiet HEAD -- RESULT_VARIABLE dirty ERROR_QUIET)
+    if(NOT dirty EQUAL 0)
+      string(APPEND c "-dirty")
+    endif()
   endif()
 endif()
 set(text "#define SB_COMMIT \"${c}\"\n")

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Set-up and first measurement in one command: packages, build, configs/quickstart.yaml on two MPI ranks, the table.
+# A second call finds everything in place and ends in seconds.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: ./quickstart.sh [--cpu | --cuda] [--no-install] [--prefix DIR]
+
+  --cpu          build without CUDA
+  --cuda         build with CUDA (needs nvcc); the default is to do so when a GPU is visible
+  --no-install   install nothing, for users without root: libraries come from the system, from --prefix or from
+                 CMAKE_PREFIX_PATH; what is missing is named all at once
+  --prefix DIR   look in DIR first (bin, lib, lib/pkgconfig); may be given more than once
+
+The program ends up at build/spanbench, the results at results/quickstart.db.
+Exit code: that of `spanbench run`; 2 for a bad option or missing packages.
+TEXT
+}
+
+die() {
+    echo "quickstart: $*" >&2
+    exit 2
+}
+say() { echo "quickstart: $*" >&2; }
+
+backend=auto install=yes prefixes=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --cpu) backend=cpu ;;
+        --cuda) backend=cuda ;;
+        --no-install) install=no ;;
+        --prefix)
+            [ -n "${2:-}" ] || die "--prefix needs a directory"
+            [ -d "$2" ] || die "--prefix $2: no such directory"
+            prefixes+=("$(cd "$2" && pwd)")
+            shift
+            ;;
+        -h | --help) usage && exit 0 ;;
+        *) die "unknown option $1 (see --help)" ;;
+    esac
+    shift
+done
+
+SPAN_ROOT=$(cd "$(dirname "$0")" && pwd)
+cd "$SPAN_ROOT"
+# shellcheck source=slurm/lib/packages.sh
+. slurm/lib/packages.sh
+for dir in ${prefixes[@]+"${prefixes[@]}"}; do
+    span_use_prefix "$dir"
+done
+
+# ---- CPU or CUDA ----
+have_nvcc() { PATH="${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/cuda/bin:$PATH" command -v nvcc >/dev/null; }
+if [ $backend = auto ]; then
+    backend=cpu
+    if nvidia-smi -L >/dev/null 2>&1; then
+        if have_nvcc; then
+            backend=cuda
+        else
+            say "a GPU is visible, but there is no nvcc: CPU build (install the CUDA Toolkit for a CUDA build)"
+        fi
+    fi
+elif [ $backend = cuda ] && ! have_nvcc; then
+    die "--cuda: no nvcc on PATH or in /usr/local/cuda/bin; install the CUDA Toolkit"
+fi
+sections=(build)
+[ $backend = cuda ] && sections+=(cuda)
+
+# ---- packages ----
+if [ $install = yes ] && ! command -v dpkg-query >/dev/null; then
+    say "this is not Debian: nothing is installed (as with --no-install)"
+    install=no
+fi
+if [ $install = yes ]; then
+    missing=$(span_not_installed "${sections[@]}" | xargs)
+    if [ -n "$missing" ]; then
+        say "installing $missing"
+        # shellcheck disable=SC2086 # a list of names
+        span_install $missing || die "the packages could not be installed"
+    fi
+else
+    missing=$(span_not_found "${sections[@]}" | xargs)
+    [ -z "$missing" ] || die "not found, by Debian package name: $missing
+Install them, or name the prefixes that hold them with --prefix DIR or CMAKE_PREFIX_PATH."
+fi
+
+# ---- build ----
+log=build/quickstart.log
+mkdir -p build
+logged() {
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        die "failed: $* (all of it in $log)"
+    fi
+}
+cached() { sed -n "s/^$1:[^=]*=//p" build/CMakeCache.txt 2>/dev/null; }
+cuda=OFF
+[ $backend = cuda ] && cuda=ON
+configure=(cmake -S . -B build "-DSPAN_CUDA=$cuda")
+if [ "$(cached CMAKE_HOME_DIRECTORY)" != "$SPAN_ROOT" ] || ! { [ -e build/build.ninja ] || [ -e build/Makefile ]; }; then
+    generator=Ninja # nothing usable there (also: a copied build folder)
+    command -v ninja >/dev/null || generator="Unix Makefiles"
+    configure+=(--fresh -G "$generator" -DCMAKE_BUILD_TYPE=Release -DSPAN_TESTS=OFF)
+elif [ "$(cached SPAN_CUDA)" = $cuda ]; then
+    configure=()
+fi
+if [ ${#configure[@]} -gt 0 ]; then
+    say "configuring the $backend build"
+    logged "${configure[@]}"
+    grep '^-- spanbench' "$log" | sed 's/^-- spanbench/quickstart:   /' >&2
+fi
+start=$SECONDS
+logged cmake --build build --parallel "$(nproc)" --target spanbench
+say "build/spanbench is up to date ($((SECONDS - start)) s)"
+
+# ---- run ----
+# Two ranks share the cores; mpi_env.sh lets root start them and keeps what is already set.
+threads=$(($(nproc) / 2))
+: "${OMP_NUM_THREADS:=$((threads > 0 ? threads : 1))}"
+# shellcheck source=slurm/lib/mpi_env.sh
+. slurm/lib/mpi_env.sh
+launcher=$(command -v mpirun || cached MPIEXEC_EXECUTABLE)
+[ -n "$launcher" ] || die "no mpirun on PATH (Debian package openmpi-bin)"
+start=$SECONDS rc=0
+"$launcher" -np 2 build/spanbench run configs/quickstart.yaml || rc=$?
+[ $rc -eq 0 ] || {
+    say "spanbench run ended with code $rc"
+    exit $rc
+}
+cat >&2 <<TEXT
+quickstart: measured in $((SECONDS - start)) s; the database is results/quickstart.db. Next:
+  build/spanbench query results/quickstart.db --view accuracy
+  build/spanbench run configs/quickstart.yaml --set workloads[0].samples=20
+TEXT
