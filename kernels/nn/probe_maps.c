@@ -5,12 +5,23 @@
 #include <string.h>
 
 #define BLOCK_ROWS 64 /* 16 KiB of output: stays in L1 while the terms of a map are written */
-#define MIN_PARALLEL_ROWS 2048 /* maps x rows below this: a thread team costs more than it saves   \
-                                */
+#define MIN_PARALLEL_ROWS                                                                          \
+    2048 /* maps x rows below this: a thread team costs more than it saves                         \
+          */
 
 static inline const sb_bf16 *source_row(const sb_probe_source *s, int64_t row)
 {
     return s->data + (s->index != NULL ? (int64_t)s->index[row] : row) * s->stride;
+}
+
+/* sb_bf16_from_f32 with a select in place of its branch: loops of it vectorise. */
+static inline sb_bf16 round_bf16(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    uint32_t rounded = u + 0x7fffu + ((u >> 16) & 1u);
+    uint32_t quiet   = u | 0x00400000u;
+    return (sb_bf16)(((u & 0x7fffffffu) > 0x7f800000u ? quiet : rounded) >> 16);
 }
 
 static void scale(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
@@ -21,7 +32,7 @@ static void scale(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
         return;
     }
     for (int32_t i = 0; i < t->n; i++)
-        dst[t->at + i] = sb_bf16_from_f32(t->gain * sb_bf16_to_f32(x[i]));
+        dst[t->at + i] = round_bf16(t->gain * sb_bf16_to_f32(x[i]));
 }
 
 static void sum(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
@@ -29,20 +40,27 @@ static void sum(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
     const sb_bf16 *x = source_row(&t->a, row) + t->from;
     const sb_bf16 *y = source_row(&t->b, row) + t->from;
     for (int32_t i = 0; i < t->n; i++)
-        dst[t->at + i] = sb_bf16_from_f32(sb_bf16_to_f32(x[i]) + sb_bf16_to_f32(y[i]));
+        dst[t->at + i] = round_bf16(sb_bf16_to_f32(x[i]) + sb_bf16_to_f32(y[i]));
 }
 
+/* Three loops over plain arrays, so that each is vectorised: split the pairs, turn, join. */
 static void rotate(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
 {
     const sb_probe_rotation *r = t->rotation;
     const sb_bf16           *x = source_row(&t->a, row);
+    float                    re[SB_PROBE_PAIRS], im[SB_PROBE_PAIRS];
+    sb_bf16                  y0[SB_PROBE_PAIRS], y1[SB_PROBE_PAIRS];
     for (int32_t j = 0; j < SB_PROBE_PAIRS; j++) {
-        float x0       = sb_bf16_to_f32(x[2 * j]);
-        float x1       = sb_bf16_to_f32(x[2 * j + 1]);
-        float y0       = r->c[j] * x0 + r->s[j] * x1;
-        float y1       = r->c[j] * x1 - r->s[j] * x0;
-        dst[2 * j]     = sb_bf16_from_f32(r->gain[j] * y0);
-        dst[2 * j + 1] = sb_bf16_from_f32(r->gain[j] * y1);
+        re[j] = sb_bf16_to_f32(x[2 * j]);
+        im[j] = sb_bf16_to_f32(x[2 * j + 1]);
+    }
+    for (int32_t j = 0; j < SB_PROBE_PAIRS; j++) {
+        y0[j] = round_bf16(r->gain[j] * (r->c[j] * re[j] + r->s[j] * im[j]));
+        y1[j] = round_bf16(r->gain[j] * (r->c[j] * im[j] - r->s[j] * re[j]));
+    }
+    for (int32_t j = 0; j < SB_PROBE_PAIRS; j++) {
+        dst[2 * j]     = y0[j];
+        dst[2 * j + 1] = y1[j];
     }
 }
 
@@ -52,7 +70,7 @@ static void dot(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
     float          acc = 0.0f;
     for (int32_t j = 0; j < SB_PROBE_DIM; j++)
         acc += t->table[j] * sb_bf16_to_f32(x[j]);
-    dst[t->at] = sb_bf16_from_f32(t->gain * acc);
+    dst[t->at] = round_bf16(t->gain * acc);
 }
 
 static void project(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
@@ -67,7 +85,7 @@ static void project(const sb_probe_term *t, int64_t row, sb_bf16 *dst)
             acc[i] += w[i] * xj;
     }
     for (int32_t i = 0; i < t->n; i++)
-        dst[t->at + i] = sb_bf16_from_f32(t->gain * acc[i]);
+        dst[t->at + i] = round_bf16(t->gain * acc[i]);
 }
 
 typedef void (*term_fn)(const sb_probe_term *t, int64_t row, sb_bf16 *dst);

@@ -1,5 +1,5 @@
-/* Frequencies come from one splitmix64 stream; angles are reduced in double before cos and sin, so
- * that bf16 features of position 16 million are as good as those of position 16. */
+/* Frequencies come from one splitmix64 stream. Angles are double and the math library reduces them
+ * to the last bit, so that features of position 16 million are as good as those of position 16. */
 #include "harness/model/probe/waves.h"
 
 #include <math.h>
@@ -31,9 +31,8 @@ void sb_probe_waves_init(sb_probe_waves *w, int64_t seed, double halo_wavelength
 
 static void wave(double angle, sb_bf16 *out)
 {
-    double a = fmod(angle, TWO_PI);
-    out[0]   = sb_bf16_from_f32((float)cos(a));
-    out[1]   = sb_bf16_from_f32((float)sin(a));
+    out[0] = sb_bf16_from_f32((float)cos(angle));
+    out[1] = sb_bf16_from_f32((float)sin(angle));
 }
 
 void sb_probe_phi(const sb_probe_waves *w, int64_t pos, sb_bf16 *out)
