@@ -68,11 +68,11 @@ sb_status sb_shard_layout_method(sb_shard *s, const sb_ctx *ctx, const sb_method
                                  const void *params, const sb_shape *shape);
 
 /* One operator call on the prefill [sharding 4a]. q is the local shard (its gid: the map says it);
- * the cache holds exactly the local K, V rows. o (bf16) and lse get the local rows. The index goes
- * into ctx->arena and stays until the next call of either kind: that one first gives back
- * everything since the first call on that arena. What the caller puts into the arena behind it must
- * be gone by then. ctx->phases gets communicate (the gather), what the method brackets (estimate,
- * select, permute, compute), and attention, the wall time of the whole call with its two
+ * the cache holds exactly the local K, V rows. o (bf16 or fp32) and lse get the local rows. The
+ * index goes into ctx->arena and stays until the next call of either kind: that one first gives
+ * back everything since the first call on that arena. What the caller puts into the arena behind it
+ * must be gone by then. ctx->phases gets communicate (the gather), what the method brackets
+ * (estimate, select, permute, compute), and attention, the wall time of the whole call with its two
  * agreements. Errors: those of the method; collective, all ranks leave alike (SB_ERR_PEER on
  * healthy ones). */
 sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,

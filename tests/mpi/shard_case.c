@@ -1,0 +1,176 @@
+#include "tests/mpi/shard_case.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/rng.h"
+#include "kernels/registry.h"
+
+sb_bf16 span_value(span_what what, int64_t head, int64_t token, int64_t dim)
+{
+    uint64_t key = sb_mix(((uint64_t)what << 56) ^ ((uint64_t)head << 48) ^ ((uint64_t)dim << 40) ^
+                          (uint64_t)token);
+    float    x   = (float)(key >> 40) / (float)(1 << 23) - 1.0f; /* [-1, 1) */
+    return sb_bf16_from_f32(what == SPAN_Q ? 4.0f * x : x);      /* peaked, not flat, softmax */
+}
+
+static void fill_row(sb_tensor *t, span_what what, int64_t slot, int64_t token)
+{
+    for (int64_t h = 0; h < t->heads; h++)
+        for (int64_t i = 0; i < t->dim; i++)
+            sb_tensor_bf16(t, h, slot)[i] = span_value(what, h, token, i);
+}
+
+static sb_status parse_params(span_seq *s)
+{
+    char      text[256], *save = NULL;
+    sb_status st = sb_params_default(s->method->params, s->params);
+    snprintf(text, sizeof text, "%s", s->spec.params);
+    for (char *w = strtok_r(text, " ", &save); st == SB_OK && w != NULL;
+         w       = strtok_r(NULL, " ", &save)) {
+        char *eq = strchr(w, '=');
+        if (eq == NULL)
+            return sb_fail(SB_ERR_USAGE, "found `%s`, allowed name=value", w);
+        *eq               = '\0';
+        const sb_param *p = sb_params_find(s->method->params, w);
+        st                = p == NULL ? sb_fail(SB_ERR_USAGE, "no parameter %s", w)
+                                      : sb_param_set(p, s->params, eq + 1);
+    }
+    return st;
+}
+
+static sb_status tensor_alloc(sb_tensor *t, sb_arena *a, int64_t heads, int64_t tokens, int64_t dim)
+{
+    *t = (sb_tensor){.dtype       = SB_BF16,
+                     .heads       = heads,
+                     .tokens      = tokens,
+                     .dim         = dim,
+                     .head_stride = tokens * dim};
+    return sb_arena_alloc(a, heads * tokens * dim, sizeof(sb_bf16), "tensor", &t->data);
+}
+
+static sb_shape shape_of(const span_seq *s)
+{
+    return (sb_shape){.q_gid    = s->gid,
+                      .n_keys   = s->spec.n_tokens,
+                      .heads    = s->spec.heads,
+                      .kv_heads = s->spec.kv_heads,
+                      .head_dim = s->spec.head_dim};
+}
+
+static sb_status lay_out(span_seq *s)
+{
+    const span_seq_spec *p   = &s->spec;
+    int64_t              n   = s->gid.n_tokens;
+    void                *lse = NULL;
+    sb_status            st;
+    if ((st = sb_cache_layout(&s->cache, &s->arena, p->kv_heads, p->head_dim, n + p->max_new_tokens,
+                              s->gid.n_runs + (int32_t)p->max_new_tokens)) != SB_OK ||
+        (st = tensor_alloc(&s->q, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->o, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->q1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->o1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
+        (st = sb_arena_alloc(&s->arena, p->heads * n, sizeof(float), "LSE", &lse)) != SB_OK ||
+        (st = sb_shard_layout(&s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads,
+                              p->head_dim)) != SB_OK)
+        return st;
+    s->lse = lse;
+    return SB_OK;
+}
+
+static sb_status count_bytes(span_seq *s)
+{
+    int64_t   last    = s->spec.n_tokens + s->spec.max_new_tokens - 1;
+    sb_run    one     = {last, 1};
+    sb_shape  prefill = shape_of(s), decode = prefill;
+    sb_status st;
+    decode.q_gid     = (sb_gid){.run = &one, .n_runs = 1, .n_tokens = 1};
+    decode.n_keys    = last + 1;
+    decode.is_decode = 1;
+    sb_arena_init_count(&s->arena);
+    if ((st = lay_out(s)) != SB_OK ||
+        (st = sb_shard_layout_method(&s->shard, &s->ctx, s->method, s->params, &prefill)) !=
+            SB_OK ||
+        (st = sb_shard_layout_method(&s->shard, &s->ctx, s->method, s->params, &decode)) != SB_OK)
+        return st;
+    s->predicted_bytes = s->arena.high_water_bytes;
+    return SB_OK;
+}
+
+static sb_status fill_cache(span_seq *s)
+{
+    int64_t slot = 0;
+    sb_cache_reset(&s->cache);
+    for (int32_t j = 0; j < s->gid.n_runs; j++) {
+        sb_run    run = s->gid.run[j];
+        sb_status st  = sb_cache_extend(&s->cache, run.start, run.len, &slot);
+        if (st != SB_OK)
+            return st;
+        for (int64_t i = 0; i < run.len; i++) {
+            fill_row(&s->cache.k, SPAN_K, slot + i, run.start + i);
+            fill_row(&s->cache.v, SPAN_V, slot + i, run.start + i);
+            fill_row(&s->q, SPAN_Q, slot + i, run.start + i);
+        }
+    }
+    s->cache.n_global = s->spec.n_tokens;
+    return SB_OK;
+}
+
+sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
+{
+    sb_status st;
+    *s = (span_seq){.spec = *spec, .method = sb_method_find(spec->method)};
+    if (s->method == NULL)
+        return sb_fail(SB_ERR_USAGE, "no method %s", spec->method);
+    s->ctx    = (sb_ctx){.backend = &sb_backend_cpu,
+                         .comm    = comm,
+                         .arena   = &s->arena,
+                         .phases  = &s->times,
+                         .threads = 1};
+    s->params = calloc(1, s->method->params_bytes + 1);
+    if (s->params == NULL)
+        abort();
+    if ((st = parse_params(s)) != SB_OK ||
+        (st = sb_map_create(spec->kind, spec->n_tokens, s->method->quantum_tokens(s->params),
+                            comm->size, &s->map)) != SB_OK)
+        return st;
+    s->gid = sb_map_gid(&s->map, comm->rank);
+    if ((st = count_bytes(s)) != SB_OK)
+        return st;
+    s->block = aligned_alloc(SB_ARENA_ALIGN, s->predicted_bytes);
+    if (s->block == NULL)
+        abort();
+    sb_arena_init(&s->arena, s->block, s->predicted_bytes, SB_ARENA_GUARD);
+    if ((st = lay_out(s)) != SB_OK)
+        return st;
+    return fill_cache(s);
+}
+
+void span_seq_close(span_seq *s)
+{
+    sb_map_fini(&s->map);
+    free(s->params);
+    free(s->block);
+}
+
+sb_status span_seq_prefill(span_seq *s)
+{
+    return sb_shard_prefill(&s->shard, &s->ctx, s->method, s->params, &s->q, &s->cache, 0.25f,
+                            &s->o, s->lse);
+}
+
+sb_status span_seq_step(span_seq *s)
+{
+    int64_t token = s->cache.n_global, slot = 0;
+    fill_row(&s->q1, SPAN_Q, 0, token);
+    if (sb_map_decode_owner(&s->map, token) == s->ctx.comm->rank) {
+        sb_status st = sb_cache_extend(&s->cache, token, 1, &slot);
+        if (st != SB_OK)
+            return st;
+        fill_row(&s->cache.k, SPAN_K, slot, token);
+        fill_row(&s->cache.v, SPAN_V, slot, token);
+    }
+    s->cache.n_global = token + 1;
+    return sb_shard_decode(&s->shard, &s->ctx, s->method, s->params, &s->q1, token, &s->cache,
+                           0.25f, &s->o1);
+}
