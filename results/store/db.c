@@ -127,7 +127,6 @@ static sb_status open_connection(const char *path, int flags, sqlite3 **out)
         return st;
     }
     sqlite3_busy_timeout(db, sbi_busy_timeout_ms);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sb_status st = sbi_exec(db, path, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY");
     if (st != SB_OK) {
