@@ -32,6 +32,11 @@ static const struct {
      "SELECT 'dataset ' || dataset_id || ' row ' || row_no FROM input GROUP BY dataset_id, row_no HAVING count(*) > 1"},
     {"recall outside 0..1",
      "SELECT 'sample ' || sample_id || ' layer ' || layer FROM quality WHERE recall_mean < 0 OR recall_mean > 1.002"},
+    {"text that is not JSON",
+     "SELECT 'point ' || id FROM point WHERE NOT (json_valid(identity_json) AND json_valid(model_json) AND "
+     "json_valid(task_json) AND json_valid(method_json)) UNION ALL SELECT 'dataset ' || id FROM dataset WHERE NOT "
+     "json_valid(params_json) UNION ALL SELECT 'run ' || id FROM run WHERE NOT (coalesce(json_valid(build_json), 1) AND "
+     "coalesce(json_valid(hosts_json), 1) AND coalesce(json_valid(env_json), 1))"},
     {"run uuid that is none",
      "SELECT 'run ' || id FROM run WHERE uuid NOT LIKE '________-____-4___-____-____________'"},
 };

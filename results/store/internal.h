@@ -110,6 +110,8 @@ sb_status sbi_run(sb_store *s, sbi_stmt id, const sbi_value *values, int n);
 sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int64_t *out, int *found);
 #define SBI_COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
+/* A text that is given must be JSON; NULL passes (the schema says where it may be missing). */
+sb_status sbi_need_json(const char *column, const char *text);
 sb_status sbi_need_writer(const sb_store *s, const char *what);
 sb_status sbi_begin(sb_store *s);
 /* Commit when st is SB_OK, else roll back and pass st on with its text. */

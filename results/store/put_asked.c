@@ -33,6 +33,11 @@ sb_status sb_store_put_point(sb_store *s, const sb_point_facts *f, int64_t *poin
     if ((st = sbi_find(s, SBI_POINT_FIND, v, 1, &id, &found)) != SB_OK)
         return st;
     if (!found) {
+        if ((st = sbi_need_json("point.identity_json", f->identity_json)) != SB_OK ||
+            (st = sbi_need_json("point.model_json", f->model_json)) != SB_OK ||
+            (st = sbi_need_json("point.task_json", f->task_json)) != SB_OK ||
+            (st = sbi_need_json("point.method_json", f->method_json)) != SB_OK)
+            return st;
         if ((st = sbi_run(s, SBI_POINT_INSERT, v, SBI_COUNT(v))) != SB_OK)
             return sb_wrap(st, "point %s", sbi_or_empty(f->hash));
         id = sqlite3_last_insert_rowid(s->db);
@@ -62,6 +67,8 @@ sb_status sb_store_put_dataset(sb_store *s, const sb_dataset_facts *f, int64_t *
     if ((st = sbi_find(s, SBI_DATASET_FIND, v, SBI_COUNT(v), &id, &found)) != SB_OK)
         return st;
     if (!found) {
+        if ((st = sbi_need_json("dataset.params_json", f->params_json)) != SB_OK)
+            return st;
         if ((st = sbi_run(s, SBI_DATASET_INSERT, v, SBI_COUNT(v))) != SB_OK)
             return sb_wrap(st, "dataset %s/%s", sbi_or_empty(f->suite), sbi_or_empty(f->task));
         id = sqlite3_last_insert_rowid(s->db);

@@ -9,6 +9,10 @@ sb_status sb_store_begin_run(sb_store *s, const sb_run_facts *f, int64_t *run_id
     sb_status st = sbi_need_writer(s, "begin run");
     if (st != SB_OK || (st = sbi_uuid(uuid)) != SB_OK)
         return st;
+    if ((st = sbi_need_json("run.build_json", f->build_json)) != SB_OK ||
+        (st = sbi_need_json("run.hosts_json", f->hosts_json)) != SB_OK ||
+        (st = sbi_need_json("run.env_json", f->env_json)) != SB_OK)
+        return st;
     sbi_utc_now(now);
     const sbi_value v[] = {
         sbi_text(uuid),

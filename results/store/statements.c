@@ -1,4 +1,5 @@
 /* Every prepared statement of the store, by name, and the calls that bind and run them. */
+#include <jansson.h>
 #include <math.h>
 
 #include "results/store/internal.h"
@@ -114,6 +115,19 @@ sb_status sbi_run(sb_store *s, sbi_stmt id, const sbi_value *values, int n)
     int64_t ignored = 0;
     int     found   = 0;
     return sbi_find(s, id, values, n, &ignored, &found);
+}
+
+sb_status sbi_need_json(const char *column, const char *text)
+{
+    json_error_t error;
+    if (text == NULL)
+        return SB_OK;
+    /* as real: a seed may lie above int64 */
+    json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+    if (value == NULL)
+        return sb_fail(SB_ERR_INTERNAL, "%s: found `%.80s`, which is not JSON: %s", column, text, error.text);
+    json_decref(value);
+    return SB_OK;
 }
 
 sb_status sbi_need_writer(const sb_store *s, const char *what)

@@ -140,8 +140,6 @@ typedef struct sb_view {
 extern const sb_view sb_views[]; /* ends with {0} */
 const char *sb_store_library_version(void); /* of SQLite, for --version */
 
-const char *sb_store_library_version(void); /* of SQLite at run time */
-
 /* ---- whole files ---- */
 /* integrity_check, foreign_key_check, application_id, user_version, and our own invariants; findings go to `out`; SB_ERR_IO when any. */
 sb_status sb_store_check(const char *path, FILE *out);
