@@ -47,4 +47,5 @@ function(span_library name)
   cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${A_SOURCES})
   target_link_libraries(${name} PUBLIC sb_flags ${A_LINK})
+  set_property(GLOBAL APPEND PROPERTY SPAN_LIBRARIES ${name}) # what tests/layout looks at
 endfunction()

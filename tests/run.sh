@@ -145,15 +145,30 @@ check_sources() {
     else
         skip "shellcheck: not installed"
     fi
-    if ! command -v clang-format-14 >/dev/null; then
-        skip "formatting: no clang-format-14"
-    elif ! git rev-parse -q --verify HEAD >/dev/null 2>&1; then
-        skip "formatting: no git history to tell the C files by"
-    elif git ls-files '*.c' '*.h' '*.cu' | xargs clang-format-14 --dry-run --Werror 2>&1 | head -n 20 | grep .; then
-        fail "formatting (mend with: git ls-files '*.c' '*.h' '*.cu' | xargs clang-format-14 -i)"
-    else
-        pass
+    check_format
+}
+
+# The lines of C that HEAD and the working tree add to where the branch left origin, or to HEAD's parent.
+check_format() {
+    local base out
+    if ! command -v git-clang-format-14 >/dev/null; then
+        skip "formatting of changed lines: no clang-format-14"
+        return
     fi
+    base=$(git merge-base HEAD origin/HEAD 2>/dev/null || git merge-base HEAD origin/main 2>/dev/null || true)
+    [ -n "$base" ] && [ "$base" != "$(git rev-parse HEAD)" ] || base=$(git rev-parse -q --verify 'HEAD~1' 2>/dev/null || true)
+    if [ -z "$base" ]; then
+        skip "formatting of changed lines: no parent commit here to compare with"
+        return
+    fi
+    out=$(git-clang-format-14 --binary clang-format-14 --extensions c,h,cu --diff "$base" 2>&1) || true
+    case $out in
+        "" | "no modified files to format" | *"did not modify any files"*) pass ;;
+        *)
+            echo "$out" | head -n 60
+            fail "formatting of the lines changed since ${base:0:12} (mend with: git-clang-format-14 $base)"
+            ;;
+    esac
 }
 
 for part in $parts; do

@@ -1,1 +1,21 @@
-# tests of layout
+# The tree's rules, and what the finished libraries and program must look like.
+find_program(SPAN_PYTHON python3)
+get_property(libraries GLOBAL PROPERTY SPAN_LIBRARIES)
+list(TRANSFORM libraries REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE archives)
+
+function(span_layout_test name)
+  if(SPAN_PYTHON)
+    add_test(NAME ${name} COMMAND ${SPAN_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/layout/check_layout.py ${ARGN})
+  else()
+    add_test(NAME ${name} COMMAND sh -c "echo 'skipped: no python3'; exit 77")
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS layout SKIP_RETURN_CODE 77)
+endfunction()
+
+span_layout_test(layout ${CMAKE_SOURCE_DIR})
+span_layout_test(layout_self_test --self-test)
+span_layout_test(layout_symbols --symbols ${archives})
+span_layout_test(layout_needed --needed $<TARGET_FILE:spanbench>)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT SPAN_SANITIZE)
+  span_layout_test(layout_baseline --baseline ${archives})
+endif()
