@@ -5,26 +5,6 @@
 
 #include "results/store/store.h"
 
-/* A method as the reader of a table knows it: its name and the parameters that are not at their
- * defaults. */
-static sb_status label(FILE *f, const sb_point *p)
-{
-    char      def[160], now[160];
-    void     *defaults = calloc(1, p->method->params_bytes + 1);
-    sb_status st       = defaults == NULL ? sb_fail(SB_ERR_NOMEM, "summary: no memory")
-                                          : sb_params_default(p->method->params, defaults);
-    (void)fputs(p->method->name, f);
-    for (const sb_param *q = p->method->params; st == SB_OK && q != NULL && q->name != NULL; q++)
-        if ((st = sb_param_json(q, defaults, def, sizeof def)) == SB_OK &&
-            (st = sb_param_json(q, p->method_params, now, sizeof now)) == SB_OK &&
-            strcmp(def, now) != 0)
-            (void)fprintf(f, " %s=%s", q->name, now);
-    if (p->decode == SB_DECODE_DENSE)
-        (void)fputs(" decode=dense", f);
-    free(defaults);
-    return st;
-}
-
 /* WITH asked(point_hash, place, name): the sweep's points in file order. Hashes, names and numbers
  * need no quoting. */
 static sb_status asked(FILE *f, const sb_sweep *s)
@@ -32,11 +12,12 @@ static sb_status asked(FILE *f, const sb_sweep *s)
     sb_status st = SB_OK;
     (void)fputs("WITH asked(point_hash, place, name) AS (VALUES ", f);
     for (int64_t i = 0, n = 0; st == SB_OK && i < s->n_points; i++) {
+        char name[512];
         if (s->points[i].anchor_only)
             continue;
+        st = sb_point_label(&s->points[i], name, sizeof name);
         (void)fprintf(f, "%s('%s', %lld, '", n++ > 0 ? ", " : "", s->points[i].hash, (long long)i);
-        st = label(f, &s->points[i]);
-        (void)fputs("')", f);
+        (void)fprintf(f, "%s')", name);
     }
     (void)fputs(")\n", f);
     return st;

@@ -161,6 +161,8 @@ void sbi_error_choice(sbi_ctx *c, sbi_pos pos, const char *key, const char *foun
         return;
     for (int64_t i = 0; i < names->n; i++)
         end += sprintf(end, "%s%s", i > 0 ? ", " : "", names->v[i]);
+    if (names->n == 1 && strcmp(intro, "one of ") == 0)
+        intro = "";
     const char *near = word != NULL ? nearest(word, names) : NULL;
     if (near != NULL)
         sbi_error_add(c, pos, key, "found %s, allowed %s%s; did you mean `%s`?", found, intro, list,

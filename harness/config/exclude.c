@@ -143,6 +143,8 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, struct sbi_exclude *out)
         sbi_names_add(c, &names, field_names[i]);
     if (method != NULL)
         sbi_names_add_table(c, &names, method->params);
+    else
+        sbi_names_add(c, &names, "and beside a `method` its parameters");
     sbi_check_keys(c, map, &names);
     if (map->n == 0)
         sbi_refuse(c, map, "a mapping with at least one key");

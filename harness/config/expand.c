@@ -187,8 +187,8 @@ void sbi_expand(sbi_ctx *c, const sbi_spec *s, sbi_points *out)
     *out               = (sbi_points){0};
     sbi_excludes_read(c, s->exclude, &ex);
     if (total > SBI_MAX_POINTS) {
-        sbi_error_add(c, s->root->pos, "", "found more than %d points, allowed %d", SBI_MAX_POINTS,
-                      SBI_MAX_POINTS);
+        sbi_error_add(c, s->root->pos, "", "found more than %d points, allowed at most %d",
+                      SBI_MAX_POINTS, SBI_MAX_POINTS);
         return;
     }
     out->v      = sbi_pool_alloc(&c->temp, total + 1, sizeof *out->v);
@@ -201,5 +201,6 @@ void sbi_expand(sbi_ctx *c, const sbi_spec *s, sbi_points *out)
         return; /* an entry may match what an error took away */
     sbi_excludes_check(c, &ex);
     if (out->n == 0 && total > 0)
-        sbi_refuse(c, s->exclude, "entries that leave at least one point");
+        sbi_error_add(c, s->exclude->pos, "exclude",
+                      "found entries that match every point, allowed entries that leave one");
 }

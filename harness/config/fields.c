@@ -6,7 +6,8 @@
 const char *sbi_found(sbi_ctx *c, const sbi_node *n)
 {
     if (n->kind != SBI_SCALAR)
-        return n->kind == SBI_LIST ? (n->n == 0 ? "an empty list" : "a list") : "a mapping";
+        return n->kind == SBI_LIST ? (n->n == 0 ? "an empty list" : "a list")
+                                   : (n->n == 0 ? "an empty mapping" : "a mapping");
     if (n->is_null)
         return "nothing";
     if (n->text[0] == '\0')

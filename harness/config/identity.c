@@ -20,9 +20,10 @@ static char *dump(sbi_pool *p, json_t *root)
         root == NULL ? NULL : json_dumps(root, canonical | JSON_REAL_PRECISION(SHORT_DIGITS));
     if (text != NULL) {
         json_t *back = json_loads(text, 0, NULL);
-        if (!json_equal(back, root)) {
-            free(text);
-            text = json_dumps(root, canonical | JSON_REAL_PRECISION(EXACT_DIGITS));
+        if (back == NULL || !json_equal(back, root)) {
+            free(text); /* no memory to look must not choose the digits: then there is no text */
+            text = back == NULL ? NULL
+                                : json_dumps(root, canonical | JSON_REAL_PRECISION(EXACT_DIGITS));
         }
         json_decref(back);
     }

@@ -14,14 +14,18 @@ struct sbi_pool_block {
     max_align_t            data[];
 };
 
+int64_t sbi_pool_limit_calls = INT64_MAX;
+
 void *sbi_pool_alloc(sbi_pool *p, int64_t count, size_t elem_bytes)
 {
     const size_t           align = _Alignof(max_align_t);
     struct sbi_pool_block *b     = p->head;
-    if (count < 0 || (elem_bytes > 0 && (uint64_t)count > (SIZE_MAX / 4) / elem_bytes)) {
+    if (sbi_pool_limit_calls == 0 || count < 0 ||
+        (elem_bytes > 0 && (uint64_t)count > (SIZE_MAX / 4) / elem_bytes)) {
         p->failed = 1;
         return NULL;
     }
+    sbi_pool_limit_calls--;
     size_t bytes = (size_t)count * elem_bytes;
     bytes        = bytes == 0 ? align : (bytes + align - 1) / align * align;
     if (b == NULL || b->capacity_bytes - b->used_bytes < bytes) {

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Calls that succeed before sbi_pool_alloc fails once and for all; tests turn it down to walk every
+ * such path. */
+extern int64_t sbi_pool_limit_calls;
+
 typedef struct sbi_pool {
     struct sbi_pool_block *head;
     int                    failed;

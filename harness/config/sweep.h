@@ -92,6 +92,9 @@ sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
  * Digits alone are a place when there is such a place, else a prefix. SB_ERR_USAGE says what was found and what there is. */
 sb_status sb_sweep_select(const sb_sweep *s, const char *what, int64_t *first, int64_t *last);
 
+/* "a_shape window_tokens=256": the method and those of its parameters that are not at their defaults. Cut at buf_bytes. */
+sb_status sb_point_label(const sb_point *p, char *buf, size_t buf_bytes);
+
 const char *sb_sweep_library_version(void); /* of libyaml at run time */
 
 #endif

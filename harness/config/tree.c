@@ -1,4 +1,4 @@
-/* libyaml events -> located tree. The only file that includes yaml.h. */
+/* libyaml events -> located tree. Only this file and library.c include yaml.h. */
 #include "harness/config/tree.h"
 
 #include <inttypes.h>
@@ -132,7 +132,7 @@ static void take(builder *b, sbi_node *n, int is_key)
         return;
     }
     if (f->node->n >= (f->node->kind == SBI_MAP ? SBI_MAX_KEYS : SBI_MAX_ENTRIES)) {
-        sbi_error_add(b->c, n->pos, open_path(b), "found more than %d entries, allowed %d",
+        sbi_error_add(b->c, n->pos, open_path(b), "found more than %d entries, allowed at most %d",
                       f->node->kind == SBI_MAP ? SBI_MAX_KEYS : SBI_MAX_ENTRIES,
                       f->node->kind == SBI_MAP ? SBI_MAX_KEYS : SBI_MAX_ENTRIES);
         b->too_much = 1;
@@ -225,7 +225,7 @@ static void on_open(builder *b, const yaml_event_t *e)
     if (n == NULL)
         return;
     if (b->depth == SBI_MAX_LEVELS) {
-        sbi_error_add(b->c, n->pos, "", "found more than %d levels of nesting, allowed %d",
+        sbi_error_add(b->c, n->pos, "", "found more than %d levels of nesting, allowed at most %d",
                       SBI_MAX_LEVELS, SBI_MAX_LEVELS);
         b->too_much = 1;
         return;

@@ -143,9 +143,10 @@ void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_param *table, s
             continue;
         fine &= axis_read(c, map->item[i], p, scratch, &axes[n_axes]);
         if (fine && total * axes[n_axes].n > SBI_MAX_POINTS - c->n_variants) {
-            sbi_error_add(c, map->pos, sbi_node_path(c, map),
-                          "found more than %d combinations of parameters in the file, allowed %d",
-                          SBI_MAX_POINTS, SBI_MAX_POINTS);
+            sbi_error_add(
+                c, map->pos, sbi_node_path(c, map),
+                "found more than %d combinations of parameters in the file, allowed at most %d",
+                SBI_MAX_POINTS, SBI_MAX_POINTS);
             fine = 0;
         }
         if (fine)

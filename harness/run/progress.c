@@ -60,7 +60,7 @@ static void rewrite(sb_progress *p, int64_t pass, int64_t n_passes)
     (void)fprintf(stderr,
                   "\r\033[K%s[%lld/%lld]%s %s %s %lld: row %lld/%lld pass %lld/%lld%s, %s left",
                   p->colour ? "\033[36m" : "", (long long)p->point_no, (long long)p->n_points,
-                  p->colour ? "\033[0m" : "", p->point->method->name, p->point->task->name,
+                  p->colour ? "\033[0m" : "", p->label, p->point->task->name,
                   (long long)p->point->length_tokens, (long long)p->row + 1, (long long)p->rows,
                   (long long)pass, (long long)n_passes, rate, left);
     (void)fflush(stderr);
@@ -72,7 +72,7 @@ void sb_progress_point(sb_progress *p, const sb_point *point, int64_t point_no)
     p->point_no = point_no;
     p->rows     = point->samples;
     p->point_ns = sb_now_ns();
-    p->run_here = p->scored = p->failed = p->passes = 0;
+    p->run_here = p->ok = p->failed = p->passes = 0;
     p->score_sum = p->prefill_ms_sum = 0;
     p->reason[0]                     = '\0';
 }
@@ -93,19 +93,14 @@ void sb_progress_pass(void *arg, int64_t pass, int64_t n_passes)
     rewrite(p, pass, n_passes);
 }
 
-void sb_progress_skipped(sb_progress *p)
-{
-    p->samples_known++;
-    p->work_total -= sb_progress_work(p->point);
-}
+void sb_progress_skipped(sb_progress *p) { p->work_total -= sb_progress_work(p->point); }
 
 void sb_progress_result(sb_progress *p, const char *status, const char *reason, double score,
                         double prefill_ms)
 {
     p->run_here++;
-    p->samples_done++;
     if (strcmp(status, "ok") == 0) {
-        p->scored++;
+        p->ok++;
         p->score_sum += score;
         p->prefill_ms_sum += prefill_ms;
     } else {
@@ -120,14 +115,15 @@ void sb_progress_point_end(sb_progress *p)
     if (!p->on || p->run_here == 0)
         return;
     sb_progress_clear(p);
-    (void)fprintf(stderr, "[%lld/%lld] %s %s %s %lld%s:", (long long)p->point_no,
-                  (long long)p->n_points, p->point->method->name, p->point->method_json,
-                  p->point->task->name, (long long)p->point->length_tokens,
+    (void)fprintf(stderr, "[%lld/%lld] %s, %s %lld%s:", (long long)p->point_no,
+                  (long long)p->n_points, p->label, p->point->task->name,
+                  (long long)p->point->length_tokens,
                   p->point->anchor_only ? " (dense anchor)" : "");
-    if (p->scored > 0)
-        (void)fprintf(stderr, " score %.3f, n %lld, prefill %.1f ms",
-                      p->score_sum / (double)p->scored, (long long)p->scored,
-                      p->prefill_ms_sum / (double)p->scored);
+    if (p->ok + p->failed > 0)
+        (void)fprintf(stderr, " score %.3f, n %lld", p->score_sum / (double)(p->ok + p->failed),
+                      (long long)(p->ok + p->failed));
+    if (p->ok > 0)
+        (void)fprintf(stderr, ", prefill %.1f ms", p->prefill_ms_sum / (double)p->ok);
     if (p->reason[0] != '\0')
         (void)fprintf(stderr, " %s", p->reason);
     (void)fputc('\n', stderr);

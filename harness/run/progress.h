@@ -9,17 +9,16 @@ typedef struct sb_progress {
     int32_t on;       /* rank 0 */
     int32_t terminal; /* stderr is one: rewrite the line */
     int32_t colour;
-    int64_t n_points, point_no;                         /* 1-based */
-    int64_t samples_total, samples_done, samples_known; /* known: stored before */
-    double  work_total, work_done;                      /* token pairs, for the time left */
+    int64_t n_points, point_no;    /* 1-based */
+    double  work_total, work_done; /* token pairs, for the time left */
     int64_t start_ns;
     /* the present point */
     const sb_point *point;
     int64_t         row, rows, run_here;
     double          score_sum, prefill_ms_sum;
-    int64_t         scored, failed, passes;
+    int64_t         ok, failed, passes;
     int64_t         point_ns;
-    char            reason[160];
+    char            label[256], reason[160];
 } sb_progress;
 
 void sb_progress_init(sb_progress *p, int32_t on);

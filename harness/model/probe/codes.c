@@ -55,7 +55,9 @@ static void column_order(uint64_t seed, int32_t order[D])
 
 static void content_row(uint64_t seed, const int32_t order[D], int32_t x, sb_bf16 *row)
 {
-    int32_t cls = walsh_class(x);
+    int32_t  cls     = walsh_class(x);
+    uint64_t word[2] = {sb_mix(seed * 1000003u + 4u * (uint64_t)x),
+                        sb_mix(seed * 1000003u + 4u * (uint64_t)x + 1u)};
     for (int32_t j = 0; j < D; j++) {
         if (x == SB_TOK_BOS) { /* a non-zero BOS code makes the sink score noisy */
             row[j] = 0;
@@ -64,8 +66,7 @@ static void content_row(uint64_t seed, const int32_t order[D], int32_t x, sb_bf1
             uint64_t odd  = (uint64_t)__builtin_parity((unsigned)((x - cls) & order[j]));
             row[j]        = sign(~(odd ^ flip));
         } else {
-            row[j] =
-                sign(sb_mix(seed * 1000003u + 4u * (uint64_t)x + (uint64_t)(j >> 6)) >> (j & 63));
+            row[j] = sign(word[j >> 6] >> (j & 63));
         }
     }
 }
