@@ -275,14 +275,13 @@ START_TEST(query_of_a_positional_head_scores_as_the_kernel) /* rotation of bf16 
 }
 END_TEST
 
-/* Every row of the readout, with background heads attended and dropped, zero, or full of noise. */
-static void functional_rows(const char *const *settings, const sb_input *in, uint32_t heads,
-                            int32_t scramble, float *out)
+/* Every row of the readout, with background heads attended, dropped, or full of noise. */
+static void functional_rows(const char *const *settings, const sb_input *in,
+                            rig_background background, float *out)
 {
     rig r;
     rig_open(&r, settings, in, 0);
-    r.heads    = heads;
-    r.scramble = scramble;
+    r.background = background;
     rig_prefill(&r, 0);
     for (int64_t t = 0; t < in->n_tokens; t++)
         sb_model_probe.row(r.model, t, out + t * SB_PROBE_ROW_VALUES);
@@ -297,10 +296,10 @@ START_TEST(background_heads_cannot_change_answers) /* section 10: W_O = 0 */
     sb_input                 in         = rig_input(ids, 200, profiles[_i], 2, 6);
     for (int32_t t = 3; t < 200; t += 9)
         ids[t] = pick(6, (uint64_t)t, SB_TOK_KEY, SB_TOK_VOCAB - SB_TOK_KEY);
-    functional_rows(NULL, &in, 0xFFu, 0, want);
-    functional_rows(none, &in, 0xFFu, 0, got);
+    functional_rows(NULL, &in, RIG_ATTENDED, want);
+    functional_rows(none, &in, RIG_ATTENDED, got);
     ck_assert_int_eq(memcmp(want, got, sizeof want), 0);
-    functional_rows(NULL, &in, RIG_FUNCTIONAL, 1, got);
+    functional_rows(NULL, &in, RIG_NOISE, got);
     ck_assert_int_eq(memcmp(want, got, sizeof want), 0);
 }
 END_TEST

@@ -5,3 +5,5 @@ span_test(test_probe_model
   SOURCES unit/harness/model/test_probe_model.c unit/harness/model/probe_rig.c LINK sb_model LABELS unit)
 span_test(test_probe_properties
   SOURCES property/test_probe.c unit/harness/model/probe_rig.c LINK sb_model LABELS property)
+span_test(test_probe_suite
+  SOURCES property/test_probe_suite.c unit/harness/model/probe_rig.c LINK sb_model sb_workloads LABELS property)

@@ -38,11 +38,10 @@ void rig_open(rig *r, const char *const *settings, const sb_input *in, int64_t e
     sb_gid   gid = {&run, 1, in->n_tokens};
     size_t   bytes, kv;
     memset(r, 0, sizeof *r);
-    r->model    = rig_model(settings, 2);
+    r->model    = rig_model(settings, 1);
     r->probe    = r->model->impl;
     r->in       = *in;
     r->capacity = in->n_tokens + extra;
-    r->heads    = RIG_FUNCTIONAL;
     ck_assert_int_eq(sb_model_probe.shape(r->model, in, &r->shape), SB_OK);
     sb_arena_init_count(&a);
     ck_assert_int_eq(sb_model_probe.layout(r->model, in, in->n_tokens, &a), SB_OK);
@@ -73,66 +72,86 @@ static sb_bf16 *kv_rows(const rig *r, sb_bf16 *base, int32_t layer, int64_t kv)
 }
 
 typedef struct scratch {
-    float *kt; /* [128][n] */
-    float *v;  /* [n][128] */
-    float *p;  /* [n] */
+    float         *kt; /* [128][n] K, turned round so that many rows of q vectorise; NULL for one */
+    const sb_bf16 *k, *v; /* [n][128] */
+    float         *p;     /* [n] */
 } scratch;
+
+/* Both orders of the loops add the products of a score by ascending dim: the same bits. */
+static void scores(const scratch *s, int64_t n, int64_t seen, const float *q)
+{
+    memset(s->p, 0, (size_t)seen * sizeof *s->p);
+    for (int32_t j = 0; s->kt != NULL && j < D; j++)
+        for (int64_t i = 0; q[j] != 0.0f && i < seen; i++)
+            s->p[i] += q[j] * s->kt[j * n + i];
+    for (int64_t i = 0; s->kt == NULL && i < seen; i++)
+        for (int32_t j = 0; j < D; j++)
+            s->p[i] += q[j] * sb_bf16_to_f32(s->k[i * D + j]);
+}
 
 static void attend_row(const scratch *s, int64_t n, int64_t seen, float scale, const sb_bf16 *q,
                        sb_bf16 *o)
 {
-    float  max = -INFINITY, acc[D] = {0};
+    float  max = -INFINITY, x[D], acc[D] = {0};
     double sum = 0.0;
-    memset(s->p, 0, (size_t)seen * sizeof *s->p);
-    for (int32_t j = 0; j < D; j++) {
-        float        x  = sb_bf16_to_f32(q[j]) * scale;
-        const float *kt = s->kt + j * n;
-        for (int64_t i = 0; x != 0.0f && i < seen; i++)
-            s->p[i] += x * kt[i];
-    }
+    for (int32_t j = 0; j < D; j++)
+        x[j] = sb_bf16_to_f32(q[j]) * scale;
+    scores(s, n, seen, x);
     for (int64_t i = 0; i < seen; i++)
-        max = fmaxf(max, s->p[i]);
+        max = s->p[i] > max ? s->p[i] : max;
     for (int64_t i = 0; i < seen; i++) {
         float p = expf(s->p[i] - max);
         sum += (double)p;
         for (int32_t j = 0; p > NOTHING && j < D; j++)
-            acc[j] += p * s->v[i * D + j];
+            acc[j] += p * sb_bf16_to_f32(s->v[i * D + j]);
     }
     for (int32_t j = 0; j < D; j++)
         o[j] = sb_bf16_from_f32((float)((double)acc[j] / sum));
+}
+
+/* The heads of a layer whose output is read: bit h for head h. */
+static uint32_t functional(const rig *r, int32_t layer)
+{
+    static const uint32_t final[SB_PROFILE_COUNT] = {
+        [SB_PROFILE_AGG] = 0x10, [SB_PROFILE_RET] = 0x01, [SB_PROFILE_VT] = 0x15};
+    if (layer == r->shape.n_layers - 1)
+        return final[r->in.profile];
+    return layer == 0 ? 0x17 : 0x01;
+}
+
+static void fill_noise(sb_tensor *o, int64_t h)
+{
+    for (int64_t i = 0; i < o->tokens * D; i++)
+        sb_tensor_bf16(o, h, 0)[i] = (sb_bf16)(0x4000u | (sb_mix((uint64_t)(h + i)) & 0xFFu));
 }
 
 /* Rows of q that stand behind `before` cached tokens. */
 static void attend(const rig *r, int32_t layer, const sb_tensor *q, int64_t before, int64_t from,
                    sb_tensor *o)
 {
-    int64_t  n = before + q->tokens;
-    scratch  s = {malloc((size_t)n * D * sizeof(float)), malloc((size_t)n * D * sizeof(float)),
-                  malloc((size_t)n * sizeof(float))};
-    uint32_t mask =
-        layer == 0 && r->in.profile != SB_PROFILE_AGG ? r->heads | (r->heads & 1u) << 1 : r->heads;
-    int32_t final = layer == r->shape.n_layers - 1;
-    ck_assert(s.kt != NULL && s.v != NULL && s.p != NULL);
+    int64_t  n     = before + q->tokens;
+    int64_t  first = layer == r->shape.n_layers - 1 ? from : 0;
+    float   *kt    = malloc((size_t)n * D * sizeof *kt);
+    uint32_t mask  = r->background == RIG_ATTENDED ? 0xFFu : functional(r, layer);
+    scratch  s     = {.kt = q->tokens > 1 ? kt : NULL, .p = malloc((size_t)n * sizeof(float))};
+    ck_assert(kt != NULL && s.p != NULL);
     memset(o->data, 0, (size_t)(o->heads * o->head_stride) * sizeof(sb_bf16));
     for (int64_t h = 0; h < SB_PROBE_HEADS; h++) {
-        const sb_bf16 *k = kv_rows(r, r->k, layer, h / 2), *v = kv_rows(r, r->v, layer, h / 2);
         if ((mask >> h & 1u) == 0) {
-            for (int64_t i = 0; r->scramble && i < q->tokens * D; i++)
-                sb_tensor_bf16(o, h, 0)[i] =
-                    (sb_bf16)(0x4000u | (uint16_t)(sb_mix((uint64_t)(h + i)) & 0xFFu));
+            if (r->background == RIG_NOISE)
+                fill_noise(o, h);
             continue;
         }
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < D; j++) {
-                s.kt[j * n + i] = sb_bf16_to_f32(k[i * D + j]);
-                s.v[i * D + j]  = sb_bf16_to_f32(v[i * D + j]);
-            }
-        for (int64_t t = final ? from : 0; t < q->tokens; t++)
+        s.k = kv_rows(r, r->k, layer, h / 2);
+        s.v = kv_rows(r, r->v, layer, h / 2);
+        for (int64_t j = 0; s.kt != NULL && j < D; j++)
+            for (int64_t i = 0; i < n; i++)
+                s.kt[j * n + i] = sb_bf16_to_f32(s.k[i * D + j]);
+        for (int64_t t = first; t < q->tokens; t++)
             attend_row(&s, n, before + t + 1, r->shape.scale, sb_tensor_bf16(q, h, t),
                        sb_tensor_bf16(o, h, t));
     }
-    free(s.kt);
-    free(s.v);
+    free(kt);
     free(s.p);
 }
 

@@ -6,6 +6,9 @@
 #include "harness/model/probe/state.h"
 #include "workloads/probe/vocab.h"
 
+/* What heads without a task put out. */
+typedef enum rig_background { RIG_ZERO, RIG_ATTENDED, RIG_NOISE } rig_background;
+
 typedef struct rig {
     sb_model      *model;
     sb_probe      *probe;
@@ -14,8 +17,7 @@ typedef struct rig {
     void          *block;
     int64_t        capacity, filled; /* tokens in the cache */
     sb_bf16       *k, *v;            /* [layer][kv head][capacity][128] */
-    uint32_t       heads;            /* bit h: attend with head h; others output 0 */
-    int32_t        scramble;         /* 1: skipped heads output noise instead */
+    rig_background background;
 } rig;
 
 /* settings: "g=4", "background=none", ..., NULL at the end. Fails the test on errors. */
@@ -32,10 +34,6 @@ void rig_feed(rig *r, int32_t id);
 /* Greedy choice from local row `row`. */
 int32_t rig_emit(const rig *r, int64_t row, int32_t lo, int32_t n, const int32_t *exclude,
                  int64_t n_exclude);
-
-/* Heads that some task reads: the rest is background. */
-#define RIG_FUNCTIONAL 0x15u /* 0, 2, 4 */
-#define RIG_POS 0x17u        /* 0, 1, 2, 4: prev-1, prev-2, prev-3, context */
 
 /* Hand-made inputs: BOS and filler everywhere, then items over it. */
 sb_input rig_input(int32_t *ids, int64_t n_tokens, sb_profile profile, int32_t hops, uint64_t seed);
