@@ -1,1 +1,10 @@
-# tests of unit
+# workloads: base, the suite probe, the registry
+set(workload_case unit/workloads/case.c)
+foreach(part corpus input metrics)
+  span_test(test_workloads_${part} SOURCES unit/workloads/base/test_${part}.c ${workload_case} LINK sb_workloads m)
+endforeach()
+foreach(part vocab generate aggregate)
+  span_test(test_probe_suite_${part} SOURCES unit/workloads/probe/test_${part}.c ${workload_case} LINK sb_workloads m)
+endforeach()
+span_test(test_probe_suite_retrieval
+  SOURCES unit/workloads/probe/test_retrieval.c unit/workloads/probe/parse.c ${workload_case} LINK sb_workloads m)

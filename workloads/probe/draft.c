@@ -155,8 +155,8 @@ static sb_status check_request(const sb_gen_req *req)
     const sb_probe_task_params *p = req->params;
     if (req->row < 0)
         return sb_fail(SB_ERR_USAGE, "row %" PRId64 "; allowed: >= 0", req->row);
-    if (req->length_tokens > MAX_LENGTH_TOKENS)
-        return sb_fail(SB_ERR_USAGE, "length %" PRId64 " tokens; allowed: up to %" PRId64,
+    if (req->length_tokens < 1 || req->length_tokens > MAX_LENGTH_TOKENS)
+        return sb_fail(SB_ERR_USAGE, "length %" PRId64 " tokens; allowed: 1 to %" PRId64,
                        req->length_tokens, MAX_LENGTH_TOKENS);
     if (p == NULL || req->corpus == NULL)
         return sb_fail(SB_ERR_INTERNAL, "a request needs parameters and a corpus");
