@@ -278,7 +278,8 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
         *stop = 1;
     if (st == SB_OK && v == VERDICT_SKIP) {
         r->out->known++;
-        sb_progress_skipped(&r->progress);
+        if (is_root(r))
+            sb_progress_skipped(&r->progress);
     }
     if (st == SB_OK && v == VERDICT_RUN && !*stop) {
         st = run_sample(r, p, &in);
