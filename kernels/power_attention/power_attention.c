@@ -7,7 +7,7 @@
 static const sb_param params[] = {
     {"pattern", "power", "power|sliding_window|stride_slash|dilated|longnet",
      "which blocks a query block sees", SB_ENUM, P(pattern)},
-    {"block_tokens", "256", "[1,)", "tokens of a block", SB_I64, P(block_tokens)},
+    {"block_tokens", "256", "[1,1073741824]", "tokens of a block", SB_I64, P(block_tokens)},
     {"window_blocks", "0", "[0,)",
      "blocks of the window, the query's own included; longnet: blocks of the shortest segment; 0: "
      "the pattern's own "
@@ -56,6 +56,18 @@ static void add(row_list *r, int64_t id)
     r->next = id + 1;
 }
 
+/* The same for all of [begin, end): counting takes no time. */
+static void add_range(row_list *r, int64_t begin, int64_t end)
+{
+    begin = begin > r->next ? begin : r->next;
+    for (int64_t id = begin; r->ids != NULL && id < end; id++)
+        r->ids[r->n + id - begin] = (int32_t)id;
+    if (end > begin) {
+        r->n += end - begin;
+        r->next = end;
+    }
+}
+
 /* OR over levels m: same aligned segment of w * 2^m blocks, and both blocks on the grid of 2^m
  * [power_attention 4]. */
 static void add_longnet(row_list *r, int64_t block, int64_t w, int64_t levels)
@@ -77,8 +89,7 @@ void sb_power_attention_row(const sb_power_attention_params *p, int64_t block, i
 {
     int64_t  w = window_of(p), sink = sink_of(p), window_begin = block >= w ? block - w + 1 : 0;
     row_list r = {.ids = ids};
-    for (int64_t k = 0; k < sink && k <= block; k++)
-        add(&r, k);
+    add_range(&r, 0, sink <= block ? sink : block + 1);
     switch ((sb_power_pattern)p->pattern) {
     case SB_POWER_LONGNET:
         add_longnet(&r, block, w, p->levels);
@@ -101,8 +112,7 @@ void sb_power_attention_row(const sb_power_attention_params *p, int64_t block, i
         break;
     }
     if (p->pattern != SB_POWER_LONGNET && p->pattern != SB_POWER_DILATED)
-        for (int64_t k = window_begin; k <= block; k++)
-            add(&r, k);
+        add_range(&r, window_begin, block + 1);
     *n = r.n;
 }
 

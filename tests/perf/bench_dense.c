@@ -11,8 +11,6 @@
 #include "kernels/base/rng.h"
 #include "kernels/exec/attend.h"
 
-void openblas_set_num_threads(int n);
-
 enum { REPEAT = 5 };
 
 static int by_value(const void *a, const void *b)
@@ -106,8 +104,8 @@ int main(int argc, char **argv)
     printf("dense N %lld d %lld H %lld/%lld: median %.1f ms, %.1f GFLOP/s (best %.1f)\n",
            (long long)n, (long long)d, (long long)arg[2], (long long)arg[3], s[REPEAT / 2] * 1e-6,
            median, flop / s[0]);
-    printf("OpenBLAS sgemm 2048: median %.1f GFLOP/s; dense reaches %.0f %%\n", blas,
-           100.0 * median / blas);
+    printf("OpenBLAS (%s kernels) sgemm 2048: median %.1f GFLOP/s; dense reaches %.0f %%\n",
+           openblas_get_corename(), blas, 100.0 * median / blas);
     q.tokens = o.tokens = 1;
     q.gid = o.gid = (sb_gid){.run = &last, .n_runs = 1, .n_tokens = 1};
     q.head_stride = o.head_stride = d;

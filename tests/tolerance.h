@@ -1,0 +1,25 @@
+/* Every tolerance of the tests, with its reason. NMSE = sum (got - want)^2 / sum want^2 against
+ * fp64. */
+#ifndef SB_TESTS_TOLERANCE_H
+#define SB_TESTS_TOLERANCE_H
+
+/* One rounding of O to bf16 (8 bits of significand): relative error uniform in +-2^-9 .. +-2^-8
+ * costs about 3e-6 [STYLE 11]; twice that leaves room for unlucky values, and is far below one
+ * dropped key. */
+#define SB_NMSE_BF16 6e-6
+
+/* O in fp32: sums of up to 4096 products in fp32, exp within 2e-7. Measured at most 3e-13; a wrong
+ * rounding point (P in bf16, say) costs 1e-6. */
+#define SB_NMSE_F32 1e-11
+
+/* lse in fp32 around 10: half a unit in the last place is 5e-7, scores add a few times that;
+ * sharding 1.2 allows 1e-4. */
+#define SB_LSE_ABS 1e-5
+
+/* The vector exp against libm: the polynomial's 1.7e-7 and one rounding. */
+#define SB_EXP_REL 2.5e-7
+
+/* Merging partials in another order, fp32: a few roundings of numbers near 1 [sharding 12]. */
+#define SB_MERGE_ABS 1e-6
+
+#endif
