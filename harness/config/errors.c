@@ -79,6 +79,10 @@ void sbi_internal(sbi_ctx *c)
 static void add(sbi_ctx *c, sbi_pos pos, const char *key, char *text)
 {
     void *v = c->errors;
+    if (c->n_errors == SBI_MAX_ERRORS) {
+        c->n_untold++;
+        return;
+    }
     if (text == NULL ||
         !sbi_pool_grow(&c->temp, &v, c->n_errors, &c->errors_capacity, sizeof *c->errors))
         return;
@@ -219,6 +223,10 @@ sb_status sbi_errors_report(sbi_ctx *c, FILE *out)
         if (out != NULL)
             (void)fprintf(out, "%s\n", line);
     }
+    if (c->n_untold > 0 && out != NULL)
+        (void)fprintf(out, "%s: found %" PRId64 " errors more, allowed none; mend these first\n",
+                      c->path, c->n_untold);
+    shown += c->n_untold;
     if (shown == 1)
         return sb_fail(SB_ERR_USAGE, "%s", first);
     return sb_fail(SB_ERR_USAGE, "%s: %" PRId64 " errors, the first: %s", c->path, shown, first);

@@ -10,6 +10,8 @@
 #include "harness/config/pool.h"
 #include "harness/config/sweep.h"
 
+enum { SBI_MAX_ERRORS = 1000 }; /* nobody reads more; a file of nothing but errors stays cheap */
+
 typedef struct sbi_pos {
     int32_t set;       /* 0: the file; k: the k-th --set, counted from 1 */
     int32_t line, col; /* from 1; line 0: the file as a whole */
@@ -31,6 +33,7 @@ typedef struct sbi_ctx {
     sbi_pool            temp;
     sbi_error          *errors;
     int64_t             n_errors, errors_capacity;
+    int64_t             n_untold;   /* errors past SBI_MAX_ERRORS */
     int64_t             n_variants; /* combinations of parameters made so far */
     const char         *internal;   /* a fault of ours, not of the file */
 } sbi_ctx;

@@ -58,12 +58,12 @@ static int check_text(sbi_ctx *c, const char *text, size_t bytes)
     return 1;
 }
 
-/* As much as there is, up to one byte more than allowed. 1, or 0 with errno. */
-static int read_all(int fd, char *buf, size_t *bytes)
+/* As much as there is, up to `room`. 1, or 0 with errno. */
+static int read_all(int fd, char *buf, size_t room, size_t *bytes)
 {
     *bytes = 0;
-    while (*bytes <= SBI_MAX_FILE_BYTES) {
-        ssize_t n = read(fd, buf + *bytes, SBI_MAX_FILE_BYTES + 1 - *bytes);
+    while (*bytes < room) {
+        ssize_t n = read(fd, buf + *bytes, room - *bytes);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -90,10 +90,14 @@ char *sbi_file_read(sbi_ctx *c, size_t *bytes)
                       S_ISDIR(sb.st_mode) ? "a directory" : "a device or pipe");
         goto done;
     }
-    char *buf = sbi_pool_alloc(&c->temp, SBI_MAX_FILE_BYTES + 1, 1);
+    /* one byte more than there should be tells that there is more; some files do not know their
+     * size */
+    size_t room = sb.st_size > 0 && sb.st_size < SBI_MAX_FILE_BYTES ? (size_t)sb.st_size + 1
+                                                                    : SBI_MAX_FILE_BYTES + 1;
+    char  *buf  = sbi_pool_alloc(&c->temp, (int64_t)room, 1);
     if (buf == NULL)
         goto done;
-    if (!read_all(fd, buf, bytes)) {
+    if (!read_all(fd, buf, room, bytes)) {
         sbi_error_add(c, whole, "", "found a file that cannot be read (%s), allowed a sweep file",
                       strerror(errno));
         goto done;

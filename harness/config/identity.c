@@ -34,6 +34,15 @@ static char *dump(sbi_pool *p, json_t *root)
     return out;
 }
 
+/* By the parameter's type, not by how its value looks: a real stays one where it is whole, and -0
+ * is 0. */
+static json_t *param_json(const sb_param *q, const char *text)
+{
+    if (q->type == SB_F64)
+        return json_real(strtod(text, NULL) + 0.0);
+    return json_loads(text, JSON_DECODE_ANY, NULL);
+}
+
 char *sbi_params_json(sbi_pool *p, const sb_param *table, const void *params)
 {
     json_t *root = json_object();
@@ -43,7 +52,7 @@ char *sbi_params_json(sbi_pool *p, const sb_param *table, const void *params)
             json_decref(root);
             return NULL;
         }
-        if (json_object_set_new(root, q->name, json_loads(buf, JSON_DECODE_ANY, NULL)) != 0) {
+        if (json_object_set_new(root, q->name, param_json(q, buf)) != 0) {
             json_decref(root);
             root = NULL;
             break;
