@@ -75,6 +75,8 @@ void sb_progress_point(sb_progress *p, const sb_point *point, int64_t point_no)
     p->run_here = p->ok = p->failed = p->passes = 0;
     p->score_sum = p->prefill_ms_sum = 0;
     p->reason[0]                     = '\0';
+    if (sb_point_label(point, p->label, sizeof p->label) != SB_OK)
+        (void)snprintf(p->label, sizeof p->label, "%s", point->method->name);
 }
 
 void sb_progress_sample(sb_progress *p, int64_t row)

@@ -33,9 +33,11 @@ void sb_stop_install(void)
 
 int sb_stop_signalled(void) { return signalled; }
 
+/* Part of the limit is kept for leaving: the layer at hand, the intervals, MPI_Finalize. */
 void sb_stop_set_limit(double limit_s)
 {
-    deadline_ns = limit_s > 0 ? sb_now_ns() + (int64_t)(limit_s * 1e9) : 0;
+    double leave_s = 0.5 + 0.02 * limit_s;
+    deadline_ns    = limit_s > 0 ? sb_now_ns() + (int64_t)((limit_s - leave_s) * 1e9) : 0;
 }
 
 double sb_stop_left_s(void)

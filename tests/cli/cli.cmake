@@ -1,1 +1,3 @@
-# tests of cli
+# the program as its users start it
+add_test(NAME cli_first_light COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/first_light.sh $<TARGET_FILE:spanbench>)
+set_tests_properties(cli_first_light PROPERTIES LABELS cli PROCESSORS 2)
