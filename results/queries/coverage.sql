@@ -1,5 +1,5 @@
 -- What is there of every point that was asked for: samples by status, and why some are not ok.
--- status: ok (all), partial (some ok), failed, unsupported, no_fit, missing (no sample yet).
+-- A point that only ever was an anchor is left out. status: ok (all), partial (some ok), failed, unsupported, no_fit, missing (no sample yet).
 CREATE VIEW coverage AS
 WITH c AS (
     SELECT p.id AS point_id, count(s.sample_id) AS n, coalesce(sum(s.status = 'ok'), 0) AS n_ok,
@@ -21,4 +21,4 @@ SELECT p.method, p.method_json AS params, p.model, p.task, p.length_tokens AS le
        p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash
   FROM c
   JOIN point AS p ON p.id = c.point_id
- WHERE c.n > 0 OR NOT EXISTS (SELECT 1 FROM sample AS a WHERE a.point_id = p.id); -- points that were anchors only
+ WHERE c.n > 0 OR NOT EXISTS (SELECT 1 FROM sample AS a WHERE a.point_id = p.id);

@@ -70,7 +70,7 @@ sb_status sb_store_check(const char *path, FILE *out)
 {
     sqlite3  *db = NULL;
     int64_t   n  = 0;
-    sb_status st = sbi_open_read(path, &db);
+    sb_status st = sbi_open_check(path, &db);
     if (st != SB_OK) {
         (void)fprintf(out, "%s\n", sb_error_text());
         return st;

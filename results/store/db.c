@@ -14,6 +14,7 @@
 #include "results/store/internal.h"
 
 int sbi_busy_timeout_ms = 5000;
+int sbi_synchronous     = 1;
 
 sb_status sbi_db_fail(sqlite3 *db, const char *path, const char *what)
 {
@@ -159,7 +160,7 @@ static sb_status recover(const char *path)
     return st == SB_OK ? st : sb_wrap(st, "a killed writer left a journal that must be rolled back first");
 }
 
-sb_status sbi_open_read(const char *path, sqlite3 **out)
+static sb_status open_existing(const char *path, int flags, sqlite3 **out)
 {
     struct stat info;
     sqlite3    *db       = NULL;
@@ -170,14 +171,14 @@ sb_status sbi_open_read(const char *path, sqlite3 **out)
         return sb_fail(SB_ERR_IO, "%s: %s", path, strerror(errno));
     sb_status st = plain_file(path);
     if (st == SB_OK)
-        st = open_connection(path, SQLITE_OPEN_READONLY, &db);
+        st = open_connection(path, flags, &db);
     if (st == SB_OK && sbi_scalar(db, path, "SELECT count(*) FROM sqlite_schema", &n) != SB_OK &&
         (sqlite3_errcode(db) & 0xff) == SQLITE_READONLY) {
         sqlite3_close(db);
         db = NULL;
         st = recover(path);
         if (st == SB_OK)
-            st = open_connection(path, SQLITE_OPEN_READONLY, &db);
+            st = open_connection(path, flags, &db);
     }
     if (st == SB_OK)
         st = identify(db, path, &is_empty, &version);
@@ -192,6 +193,20 @@ sb_status sbi_open_read(const char *path, sqlite3 **out)
     }
     *out = db;
     return SB_OK;
+}
+
+sb_status sbi_open_read(const char *path, sqlite3 **out) { return open_existing(path, SQLITE_OPEN_READONLY, out); }
+
+/* SQLite does not look at CHECK constraints through a read-only connection. */
+sb_status sbi_open_check(const char *path, sqlite3 **out)
+{
+    sqlite3  *db = NULL;
+    sb_status st = open_existing(path, SQLITE_OPEN_READWRITE, &db);
+    if (st == SB_OK && (st = sbi_exec(db, path, "PRAGMA query_only = ON")) != SB_OK)
+        sqlite3_close(db);
+    if (st == SB_OK)
+        *out = db;
+    return st;
 }
 
 static sb_status quick_check(sqlite3 *db, const char *path)
@@ -231,10 +246,12 @@ sb_status sbi_open_write(const char *path, sqlite3 **out)
         st = sbi_make_parent(path);
     if (st == SB_OK)
         st = open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, &db);
+    if (st == SB_OK && sqlite3_db_readonly(db, "main") == 1) /* what SQLite falls back to */
+        st = sb_fail(SB_ERR_IO, "%s: the file is read-only", path);
     if (st == SB_OK)
-        st = sbi_exec(db, path,
-                      "PRAGMA main.locking_mode = EXCLUSIVE; PRAGMA main.synchronous = FULL; PRAGMA foreign_keys = ON;"
-                      "BEGIN EXCLUSIVE");
+        st = sbi_exec(db, path, sbi_synchronous ? "PRAGMA main.synchronous = FULL" : "PRAGMA main.synchronous = OFF");
+    if (st == SB_OK)
+        st = sbi_exec(db, path, "PRAGMA main.locking_mode = EXCLUSIVE; PRAGMA foreign_keys = ON; BEGIN EXCLUSIVE");
     if (st == SB_OK) {
         st = prepare_schema(db, path);
         if (st == SB_OK)

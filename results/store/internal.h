@@ -10,6 +10,8 @@
 
 /* How long an open waits for another process to let go of the file. Tests turn it down. */
 extern int sbi_busy_timeout_ms;
+/* 1: every commit reaches the disk before it returns (synchronous FULL). Tests that cut no power turn it off. */
+extern int sbi_synchronous;
 
 /* ---- db.c: connections and plain SQL ---- */
 
@@ -24,6 +26,8 @@ void      sbi_utc_now(char out[32]);
 
 /* Open for reading: recovers after a killed writer, refuses what is not ours. No authorizer: for our own SQL. */
 sb_status sbi_open_read(const char *path, sqlite3 **out);
+/* The same for sbi_verify. */
+sb_status sbi_open_check(const char *path, sqlite3 **out);
 /* Open for writing under an exclusive lock; creates, migrates. */
 sb_status sbi_open_write(const char *path, sqlite3 **out);
 

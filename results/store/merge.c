@@ -15,7 +15,7 @@ static sb_status verify_shard(const char *shard, FILE *out)
 {
     sqlite3  *db = NULL;
     int64_t   n  = 0;
-    sb_status st = sbi_open_read(shard, &db);
+    sb_status st = sbi_open_check(shard, &db);
     if (st == SB_OK)
         st = sbi_verify(db, shard, SBI_QUICK, shard, out, &n);
     sqlite3_close(db);

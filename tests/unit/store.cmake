@@ -1,4 +1,11 @@
 # results: statistics, store, views
 set(STORE_FACTS unit/results/facts.c)
 span_test(test_stats SOURCES unit/results/test_stats.c LINK sb_stats LABELS unit)
-span_test(test_views SOURCES unit/results/test_views.c ${STORE_FACTS} LINK sb_store LABELS unit)
+foreach(part store kill query views merge check)
+  span_test(test_store_${part} SOURCES unit/results/test_${part}.c ${STORE_FACTS} LINK sb_store LABELS unit)
+endforeach()
+
+# Not a test: writes the migration fixture of a schema version, see tests/fixtures/schema/README.md.
+add_executable(make_schema_fixture EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/results/make_fixture.c ${CMAKE_CURRENT_LIST_DIR}/results/facts.c)
+target_link_libraries(make_schema_fixture PRIVATE sb_flags sb_store dep_check)
+set_target_properties(make_schema_fixture PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

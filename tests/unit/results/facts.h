@@ -5,7 +5,7 @@
 
 #include "results/store/internal.h"
 
-/* A fresh directory, and a path in it (static buffers, four in turn). */
+/* A fresh directory (and sbi_synchronous off from here on), and a path in it (static buffers, four in turn). */
 const char *facts_dir(void);
 const char *facts_path(const char *dir, const char *name);
 void        facts_remove(const char *dir);

@@ -5,6 +5,7 @@
 
 #include "results/stats/stats.h"
 #include "results/stats/xoshiro.h"
+#include "tests/unit/results/main.h"
 
 static const struct {
     int64_t k, n;
@@ -88,9 +89,5 @@ int main(void)
     tcase_add_test(t, bootstrap_repeats_with_its_seed);
     tcase_add_test(t, bootstrap_of_equal_values_is_a_point);
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures != 0;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "results/stats/stats.h"
 #include "tests/unit/results/facts.h"
+#include "tests/unit/results/main.h"
 
 static char        dir[256];
 static const char *path;
@@ -379,9 +380,5 @@ int main(void)
     tcase_add_test(t, views_in_the_stock_shell);
     tcase_add_test(t, views_in_python);
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures != 0;
+    return run_suite(suite);
 }

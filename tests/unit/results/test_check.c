@@ -1,0 +1,197 @@
+/* `db check`: broken promises are found, damaged files never crash, and the first schema's fixture still opens. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/results/facts.h"
+#include "tests/unit/results/main.h"
+
+#define FIXTURE "tests/fixtures/schema/v1.db"
+
+static char  dir[256];
+static char *path;
+
+static void setup(void)
+{
+    (void)snprintf(dir, sizeof dir, "%s", facts_dir());
+    path                = strdup(facts_path(dir, "t.db"));
+    sbi_busy_timeout_ms = 20; /* a flipped header byte may ask for locks of another journal mode */
+}
+
+static void teardown(void)
+{
+    facts_remove(dir);
+    free(path);
+}
+
+static void make(void)
+{
+    sb_store       *s     = facts_open(path, SB_STORE_WRITE);
+    int64_t         run   = facts_run(s, "c", 0);
+    int64_t         point = facts_point(s, (sb_point_facts){0});
+    sb_sample_facts f     = facts_ok(run, point, facts_input(s, 0), 1.0, 10);
+    facts_put(s, &f);
+    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = point, .input_id = facts_input(s, 1), .status = "no_fit",
+                                    .error = "needs 9 GiB"});
+    sb_store_close(s);
+}
+
+static sb_status check(char **said)
+{
+    size_t    n  = 0;
+    FILE     *f  = open_memstream(said, &n);
+    sb_status st = sb_store_check(path, f);
+    ck_assert_int_eq(fclose(f), 0);
+    return st;
+}
+
+static const struct {
+    const char *sql, *word;
+} broken[] = {
+    {"DELETE FROM score", "without a score"},
+    {"DELETE FROM timing", "without a time"},
+    {"DELETE FROM hit WHERE ref_no = 1", "differ in number"},
+    {"UPDATE sample SET error = ' ' WHERE id = 2", "without a reason"},
+    {"INSERT INTO score VALUES (2, 'm', 0, 1)", "never run"},
+    {"UPDATE sample SET status = 'failed', error = 'x' WHERE id = 1", "above 0"},
+    {"UPDATE point SET identity_json = '{}'", "not that of its identity"},
+    {"UPDATE point SET method_json = 'gamma'", "not JSON"},
+    {"UPDATE input SET row_no = 0", "more than one content"},
+    {"UPDATE quality SET recall_mean = 1.5", "recall"},
+    {"UPDATE run SET uuid = 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'", "uuid"},
+    {"DELETE FROM run", "foreign key"},
+    {"DROP TABLE energy", "energy is missing"},
+    {"CREATE TRIGGER t AFTER INSERT ON run BEGIN SELECT 1; END", "trigger"},
+    {"PRAGMA ignore_check_constraints = ON; UPDATE sample SET n_gen = -4", "CHECK"},
+};
+START_TEST(broken_promises_are_found)
+{
+    sqlite3 *db   = NULL;
+    char    *said = NULL;
+    make();
+    ck_assert_msg(check(&said) == SB_OK, "%s", said);
+    ck_assert_str_eq(said, "");
+    free(said);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    FACTS_OK(sbi_exec(db, path, broken[_i].sql));
+    sqlite3_close(db);
+    ck_assert_int_eq(check(&said), SB_ERR_IO);
+    ck_assert_msg(strstr(said, broken[_i].word) != NULL, "wanted `%s` in:\n%s", broken[_i].word, said);
+    free(said);
+}
+END_TEST
+
+static unsigned char *slurp(const char *name, size_t *n)
+{
+    FILE *f = fopen(name, "rb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fseek(f, 0, SEEK_END), 0);
+    *n                   = (size_t)ftell(f);
+    unsigned char *bytes = malloc(*n);
+    ck_assert_ptr_nonnull(bytes);
+    rewind(f);
+    ck_assert_uint_eq(fread(bytes, 1, *n, f), *n);
+    (void)fclose(f);
+    return bytes;
+}
+
+static void spill(const unsigned char *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Whatever the bytes, every way in returns a status with a text. Returns 1 when all of them took the file. */
+static int survive(void)
+{
+    sb_store *s    = NULL;
+    char     *said = NULL;
+    sb_status st   = check(&said);
+    ck_assert(st == SB_OK || *sb_error_text() != '\0');
+    free(said);
+    sb_status read = sb_store_open(path, SB_STORE_READ, &s);
+    if (read == SB_OK) {
+        for (const sb_view *v = sb_views; v->name != NULL; v++) {
+            char   sql[64], *text = NULL;
+            size_t n = 0;
+            (void)snprintf(sql, sizeof sql, "SELECT * FROM %s", v->name);
+            FILE *f = open_memstream(&text, &n);
+            (void)sb_store_query(s, sql, SB_FORMAT_JSON, f);
+            (void)fclose(f);
+            free(text);
+        }
+        sb_store_close(s);
+    }
+    sb_status write = sb_store_open(path, SB_STORE_WRITE, &s);
+    if (write == SB_OK)
+        sb_store_close(s);
+    return st == SB_OK && read == SB_OK && write == SB_OK;
+}
+
+START_TEST(truncated_files_are_refused)
+{
+    size_t         n     = 0;
+    unsigned char *bytes = slurp(FIXTURE, &n);
+    for (size_t cut = 1; cut < n; cut += 1777) {
+        spill(bytes, cut);
+        ck_assert_msg(!survive(), "%zu of %zu bytes were taken for a whole file", cut, n);
+    }
+    free(bytes);
+}
+END_TEST
+
+/* A flip inside a free page or a text cannot be seen; most are. None crashes. */
+START_TEST(flipped_bits_never_crash)
+{
+    size_t         n     = 0;
+    int            taken = 0;
+    unsigned char *bytes = slurp(FIXTURE, &n);
+    srand(11);
+    for (int i = 0; i < 150; i++) {
+        size_t at = i < 100 ? (size_t)i : (size_t)rand() % n; /* the whole header, then anywhere */
+        bytes[at] ^= (unsigned char)(1 << (i % 8));
+        spill(bytes, n);
+        taken += survive();
+        bytes[at] ^= (unsigned char)(1 << (i % 8));
+    }
+    ck_assert_int_lt(taken, 150);
+    spill(bytes, n);
+    ck_assert_int_eq(survive(), 1);
+    free(bytes);
+}
+END_TEST
+
+/* Every later program must read the file that the first schema's program wrote (make_fixture.c), and bring it up to date. */
+START_TEST(first_schema_still_opens)
+{
+    size_t         n     = 0;
+    unsigned char *bytes = slurp(FIXTURE, &n);
+    ck_assert_uint_le(n, 64 * 1024);
+    spill(bytes, n);
+    free(bytes);
+    sb_store_close(facts_open(path, SB_STORE_WRITE));
+    FACTS_OK(sb_store_check(path, stdout));
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM sample"), 8);
+    ck_assert_int_eq(facts_int(path, "SELECT user_version FROM pragma_user_version"), sbi_schema_version());
+    ck_assert_double_eq(facts_real(path, "SELECT score FROM accuracy WHERE method = 'dense'"), 0.75);
+    ck_assert_double_eq(facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'hip'"), 4.0);
+    ck_assert_int_eq(facts_int(path, "SELECT n_no_fit FROM coverage WHERE method = 'hip'"), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("check");
+    TCase *t     = tcase_create("check");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_loop_test(t, broken_promises_are_found, 0, (int)(sizeof broken / sizeof broken[0]));
+    tcase_add_test(t, truncated_files_are_refused);
+    tcase_add_test(t, flipped_bits_never_crash);
+    tcase_add_test(t, first_schema_still_opens);
+    suite_add_tcase(suite, t);
+    return run_suite(suite);
+}
