@@ -1,4 +1,6 @@
 # the probe model: its structured maps, codes, record, and properties under dense attention
+# The rig is a plain attention loop, not code under test: always fast, also in debug and sanitizer builds.
+set_source_files_properties(unit/harness/model/probe_rig.c PROPERTIES COMPILE_OPTIONS "-O3;-fno-sanitize=all")
 span_test(test_probe_maps SOURCES unit/kernels/nn/test_probe_maps.c LINK sb_nn LABELS unit)
 span_test(test_probe_codes SOURCES unit/harness/model/test_probe_codes.c LINK sb_model LABELS unit)
 span_test(test_probe_model

@@ -215,6 +215,7 @@ int main(void)
     TCase   *tc = tcase_create("codes");
     SRunner *sr;
     int      failed;
+    tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, codes_are_signs_and_bos_is_zero);
     tcase_add_test(tc, codes_of_filler_come_from_the_mix_stream);
@@ -226,6 +227,7 @@ int main(void)
     tcase_add_test(tc, seeds_give_other_codes);
     suite_add_tcase(s, tc);
     tc = tcase_create("waves");
+    tcase_set_timeout(tc, 60);
     tcase_add_test(tc, waves_lie_in_their_bands);
     tcase_add_loop_test(tc, features_are_on_the_unit_circle_at_any_position, 0, 7);
     tcase_add_test(tc, context_kernel_peaks_where_the_spec_says);

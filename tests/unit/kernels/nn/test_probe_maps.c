@@ -187,6 +187,7 @@ int main(void)
     TCase   *tc = tcase_create("terms");
     SRunner *sr;
     int      failed;
+    tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, scale_copies_and_scales_runs_and_zeroes_the_rest);
     tcase_add_test(tc, a_stride_of_zero_is_one_row_for_all);
