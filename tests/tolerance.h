@@ -22,4 +22,10 @@
 /* Merging partials in another order, fp32: a few roundings of numbers near 1 [sharding 12]. */
 #define SB_MERGE_ABS 1e-6
 
+/* Shards against one rank [sharding 1.2]: o in fp32 relative to max|O|, lse absolute. Outputs are
+ * compared before their one rounding to bf16: that alone may move a number by 2^-8, more than the
+ * 2e-3 allowed for bf16, so two rounded outputs say nothing unless they are equal. */
+#define SB_SHARD_O_REL 1e-5
+#define SB_SHARD_LSE_ABS 1e-4
+
 #endif
