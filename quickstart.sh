@@ -67,6 +67,16 @@ fi
 sections=(build)
 [ $backend = cuda ] && sections+=(cuda)
 
+# logged COMMAND...: quiet unless it fails
+log=build/quickstart.log
+mkdir -p build
+logged() {
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        die "failed: $* (all of it in $log)"
+    fi
+}
+
 # ---- packages ----
 if [ $install = yes ] && ! command -v dpkg-query >/dev/null; then
     say "this is not Debian: nothing is installed (as with --no-install)"
@@ -76,8 +86,10 @@ if [ $install = yes ]; then
     missing=$(span_not_installed "${sections[@]}" | xargs)
     if [ -n "$missing" ]; then
         say "installing $missing"
+        start=$SECONDS
         # shellcheck disable=SC2086 # a list of names
-        span_install $missing || die "the packages could not be installed"
+        logged span_install $missing
+        say "installed ($((SECONDS - start)) s)"
     fi
 else
     missing=$(span_not_found "${sections[@]}" | xargs)
@@ -86,14 +98,6 @@ Install them, or name the prefixes that hold them with --prefix DIR or CMAKE_PRE
 fi
 
 # ---- build ----
-log=build/quickstart.log
-mkdir -p build
-logged() {
-    if ! "$@" >"$log" 2>&1; then
-        tail -n 40 "$log" >&2
-        die "failed: $* (all of it in $log)"
-    fi
-}
 cached() { sed -n "s/^$1:[^=]*=//p" build/CMakeCache.txt 2>/dev/null; }
 cuda=OFF
 [ $backend = cuda ] && cuda=ON
@@ -108,7 +112,7 @@ fi
 if [ ${#configure[@]} -gt 0 ]; then
     say "configuring the $backend build"
     logged "${configure[@]}"
-    grep '^-- spanbench' "$log" | sed 's/^-- spanbench/quickstart:   /' >&2
+    sed -n 's/^-- spanbench:* */quickstart:   /p' "$log" >&2
 fi
 start=$SECONDS
 logged cmake --build build --parallel "$(nproc)" --target spanbench

@@ -228,6 +228,7 @@ RULES = [rule_floors, rule_root, rule_homeless, rule_libraries, rule_cuda, rule_
 
 
 def finish(checks, failures):
+    failures = int(failures)
     print(f"{100 * (checks - failures) // max(checks, 1)}%: Checks: {checks}, Failures: {failures}, Errors: 0")
     return 1 if failures else 0
 
