@@ -43,16 +43,17 @@ static int cwe_fits(double total, double ratio)
 
 /* Fewest words that let every word occur. Both counts grow with total: unit >= 1 and unit * ratio
  * >= 2. */
-static int64_t cwe_need(double ratio)
+int64_t sb_probe_need_cwe(const sb_probe_task_params *p)
 {
-    double one  = SB_PROBE_CWE_WORDS * ratio + (WORDS - SB_PROBE_CWE_WORDS);
-    double need = ratio >= 2 ? one : 2 / ratio * one;
+    double ratio = p->cwe_ratio;
+    double one   = SB_PROBE_CWE_WORDS * ratio + (WORDS - SB_PROBE_CWE_WORDS);
+    double need  = ratio >= 2 ? one : 2 / ratio * one;
     if (need > 1e15)
         return INT64_MAX / 2;
     int64_t n = (int64_t)need;
     while (!cwe_fits((double)n, ratio))
         n++;
-    return n;
+    return n + 1; /* BOS */
 }
 
 /* ---- context ---- */
@@ -147,11 +148,17 @@ sb_status sb_probe_build_cwe(sb_draft *d)
     int64_t total = d->n_context - 1; /* BOS */
     double  ratio = d->params->cwe_ratio;
     if (!cwe_fits((double)total, ratio))
-        return sb_draft_too_small(d, cwe_need(ratio) + 1);
+        return sb_draft_too_small(d, sb_probe_need_cwe(d->params));
     cwe_counts((double)total, ratio, &common, &other);
     for (int w = 0; w < WORDS; w++)
         count[w] = w < SB_PROBE_CWE_WORDS ? common : other;
     return build(d, count, SB_PROBE_CWE_WORDS);
+}
+
+int64_t sb_probe_need_fwe(const sb_probe_task_params *p)
+{
+    (void)p;
+    return FWE_MIN_WORDS + 1;
 }
 
 sb_status sb_probe_build_fwe(sb_draft *d)
@@ -160,7 +167,7 @@ sb_status sb_probe_build_fwe(sb_draft *d)
     int64_t total = d->n_context - 1;
     double  z     = 0;
     if (total < FWE_MIN_WORDS)
-        return sb_draft_too_small(d, FWE_MIN_WORDS + 1);
+        return sb_draft_too_small(d, sb_probe_need_fwe(d->params));
     for (int rank = 1; rank <= WORDS; rank++)
         z += 1.0 / (rank * rank);
     for (int rank = 1; rank <= WORDS; rank++)

@@ -19,10 +19,8 @@
 
 sb_status sb_draft_too_small(const sb_draft *d, int64_t need_context_tokens)
 {
-    int64_t most = INT64_MAX - SB_PROBE_QUESTION_TOKENS;
-    int64_t need = need_context_tokens < most ? need_context_tokens : most;
     return sb_fail(SB_ERR_USAGE, "context too small: needs %" PRId64 ", has %" PRId64 " tokens",
-                   need + SB_PROBE_QUESTION_TOKENS, d->n_tokens);
+                   need_context_tokens + SB_PROBE_QUESTION_TOKENS, d->n_tokens);
 }
 
 void sb_draft_alias(sb_draft *d, int32_t id)
@@ -181,7 +179,7 @@ static sb_status generate(const sb_task *t, const sb_gen_req *req, sb_draft_buil
                       .n_context = req->length_tokens - SB_PROBE_QUESTION_TOKENS};
     sb_status st;
     if (d.n_context < 1)
-        return sb_draft_too_small(&d, t->min_length_tokens - SB_PROBE_QUESTION_TOKENS);
+        return sb_draft_too_small(&d, t->min_length(req->params) - SB_PROBE_QUESTION_TOKENS);
     d.ids = malloc((size_t)d.n_tokens * sizeof *d.ids);
     if (d.ids == NULL)
         return sb_fail(SB_ERR_NOMEM, "no memory for %" PRId64 " tokens", d.n_tokens);

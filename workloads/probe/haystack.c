@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "workloads/probe/filler.h"
+#include "workloads/probe/tasks.h"
 #include "workloads/probe/vocab.h"
 
 #define HEAD_TOKENS 4 /* BOS and three filler */
@@ -21,16 +22,16 @@ typedef struct packing {
     int64_t chains, statements, singles, multikeys, distractors, multivalues, docs;
 } packing;
 
-static packing packing_of(const sb_draft *d)
+/* n: tokens of context. */
+static packing packing_of(const sb_probe_task_params *params, int64_t n)
 {
-    int64_t n     = d->n_context;
     int64_t dense = n >= 8192 ? 4 : n >= 4096 ? 2 : 1;
     int64_t docs  = n / TOKENS_A_DOC;
     packing p     = {.chains      = n < 2048 ? 1 : 2 * dense,
-                     .statements  = d->params->hops + 1,
+                     .statements  = params->hops + 1,
                      .singles     = 4 * dense,
                      .multikeys   = 2 * dense,
-                     .distractors = d->params->distractors,
+                     .distractors = params->distractors,
                      .multivalues = dense,
                      .docs        = docs < MIN_DOCS ? MIN_DOCS : docs};
     if (p.docs > SB_TOK_ENT_N)
@@ -50,6 +51,19 @@ static int64_t packing_tokens(const packing *p)
         p->singles + p->multikeys * (1 + p->distractors) + p->multivalues * SB_HAYSTACK_GROUP;
     return p->chains * p->statements * SB_HAYSTACK_VAR_TOKENS + keyed * SB_HAYSTACK_ITEM_TOKENS +
            p->docs * SB_HAYSTACK_DOC_TOKENS;
+}
+
+static int64_t packing_need(const packing *p)
+{
+    return HEAD_TOKENS + packing_tokens(p) + SB_HAYSTACK_SEPARATION * (packing_items(p) + 1);
+}
+
+/* The least packing decides: where it steps up, the context has grown by more than the step takes,
+ * at any parameters. */
+int64_t sb_probe_need_haystack(const sb_probe_task_params *p)
+{
+    packing least = packing_of(p, 0);
+    return packing_need(&least);
 }
 
 /* ---- drawing ids ---- */
@@ -285,9 +299,9 @@ static sb_status place(sb_haystack *h, sb_draft *d, int64_t spare)
 
 sb_status sb_haystack_init(sb_haystack *h, sb_draft *d)
 {
-    packing   what  = packing_of(d);
+    packing   what  = packing_of(d->params, d->n_context);
     int64_t   items = packing_items(&what), tokens = packing_tokens(&what);
-    int64_t   need = HEAD_TOKENS + tokens + SB_HAYSTACK_SEPARATION * (items + 1);
+    int64_t   need = packing_need(&what);
     packer    p    = {.h = h, .rng = &d->rng};
     sb_status st;
     memset(h, 0, sizeof *h);

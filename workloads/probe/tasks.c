@@ -55,14 +55,29 @@ static double chance_fwe(const void *params)
     return (double)SB_PROBE_FWE_WORDS / SB_TOK_AGG_N;
 }
 
-/* Floors at the default parameters; the context tells its own need where parameters ask for more.
+/* Floors of length at the default parameters.
  * Retrieval tasks: BOS and 3 filler, 220 tokens of items, 26 x 24 of separation, 64 of question.
  * cwe: every word at least once, common ones twice. */
 #define MIN_HAYSTACK 912
 #define MIN_CWE 243
 #define MIN_FWE 95
 
-#define TASK(id, text, metric_id, minimum, chance_fn)                                              \
+static int64_t min_haystack(const void *params)
+{
+    return sb_probe_need_haystack(params) + SB_PROBE_QUESTION_TOKENS;
+}
+
+static int64_t min_cwe(const void *params)
+{
+    return sb_probe_need_cwe(params) + SB_PROBE_QUESTION_TOKENS;
+}
+
+static int64_t min_fwe(const void *params)
+{
+    return sb_probe_need_fwe(params) + SB_PROBE_QUESTION_TOKENS;
+}
+
+#define TASK(id, text, metric_id, minimum, min_fn, chance_fn)                                      \
     static sb_status generate_##id(const sb_task *t, const sb_gen_req *req, sb_input *out)         \
     {                                                                                              \
         return sb_probe_generate(t, req, sb_probe_build_##id, out);                                \
@@ -74,21 +89,25 @@ static double chance_fwe(const void *params)
                                    .params_bytes      = sizeof(sb_probe_task_params),              \
                                    .metric            = &sb_metric_##metric_id,                    \
                                    .min_length_tokens = minimum,                                   \
+                                   .min_length        = min_fn,                                    \
                                    .chance            = chance_fn,                                 \
                                    .generate          = generate_##id,                             \
                                    .token_text        = sb_probe_token_text,                       \
                                    .generator_version = SB_PROBE_VERSION};
 
-TASK(niah_single, "one needle, found by its three-token key", exact, MIN_HAYSTACK, chance_one)
-TASK(niah_multikey, "one needle among items that share two of its three key tokens", exact,
-     MIN_HAYSTACK, chance_one)
-TASK(niah_multivalue, "four needles with one key, all asked for", fraction_set, MIN_HAYSTACK,
-     chance_multivalue)
-TASK(niah_multiquery, "four needles, asked for one after the other", fraction_ordered, MIN_HAYSTACK,
+TASK(niah_single, "one needle, found by its three-token key", exact, MIN_HAYSTACK, min_haystack,
      chance_one)
+TASK(niah_multikey, "one needle among items that share two of its three key tokens", exact,
+     MIN_HAYSTACK, min_haystack, chance_one)
+TASK(niah_multivalue, "four needles with one key, all asked for", fraction_set, MIN_HAYSTACK,
+     min_haystack, chance_multivalue)
+TASK(niah_multiquery, "four needles, asked for one after the other", fraction_ordered, MIN_HAYSTACK,
+     min_haystack, chance_one)
 TASK(vt, "variable tracking: all names assigned from one value through a chain", fraction_set,
-     MIN_HAYSTACK, chance_vt)
-TASK(qa_2hop, "a fact about the object of another fact", exact, MIN_HAYSTACK, chance_qa)
-TASK(cwe, "common words: the ten more frequent ones of 128", fraction_set, MIN_CWE, chance_cwe)
-TASK(fwe, "frequent words: ranks 1 to 3 of a rank^-2 distribution", fraction_set, MIN_FWE,
+     MIN_HAYSTACK, min_haystack, chance_vt)
+TASK(qa_2hop, "a fact about the object of another fact", exact, MIN_HAYSTACK, min_haystack,
+     chance_qa)
+TASK(cwe, "common words: the ten more frequent ones of 128", fraction_set, MIN_CWE, min_cwe,
+     chance_cwe)
+TASK(fwe, "frequent words: ranks 1 to 3 of a rank^-2 distribution", fraction_set, MIN_FWE, min_fwe,
      chance_fwe)

@@ -101,7 +101,7 @@ int64_t count_ngram(const sb_input *in, const int32_t *gram, int64_t n)
 {
     int64_t found = 0;
     for (int64_t i = 0; i + n <= in->n_context; i++)
-        found += memcmp(in->ids + i, gram, (size_t)n * sizeof *gram) == 0;
+        found += in->ids[i] == gram[0] && memcmp(in->ids + i, gram, (size_t)n * sizeof *gram) == 0;
     return found;
 }
 

@@ -9,17 +9,18 @@ static int64_t seen[SB_TOK_AGG_N];
 
 static void count_words(const sb_input *in)
 {
-    int64_t filler = 0;
+    int64_t filler = 0, other = 0; /* one assertion at the end: a million of them take seconds */
     memset(seen, 0, sizeof seen);
     ck_assert_int_eq(in->ids[0], SB_TOK_BOS);
     for (int64_t i = 1; i < in->n_context; i++) {
-        if (is_filler(in->ids[i])) {
+        if (in_class(in->ids[i], SB_TOK_AGG, SB_TOK_AGG_N))
+            seen[in->ids[i] - SB_TOK_AGG]++;
+        else if (is_filler(in->ids[i]))
             filler++;
-            continue;
-        }
-        ck_assert(in_class(in->ids[i], SB_TOK_AGG, SB_TOK_AGG_N));
-        seen[in->ids[i] - SB_TOK_AGG]++;
+        else
+            other++;
     }
+    ck_assert_int_eq(other, 0);
     ck_assert_int_lt(filler, 128 + 118); /* what whole counts leave over */
 }
 
