@@ -2,7 +2,6 @@
  * database, so every decision that depends on it (skip, stop) is rank 0's and is broadcast. */
 #include "harness/run/run.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "harness/run/facts.h"
 #include "harness/run/progress.h"
 #include "harness/run/sample.h"
+#include "harness/run/source.h"
 #include "harness/run/stop.h"
 
 typedef enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_STOP } verdict;
@@ -20,10 +20,8 @@ typedef struct runner {
     sb_store             *store; /* rank 0 */
     int64_t               run_id;
     sb_bench              bench;
-    sb_corpus            *corpus; /* of the last point: neighbours share it */
-    char                 *corpus_spec;
-    char                 *model_json; /* of bench.model */
-    uint8_t              *anchored;   /* [cells] a dense time of this process exists */
+    sb_source             source;
+    uint8_t              *anchored; /* [cells] a dense time of this process exists */
     int32_t               n_cells;
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
     sb_progress     progress;
@@ -32,97 +30,7 @@ typedef struct runner {
 
 static int is_root(const runner *r) { return r->o->comm->rank == 0; }
 
-/* ---- what a point needs at hand ---- */
-
-static sb_status model_params(const sb_model_ops *ops, const char *json, void *params)
-{
-    const char *key;
-    json_t     *value, *knobs = json_loads(json, 0, NULL);
-    sb_status   st = sb_params_default(ops->params, params);
-    if (knobs == NULL)
-        return sb_fail(SB_ERR_INTERNAL, "model %s: parameters are not JSON", ops->name);
-    json_object_foreach(knobs, key, value)
-    {
-        const sb_param *p    = sb_params_find(ops->params, key);
-        char           *text = json_is_string(value) ? strdup(json_string_value(value))
-                                                     : json_dumps(value, JSON_ENCODE_ANY);
-        if (st == SB_OK && p != NULL && text != NULL)
-            st = sb_param_set(p, params, text);
-        free(text);
-    }
-    json_decref(knobs);
-    return st;
-}
-
-static void close_model(runner *r)
-{
-    if (r->bench.model != NULL)
-        r->bench.model->ops->destroy(r->bench.model);
-    r->bench.model = NULL;
-    free(r->model_json);
-    r->model_json = NULL;
-}
-
-static sb_status need_model(runner *r, const sb_point *p)
-{
-    const sb_model_ops *ops = sb_model_find(p->model);
-    if (r->bench.model != NULL && strcmp(r->model_json, p->model_json) == 0 &&
-        r->bench.model->ops == ops)
-        return SB_OK;
-    close_model(r);
-    if (ops == NULL)
-        return sb_fail(SB_ERR_USAGE, "unknown model %s", p->model);
-    void     *params = calloc(1, ops->params_bytes);
-    sb_status st     = params == NULL ? sb_fail(SB_ERR_NOMEM, "model: no memory for its parameters")
-                                      : model_params(ops, p->model_json, params);
-    if (st == SB_OK)
-        st = ops->create(params, r->o->threads, &r->bench.model);
-    free(params);
-    if (st == SB_OK && (r->model_json = strdup(p->model_json)) == NULL)
-        st = sb_fail(SB_ERR_NOMEM, "model: no memory for its name");
-    return st;
-}
-
-static sb_status need_corpus(runner *r, const sb_point *p)
-{
-    if (r->corpus != NULL && strcmp(r->corpus_spec, p->corpus) == 0)
-        return SB_OK;
-    sb_corpus_close(r->corpus);
-    r->corpus = NULL;
-    free(r->corpus_spec);
-    if ((r->corpus_spec = strdup(p->corpus)) == NULL)
-        return sb_fail(SB_ERR_NOMEM, "corpus: no memory for its name");
-    return sb_corpus_open(p->corpus, &r->corpus);
-}
-
-/* Every rank makes the row itself; differing corpora on differing hosts must not go unseen. */
-static sb_status make_input(runner *r, const sb_point *p, int64_t row, sb_input *in)
-{
-    char       root[sizeof in->sha256];
-    sb_gen_req req = {
-        .seed = p->seed, .row = row, .length_tokens = p->length_tokens, .params = p->task_params};
-    sb_comm  *c  = r->o->comm;
-    sb_status st = need_model(r, p);
-    if (st == SB_OK)
-        st = need_corpus(r, p);
-    req.corpus = r->corpus;
-    if (st == SB_OK)
-        st = p->task->generate(p->task, &req, in);
-    if (st != SB_OK)
-        (void)sb_wrap(st, "%s %s %lld row %lld", p->task->suite, p->task->name,
-                      (long long)p->length_tokens, (long long)row);
-    if ((st = sb_comm_agree(c, st)) != SB_OK)
-        return st;
-    memcpy(root, in->sha256, sizeof root);
-    if ((st = sb_comm_bcast(c, root, (int64_t)sizeof root, 0)) != SB_OK)
-        return st;
-    if (strcmp(root, in->sha256) != 0)
-        st = sb_fail(
-            SB_ERR_USAGE,
-            "rank %d makes another input than rank 0 from corpus %s: is it the same on every host?",
-            c->rank, p->corpus);
-    return sb_comm_agree(c, st);
-}
+/* ---- decisions ---- */
 
 static const sb_backend *backend_of(const sb_point *p)
 {
@@ -130,8 +38,6 @@ static const sb_backend *backend_of(const sb_point *p)
                                                             SB_IF_CUDA(&sb_backend_cuda)};
     return all[p->backend];
 }
-
-/* ---- decisions ---- */
 
 static double work_of(runner *r, const sb_point *p, const sb_input *in)
 {
@@ -196,7 +102,8 @@ static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, 
         res->facts.run_id    = r->run_id;
         res->facts.is_anchor = p->anchor_only;
         if ((st = sb_facts_put_point(r->store, p, &res->facts.point_id)) == SB_OK &&
-            (st = sb_facts_put_input(r->store, p, r->corpus, in, &res->facts.input_id)) == SB_OK)
+            (st = sb_facts_put_input(r->store, p, r->source.corpus, in, &res->facts.input_id)) ==
+                SB_OK)
             st = sb_store_put_sample(r->store, &res->facts);
     }
     return sb_comm_agree(r->o->comm, st);
@@ -266,9 +173,10 @@ static sb_status need_anchor(runner *r, int64_t point, int *stop)
 
 static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop)
 {
-    sb_input  in = {0};
-    verdict   v  = VERDICT_RUN;
-    sb_status st = make_input(r, &r->sweep->points[point], row, &in);
+    sb_input  in   = {0};
+    verdict   v    = VERDICT_RUN;
+    sb_status st   = sb_source_input(&r->source, &r->sweep->points[point], row, &in);
+    r->bench.model = r->source.model;
     if (st == SB_OK)
         st = agree_verdict(r, &r->sweep->points[point], &in, force, &v);
     if (st == SB_OK && v == VERDICT_RUN)
@@ -318,13 +226,14 @@ static sb_status run_point(runner *r, int64_t point, int *stop)
 static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_outcome *out)
 {
     *out                  = (sb_run_outcome){0};
-    *r                    = (runner){.sweep = s,
-                                     .o     = o,
-                                     .out   = out,
-                                     .bench = {.comm        = o->comm,
-                                               .threads     = o->threads,
-                                               .should_stop = sb_stop_expired,
-                                               .progress    = sb_progress_pass}};
+    *r                    = (runner){.sweep  = s,
+                                     .o      = o,
+                                     .out    = out,
+                                     .source = {.comm = o->comm, .threads = o->threads},
+                                     .bench  = {.comm        = o->comm,
+                                                .threads     = o->threads,
+                                                .should_stop = sb_stop_expired,
+                                                .progress    = sb_progress_pass}};
     r->bench.progress_arg = &r->progress;
     sb_progress_init(&r->progress, is_root(r));
     r->progress.n_points = o->last - o->first + 1;
@@ -377,47 +286,9 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     }
     sb_progress_clear(&r.progress);
     sb_store_close(r.store);
-    close_model(&r);
-    sb_corpus_close(r.corpus);
-    free(r.corpus_spec);
+    sb_source_fini(&r.source);
     free(r.anchored);
     if (r.bench.backend != NULL)
         sb_block_fini(&r.bench.block, r.bench.backend);
     return sb_comm_agree(o->comm, st);
-}
-
-sb_status sb_run_list(sb_sweep *s, const sb_run_options *o, FILE *out)
-{
-    sb_run_outcome ignored;
-    runner         r  = {.sweep = s,
-                         .o     = o,
-                         .out   = &ignored,
-                         .bench = {.comm = o->comm, .threads = o->threads, .backend = &sb_backend_cpu}};
-    sb_status      st = SB_OK;
-    if (is_root(&r))
-        (void)fprintf(out, "%-5s %-12s %-16s %-16s %9s %6s %8s  %s\n", "point", "hash", "method",
-                      "task", "length", "rows", "GiB/rank", "parameters");
-    for (int64_t i = o->first; st == SB_OK && i <= o->last; i++) {
-        const sb_point *p     = &s->points[i];
-        sb_input        in    = {0};
-        size_t          bytes = 0;
-        char            gib[64];
-        if ((st = make_input(&r, p, o->row >= 0 ? o->row : 0, &in)) != SB_OK)
-            break;
-        sb_status bs  = sb_sample_bytes(&r.bench, p, &in, &bytes);
-        int64_t   max = (int64_t)bytes;
-        (void)snprintf(gib, sizeof gib, "%s", bs == SB_OK ? "" : sb_status_name(bs));
-        if ((st = sb_comm_allreduce_i64(o->comm, &max, 1, SB_REDUCE_MAX)) == SB_OK && bs == SB_OK)
-            (void)snprintf(gib, sizeof gib, "%.3f", (double)max / 0x1p30);
-        if (is_root(&r))
-            (void)fprintf(out, "%-5lld %-12.12s %-16s %-16s %9lld %6lld %8s  %s\n", (long long)i,
-                          p->hash, p->method->name, p->task->name, (long long)p->length_tokens,
-                          (long long)p->samples, gib,
-                          bs == SB_OK ? p->method_json : sb_error_text());
-        sb_input_fini(&in);
-    }
-    close_model(&r);
-    sb_corpus_close(r.corpus);
-    free(r.corpus_spec);
-    return st;
 }
