@@ -35,26 +35,38 @@ void sbi_names_add_range(sbi_ctx *c, sbi_names *names, const char *range)
     }
 }
 
+/* Bytes of the character at s when it may be printed as it stands: not a control character (also
+ * not an 8-bit one, U+0080..U+009F, which some terminals obey) and not half of something; a --set
+ * path can hold any bytes. Else 0. */
+static size_t printable_bytes(const unsigned char *s)
+{
+    size_t n = s[0] < 0x80   ? 1
+               : s[0] < 0xc2 ? 0
+               : s[0] < 0xe0 ? 2
+               : s[0] < 0xf0 ? 3
+               : s[0] < 0xf5 ? 4
+                             : 0;
+    if (s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0))
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
 const char *sbi_safe(sbi_ctx *c, const char *text)
 {
-    char   buf[SHOWN_BYTES * 4 + 4];
-    size_t n = 0, i = 0;
-    for (; text[i] != '\0' && n < SHOWN_BYTES; i++) {
-        unsigned char b = (unsigned char)text[i];
-        /* control characters, and the 8-bit ones U+0080..U+009F that some terminals obey */
-        int c1 =
-            b == 0xc2 && (unsigned char)text[i + 1] >= 0x80 && (unsigned char)text[i + 1] < 0xa0;
-        if (b < 0x20 || b == 0x7f) {
-            n += (size_t)snprintf(buf + n, 5, "\\x%02x", b);
-        } else if (c1) {
-            n += (size_t)snprintf(buf + n, 7, "\\u%04x", (unsigned char)text[++i]);
-        } else {
-            buf[n++] = (char)b;
-            while (((unsigned char)text[i + 1] & 0xc0) == 0x80) /* keep a character whole */
-                buf[n++] = text[++i];
-        }
+    const unsigned char *s = (const unsigned char *)text;
+    char                 buf[SHOWN_BYTES + 8];
+    size_t               n = 0;
+    while (*s != '\0' && n < SHOWN_BYTES) {
+        size_t bytes = printable_bytes(s);
+        if (bytes == 0)
+            n += (size_t)snprintf(buf + n, 5, "\\x%02x", *s++);
+        for (; bytes > 0; bytes--)
+            buf[n++] = (char)*s++;
     }
-    if (text[i] != '\0') {
+    if (*s != '\0') {
         memcpy(buf + n, "...", 3);
         n += 3;
     }

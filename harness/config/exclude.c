@@ -137,8 +137,8 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, struct sbi_exclude *out)
     sbi_names        names  = {0};
     int64_t          before = c->n_errors;
     void *scratch = sbi_pool_alloc(&c->temp, 1, method != NULL ? method->params_bytes : 1);
-    *out          = (struct sbi_exclude){.node   = map,
-                                         .fields = sbi_pool_alloc(&c->temp, map->n, sizeof *out->fields)};
+    *out          = (struct sbi_exclude){.node = map};
+    out->fields   = sbi_pool_alloc(&c->temp, map->n, sizeof *out->fields);
     for (int i = 0; i < FIELD_COUNT; i++)
         sbi_names_add(c, &names, field_names[i]);
     if (method != NULL)

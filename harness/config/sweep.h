@@ -2,7 +2,21 @@
  *
  * A point is one cell: method x parameters x task x length x sharding x decode x model x seed, at a given number of ranks and
  * backend. Its hash is SHA-256 of the canonical JSON of exactly those (sorted keys, no blanks): not samples, timing, quality,
- * sweep name or commit. */
+ * sweep name or commit.
+ *
+ * Keys (* must be there; [list] marks an axis: one value or a list of distinct ones):
+ *   sweep*       a name                          experiment*  task
+ *   backend      auto | cpu | cuda               model*       NAME or {name, its parameters [list]}
+ *   workloads*   list of {suite*, tasks* [list], lengths* [list], samples 20, seed [list] 42, corpus default | zipf | {path: DIR},
+ *                the suite's parameters [list]}; a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
+ *   methods*     list of NAME or {name, its parameters [list]}
+ *   sharding     list of allgather or {name: allgather, layout [list] block_striped | zigzag | contiguous}
+ *   decode       [list] method | dense           quality      sampled | none | exact or {mode, detail: summary | per_head}
+ *   timing       {warmup 1, repetitions 3}
+ *   exclude      list of mappings over method, its parameters, task, suite, length, seed, sharding, layout, decode; a point goes when
+ *                all keys of one of them match, a list of values matches any of them
+ * Order of points: model, workload, suite's parameters, task, length, seed, sharding, layout, decode (one cell), then methods,
+ * dense first, the rest as in the file. */
 #ifndef SB_HARNESS_CONFIG_SWEEP_H
 #define SB_HARNESS_CONFIG_SWEEP_H
 

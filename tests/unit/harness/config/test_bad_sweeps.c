@@ -336,6 +336,22 @@ START_TEST(bad_set)
 }
 END_TEST
 
+START_TEST(set_of_bytes_that_are_no_text)
+{
+    char  *path = repeated("\x80", 5000), *value = repeated("\xff", 5000);
+    sb_set sets[] = {{path, "x"}, {"backend", value}, {"a\xe2\x82", "x"}};
+    char  *errors = fake_load_bad(HEAD BODY, sets, 3);
+    ck_assert_ptr_nonnull(strstr(errors, "--set \\x80\\x80"));
+    ck_assert_ptr_nonnull(strstr(errors, "--set backend: found a YAML syntax error ("));
+    ck_assert_ptr_nonnull(strstr(errors, "--set a\\xe2\\x82: "));
+    for (const char *at = errors; *at != '\0'; at++)
+        ck_assert((unsigned char)*at < 0x80);
+    free(errors);
+    free(path);
+    free(value);
+}
+END_TEST
+
 START_TEST(file_and_set_errors_come_together)
 {
     static const sb_set sets[] = {{"decode", "x"}, {"backend", "y"}};
@@ -363,6 +379,7 @@ int main(void)
     tcase_add_test(t, errors_past_a_thousand_are_counted);
     tcase_add_test(t, paths_that_are_no_file);
     tcase_add_loop_test(t, bad_set, 0, sizeof set_cases / sizeof *set_cases);
+    tcase_add_test(t, set_of_bytes_that_are_no_text);
     tcase_add_test(t, file_and_set_errors_come_together);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
