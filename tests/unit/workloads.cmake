@@ -8,3 +8,5 @@ foreach(part vocab generate aggregate)
 endforeach()
 span_test(test_probe_suite_retrieval
   SOURCES unit/workloads/probe/test_retrieval.c unit/workloads/probe/parse.c ${workload_case} LINK sb_workloads m)
+span_test(test_workloads_nomem SOURCES unit/workloads/test_nomem.c ${workload_case} LINK sb_workloads m)
+target_link_options(test_workloads_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)

@@ -120,7 +120,7 @@ START_TEST(golden)
         int64_t     length, row;
         const char *corpus, *sha256;
     } want[] = {
-#include "tests/golden/probe_inputs.inc"
+#include "tests/golden/probe_inputs.h"
     };
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         request r   = request_of(want[i].task, want[i].length, want[i].row);
