@@ -1,6 +1,6 @@
 /* The k-th allocation fails, for k = 1, 2, ... until one run needs fewer: each run returns
  * no_memory, leaves the output alone, and leaks nothing (the address sanitizer watches). Linked
- * with --wrap for malloc, calloc, realloc. */
+ * with --wrap for malloc, calloc, realloc; the names with two underscores are the linker's. */
 #include "tests/unit/workloads/case.h"
 
 #include <stdlib.h>
