@@ -12,9 +12,9 @@
  * rounding point (P in bf16, say) costs 1e-6. */
 #define SB_NMSE_F32 1e-11
 
-/* lse in fp32 around 10: half a unit in the last place is 5e-7, scores add a few times that;
- * sharding 1.2 allows 1e-4. */
-#define SB_LSE_ABS 1e-5
+/* lse in fp32: scores near 30 carry a few units of 2e-6 each. Measured at most 6e-6; sharding 1.2
+ * allows 1e-4. */
+#define SB_LSE_ABS 2e-5
 
 /* The vector exp against libm: the polynomial's 1.7e-7 and one rounding. */
 #define SB_EXP_REL 2.5e-7

@@ -1,6 +1,7 @@
 # The fp64 judge and what every oracle and property test of attention shares.
 add_library(test_oracle STATIC oracle/case.c oracle/judge.c oracle/predicates.c)
 target_link_libraries(test_oracle PUBLIC sb_methods dep_check m)
+target_compile_options(test_oracle PRIVATE -O2) # also in debug builds: the judge is brute force
 
 span_test(test_executors SOURCES oracle/test_executors.c LINK test_oracle)
 span_test(test_merge_lse SOURCES oracle/test_merge_lse.c LINK test_oracle)

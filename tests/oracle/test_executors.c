@@ -332,6 +332,30 @@ START_TEST(sampled_rows_equal_the_executor)
 }
 END_TEST
 
+/* A method's own steps are timed as select, the executor as compute, and nothing else is claimed.
+ */
+START_TEST(phases_are_bracketed)
+{
+    for (int i = 0; sb_methods[i] != NULL; i++) {
+        sb_case *c = sb_case_random((sb_case_shape){600, 600, 2, 1, 64}, 1);
+        ck_assert_int_eq(sb_case_attend(c, sb_methods[i], "", SB_BF16), SB_OK);
+        sb_phase_times t = {{0}};
+        sb_ctx ctx = {.backend = &sb_backend_cpu, .arena = &c->arena, .phases = &t, .threads = 1};
+        sb_attn_in  in  = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = 1};
+        sb_attn_out out = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};
+        ck_assert_int_eq(
+            sb_methods[i]->plan[SB_CPU](&ctx, c->params, &c->seen, &c->q, &c->k, NULL, &c->plan),
+            SB_OK);
+        ck_assert_int_eq(t.ns[SB_PHASE_COMPUTE], 0);
+        ck_assert_int_eq(sb_methods[i]->attend[SB_CPU](&ctx, c->params, &in, &c->plan, NULL, &out),
+                         SB_OK);
+        for (int p = 0; p < SB_PHASE_COUNT; p++)
+            ck_assert_int_eq(t.ns[p] > 0, p == SB_PHASE_SELECT || p == SB_PHASE_COMPUTE);
+        sb_case_destroy(c);
+    }
+}
+END_TEST
+
 /* All values equal: any softmax gives that value, to the bit once o is rounded. */
 START_TEST(constant_values_come_out_exactly)
 {
@@ -636,6 +660,7 @@ int main(void)
     tcase_add_loop_test(u, query_shards_keep_every_bit, 0, N_CONFIGS);
     tcase_add_loop_test(u, sampled_rows_equal_the_executor, 0, N_CONFIGS);
     tcase_add_loop_test(u, constant_values_come_out_exactly, 0, N_CONFIGS);
+    tcase_add_test(u, phases_are_bracketed);
     tcase_add_test(u, small_integers_are_exact);
     tcase_add_test(u, lists_per_head);
     tcase_add_loop_test(u, vector_exp_is_accurate, 0, SB_CPU_ISA_COUNT);

@@ -65,7 +65,7 @@ END_TEST
 
 START_TEST(gaps_of_80)
 {
-    float       p[2][D + 1], o[D], lse, sign = _i ? 80.0f : -80.0f;
+    float       p[2][D + 1] = {{0}}, o[D], lse, sign = _i ? 80.0f : -80.0f;
     sb_partials parts = wire(p[0], 2, 1);
     for (int x = 0; x < D; x++) {
         p[0][x] = 1.0f;

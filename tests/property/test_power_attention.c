@@ -107,7 +107,8 @@ START_TEST(block_counts)
         ck_assert_int_eq(n, table[t].last);
         double total = (double)sum, causal = (double)(nb * (nb + 1) / 2),
                square = (double)(nb * nb);
-        ck_assert_double_le(fabs(total / (double)nb - table[t].mean), 0.006); /* its 10.98 is 10.9746 */
+        ck_assert_double_le(fabs(total / (double)nb - table[t].mean),
+                            0.006); /* its 10.98 is 10.9746 */
         ck_assert_double_le(fabs(total / causal - table[t].causal), 0.00051 * (t < 3 ? 1 : 0.1));
         ck_assert_double_le(fabs(total / square - table[t].square), 0.00051 * (t < 3 ? 1 : 0.1));
         graph_reach(nb, nb - 1, row_of, &p, table[t].layers, reach, NULL);
@@ -362,6 +363,33 @@ START_TEST(same_lists_for_every_rank_count)
 }
 END_TEST
 
+/* Runs may cut a block (a layout that ignores quantum_tokens, a chunk of queries): each block has
+ * one list, rows are the same. */
+START_TEST(blocks_cut_by_runs_have_one_list)
+{
+    static const int32_t rows[] = {0, 1, 2, 3};
+    sb_case             *c      = sb_case_random((sb_case_shape){64, 64, 2, 1, 32}, 12);
+    attend(c, &sb_power_attention, "block_tokens: 16, window_blocks: 1, sink_blocks: 0");
+    float    *o     = kept(c);
+    sb_run    run[] = {{0, 10}, {10, 30}, {45, 5}};
+    sb_gid    g     = {run, 3, 45};
+    sb_tensor q     = sb_case_take(&c->q, 0, &g);
+    ck_assert_int_eq(sb_case_attend_on(c, &sb_power_attention,
+                                       "block_tokens: 16, window_blocks: 1, sink_blocks: 0", SB_F32,
+                                       &q, NULL, NULL),
+                     SB_OK);
+    ck_assert_int_eq(c->plan.n_rows, 4);
+    ck_assert_mem_eq(c->plan.row_id, rows, sizeof rows);
+    for (int64_t h = 0; h < 2; h++)
+        for (int64_t i = 0; i < 45; i++)
+            ck_assert_mem_eq(sb_tensor_f32(&c->o, h, i), o + (h * 64 + judge_gid(&g, i)) * 32,
+                             32 * 4);
+    free(o);
+    free(q.data);
+    sb_case_destroy(c);
+}
+END_TEST
+
 START_TEST(bad_shapes_are_refused_with_the_reason)
 {
     sb_power_attention_params p     = defaults(SB_POWER_LONGNET);
@@ -404,6 +432,7 @@ int main(void)
     tcase_add_test(t, sliding_window_equals_a_shape_on_block_ends);
     tcase_add_test(t, decode_reads);
     tcase_add_loop_test(t, same_lists_for_every_rank_count, 0, SB_POWER_PATTERN_COUNT);
+    tcase_add_test(t, blocks_cut_by_runs_have_one_list);
     tcase_add_test(t, bad_shapes_are_refused_with_the_reason);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
