@@ -66,6 +66,7 @@ static int task_read(sbi_ctx *c, const sbi_node *n, const void *suite, int64_t *
 
 typedef struct shortest {
     const sb_task *task; /* the one that needs the most tokens; NULL: none known */
+    int64_t        tokens;
 } shortest;
 
 static int length_read(sbi_ctx *c, const sbi_node *n, const void *arg, int64_t *out)
@@ -73,11 +74,11 @@ static int length_read(sbi_ctx *c, const sbi_node *n, const void *arg, int64_t *
     const shortest *s = arg;
     if (!sbi_value_length(c, n, NULL, out))
         return 0;
-    if (s->task == NULL || *out >= s->task->min_length_tokens)
+    if (s->task == NULL || *out >= s->tokens)
         return 1;
     sbi_error_add(c, n->pos, sbi_node_path(c, n),
                   "found %s, allowed at least %" PRId64 " tokens for task `%s`", sbi_found(c, n),
-                  s->task->min_length_tokens, s->task->name);
+                  s->tokens, s->task->name);
     return 0;
 }
 
@@ -149,13 +150,21 @@ static int corpus_read(sbi_ctx *c, const sbi_node *map, sbi_workload *w, const c
     return w->corpus != NULL;
 }
 
-static const sb_task *neediest(const sbi_values *tasks)
+/* Over all tasks of the workload and all values of its parameters. */
+static shortest neediest(const sbi_values *tasks, const sbi_variants *params)
 {
-    const sb_task *t = NULL;
-    for (int64_t i = 0; i < tasks->n; i++)
-        if (t == NULL || sb_tasks[tasks->v[i]]->min_length_tokens > t->min_length_tokens)
-            t = sb_tasks[tasks->v[i]];
-    return t;
+    shortest s = {0};
+    for (int64_t i = 0; i < tasks->n; i++) {
+        const sb_task *t     = sb_tasks[tasks->v[i]];
+        int64_t        least = t->min_length_tokens;
+        for (int64_t v = 0; v < params->n && t->min_length != NULL; v++) {
+            int64_t need = t->min_length(params->v[v].params);
+            least        = need > least || v == 0 ? need : least;
+        }
+        if (s.task == NULL || least > s.tokens)
+            s = (shortest){t, least};
+    }
+    return s;
 }
 
 /* The suite's own parameters with the corpus put in. */
@@ -197,7 +206,7 @@ static void one_workload(sbi_ctx *c, sbi_node *map, const sbi_spec *s, sbi_workl
         sbi_refuse_missing(c, map, "tasks", need_tasks);
     else if (known)
         sbi_values_read(c, tasks, need_tasks, task_read, w->suite, &w->tasks);
-    shortest least = {neediest(&w->tasks)};
+    shortest least = neediest(&w->tasks, &w->params);
     if (lengths == NULL)
         sbi_refuse_missing(c, map, "lengths", need_lengths);
     else

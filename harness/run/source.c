@@ -1,28 +1,7 @@
 #include "harness/run/source.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-static sb_status model_params(const sb_model_ops *ops, const char *json, void *params)
-{
-    const char *key;
-    json_t     *value, *knobs = json_loads(json, 0, NULL);
-    sb_status   st = sb_params_default(ops->params, params);
-    if (knobs == NULL)
-        return sb_fail(SB_ERR_INTERNAL, "model %s: parameters are not JSON", ops->name);
-    json_object_foreach(knobs, key, value)
-    {
-        const sb_param *p    = sb_params_find(ops->params, key);
-        char           *text = json_is_string(value) ? strdup(json_string_value(value))
-                                                     : json_dumps(value, JSON_ENCODE_ANY);
-        if (st == SB_OK && p != NULL && text != NULL)
-            st = sb_param_set(p, params, text);
-        free(text);
-    }
-    json_decref(knobs);
-    return st;
-}
 
 static void close_model(sb_source *s)
 {
@@ -41,12 +20,7 @@ static sb_status need_model(sb_source *s, const sb_point *p)
     close_model(s);
     if (ops == NULL)
         return sb_fail(SB_ERR_USAGE, "unknown model %s", p->model);
-    void     *params = calloc(1, ops->params_bytes);
-    sb_status st     = params == NULL ? sb_fail(SB_ERR_NOMEM, "model: no memory for its parameters")
-                                      : model_params(ops, p->model_json, params);
-    if (st == SB_OK)
-        st = ops->create(params, s->threads, &s->model);
-    free(params);
+    sb_status st = ops->create(p->model_params, s->threads, &s->model);
     if (st == SB_OK && (s->model_json = strdup(p->model_json)) == NULL)
         st = sb_fail(SB_ERR_NOMEM, "model: no memory for its name");
     return st;

@@ -37,7 +37,7 @@ struct sb_task {
     const sb_metric *metric;
     int64_t          min_length_tokens; /* at the default parameters */
     /* The shortest length that holds what these parameters ask for; every longer one does too. generate refuses shorter ones. */
-    int64_t (*min_length)(const void *params);
+    int64_t (*min_length)(const void *params); /* NULL: min_length_tokens whatever they are */
     /* Expected score of guessing inside the answer class (printed beside results). */
     double (*chance)(const void *params);
     sb_status (*generate)(const sb_task *t, const sb_gen_req *req, sb_input *out);
