@@ -5,13 +5,14 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: ./quickstart.sh [--cpu | --cuda] [--no-install] [--prefix DIR]
+usage: ./quickstart.sh [--cpu | --cuda] [--no-install] [--prefix DIR] [-- CMAKE ARGUMENTS]
 
   --cpu          build without CUDA
   --cuda         build with CUDA (needs nvcc); the default is to do so when a GPU is visible
   --no-install   install nothing, for users without root: libraries come from the system, from --prefix or from
                  CMAKE_PREFIX_PATH; what is missing is named all at once
   --prefix DIR   look in DIR first (bin, lib, lib/pkgconfig); may be given more than once
+  --             what follows goes to cmake, e.g. -- -DSPAN_STATIC_DEPS=ON
 
 The program ends up at build/spanbench, the results at results/quickstart.db.
 Exit code: that of `spanbench run`; 2 for a bad option or missing packages.
@@ -37,11 +38,16 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         -h | --help) usage && exit 0 ;;
+        --)
+            shift
+            break
+            ;;
         *) die "unknown option $1 (see --help)" ;;
     esac
     shift
 done
 
+cmake_args=("$@")
 SPAN_ROOT=$(cd "$(dirname "$0")" && pwd)
 cd "$SPAN_ROOT"
 # shellcheck source=slurm/lib/packages.sh
@@ -106,12 +112,12 @@ if [ "$(cached CMAKE_HOME_DIRECTORY)" != "$SPAN_ROOT" ] || ! { [ -e build/build.
     generator=Ninja # nothing usable there (also: a copied build folder)
     command -v ninja >/dev/null || generator="Unix Makefiles"
     configure+=(--fresh -G "$generator" -DCMAKE_BUILD_TYPE=Release -DSPAN_TESTS=OFF)
-elif [ "$(cached SPAN_CUDA)" = $cuda ]; then
+elif [ "$(cached SPAN_CUDA)" = $cuda ] && [ ${#cmake_args[@]} -eq 0 ]; then
     configure=()
 fi
 if [ ${#configure[@]} -gt 0 ]; then
     say "configuring the $backend build"
-    logged "${configure[@]}"
+    logged "${configure[@]}" ${cmake_args[@]+"${cmake_args[@]}"}
     sed -n 's/^-- spanbench:* */quickstart:   /p' "$log" >&2
 fi
 start=$SECONDS
@@ -133,7 +139,7 @@ start=$SECONDS rc=0
     exit $rc
 }
 cat >&2 <<TEXT
-quickstart: measured in $((SECONDS - start)) s; the database is results/quickstart.db. Next:
+quickstart: run ended after $((SECONDS - start)) s; the database is results/quickstart.db. Next:
   build/spanbench query results/quickstart.db --view accuracy
-  build/spanbench run configs/quickstart.yaml --set workloads[0].samples=20
+  build/spanbench run configs/quickstart.yaml --set 'workloads[0].samples=20'
 TEXT
