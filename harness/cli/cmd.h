@@ -1,6 +1,6 @@
-/* The verbs of the program: one function each. argv[0] is the verb; the result is the exit code (0 ok, 1 findings or failed
- * points, 2 usage or bad input, 3 does not fit, 75 interrupted and resumable, 124 watchdog). Data goes to stdout, human text to
- * stderr. */
+/* The verbs of the program: one function each. argv[0] is the verb; the result is the exit code (0
+ * ok, 1 findings or failed points, 2 usage or bad input, 3 does not fit, 75 interrupted and
+ * resumable, 124 watchdog). Data goes to stdout, human text to stderr. */
 #ifndef SB_HARNESS_CLI_CMD_H
 #define SB_HARNESS_CLI_CMD_H
 

@@ -3,7 +3,10 @@
 
 #include "harness/cli/cmd.h"
 
-void sb_cmd_error(const char *verb) { (void)fprintf(stderr, "spanbench %s: %s\n", verb, sb_error_text()); }
+void sb_cmd_error(const char *verb)
+{
+    (void)fprintf(stderr, "spanbench %s: %s\n", verb, sb_error_text());
+}
 
 int sb_cmd_exit_code(sb_status st)
 {

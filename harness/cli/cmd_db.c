@@ -9,9 +9,11 @@ static const char help_text[] =
     "       spanbench db merge MAIN SHARD...\n"
     "       spanbench db diff A B\n\n"
     "  check   is the file whole, and do its facts keep their promises? One line a finding.\n"
-    "  merge   copy every shard's rows into MAIN (created when missing). Merging twice changes nothing; a damaged or foreign\n"
+    "  merge   copy every shard's rows into MAIN (created when missing). Merging twice changes "
+    "nothing; a damaged or foreign\n"
     "          shard is refused with its reason and the others are merged.\n"
-    "  diff    do two databases hold the same facts (points, inputs, predictions, scores, quality, plan digests, number of\n"
+    "  diff    do two databases hold the same facts (points, inputs, predictions, scores, quality, "
+    "plan digests, number of\n"
     "          timing rows)? Measured times, hosts and run ids may differ.\n\n"
     "Exit code: 0 sound, merged, equal; 1 findings, refused shards, differences; 2 usage.\n";
 
@@ -20,7 +22,9 @@ static sb_status count_arguments(const char *verb, int found, int least, int mos
     if (found >= least && found <= most)
         return SB_OK;
     return sb_fail(SB_ERR_USAGE, "%s: found %d files, wanted %s", verb, found,
-                   least == 1 ? "one database" : most == 2 ? "two databases" : "MAIN and at least one shard");
+                   least == 1  ? "one database"
+                   : most == 2 ? "two databases"
+                               : "MAIN and at least one shard");
 }
 
 static int check(int argc, char **argv)
@@ -37,7 +41,8 @@ static int check(int argc, char **argv)
 static int merge(int argc, char **argv)
 {
     sb_status st = count_arguments("merge", argc, 2, 1 << 20);
-    if (st == SB_OK && (st = sb_store_merge(argv[0], (const char *const *)(argv + 1), argc - 1, stdout)) == SB_OK)
+    if (st == SB_OK &&
+        (st = sb_store_merge(argv[0], (const char *const *)(argv + 1), argc - 1, stdout)) == SB_OK)
         return 0;
     sb_cmd_error("db");
     return argc >= 2 ? 1 : 2;

@@ -5,20 +5,25 @@
 #include "harness/cli/cmd.h"
 #include "results/store/store.h"
 
-static const char *const format_names[SB_FORMAT_COUNT] = {
-    [SB_FORMAT_TABLE] = "table", [SB_FORMAT_CSV] = "csv", [SB_FORMAT_JSON] = "json", [SB_FORMAT_MARKDOWN] = "markdown"};
+static const char *const format_names[SB_FORMAT_COUNT] = {[SB_FORMAT_TABLE]    = "table",
+                                                          [SB_FORMAT_CSV]      = "csv",
+                                                          [SB_FORMAT_JSON]     = "json",
+                                                          [SB_FORMAT_MARKDOWN] = "markdown"};
 
 static void help(FILE *out)
 {
-    (void)fputs("Usage: spanbench query DB (--view NAME | SQL) [--format table|csv|json|markdown]\n\n"
-                "Prints a view of a results database, or the rows of one SELECT. The database is opened read-only.\n\n"
-                "  -v, --view NAME     a public view:\n",
-                out);
+    (void)fputs(
+        "Usage: spanbench query DB (--view NAME | SQL) [--format table|csv|json|markdown]\n\n"
+        "Prints a view of a results database, or the rows of one SELECT. The database is opened "
+        "read-only.\n\n"
+        "  -v, --view NAME     a public view:\n",
+        out);
     for (const sb_view *v = sb_views; v->name != NULL; v++)
         (void)fprintf(out, "                        %-10s %s\n", v->name, v->summary);
     (void)fputs("  -f, --format NAME   table (default), csv, json or markdown\n"
                 "  -h, --help          this text\n\n"
-                "Example: spanbench query results/quickstart.db \"SELECT method, length, score, n FROM accuracy\"\n",
+                "Example: spanbench query results/quickstart.db \"SELECT method, length, score, n "
+                "FROM accuracy\"\n",
                 out);
 }
 
@@ -43,7 +48,9 @@ static sb_status parse_format(const char *name, sb_format *out)
 static sb_status view_sql(const char *name, char *sql, size_t bytes)
 {
     if (!find_view(name))
-        return sb_fail(SB_ERR_USAGE, "--view: found %s, allowed one of the names that `spanbench list views` prints", name);
+        return sb_fail(
+            SB_ERR_USAGE,
+            "--view: found %s, allowed one of the names that `spanbench list views` prints", name);
     (void)snprintf(sql, bytes, "SELECT * FROM %s", name);
     return SB_OK;
 }
@@ -84,13 +91,15 @@ int sb_cmd_query(int argc, char **argv)
             help(stdout);
             return 0;
         default:
-            st = sb_fail(SB_ERR_USAGE, "%s: no such option, or its value is missing", argv[optind - 1]);
+            st = sb_fail(SB_ERR_USAGE, "%s: no such option, or its value is missing",
+                         argv[optind - 1]);
         }
     }
     if (st == SB_OK && view != NULL)
         st = view_sql(view, sql, sizeof sql);
     if (st == SB_OK && argc - optind != (view == NULL ? 2 : 1))
-        st = sb_fail(SB_ERR_USAGE, "found %d arguments, wanted a database and %s; see --help", argc - optind,
+        st = sb_fail(SB_ERR_USAGE, "found %d arguments, wanted a database and %s; see --help",
+                     argc - optind,
                      view == NULL ? "a SELECT (or --view NAME)" : "nothing beside --view");
     if (st == SB_OK)
         st = ask(argv[optind], view == NULL ? argv[optind + 1] : sql, format);

@@ -8,25 +8,29 @@ WITH asked AS MATERIALIZED (
       FROM latest_sample AS s
       JOIN run AS r ON r.id = s.run_id
      WHERE s.is_anchor = 0 AND s.status = 'ok'),
+observed AS MATERIALIZED (
+    SELECT sample_id, phase, ns FROM phase_time WHERE phase IN ('attention', 'prefill')),
 timed AS ( -- the method's side: samples that count; the dense side: every ok dense sample of the run, anchors too
     SELECT 0 AS is_dense, a.run_id, a.point_id, t.phase, t.ns
       FROM asked AS a
-      JOIN phase_time AS t ON t.sample_id = a.sample_id
-     WHERE a.oversubscribed = 0 AND t.phase IN ('attention', 'prefill')
+      JOIN observed AS t ON t.sample_id = a.sample_id
+     WHERE a.oversubscribed = 0
     UNION ALL
     SELECT 1, s.run_id, s.point_id, t.phase, t.ns
       FROM point AS p
       JOIN sample AS s ON s.point_id = p.id
       JOIN run AS r ON r.id = s.run_id
-      JOIN phase_time AS t ON t.sample_id = s.id
-     WHERE p.method = 'dense' AND s.status = 'ok' AND r.oversubscribed = 0 AND t.phase IN ('attention', 'prefill')),
+      JOIN observed AS t ON t.sample_id = s.id
+     WHERE p.method = 'dense' AND s.status = 'ok' AND r.oversubscribed = 0),
 ranked AS (
-    SELECT timed.*, row_number() OVER (PARTITION BY is_dense, run_id, point_id, phase ORDER BY ns) AS k,
-           count(*) OVER (PARTITION BY is_dense, run_id, point_id, phase) AS n
-      FROM timed),
+    SELECT timed.*, row_number() OVER w AS k, count(*) OVER w AS n
+      FROM timed
+    WINDOW w AS (PARTITION BY is_dense, run_id, point_id, phase ORDER BY ns
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)),
 median AS (
-    SELECT is_dense, run_id, point_id, phase, n, avg(ns) FILTER (WHERE k IN ((n + 1) / 2, (n + 2) / 2)) AS ns
+    SELECT is_dense, run_id, point_id, phase, n, avg(ns) AS ns
       FROM ranked
+     WHERE k IN ((n + 1) / 2, (n + 2) / 2)
      GROUP BY is_dense, run_id, point_id, phase),
 run_time AS MATERIALIZED (
     SELECT is_dense, run_id, point_id,

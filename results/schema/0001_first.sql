@@ -1,4 +1,5 @@
--- Migration 1: the first schema of the spanbench results database.
+-- Migration 1: the first schema of the spanbench results database. Files of users were made with this text and are compared
+-- with it, comments included: it is never edited, a change is a new migration.
 --
 -- Tables hold facts only; every figure is a view over them (results/queries). Natural keys make shards mergeable: a run by
 -- its uuid, a point and an input by their SHA-256, a sample by (run, point, input). Units stand in the column names.

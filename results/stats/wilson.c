@@ -1,4 +1,5 @@
-/* Wilson's score interval, the same formula as the view `accuracy` (which has no sqrt and iterates). */
+/* Wilson's score interval, the same formula as the view `accuracy` (which has no sqrt and
+ * iterates). */
 #include <math.h>
 
 #include "results/stats/stats.h"
@@ -6,7 +7,8 @@
 sb_status sb_stats_wilson(int64_t successes, int64_t n, sb_interval *out)
 {
     if (n < 1 || successes < 0 || successes > n)
-        return sb_fail(SB_ERR_USAGE, "wilson: %lld successes of %lld trials, allowed 0..n of n >= 1",
+        return sb_fail(SB_ERR_USAGE,
+                       "wilson: %lld successes of %lld trials, allowed 0..n of n >= 1",
                        (long long)successes, (long long)n);
     const double z2   = SB_STATS_Z95 * SB_STATS_Z95;
     const double k    = (double)successes;

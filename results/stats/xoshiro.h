@@ -1,4 +1,5 @@
-/* xoshiro256** (Blackman, Vigna): the stream of the bootstrap [workloads 5.2]. Seeded through splitmix64, as its authors advise. */
+/* xoshiro256** (Blackman, Vigna): the stream of the bootstrap [workloads 5.2]. Seeded through
+ * splitmix64, as its authors advise. */
 #ifndef SB_RESULTS_STATS_XOSHIRO_H
 #define SB_RESULTS_STATS_XOSHIRO_H
 

@@ -1,4 +1,5 @@
-/* `db check`: the file is whole, and its facts keep the promises that no CHECK constraint can state. */
+/* `db check`: the file is whole, and its facts keep the promises that no CHECK constraint can
+ * state. */
 #include <string.h>
 
 #include "results/store/internal.h"
@@ -8,34 +9,43 @@ static const struct {
     const char *what, *sql;
 } invariants[] = {
     {"sample without a score",
-     "SELECT 'sample ' || s.id || ' (' || s.status || ')' FROM sample AS s JOIN point AS p ON p.id = s.point_id "
+     "SELECT 'sample ' || s.id || ' (' || s.status || ')' FROM sample AS s JOIN point AS p ON p.id "
+     "= s.point_id "
      "WHERE p.experiment = 'task' AND s.status IN ('ok', 'failed') "
      "AND NOT EXISTS (SELECT 1 FROM score AS c WHERE c.sample_id = s.id)"},
     {"sample that was never run has a score, times or quality",
-     "SELECT 'sample ' || s.id || ' (' || s.status || ')' FROM sample AS s WHERE s.status IN ('unsupported', 'no_fit') AND "
-     "(EXISTS (SELECT 1 FROM score AS c WHERE c.sample_id = s.id) OR EXISTS (SELECT 1 FROM timing AS t WHERE t.sample_id = "
+     "SELECT 'sample ' || s.id || ' (' || s.status || ')' FROM sample AS s WHERE s.status IN "
+     "('unsupported', 'no_fit') AND "
+     "(EXISTS (SELECT 1 FROM score AS c WHERE c.sample_id = s.id) OR EXISTS (SELECT 1 FROM timing "
+     "AS t WHERE t.sample_id = "
      "s.id) OR EXISTS (SELECT 1 FROM quality AS q WHERE q.sample_id = s.id))"},
     {"failed sample with a score above 0",
-     "SELECT 'sample ' || s.id FROM sample AS s JOIN score AS c ON c.sample_id = s.id WHERE s.status = 'failed' AND c.value "
+     "SELECT 'sample ' || s.id FROM sample AS s JOIN score AS c ON c.sample_id = s.id WHERE "
+     "s.status = 'failed' AND c.value "
      "<> 0"},
     {"ok sample without a time",
      "SELECT 'sample ' || s.id FROM sample AS s WHERE s.status = 'ok' "
      "AND NOT EXISTS (SELECT 1 FROM timing AS t WHERE t.sample_id = s.id)"},
-    {"sample without a reason",
-     "SELECT 'sample ' || id || ' (' || status || ')' FROM sample WHERE status <> 'ok' AND trim(error) = ''"},
+    {"sample without a reason", "SELECT 'sample ' || id || ' (' || status || ')' FROM sample WHERE "
+                                "status <> 'ok' AND trim(error) = ''"},
     {"hits that differ in number from the references",
      "SELECT 'sample ' || s.id || ': ' || h.n || ' hits, ' || "
      "(SELECT count(*) FROM reference AS r WHERE r.input_id = s.input_id) || ' references' "
-     "FROM (SELECT sample_id, count(*) AS n FROM hit GROUP BY sample_id) AS h JOIN sample AS s ON s.id = h.sample_id "
+     "FROM (SELECT sample_id, count(*) AS n FROM hit GROUP BY sample_id) AS h JOIN sample AS s ON "
+     "s.id = h.sample_id "
      "WHERE h.n <> (SELECT count(*) FROM reference AS r WHERE r.input_id = s.input_id)"},
     {"row of a data set with more than one content",
-     "SELECT 'dataset ' || dataset_id || ' row ' || row_no FROM input GROUP BY dataset_id, row_no HAVING count(*) > 1"},
-    {"recall outside 0..1",
-     "SELECT 'sample ' || sample_id || ' layer ' || layer FROM quality WHERE recall_mean < 0 OR recall_mean > 1.002"},
+     "SELECT 'dataset ' || dataset_id || ' row ' || row_no FROM input GROUP BY dataset_id, row_no "
+     "HAVING count(*) > 1"},
+    {"recall outside 0..1", "SELECT 'sample ' || sample_id || ' layer ' || layer FROM quality "
+                            "WHERE recall_mean < 0 OR recall_mean > 1.002"},
     {"text that is not JSON",
-     "SELECT 'point ' || id FROM point WHERE NOT (json_valid(identity_json) AND json_valid(model_json) AND "
-     "json_valid(task_json) AND json_valid(method_json)) UNION ALL SELECT 'dataset ' || id FROM dataset WHERE NOT "
-     "json_valid(params_json) UNION ALL SELECT 'run ' || id FROM run WHERE NOT (coalesce(json_valid(build_json), 1) AND "
+     "SELECT 'point ' || id FROM point WHERE NOT (json_valid(identity_json) AND "
+     "json_valid(model_json) AND "
+     "json_valid(task_json) AND json_valid(method_json)) UNION ALL SELECT 'dataset ' || id FROM "
+     "dataset WHERE NOT "
+     "json_valid(params_json) UNION ALL SELECT 'run ' || id FROM run WHERE NOT "
+     "(coalesce(json_valid(build_json), 1) AND "
      "coalesce(json_valid(hosts_json), 1) AND coalesce(json_valid(env_json), 1))"},
     {"run uuid that is none",
      "SELECT 'run ' || id FROM run WHERE uuid NOT LIKE '________-____-4___-____-____________'"},
@@ -48,7 +58,8 @@ static sb_status check_hashes(sqlite3 *db, const char *path, FILE *out, int64_t 
     char          hex[65];
     int           rc;
     sb_status     st = SB_OK;
-    if (sqlite3_prepare_v2(db, "SELECT id, hash, identity_json FROM point", -1, &stmt, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db, "SELECT id, hash, identity_json FROM point", -1, &stmt, NULL) !=
+        SQLITE_OK)
         return sbi_db_fail(db, path, "point hashes");
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && st == SB_OK) {
         const char *hash = (const char *)sqlite3_column_text(stmt, 1);

@@ -1,21 +1,25 @@
 /* One attached shard into main. Rows travel by natural key; their ids are new.
  *
- * For each table with an id a temporary map (old id in the shard -> id in main, is_new) is filled, and the tables that refer to
- * it are copied through that map. Measures hang on new samples only: a sample is never changed once it is stored. */
+ * For each table with an id a temporary map (old id in the shard -> id in main, is_new) is filled,
+ * and the tables that refer to it are copied through that map. Measures hang on new samples only: a
+ * sample is never changed once it is stored. */
 #include <string.h>
 
 #include "results/store/internal.h"
 
 typedef struct copied {
     const char *table;
-    const char *key;       /* natural key columns, NULL: rows that hang on a parent and come with it when it is new */
+    const char *key; /* natural key columns, NULL: rows that hang on a parent and come with it when
+                        it is new */
     const char *parents[3]; /* tables referred to by PARENT_id, NULL-terminated unless full */
 } copied;
 
 static const copied tables[] = {
     {"run", "uuid", {NULL}},
     {"point", "hash", {NULL}},
-    {"dataset", "suite task mode generator_version params_json corpus corpus_sha256 length_tokens seed", {NULL}},
+    {"dataset",
+     "suite task mode generator_version params_json corpus corpus_sha256 length_tokens seed",
+     {NULL}},
     {"input", "sha256", {"dataset", NULL}},
     {"sample", "run_id point_id input_id", {"run", "point", "input"}},
     {"ceiling", NULL, {"run", NULL}},
@@ -54,17 +58,20 @@ static const char *parent_of(const copied *t, const char *name)
 static void append_joins(sqlite3_str *sql, const copied *t)
 {
     for (int i = 0; i < 3 && t->parents[i] != NULL; i++)
-        sqlite3_str_appendf(sql, " JOIN temp.map_%s AS m_%s ON m_%s.old = t.%s_id", t->parents[i], t->parents[i],
-                            t->parents[i], t->parents[i]);
+        sqlite3_str_appendf(sql, " JOIN temp.map_%s AS m_%s ON m_%s.old = t.%s_id", t->parents[i],
+                            t->parents[i], t->parents[i], t->parents[i]);
 }
 
-/* "a, b" and "t.a, m_run.new": stored columns of the table, its id left out (generated columns are not listed). */
-static sb_status column_lists(sqlite3 *db, const char *path, const copied *t, sqlite3_str *names, sqlite3_str *values)
+/* "a, b" and "t.a, m_run.new": stored columns of the table, its id left out (generated columns are
+ * not listed). */
+static sb_status column_lists(sqlite3 *db, const char *path, const copied *t, sqlite3_str *names,
+                              sqlite3_str *values)
 {
     sqlite3_stmt *stmt = NULL;
     int           rc;
     int           n = 0;
-    if (sqlite3_prepare_v2(db, "SELECT name FROM pragma_table_info(?, 'main')", -1, &stmt, NULL) != SQLITE_OK ||
+    if (sqlite3_prepare_v2(db, "SELECT name FROM pragma_table_info(?, 'main')", -1, &stmt, NULL) !=
+            SQLITE_OK ||
         sqlite3_bind_text(stmt, 1, t->table, -1, SQLITE_STATIC) != SQLITE_OK) {
         sb_status st = sbi_db_fail(db, path, NULL);
         sqlite3_finalize(stmt);
@@ -93,8 +100,8 @@ static sb_status insert_rows(sqlite3 *db, const char *path, const copied *t)
     sqlite3_str *values = sqlite3_str_new(db);
     sqlite3_str *sql    = sqlite3_str_new(db);
     sb_status    st     = column_lists(db, path, t, names, values);
-    sqlite3_str_appendf(sql, "INSERT INTO main.%s (%s) SELECT %s FROM shard.%s AS t", t->table, sqlite3_str_value(names),
-                        sqlite3_str_value(values), t->table);
+    sqlite3_str_appendf(sql, "INSERT INTO main.%s (%s) SELECT %s FROM shard.%s AS t", t->table,
+                        sqlite3_str_value(names), sqlite3_str_value(values), t->table);
     append_joins(sql, t);
     if (t->key == NULL)
         sqlite3_str_appendf(sql, " WHERE m_%s.is_new", t->parents[0]);
@@ -113,7 +120,8 @@ static sb_status fill_map(sqlite3 *db, const char *path, const copied *t, int64_
 {
     sqlite3_str *sql = sqlite3_str_new(db);
     sqlite3_str_appendf(sql,
-                        "CREATE TEMP TABLE map_%s (old INTEGER PRIMARY KEY, new INTEGER NOT NULL, is_new INTEGER NOT NULL);"
+                        "CREATE TEMP TABLE map_%s (old INTEGER PRIMARY KEY, new INTEGER NOT NULL, "
+                        "is_new INTEGER NOT NULL);"
                         "INSERT INTO temp.map_%s SELECT t.id, o.id, o.id > %lld FROM shard.%s AS t",
                         t->table, t->table, newest, t->table);
     append_joins(sql, t);
@@ -166,11 +174,14 @@ sb_status sbi_copy_shard(sqlite3 *db, const char *path, int64_t *n_new, int64_t 
     /* a shard merged while its run went on, and again after it ended */
     if (st == SB_OK)
         st = sbi_exec(db, path,
-                      "UPDATE main.run SET status = t.status, finished_utc = t.finished_utc FROM shard.run AS t "
-                      "WHERE t.uuid = main.run.uuid AND main.run.status = 'running' AND t.status <> 'running'");
+                      "UPDATE main.run SET status = t.status, finished_utc = t.finished_utc FROM "
+                      "shard.run AS t "
+                      "WHERE t.uuid = main.run.uuid AND main.run.status = 'running' AND t.status "
+                      "<> 'running'");
     if (st == SB_OK)
         st = sbi_scalar(db, path, "SELECT coalesce(sum(is_new), 0) FROM temp.map_sample", n_new);
     if (st == SB_OK)
-        st = sbi_scalar(db, path, "SELECT coalesce(sum(1 - is_new), 0) FROM temp.map_sample", n_known);
+        st = sbi_scalar(db, path, "SELECT coalesce(sum(1 - is_new), 0) FROM temp.map_sample",
+                        n_known);
     return st == SB_OK ? drop_maps(db, path) : st;
 }

@@ -1,43 +1,67 @@
-/* `db diff`: do two databases hold the same facts? Each file lists its facts as (key, label, value), sorted by key, and the two
- * lists are walked side by side. Measured values, hosts and run ids are no facts here; how many timing rows there are is one.
- * Anchors, which depend on where a job was cut, are left out. */
+/* `db diff`: do two databases hold the same facts? Each file lists its facts as (key, label,
+ * value), sorted by key, and the two lists are walked side by side. Measured values, hosts and run
+ * ids are no facts here; how many timing rows there are is one. Anchors, which depend on where a
+ * job was cut, are left out. */
 #include <string.h>
 
 #include "results/store/internal.h"
 
 enum { MAX_DIFFERENCES = 50 };
 
-/* quote() prints reals so that they read back the same. The order inside group_concat is that of its subquery's index. */
+/* quote() prints reals so that they read back the same. The order inside group_concat is that of
+ * its subquery's index. */
 static const char facts_sql[] =
-    "WITH s AS MATERIALIZED (SELECT l.*, p.hash, i.sha256, p.method || ' ' || p.task || ' ' || p.length_tokens || ' row ' || "
-    "  i.row_no AS label FROM latest_sample AS l JOIN point AS p ON p.id = l.point_id JOIN input AS i ON i.id = l.input_id "
+    "WITH s AS MATERIALIZED (SELECT l.*, p.hash, i.sha256, p.method || ' ' || p.task || ' ' || "
+    "p.length_tokens || ' row ' || "
+    "  i.row_no AS label FROM latest_sample AS l JOIN point AS p ON p.id = l.point_id JOIN input "
+    "AS i ON i.id = l.input_id "
     "  WHERE l.is_anchor = 0) "
-    "SELECT 'point ' || p.hash AS key, p.method || ' ' || p.task || ' ' || p.length_tokens AS label, "
-    "  p.identity_json || ' chance ' || quote(p.chance) || ' training_free ' || p.training_free AS value "
+    "SELECT 'point ' || p.hash AS key, p.method || ' ' || p.task || ' ' || p.length_tokens AS "
+    "label, "
+    "  p.identity_json || ' chance ' || quote(p.chance) || ' training_free ' || p.training_free AS "
+    "value "
     "  FROM point AS p WHERE p.id IN (SELECT point_id FROM s) "
-    "UNION ALL SELECT 'input ' || i.sha256, 'row ' || i.row_no, 'dataset ' || d.suite || '/' || d.task || ' ' || d.mode || ' ' "
-    "  || d.generator_version || ' ' || d.params_json || ' ' || d.corpus_sha256 || ' ' || d.length_tokens || ' ' || d.seed || "
-    "  ' tokens ' || i.n_prompt_tokens || '/' || i.n_context_tokens || '/' || i.n_gen_tokens || ' references ' || "
-    "  coalesce((SELECT group_concat(quote(text)) FROM (SELECT text FROM reference AS r WHERE r.input_id = i.id ORDER BY "
-    "  ref_no)), 'none') || ' spans ' || coalesce((SELECT group_concat(kind || quote(ref_no) || ':' || tok_begin || '-' || "
-    "  tok_end || '@' || quote(depth)) FROM (SELECT * FROM span AS r WHERE r.input_id = i.id ORDER BY span_no)), 'none') "
-    "  FROM input AS i JOIN dataset AS d ON d.id = i.dataset_id WHERE i.id IN (SELECT input_id FROM s) "
+    "UNION ALL SELECT 'input ' || i.sha256, 'row ' || i.row_no, 'dataset ' || d.suite || '/' || "
+    "d.task || ' ' || d.mode || ' ' "
+    "  || d.generator_version || ' ' || d.params_json || ' ' || d.corpus_sha256 || ' ' || "
+    "d.length_tokens || ' ' || d.seed || "
+    "  ' tokens ' || i.n_prompt_tokens || '/' || i.n_context_tokens || '/' || i.n_gen_tokens || ' "
+    "references ' || "
+    "  coalesce((SELECT group_concat(quote(text)) FROM (SELECT text FROM reference AS r WHERE "
+    "r.input_id = i.id ORDER BY "
+    "  ref_no)), 'none') || ' spans ' || coalesce((SELECT group_concat(kind || quote(ref_no) || "
+    "':' || tok_begin || '-' || "
+    "  tok_end || '@' || quote(depth)) FROM (SELECT * FROM span AS r WHERE r.input_id = i.id ORDER "
+    "BY span_no)), 'none') "
+    "  FROM input AS i JOIN dataset AS d ON d.id = i.dataset_id WHERE i.id IN (SELECT input_id "
+    "FROM s) "
     "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' status', label, status FROM s "
-    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' prediction', label, quote(prediction) FROM s "
-    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' plan digest', label, quote(plan_digest) FROM s "
+    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' prediction', label, "
+    "quote(prediction) FROM s "
+    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' plan digest', label, "
+    "quote(plan_digest) FROM s "
     "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' fallback', label, fallback FROM s "
-    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' tokens generated', label, n_gen FROM s "
-    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' score ' || c.metric, label, quote(c.value) || ' binary ' || "
+    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' tokens generated', label, n_gen FROM "
+    "s "
+    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' score ' || c.metric, label, "
+    "quote(c.value) || ' binary ' || "
     "  c.is_binary FROM s JOIN score AS c ON c.sample_id = s.sample_id "
-    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' hits', label, coalesce((SELECT group_concat(hit, '') FROM "
+    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' hits', label, coalesce((SELECT "
+    "group_concat(hit, '') FROM "
     "  (SELECT hit FROM hit AS h WHERE h.sample_id = s.sample_id ORDER BY ref_no)), 'none') FROM s "
-    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' quality layer ' || q.layer || ' head ' || q.head_key, label, "
-    "  q.def_version || ' rho ' || quote(q.rho_num) || '/' || quote(q.rho_den) || ' tiles ' || quote(q.tile_lanes) || '/' || "
-    "  quote(q.tile_lanes_dense) || ' recall ' || quote(q.recall_mean) || ' ' || quote(q.recall_se) || ' ' || "
-    "  quote(q.recall_tail) || ' ' || quote(q.recall_p05) || ' rel_l2 ' || quote(q.rel_l2) || ' rows ' || q.rows_sampled || "
+    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' quality layer ' || q.layer || ' head "
+    "' || q.head_key, label, "
+    "  q.def_version || ' rho ' || quote(q.rho_num) || '/' || quote(q.rho_den) || ' tiles ' || "
+    "quote(q.tile_lanes) || '/' || "
+    "  quote(q.tile_lanes_dense) || ' recall ' || quote(q.recall_mean) || ' ' || "
+    "quote(q.recall_se) || ' ' || "
+    "  quote(q.recall_tail) || ' ' || quote(q.recall_p05) || ' rel_l2 ' || quote(q.rel_l2) || ' "
+    "rows ' || q.rows_sampled || "
     "  '/' || q.rows_total FROM s JOIN quality AS q ON q.sample_id = s.sample_id "
-    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' timing rows ' || t.phase || iif(t.is_warmup, ' warm-up', ''), "
-    "  label, t.n FROM s JOIN (SELECT sample_id, phase, is_warmup, count(*) AS n FROM timing GROUP BY sample_id, phase, "
+    "UNION ALL SELECT 'sample ' || hash || ' ' || sha256 || ' timing rows ' || t.phase || "
+    "iif(t.is_warmup, ' warm-up', ''), "
+    "  label, t.n FROM s JOIN (SELECT sample_id, phase, is_warmup, count(*) AS n FROM timing GROUP "
+    "BY sample_id, phase, "
     "  is_warmup) AS t ON t.sample_id = s.sample_id "
     "ORDER BY key";
 

@@ -22,10 +22,12 @@ sb_status sbi_make_parent(const char *path)
             if (p != NULL)
                 *p = '\0';
             if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
-                struct stat info; /* a directory that exists may refuse mkdir with another error (read-only mount) */
-                int         cause = errno;
+                struct stat info; /* a directory that exists may refuse mkdir with another error
+                                     (read-only mount) */
+                int cause = errno;
                 if (stat(dir, &info) != 0 || !S_ISDIR(info.st_mode))
-                    st = sb_fail(SB_ERR_IO, "%s: cannot create directory %s: %s", path, dir, strerror(cause));
+                    st = sb_fail(SB_ERR_IO, "%s: cannot create directory %s: %s", path, dir,
+                                 strerror(cause));
             }
             if (p != NULL)
                 *p++ = '/';
@@ -44,16 +46,17 @@ sb_status sbi_file_bytes(const char *path, int64_t *bytes)
     return SB_OK;
 }
 
-/* Magic numbers of statfs(2) [cluster_runtime 6]: their locks are not to be trusted between hosts. */
+/* Magic numbers of statfs(2) [cluster_runtime 6]: their locks are not to be trusted between hosts.
+ */
 const char *sbi_network_fs(const char *path)
 {
     static const struct {
         uint32_t    magic;
         const char *name;
     } table[] = {
-        {0x6969, "NFS"},       {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"},      {0x65735546, "FUSE"},
-        {0xFF534D42, "CIFS"},  {0xFE534D42, "SMB2"},   {0x19830326, "BeeGFS"},    {0x00C36400, "Ceph"},
-        {0x01021997, "9p"},    {0x5346414F, "AFS"},    {0xAAD7AAEA, "PanFS"},
+        {0x6969, "NFS"},      {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"},   {0x65735546, "FUSE"},
+        {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"},   {0x19830326, "BeeGFS"}, {0x00C36400, "Ceph"},
+        {0x01021997, "9p"},   {0x5346414F, "AFS"},    {0xAAD7AAEA, "PanFS"},
     };
     struct statfs info;
     if (statfs(path, &info) != 0)

@@ -1,4 +1,5 @@
-/* What the files of results/store share: the handle, prepared statements, connections. Nobody else includes this. */
+/* What the files of results/store share: the handle, prepared statements, connections. Nobody else
+ * includes this. */
 #ifndef SB_RESULTS_STORE_INTERNAL_H
 #define SB_RESULTS_STORE_INTERNAL_H
 
@@ -10,7 +11,8 @@
 
 /* How long an open waits for another process to let go of the file. Tests turn it down. */
 extern int sbi_busy_timeout_ms;
-/* 1: every commit reaches the disk before it returns (synchronous FULL). Tests that cut no power turn it off. */
+/* 1: every commit reaches the disk before it returns (synchronous FULL). Tests that cut no power
+ * turn it off. */
 extern int sbi_synchronous;
 
 /* ---- db.c: connections and plain SQL ---- */
@@ -24,7 +26,8 @@ sb_status sbi_scalar(sqlite3 *db, const char *path, const char *sql, int64_t *ou
 sb_status sbi_uuid(char out[37]);
 void      sbi_utc_now(char out[32]);
 
-/* Open for reading: recovers after a killed writer, refuses what is not ours. No authorizer: for our own SQL. */
+/* Open for reading: recovers after a killed writer, refuses what is not ours. No authorizer: for
+ * our own SQL. */
 sb_status sbi_open_read(const char *path, sqlite3 **out);
 /* The same for sbi_verify. */
 sb_status sbi_open_check(const char *path, sqlite3 **out);
@@ -39,7 +42,7 @@ sb_status   sbi_file_sha256(const char *path, char hex[65]);
 sb_status   sbi_text_sha256(const char *text, char hex[65]);
 
 /* ---- migrate.c ---- */
-int       sbi_schema_version(void);
+int sbi_schema_version(void);
 /* Bring the open transaction's database from user_version `from` to sbi_schema_version(). */
 sb_status sbi_migrate(sqlite3 *db, const char *path, int from);
 /* Re-create the views whose text differs; inside a transaction. */
@@ -49,12 +52,14 @@ sb_status sbi_open_model(sqlite3 **out);
 
 /* ---- verify.c: damage of a file. ---- */
 typedef enum sbi_depth { SBI_QUICK, SBI_THOROUGH } sbi_depth;
-/* Pages and indexes (quick_check or integrity_check), foreign keys, tables as this program makes them, no triggers. One line a
- * finding goes to `out`, `prefix` in front; *n counts them. */
-sb_status sbi_verify(sqlite3 *db, const char *path, sbi_depth depth, const char *prefix, FILE *out, int64_t *n);
-/* Print the text rows of `sql` as findings: "PREFIX: WHAT: row". At most 20 lines, then their number. */
-sb_status sbi_findings(sqlite3 *db, const char *path, const char *sql, const char *prefix, const char *what, FILE *out,
-                       int64_t *n);
+/* Pages and indexes (quick_check or integrity_check), foreign keys, tables as this program makes
+ * them, no triggers. One line a finding goes to `out`, `prefix` in front; *n counts them. */
+sb_status sbi_verify(sqlite3 *db, const char *path, sbi_depth depth, const char *prefix, FILE *out,
+                     int64_t *n);
+/* Print the text rows of `sql` as findings: "PREFIX: WHAT: row". At most 20 lines, then their
+ * number. */
+sb_status sbi_findings(sqlite3 *db, const char *path, const char *sql, const char *prefix,
+                       const char *what, FILE *out, int64_t *n);
 
 /* ---- statements.c: prepared once, kept with the handle ---- */
 typedef enum sbi_stmt {
@@ -99,19 +104,23 @@ typedef struct sbi_value {
     double      d; /* NaN is stored as NULL */
     const char *t; /* NULL is stored as NULL */
 } sbi_value;
-static inline sbi_value sbi_int(int64_t i) { return (sbi_value){.kind = SBI_INT, .i = i}; }
-static inline sbi_value sbi_real(double d) { return (sbi_value){.kind = SBI_REAL, .d = d}; }
-static inline sbi_value sbi_text(const char *t) { return (sbi_value){.kind = SBI_TEXT, .t = t}; }
-static inline sbi_value sbi_null(void) { return (sbi_value){.kind = SBI_NULL}; }
+static inline sbi_value   sbi_int(int64_t i) { return (sbi_value){.kind = SBI_INT, .i = i}; }
+static inline sbi_value   sbi_real(double d) { return (sbi_value){.kind = SBI_REAL, .d = d}; }
+static inline sbi_value   sbi_text(const char *t) { return (sbi_value){.kind = SBI_TEXT, .t = t}; }
+static inline sbi_value   sbi_null(void) { return (sbi_value){.kind = SBI_NULL}; }
 static inline const char *sbi_or_empty(const char *t) { return t == NULL ? "" : t; }
-static inline sbi_value sbi_int_or_null(int64_t i, int present) { return present ? sbi_int(i) : sbi_null(); }
+static inline sbi_value   sbi_int_or_null(int64_t i, int present)
+{
+    return present ? sbi_int(i) : sbi_null();
+}
 
 /* The statement, reset, with its values bound. */
 sb_status sbi_prepare(sb_store *s, sbi_stmt id, const sbi_value *values, int n, sqlite3_stmt **out);
 /* Run a statement that gives no rows. */
 sb_status sbi_run(sb_store *s, sbi_stmt id, const sbi_value *values, int n);
 /* Run one that gives at most one integer; *found says whether. */
-sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int64_t *out, int *found);
+sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int64_t *out,
+                   int *found);
 #define SBI_COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
 /* A text that is given must be JSON; NULL passes (the schema says where it may be missing). */

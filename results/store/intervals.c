@@ -1,6 +1,7 @@
-/* Intervals that SQL cannot compute: percentile bootstrap of fractional metrics, stored with the key of their rows. The values are
- * drawn in the order of their inputs' hashes and the seed comes from the point's hash and the metric, so any database with the
- * same facts (merged in whatever order) gets the same interval. */
+/* Intervals that SQL cannot compute: percentile bootstrap of fractional metrics, stored with the
+ * key of their rows. The values are drawn in the order of their inputs' hashes and the seed comes
+ * from the point's hash and the metric, so any database with the same facts (merged in whatever
+ * order) gets the same interval. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +46,8 @@ static sb_status compute(sb_store *s, const stale *w)
         st = sbi_db_fail(s->db, s->path, "scores of an interval");
         goto done;
     }
-    if ((st = seed_of(w, &seed)) != SB_OK || (st = sb_stats_bootstrap_mean(values, n, seed, &found)) != SB_OK)
+    if ((st = seed_of(w, &seed)) != SB_OK ||
+        (st = sb_stats_bootstrap_mean(values, n, seed, &found)) != SB_OK)
         goto done;
     const sbi_value v[] = {sbi_int(w->point_id), sbi_text(w->metric), sbi_text(w->rows_key),
                            sbi_int(n),           sbi_real(found.lo),  sbi_real(found.hi)};

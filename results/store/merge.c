@@ -1,4 +1,5 @@
-/* `db merge`: shards of many jobs into one file. A shard that is not sound is refused with its reason and the others go on. */
+/* `db merge`: shards of many jobs into one file. A shard that is not sound is refused with its
+ * reason and the others go on. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,25 +43,30 @@ static sb_status attach(sqlite3 *db, const char *shard)
     if (name == NULL)
         return sb_fail(SB_ERR_NOMEM, "%s: no memory for its name", shard);
     if (sqlite3_prepare_v2(db, "ATTACH ? AS shard", -1, &stmt, NULL) != SQLITE_OK ||
-        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_DONE)
+        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_step(stmt) != SQLITE_DONE)
         st = sbi_db_fail(db, shard, "cannot attach");
     sqlite3_finalize(stmt);
     sqlite3_free(name);
     return st;
 }
 
-static sb_status note_merged(sqlite3 *db, const char *path, const char *sha, const char *shard, int64_t n_new)
+static sb_status note_merged(sqlite3 *db, const char *path, const char *sha, const char *shard,
+                             int64_t n_new)
 {
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = SB_OK;
     char          now[32];
     sbi_utc_now(now);
-    if (sqlite3_prepare_v2(db, "INSERT INTO main.merged_shards (sha256, path, n_samples, merged_utc) VALUES (?, ?, ?, ?)",
+    if (sqlite3_prepare_v2(db,
+                           "INSERT INTO main.merged_shards (sha256, path, n_samples, merged_utc) "
+                           "VALUES (?, ?, ?, ?)",
                            -1, &stmt, NULL) != SQLITE_OK ||
         sqlite3_bind_text(stmt, 1, sha, -1, SQLITE_STATIC) != SQLITE_OK ||
         sqlite3_bind_text(stmt, 2, shard, -1, SQLITE_STATIC) != SQLITE_OK ||
         sqlite3_bind_int64(stmt, 3, n_new) != SQLITE_OK ||
-        sqlite3_bind_text(stmt, 4, now, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_DONE)
+        sqlite3_bind_text(stmt, 4, now, -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_step(stmt) != SQLITE_DONE)
         st = sbi_db_fail(db, path, "merged_shards");
     sqlite3_finalize(stmt);
     return st;
@@ -101,11 +107,13 @@ static sb_status merge_one(sb_store *s, const char *shard, FILE *out)
     if (sqlite3_exec(s->db, "DETACH shard", NULL, NULL, NULL) != SQLITE_OK && st == SB_OK)
         st = sbi_db_fail(s->db, shard, "cannot detach");
     if (st == SB_OK)
-        (void)fprintf(out, "%s: %lld samples added, %lld already there\n", shard, (long long)n_new, (long long)n_known);
+        (void)fprintf(out, "%s: %lld samples added, %lld already there\n", shard, (long long)n_new,
+                      (long long)n_known);
     return st;
 }
 
-sb_status sb_store_merge(const char *main_path, const char *const *shards, int64_t n_shards, FILE *out)
+sb_status sb_store_merge(const char *main_path, const char *const *shards, int64_t n_shards,
+                         FILE *out)
 {
     sb_store *s       = NULL;
     int64_t   refused = 0;
@@ -123,6 +131,7 @@ sb_status sb_store_merge(const char *main_path, const char *const *shards, int64
     st = sb_store_refresh_intervals(s);
     sb_store_close(s);
     if (st == SB_OK && refused > 0)
-        st = sb_fail(first, "%s: %lld of %lld shards refused", main_path, (long long)refused, (long long)n_shards);
+        st = sb_fail(first, "%s: %lld of %lld shards refused", main_path, (long long)refused,
+                     (long long)n_shards);
     return st;
 }

@@ -1,4 +1,5 @@
-/* The schema as an ordered list of migrations, and the views, which are never migrated but re-created when their text differs. */
+/* The schema as an ordered list of migrations, and the views, which are never migrated but
+ * re-created when their text differs. */
 #include <ctype.h>
 #include <string.h>
 
@@ -12,16 +13,21 @@ static const char *const migrations[] = {sbi_sql_0001_first};
 static const struct {
     const char *name, *sql;
 } views[] = {
-    {"latest_sample", sbi_sql_latest_sample}, {"latest_score", sbi_sql_latest_score},
-    {"interval_key", sbi_sql_interval_key},   {"phase_time", sbi_sql_phase_time},
-    {"accuracy", sbi_sql_accuracy},           {"latency", sbi_sql_latency},
-    {"speedup", sbi_sql_speedup},             {"coverage", sbi_sql_coverage},
+    {"latest_sample", sbi_sql_latest_sample},
+    {"latest_score", sbi_sql_latest_score},
+    {"interval_key", sbi_sql_interval_key},
+    {"phase_time", sbi_sql_phase_time},
+    {"accuracy", sbi_sql_accuracy},
+    {"latency", sbi_sql_latency},
+    {"speedup", sbi_sql_speedup},
+    {"coverage", sbi_sql_coverage},
 };
 
 const sb_view sb_views[] = {
     {"accuracy", "score of every point in [0,1], with n, n_failed and its 95 % interval"},
     {"latency", "median, p95 and extremes in ms of every point and phase"},
-    {"speedup", "attention and prefill times dense / method of the same run, with density and recall"},
+    {"speedup",
+     "attention and prefill times dense / method of the same run, with density and recall"},
     {"coverage", "samples of every point by status, with a reason where some are not ok"},
     {NULL, NULL},
 };
@@ -36,8 +42,8 @@ sb_status sbi_migrate(sqlite3 *db, const char *path, int from)
         if (st != SB_OK)
             return sb_wrap(st, "migration to schema version %d", v + 1);
     }
-    (void)snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d; PRAGMA user_version = %d", SBI_APPLICATION_ID,
-                   sbi_schema_version());
+    (void)snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+                   SBI_APPLICATION_ID, sbi_schema_version());
     return sbi_exec(db, path, pragma);
 }
 
@@ -51,13 +57,14 @@ static int same_text(const char *stored, const char *file)
     return from != NULL && strlen(stored) == n && memcmp(stored, from, n) == 0;
 }
 
-static sb_status view_is_current(sqlite3 *db, const char *path, const char *name, const char *sql, int *current)
+static sb_status view_is_current(sqlite3 *db, const char *path, const char *name, const char *sql,
+                                 int *current)
 {
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = SB_OK;
     *current           = 0;
-    if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", -1, &stmt, NULL) !=
-            SQLITE_OK ||
+    if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", -1,
+                           &stmt, NULL) != SQLITE_OK ||
         sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK)
         st = sbi_db_fail(db, path, NULL);
     else if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_TEXT)
@@ -77,7 +84,8 @@ sb_status sbi_views_refresh(sqlite3 *db, const char *path)
         if (current)
             continue;
         (void)snprintf(drop, sizeof drop, "DROP VIEW IF EXISTS %s", views[i].name);
-        if ((st = sbi_exec(db, path, drop)) != SB_OK || (st = sbi_exec(db, path, views[i].sql)) != SB_OK)
+        if ((st = sbi_exec(db, path, drop)) != SB_OK ||
+            (st = sbi_exec(db, path, views[i].sql)) != SB_OK)
             return sb_wrap(st, "view %s", views[i].name);
     }
     return SB_OK;

@@ -1,7 +1,7 @@
 /* Rows of a statement as an aligned table, CSV (RFC 4180), JSON or Markdown.
  *
- * Table and Markdown are for people: 6 significant digits, line breaks shown as blanks. CSV and JSON carry every digit. Only the
- * table needs all rows before it can print the first. */
+ * Table and Markdown are for people: 6 significant digits, line breaks shown as blanks. CSV and
+ * JSON carry every digit. Only the table needs all rows before it can print the first. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -60,7 +60,10 @@ static int is_number(sqlite3_stmt *stmt, int c)
     return type == SQLITE_INTEGER || type == SQLITE_FLOAT;
 }
 
-static sb_status no_memory(const char *path) { return sb_fail(SB_ERR_NOMEM, "%s: no memory for the rows", path); }
+static sb_status no_memory(const char *path)
+{
+    return sb_fail(SB_ERR_NOMEM, "%s: no memory for the rows", path);
+}
 
 static sb_status stepped(sqlite3_stmt *stmt, const char *path, int rc)
 {
@@ -123,7 +126,8 @@ static json_t *json_cell(sqlite3_stmt *stmt, int c)
     case SQLITE_INTEGER:
         return json_integer(sqlite3_column_int64(stmt, c));
     case SQLITE_FLOAT:
-        return isfinite(sqlite3_column_double(stmt, c)) ? json_real(sqlite3_column_double(stmt, c)) : json_null();
+        return isfinite(sqlite3_column_double(stmt, c)) ? json_real(sqlite3_column_double(stmt, c))
+                                                        : json_null();
     default: {
         char *text = cell_text(stmt, c, 15);
         if (text == NULL)
@@ -208,7 +212,8 @@ static void markdown_text(const char *text, FILE *out)
     }
 }
 
-static void print_cells(const cells *all, int columns, const int64_t *width, const int *right, int markdown, FILE *out)
+static void print_cells(const cells *all, int columns, const int64_t *width, const int *right,
+                        int markdown, FILE *out)
 {
     for (int64_t i = 0; i < all->n; i++) {
         int     c    = (int)(i % columns);
@@ -227,7 +232,8 @@ static void print_cells(const cells *all, int columns, const int64_t *width, con
         if (last && i < columns) { /* the rule under the names */
             for (int k = 0; k < columns; k++) {
                 if (markdown)
-                    (void)fprintf(out, "|%s%s", right[k] ? " ---:" : " --- ", k == columns - 1 ? "|\n" : "");
+                    (void)fprintf(out, "|%s%s", right[k] ? " ---:" : " --- ",
+                                  k == columns - 1 ? "|\n" : "");
                 for (int64_t d = 0; !markdown && d < width[k]; d++)
                     (void)fputc('-', out);
                 if (!markdown)
@@ -251,8 +257,9 @@ static sb_status print_aligned(sqlite3_stmt *stmt, const char *path, int markdow
     }
     while (st == SB_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
         for (int c = 0; st == SB_OK && c < columns; c++) {
-            right[c] = right[c] && (is_number(stmt, c) || sqlite3_column_type(stmt, c) == SQLITE_NULL);
-            st       = cells_add(&all, cell_text(stmt, c, 6), path);
+            right[c] =
+                right[c] && (is_number(stmt, c) || sqlite3_column_type(stmt, c) == SQLITE_NULL);
+            st = cells_add(&all, cell_text(stmt, c, 6), path);
         }
     if (st == SB_OK)
         st = stepped(stmt, path, rc);

@@ -1,4 +1,5 @@
-/* What was asked: points, data sets, inputs. Each put looks its natural key up first, so a resumed run writes nothing twice. */
+/* What was asked: points, data sets, inputs. Each put looks its natural key up first, so a resumed
+ * run writes nothing twice. */
 #include "results/store/internal.h"
 
 sb_status sb_store_put_point(sb_store *s, const sb_point_facts *f, int64_t *point_id)
@@ -79,8 +80,9 @@ sb_status sb_store_put_dataset(sb_store *s, const sb_dataset_facts *f, int64_t *
 
 static sb_status insert_input(sb_store *s, const sb_input_facts *f, int64_t *id)
 {
-    const sbi_value v[] = {sbi_int(f->dataset_id),       sbi_int(f->row_no),           sbi_text(f->sha256),
-                           sbi_int(f->n_prompt_tokens), sbi_int(f->n_context_tokens), sbi_int(f->n_gen_tokens)};
+    const sbi_value v[] = {sbi_int(f->dataset_id),       sbi_int(f->row_no),
+                           sbi_text(f->sha256),          sbi_int(f->n_prompt_tokens),
+                           sbi_int(f->n_context_tokens), sbi_int(f->n_gen_tokens)};
     sb_status       st  = sbi_run(s, SBI_INPUT_INSERT, v, SBI_COUNT(v));
     if (st == SB_OK)
         *id = sqlite3_last_insert_rowid(s->db);
@@ -90,12 +92,9 @@ static sb_status insert_input(sb_store *s, const sb_input_facts *f, int64_t *id)
     }
     for (int64_t i = 0; st == SB_OK && i < f->n_spans; i++) {
         const sb_span_facts *p   = &f->spans[i];
-        const sbi_value      r[] = {sbi_int(*id),
-                                    sbi_int(i),
-                                    sbi_text(p->kind),
-                                    sbi_int_or_null(p->ref_no, p->ref_no >= 0),
-                                    sbi_int(p->tok_begin),
-                                    sbi_int(p->tok_end),
+        const sbi_value      r[] = {sbi_int(*id),          sbi_int(i),
+                                    sbi_text(p->kind),     sbi_int_or_null(p->ref_no, p->ref_no >= 0),
+                                    sbi_int(p->tok_begin), sbi_int(p->tok_end),
                                     sbi_real(p->depth)};
         st                       = sbi_run(s, SBI_SPAN_INSERT, r, SBI_COUNT(r));
     }

@@ -49,7 +49,8 @@ sb_status sb_store_end_run(sb_store *s, int64_t run_id, const char *status)
     if (st != SB_OK)
         return st;
     if (status == NULL || strcmp(status, "running") == 0)
-        return sb_fail(SB_ERR_INTERNAL, "end run: found status %s, allowed finished, stopped, failed",
+        return sb_fail(SB_ERR_INTERNAL,
+                       "end run: found status %s, allowed finished, stopped, failed",
                        status == NULL ? "none" : status);
     sbi_utc_now(now);
     const sbi_value v[] = {sbi_int(run_id), sbi_text(status), sbi_text(now)};

@@ -10,7 +10,9 @@ static sb_status check_facts(const sb_sample_facts *f)
     const char *status  = sbi_or_empty(f->status);
     int         was_run = strcmp(status, "ok") == 0 || strcmp(status, "failed") == 0;
     if (!was_run && (f->metric != NULL || f->n_timings > 0 || f->n_quality > 0))
-        return sb_fail(SB_ERR_INTERNAL, "status %s was never run: found a score, timings or quality, allowed none", status);
+        return sb_fail(SB_ERR_INTERNAL,
+                       "status %s was never run: found a score, timings or quality, allowed none",
+                       status);
     if (f->metric != NULL && isnan(f->score))
         return sb_fail(SB_ERR_INTERNAL, "score of %s is not a number, allowed 0..1", f->metric);
     if (strcmp(status, "failed") == 0 && f->metric != NULL && f->score != 0.0)
@@ -18,27 +20,28 @@ static sb_status check_facts(const sb_sample_facts *f)
     return SB_OK;
 }
 
-/* A figure that needs both of a pair is NULL when the denominator is not positive (linear methods have no density). */
+/* A figure that needs both of a pair is NULL when the denominator is not positive (linear methods
+ * have no density). */
 static sb_status insert_quality(sb_store *s, int64_t id, const sb_quality_facts *q)
 {
     int             has_rho  = q->rho_den > 0;
     int             has_tile = q->tile_lanes_dense > 0;
     const sbi_value v[]      = {
-        sbi_int(id),
-        sbi_int(q->layer),
-        sbi_int(q->head),
-        sbi_int(q->def_version),
-        sbi_int_or_null(q->rho_num, has_rho),
-        sbi_int_or_null(q->rho_den, has_rho),
-        sbi_int_or_null(q->tile_lanes, has_tile),
-        sbi_int_or_null(q->tile_lanes_dense, has_tile),
-        sbi_real(q->recall_mean),
-        sbi_real(q->recall_se),
-        sbi_real(q->recall_tail),
-        sbi_real(q->recall_p05),
-        sbi_real(q->rel_l2),
-        sbi_int(q->rows_sampled),
-        sbi_int(q->rows_total),
+             sbi_int(id),
+             sbi_int(q->layer),
+             sbi_int(q->head),
+             sbi_int(q->def_version),
+             sbi_int_or_null(q->rho_num, has_rho),
+             sbi_int_or_null(q->rho_den, has_rho),
+             sbi_int_or_null(q->tile_lanes, has_tile),
+             sbi_int_or_null(q->tile_lanes_dense, has_tile),
+             sbi_real(q->recall_mean),
+             sbi_real(q->recall_se),
+             sbi_real(q->recall_tail),
+             sbi_real(q->recall_p05),
+             sbi_real(q->rel_l2),
+             sbi_int(q->rows_sampled),
+             sbi_int(q->rows_total),
     };
     return sbi_run(s, SBI_QUALITY_INSERT, v, SBI_COUNT(v));
 }
@@ -48,20 +51,26 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
     sb_status st = SB_OK;
     for (int64_t i = 0; st == SB_OK && i < f->n_timings; i++) {
         const sb_timing_facts *t   = &f->timings[i];
-        const sbi_value        v[] = {sbi_int(id),       sbi_text(t->phase), sbi_int(t->repetition),
-                                      sbi_int(t->layer), sbi_int(t->is_warmup != 0), sbi_int(t->ns)};
-        st                         = sbi_run(s, SBI_TIMING_INSERT, v, SBI_COUNT(v));
+        const sbi_value        v[] = {
+                   sbi_int(id),       sbi_text(t->phase),         sbi_int(t->repetition),
+                   sbi_int(t->layer), sbi_int(t->is_warmup != 0), sbi_int(t->ns)};
+        st = sbi_run(s, SBI_TIMING_INSERT, v, SBI_COUNT(v));
     }
     for (int64_t i = 0; st == SB_OK && i < f->n_quality; i++)
         st = insert_quality(s, id, &f->quality[i]);
     for (int64_t i = 0; st == SB_OK && i < f->n_comm; i++) {
         const sb_comm_facts *c   = &f->comm[i];
-        const sbi_value      v[] = {sbi_int(id),         sbi_text(c->phase), sbi_int(c->received_bytes),
-                                    sbi_int(c->sent_bytes), sbi_int(c->calls),  sbi_int(c->exposed_ns)};
+        const sbi_value      v[] = {sbi_int(id),
+                                    sbi_text(c->phase),
+                                    sbi_int(c->received_bytes),
+                                    sbi_int(c->sent_bytes),
+                                    sbi_int(c->calls),
+                                    sbi_int(c->exposed_ns)};
         st                       = sbi_run(s, SBI_COMM_INSERT, v, SBI_COUNT(v));
     }
     for (int64_t i = 0; st == SB_OK && i < f->n_memory; i++) {
-        const sbi_value v[] = {sbi_int(id), sbi_text(f->memory[i].kind), sbi_int(f->memory[i].bytes)};
+        const sbi_value v[] = {sbi_int(id), sbi_text(f->memory[i].kind),
+                               sbi_int(f->memory[i].bytes)};
         st                  = sbi_run(s, SBI_MEMORY_INSERT, v, SBI_COUNT(v));
     }
     return st;
@@ -70,15 +79,9 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
 static sb_status insert_sample(sb_store *s, const sb_sample_facts *f)
 {
     const sbi_value v[] = {
-        sbi_int(f->run_id),
-        sbi_int(f->point_id),
-        sbi_int(f->input_id),
-        sbi_int(f->is_anchor != 0),
-        sbi_text(f->status),
-        sbi_text(f->error),
-        sbi_text(f->prediction),
-        sbi_text(f->plan_digest),
-        sbi_int(f->fallback != 0),
+        sbi_int(f->run_id),         sbi_int(f->point_id),     sbi_int(f->input_id),
+        sbi_int(f->is_anchor != 0), sbi_text(f->status),      sbi_text(f->error),
+        sbi_text(f->prediction),    sbi_text(f->plan_digest), sbi_int(f->fallback != 0),
         sbi_int(f->n_gen),
     };
     sb_status st = sbi_run(s, SBI_SAMPLE_INSERT, v, SBI_COUNT(v));
@@ -86,7 +89,8 @@ static sb_status insert_sample(sb_store *s, const sb_sample_facts *f)
         return st;
     int64_t id = sqlite3_last_insert_rowid(s->db);
     if (f->metric != NULL) {
-        const sbi_value c[] = {sbi_int(id), sbi_text(f->metric), sbi_real(f->score), sbi_int(f->score_is_binary != 0)};
+        const sbi_value c[] = {sbi_int(id), sbi_text(f->metric), sbi_real(f->score),
+                               sbi_int(f->score_is_binary != 0)};
         st                  = sbi_run(s, SBI_SCORE_INSERT, c, SBI_COUNT(c));
     }
     for (int64_t i = 0; st == SB_OK && f->hits != NULL && i < f->n_hits; i++) {
@@ -103,7 +107,8 @@ sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f)
         st = check_facts(f);
     if (st == SB_OK && (st = sbi_begin(s)) == SB_OK)
         st = sbi_end(s, insert_sample(s, f));
-    return st == SB_OK ? st
-                       : sb_wrap(st, "sample (run %lld, point %lld, input %lld)", (long long)f->run_id,
-                                 (long long)f->point_id, (long long)f->input_id);
+    return st == SB_OK
+               ? st
+               : sb_wrap(st, "sample (run %lld, point %lld, input %lld)", (long long)f->run_id,
+                         (long long)f->point_id, (long long)f->input_id);
 }

@@ -1,5 +1,5 @@
-/* One read-only statement of the user. The connection's authorizer (store.c) refuses what is not reading; what is left to see to
- * is that there is exactly one statement. */
+/* One read-only statement of the user. The connection's authorizer (store.c) refuses what is not
+ * reading; what is left to see to is that there is exactly one statement. */
 #include <ctype.h>
 
 #include "results/store/internal.h"
@@ -7,8 +7,9 @@
 static sb_status refuse(sb_store *s)
 {
     if ((sqlite3_errcode(s->db) & 0xff) == SQLITE_AUTH)
-        return sb_fail(SB_ERR_USAGE, "%s: only reading is allowed here: SELECT, no write, ATTACH or PRAGMA (%s)", s->path,
-                       sqlite3_errmsg(s->db));
+        return sb_fail(SB_ERR_USAGE,
+                       "%s: only reading is allowed here: SELECT, no write, ATTACH or PRAGMA (%s)",
+                       s->path, sqlite3_errmsg(s->db));
     if ((sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR)
         return sb_fail(SB_ERR_USAGE, "%s: %s", s->path, sqlite3_errmsg(s->db));
     return sbi_db_fail(s->db, s->path, NULL);

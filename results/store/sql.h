@@ -1,9 +1,11 @@
-/* The SQL files of results/schema and results/queries, embedded at build time (results/embed.cmake). */
+/* The SQL files of results/schema and results/queries, embedded at build time
+ * (results/embed.cmake). */
 #ifndef SB_RESULTS_STORE_SQL_H
 #define SB_RESULTS_STORE_SQL_H
 
 extern const char sbi_sql_0001_first[];
-extern const char sbi_sql_latest_sample[], sbi_sql_latest_score[], sbi_sql_interval_key[], sbi_sql_phase_time[];
+extern const char sbi_sql_latest_sample[], sbi_sql_latest_score[], sbi_sql_interval_key[],
+    sbi_sql_phase_time[];
 extern const char sbi_sql_accuracy[], sbi_sql_latency[], sbi_sql_speedup[], sbi_sql_coverage[];
 
 #endif

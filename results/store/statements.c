@@ -5,59 +5,66 @@
 #include "results/store/internal.h"
 
 static const char *const sql_of[SBI_STMT_COUNT] = {
-    [SBI_BEGIN]    = "BEGIN IMMEDIATE",
-    [SBI_COMMIT]   = "COMMIT",
+    [SBI_BEGIN]  = "BEGIN IMMEDIATE",
+    [SBI_COMMIT] = "COMMIT",
     [SBI_RUN_INSERT] =
-        "INSERT INTO run (uuid, started_utc, status, commit_id, version, build_json, sweep_name, config_text, config_sha256, "
-        "command, hosts_json, cpu, device, backend, comm, mpi_version, env_json, ranks, threads, cores, oversubscribed) "
+        "INSERT INTO run (uuid, started_utc, status, commit_id, version, build_json, sweep_name, "
+        "config_text, config_sha256, "
+        "command, hosts_json, cpu, device, backend, comm, mpi_version, env_json, ranks, threads, "
+        "cores, oversubscribed) "
         "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SBI_RUN_END]    = "UPDATE run SET status = ?2, finished_utc = ?3 WHERE id = ?1",
-    [SBI_POINT_FIND] = "SELECT id FROM point WHERE hash = ?",
-    [SBI_POINT_INSERT] =
-        "INSERT INTO point (hash, identity_json, experiment, model, model_json, suite, task, task_json, length_tokens, seed, "
-        "method, method_json, decode, scheme, layout, backend, dtype, ranks, training_free, chance) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SBI_DATASET_FIND] =
-        "SELECT id FROM dataset WHERE suite = ? AND task = ? AND mode = ? AND generator_version = ? AND params_json = ? AND "
-        "corpus = ? AND corpus_sha256 = ? AND length_tokens = ? AND seed = ?",
-    [SBI_DATASET_INSERT] =
-        "INSERT INTO dataset (suite, task, mode, generator_version, params_json, corpus, corpus_sha256, length_tokens, seed) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SBI_INPUT_FIND] = "SELECT id FROM input WHERE sha256 = ?",
-    [SBI_INPUT_INSERT] =
-        "INSERT INTO input (dataset_id, row_no, sha256, n_prompt_tokens, n_context_tokens, n_gen_tokens) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
+    [SBI_RUN_END]        = "UPDATE run SET status = ?2, finished_utc = ?3 WHERE id = ?1",
+    [SBI_POINT_FIND]     = "SELECT id FROM point WHERE hash = ?",
+    [SBI_POINT_INSERT]   = "INSERT INTO point (hash, identity_json, experiment, model, model_json, "
+                           "suite, task, task_json, length_tokens, seed, "
+                           "method, method_json, decode, scheme, layout, backend, dtype, ranks, "
+                           "training_free, chance) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SBI_DATASET_FIND]   = "SELECT id FROM dataset WHERE suite = ? AND task = ? AND mode = ? AND "
+                           "generator_version = ? AND params_json = ? AND "
+                           "corpus = ? AND corpus_sha256 = ? AND length_tokens = ? AND seed = ?",
+    [SBI_DATASET_INSERT] = "INSERT INTO dataset (suite, task, mode, generator_version, "
+                           "params_json, corpus, corpus_sha256, length_tokens, seed) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SBI_INPUT_FIND]     = "SELECT id FROM input WHERE sha256 = ?",
+    [SBI_INPUT_INSERT]   = "INSERT INTO input (dataset_id, row_no, sha256, n_prompt_tokens, "
+                           "n_context_tokens, n_gen_tokens) "
+                           "VALUES (?, ?, ?, ?, ?, ?)",
     [SBI_REFERENCE_INSERT] = "INSERT INTO reference (input_id, ref_no, text) VALUES (?, ?, ?)",
-    [SBI_SPAN_INSERT] =
-        "INSERT INTO span (input_id, span_no, kind, ref_no, tok_begin, tok_end, depth) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    [SBI_SAMPLE_INSERT] =
-        "INSERT INTO sample (run_id, point_id, input_id, is_anchor, status, error, prediction, plan_digest, fallback, n_gen) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SBI_SCORE_INSERT] = "INSERT INTO score (sample_id, metric, value, is_binary) VALUES (?, ?, ?, ?)",
-    [SBI_HIT_INSERT]   = "INSERT INTO hit (sample_id, ref_no, hit) VALUES (?, ?, ?)",
-    [SBI_TIMING_INSERT] =
-        "INSERT INTO timing (sample_id, phase, repetition, layer_key, is_warmup, ns) VALUES (?, ?, ?, ?, ?, ?)",
+    [SBI_SPAN_INSERT]   = "INSERT INTO span (input_id, span_no, kind, ref_no, tok_begin, tok_end, "
+                          "depth) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [SBI_SAMPLE_INSERT] = "INSERT INTO sample (run_id, point_id, input_id, is_anchor, status, "
+                          "error, prediction, plan_digest, fallback, n_gen) "
+                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SBI_SCORE_INSERT] =
+        "INSERT INTO score (sample_id, metric, value, is_binary) VALUES (?, ?, ?, ?)",
+    [SBI_HIT_INSERT]    = "INSERT INTO hit (sample_id, ref_no, hit) VALUES (?, ?, ?)",
+    [SBI_TIMING_INSERT] = "INSERT INTO timing (sample_id, phase, repetition, layer_key, is_warmup, "
+                          "ns) VALUES (?, ?, ?, ?, ?, ?)",
     [SBI_QUALITY_INSERT] =
-        "INSERT INTO quality (sample_id, layer, head_key, def_version, rho_num, rho_den, tile_lanes, tile_lanes_dense, "
+        "INSERT INTO quality (sample_id, layer, head_key, def_version, rho_num, rho_den, "
+        "tile_lanes, tile_lanes_dense, "
         "recall_mean, recall_se, recall_tail, recall_p05, rel_l2, rows_sampled, rows_total) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SBI_COMM_INSERT] =
-        "INSERT INTO comm (sample_id, phase, received_bytes, sent_bytes, calls, exposed_ns) VALUES (?, ?, ?, ?, ?, ?)",
-    [SBI_MEMORY_INSERT] = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
-    [SBI_SAMPLE_DONE] = "SELECT 1 FROM sample AS s JOIN run AS r ON r.id = s.run_id "
-                        "WHERE s.point_id = (SELECT id FROM point WHERE hash = ?) "
-                        "AND s.input_id = (SELECT id FROM input WHERE sha256 = ?) "
-                        "AND r.commit_id = ? AND s.is_anchor = 0 AND s.status <> 'failed' LIMIT 1",
-    [SBI_INTERVAL_STALE] =
-        "SELECT y.point_id, p.hash, y.metric, y.n, y.rows_key FROM interval_key AS y JOIN point AS p ON p.id = y.point_id "
-        "LEFT JOIN interval AS i ON i.point_id = y.point_id AND i.metric = y.metric AND i.kind = 'bootstrap' "
-        "WHERE y.is_binary = 0 AND y.n >= 2 AND i.rows_key IS NOT y.rows_key",
-    [SBI_INTERVAL_VALUES] =
-        "SELECT l.value FROM latest_score AS l JOIN input AS i ON i.id = l.input_id WHERE l.point_id = ? AND l.metric = ? "
-        "ORDER BY i.sha256",
-    [SBI_INTERVAL_PUT] = "INSERT INTO interval (point_id, metric, kind, rows_key, n, lo, hi) "
-                         "VALUES (?, ?, 'bootstrap', ?, ?, ?, ?) ON CONFLICT DO UPDATE "
-                         "SET rows_key = excluded.rows_key, n = excluded.n, lo = excluded.lo, hi = excluded.hi",
+    [SBI_COMM_INSERT]    = "INSERT INTO comm (sample_id, phase, received_bytes, sent_bytes, calls, "
+                           "exposed_ns) VALUES (?, ?, ?, ?, ?, ?)",
+    [SBI_MEMORY_INSERT]  = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
+    [SBI_SAMPLE_DONE]    = "SELECT 1 FROM sample AS s JOIN run AS r ON r.id = s.run_id "
+                           "WHERE s.point_id = (SELECT id FROM point WHERE hash = ?) "
+                           "AND s.input_id = (SELECT id FROM input WHERE sha256 = ?) "
+                           "AND r.commit_id = ? AND s.is_anchor = 0 AND s.status <> 'failed' LIMIT 1",
+    [SBI_INTERVAL_STALE] = "SELECT y.point_id, p.hash, y.metric, y.n, y.rows_key FROM interval_key "
+                           "AS y JOIN point AS p ON p.id = y.point_id "
+                           "LEFT JOIN interval AS i ON i.point_id = y.point_id AND i.metric = "
+                           "y.metric AND i.kind = 'bootstrap' "
+                           "WHERE y.is_binary = 0 AND y.n >= 2 AND i.rows_key IS NOT y.rows_key",
+    [SBI_INTERVAL_VALUES] = "SELECT l.value FROM latest_score AS l JOIN input AS i ON i.id = "
+                            "l.input_id WHERE l.point_id = ? AND l.metric = ? "
+                            "ORDER BY i.sha256",
+    [SBI_INTERVAL_PUT] =
+        "INSERT INTO interval (point_id, metric, kind, rows_key, n, lo, hi) "
+        "VALUES (?, ?, 'bootstrap', ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "SET rows_key = excluded.rows_key, n = excluded.n, lo = excluded.lo, hi = excluded.hi",
     [SBI_INTERVAL_DROP] = "DELETE FROM interval WHERE (point_id, metric, rows_key) NOT IN "
                           "(SELECT point_id, metric, rows_key FROM interval_key)",
 };
@@ -79,8 +86,8 @@ static int bind(sqlite3_stmt *stmt, int at, const sbi_value *v)
 
 sb_status sbi_prepare(sb_store *s, sbi_stmt id, const sbi_value *values, int n, sqlite3_stmt **out)
 {
-    if (s->stmts[id] == NULL &&
-        sqlite3_prepare_v3(s->db, sql_of[id], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[id], NULL) != SQLITE_OK)
+    if (s->stmts[id] == NULL && sqlite3_prepare_v3(s->db, sql_of[id], -1, SQLITE_PREPARE_PERSISTENT,
+                                                   &s->stmts[id], NULL) != SQLITE_OK)
         return sbi_db_fail(s->db, s->path, "cannot prepare a statement");
     sqlite3_reset(s->stmts[id]);
     for (int i = 0; i < n; i++)
@@ -90,7 +97,8 @@ sb_status sbi_prepare(sb_store *s, sbi_stmt id, const sbi_value *values, int n, 
     return SB_OK;
 }
 
-sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int64_t *out, int *found)
+sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int64_t *out,
+                   int *found)
 {
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = sbi_prepare(s, id, values, n, &stmt);
@@ -125,7 +133,8 @@ sb_status sbi_need_json(const char *column, const char *text)
     /* as real: a seed may lie above int64 */
     json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
     if (value == NULL)
-        return sb_fail(SB_ERR_INTERNAL, "%s: found `%.80s`, which is not JSON: %s", column, text, error.text);
+        return sb_fail(SB_ERR_INTERNAL, "%s: found `%.80s`, which is not JSON: %s", column, text,
+                       error.text);
     json_decref(value);
     return SB_OK;
 }
@@ -144,7 +153,8 @@ sb_status sbi_end(sb_store *s, sb_status st)
     if (st == SB_OK)
         st = sbi_run(s, SBI_COMMIT, NULL, 0);
     if (st != SB_OK && !sqlite3_get_autocommit(s->db)) {
-        /* plain exec: must not replace the text of the first error, and some errors have rolled back already */
+        /* plain exec: must not replace the text of the first error, and some errors have rolled
+         * back already */
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     }
     return st;

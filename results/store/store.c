@@ -4,8 +4,10 @@
 
 #include "results/store/internal.h"
 
-/* A reader's statement may read and compute, nothing else: no write, ATTACH, PRAGMA, transaction or extension. */
-static int authorize(void *unused, int action, const char *first, const char *second, const char *db, const char *trigger)
+/* A reader's statement may read and compute, nothing else: no write, ATTACH, PRAGMA, transaction or
+ * extension. */
+static int authorize(void *unused, int action, const char *first, const char *second,
+                     const char *db, const char *trigger)
 {
     (void)unused, (void)first, (void)db, (void)trigger;
     switch (action) {
@@ -14,7 +16,8 @@ static int authorize(void *unused, int action, const char *first, const char *se
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
     case SQLITE_FUNCTION:
-        return second != NULL && sqlite3_stricmp(second, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
+        return second != NULL && sqlite3_stricmp(second, "load_extension") == 0 ? SQLITE_DENY
+                                                                                : SQLITE_OK;
     default:
         return SQLITE_DENY;
     }
@@ -54,7 +57,8 @@ void sb_store_close(sb_store *s)
     free(s);
 }
 
-sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *input_sha256, const char *commit_id, int *done)
+sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *input_sha256,
+                               const char *commit_id, int *done)
 {
     const sbi_value v[]   = {sbi_text(point_hash), sbi_text(input_sha256), sbi_text(commit_id)};
     int64_t         one   = 0;

@@ -1,11 +1,15 @@
-# results: statistics, store, views
+# results: statistics, store, views; and the verbs that are thin over them
 set(STORE_FACTS unit/results/facts.c)
 span_test(test_stats SOURCES unit/results/test_stats.c LINK sb_stats LABELS unit)
 foreach(part store kill query views merge check)
   span_test(test_store_${part} SOURCES unit/results/test_${part}.c ${STORE_FACTS} LINK sb_store LABELS unit)
 endforeach()
+span_test(test_cmd_db
+  SOURCES unit/harness/cli/test_cmd_db.c ${STORE_FACTS} ../harness/cli/cmd_common.c ../harness/cli/cmd_db.c
+          ../harness/cli/cmd_query.c
+  LINK sb_store LABELS unit)
 
 # Not a test: writes the migration fixture of a schema version, see tests/fixtures/schema/README.md.
-add_executable(make_schema_fixture EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/results/make_fixture.c ${CMAKE_CURRENT_LIST_DIR}/results/facts.c)
+add_executable(make_schema_fixture EXCLUDE_FROM_ALL unit/results/make_fixture.c ${STORE_FACTS})
 target_link_libraries(make_schema_fixture PRIVATE sb_flags sb_store dep_check)
 set_target_properties(make_schema_fixture PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

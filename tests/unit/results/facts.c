@@ -65,7 +65,10 @@ int64_t facts_run(sb_store *s, const char *commit, int oversubscribed)
     return id;
 }
 
-static const char *either(const char *text, const char *other) { return text == NULL ? other : text; }
+static const char *either(const char *text, const char *other)
+{
+    return text == NULL ? other : text;
+}
 
 static void complete(sb_point_facts *f, char identity[1024], char hash[65])
 {
@@ -85,9 +88,11 @@ static void complete(sb_point_facts *f, char identity[1024], char hash[65])
     f->dtype         = either(f->dtype, "bf16");
     f->ranks         = f->ranks == 0 ? 1 : f->ranks;
     f->training_free = 1;
-    (void)snprintf(identity, 1024, "[\"%s\",%s,\"%s\",\"%s\",%s,%lld,%llu,\"%s\",%s,\"%s\",\"%s\",\"%s\",%d]", f->model,
-                   f->model_json, f->suite, f->task, f->task_json, (long long)f->length_tokens,
-                   (unsigned long long)f->seed, f->method, f->method_json, f->decode, f->scheme, f->layout, f->ranks);
+    (void)snprintf(identity, 1024,
+                   "[\"%s\",%s,\"%s\",\"%s\",%s,%lld,%llu,\"%s\",%s,\"%s\",\"%s\",\"%s\",%d]",
+                   f->model, f->model_json, f->suite, f->task, f->task_json,
+                   (long long)f->length_tokens, (unsigned long long)f->seed, f->method,
+                   f->method_json, f->decode, f->scheme, f->layout, f->ranks);
     f->identity_json = identity;
     FACTS_OK(sbi_text_sha256(identity, hash));
     f->hash = hash;
@@ -147,16 +152,22 @@ int64_t facts_input(sb_store *s, int64_t row)
 
 sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score, int64_t ns)
 {
-    static const uint8_t          hits[] = {1, 0};
-    static sb_timing_facts        ring[64][2]; /* the caller puts the sample before 64 more are made */
-    static int                    next;
-    static const sb_memory_facts  memory = {"arena_high_water", 4096};
-    static const sb_comm_facts    comm   = {"prefill", 100, 200, 3, 40};
-    static const sb_quality_facts quality = {
-        .layer = 0, .head = -1, .def_version = 1, .rho_num = 1, .rho_den = 4, .recall_mean = 0.5, .rows_sampled = 2, .rows_total = 2};
-    sb_timing_facts *t = ring[next++ % 64];
-    t[0]               = (sb_timing_facts){.layer = -1, .phase = "attention", .ns = ns};
-    t[1]               = (sb_timing_facts){.layer = -1, .phase = "prefill", .ns = 2 * ns};
+    static const uint8_t   hits[] = {1, 0};
+    static sb_timing_facts ring[64][2]; /* the caller puts the sample before 64 more are made */
+    static int             next;
+    static const sb_memory_facts  memory  = {"arena_high_water", 4096};
+    static const sb_comm_facts    comm    = {"prefill", 100, 200, 3, 40};
+    static const sb_quality_facts quality = {.layer        = 0,
+                                             .head         = -1,
+                                             .def_version  = 1,
+                                             .rho_num      = 1,
+                                             .rho_den      = 4,
+                                             .recall_mean  = 0.5,
+                                             .rows_sampled = 2,
+                                             .rows_total   = 2};
+    sb_timing_facts              *t       = ring[next++ % 64];
+    t[0] = (sb_timing_facts){.layer = -1, .phase = "attention", .ns = ns};
+    t[1] = (sb_timing_facts){.layer = -1, .phase = "prefill", .ns = 2 * ns};
     return (sb_sample_facts){.run_id          = run,
                              .point_id        = point,
                              .input_id        = input,
@@ -185,7 +196,8 @@ static sqlite3_stmt *first_row(const char *path, const char *sql, sqlite3 **db)
 {
     sqlite3_stmt *stmt = NULL;
     FACTS_OK(sbi_open_read(path, db));
-    ck_assert_msg(sqlite3_prepare_v2(*db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(*db));
+    ck_assert_msg(sqlite3_prepare_v2(*db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
+                  sqlite3_errmsg(*db));
     ck_assert_msg(sqlite3_step(stmt) == SQLITE_ROW, "%s: no row: %s", sql, sqlite3_errmsg(*db));
     return stmt;
 }

@@ -1,6 +1,7 @@
-/* Writes the migration fixture of the current schema: make_schema_fixture OUT.db. tests/fixtures/schema/v1.db was made by it at
- * schema version 1 and is never made again: it stands for the files that users of that version have. Pages of 1 KiB keep it
- * small. It is a Check program because the helpers assert. */
+/* Writes the migration fixture of the current schema: make_schema_fixture OUT.db.
+ * tests/fixtures/schema/v1.db was made by it at schema version 1 and is never made again: it stands
+ * for the files that users of that version have. Pages of 1 KiB keep it small. It is a Check
+ * program because the helpers assert. */
 #include <check.h>
 #include <stdio.h>
 
@@ -22,14 +23,18 @@ START_TEST(write_fixture)
     sb_store *s     = facts_open(out_path, SB_STORE_WRITE);
     int64_t   run   = facts_run(s, "first", 0);
     int64_t   dense = facts_point(s, (sb_point_facts){.seed = 42, .chance = 0.03125});
-    int64_t   hip   = facts_point(s, (sb_point_facts){.seed = 42, .method = "hip", .method_json = "{\"top_k_tokens\":512}"});
+    int64_t   hip   = facts_point(
+            s, (sb_point_facts){.seed = 42, .method = "hip", .method_json = "{\"top_k_tokens\":512}"});
     for (int64_t row = 0; row < 4; row++) {
         sb_sample_facts f = facts_ok(run, dense, facts_input(s, row), row < 3, 4000);
         facts_put(s, &f);
         f = facts_ok(run, hip, facts_input(s, row), 0.5, 1000);
         if (row == 3)
-            f = (sb_sample_facts){.run_id = run, .point_id = hip, .input_id = f.input_id, .status = "no_fit",
-                                  .error = "needs 9 GiB, 4 are free"};
+            f = (sb_sample_facts){.run_id   = run,
+                                  .point_id = hip,
+                                  .input_id = f.input_id,
+                                  .status   = "no_fit",
+                                  .error    = "needs 9 GiB, 4 are free"};
         facts_put(s, &f);
     }
     FACTS_OK(sb_store_refresh_intervals(s));

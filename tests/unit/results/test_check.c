@@ -1,4 +1,5 @@
-/* `db check`: broken promises are found, damaged files never crash, and the first schema's fixture still opens. */
+/* `db check`: broken promises are found, damaged files never crash, and the first schema's fixture
+ * still opens. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,11 @@ static void make(void)
     int64_t         point = facts_point(s, (sb_point_facts){0});
     sb_sample_facts f     = facts_ok(run, point, facts_input(s, 0), 1.0, 10);
     facts_put(s, &f);
-    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = point, .input_id = facts_input(s, 1), .status = "no_fit",
-                                    .error = "needs 9 GiB"});
+    facts_put(s, &(sb_sample_facts){.run_id   = run,
+                                    .point_id = point,
+                                    .input_id = facts_input(s, 1),
+                                    .status   = "no_fit",
+                                    .error    = "needs 9 GiB"});
     sb_store_close(s);
 }
 
@@ -77,7 +81,8 @@ START_TEST(broken_promises_are_found)
     FACTS_OK(sbi_exec(db, path, broken[_i].sql));
     sqlite3_close(db);
     ck_assert_int_eq(check(&said), SB_ERR_IO);
-    ck_assert_msg(strstr(said, broken[_i].word) != NULL, "wanted `%s` in:\n%s", broken[_i].word, said);
+    ck_assert_msg(strstr(said, broken[_i].word) != NULL, "wanted `%s` in:\n%s", broken[_i].word,
+                  said);
     free(said);
 }
 END_TEST
@@ -104,7 +109,8 @@ static void spill(const unsigned char *bytes, size_t n)
     ck_assert_int_eq(fclose(f), 0);
 }
 
-/* Whatever the bytes, every way in returns a status with a text. Returns 1 when all of them took the file. */
+/* Whatever the bytes, every way in returns a status with a text. Returns 1 when all of them took
+ * the file. */
 static int survive(void)
 {
     sb_store *s    = NULL;
@@ -164,7 +170,8 @@ START_TEST(flipped_bits_never_crash)
 }
 END_TEST
 
-/* Every later program must read the file that the first schema's program wrote (make_fixture.c), and bring it up to date. */
+/* Every later program must read the file that the first schema's program wrote (make_fixture.c),
+ * and bring it up to date. */
 START_TEST(first_schema_still_opens)
 {
     size_t         n     = 0;
@@ -175,9 +182,12 @@ START_TEST(first_schema_still_opens)
     sb_store_close(facts_open(path, SB_STORE_WRITE));
     FACTS_OK(sb_store_check(path, stdout));
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM sample"), 8);
-    ck_assert_int_eq(facts_int(path, "SELECT user_version FROM pragma_user_version"), sbi_schema_version());
-    ck_assert_double_eq(facts_real(path, "SELECT score FROM accuracy WHERE method = 'dense'"), 0.75);
-    ck_assert_double_eq(facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'hip'"), 4.0);
+    ck_assert_int_eq(facts_int(path, "SELECT user_version FROM pragma_user_version"),
+                     sbi_schema_version());
+    ck_assert_double_eq(facts_real(path, "SELECT score FROM accuracy WHERE method = 'dense'"),
+                        0.75);
+    ck_assert_double_eq(facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'hip'"),
+                        4.0);
     ck_assert_int_eq(facts_int(path, "SELECT n_no_fit FROM coverage WHERE method = 'hip'"), 1);
 }
 END_TEST

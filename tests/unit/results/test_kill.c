@@ -1,4 +1,5 @@
-/* A writer killed at any moment loses at most the sample it was working on, and leaves a file that opens and checks. */
+/* A writer killed at any moment loses at most the sample it was working on, and leaves a file that
+ * opens and checks. */
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -66,11 +67,13 @@ START_TEST(killed_writers_leave_a_sound_file)
         (void)usleep((useconds_t)(rand() % (round % 5 == 0 ? 30000 : 2000)));
         ck_assert_int_eq(kill(child, SIGKILL), 0);
         ck_assert_int_eq(waitpid(child, &status, 0), child);
-        ck_assert_msg(WIFSIGNALED(status), "the writer ended with code %d before it was killed", WEXITSTATUS(status));
+        ck_assert_msg(WIFSIGNALED(status), "the writer ended with code %d before it was killed",
+                      WEXITSTATUS(status));
         told += read_bytes(fds[0], INT64_MAX);
         (void)close(fds[0]);
         if (access(path, F_OK) != 0 || told == 0)
-            continue; /* killed before the schema, perhaps: the next round opens whatever is there */
+            continue; /* killed before the schema, perhaps: the next round opens whatever is there
+                       */
         ck_assert(quiet_check(path)); /* a reader rolls the journal back */
         stored += told;
         int64_t found = facts_int(path, "SELECT count(*) FROM sample");

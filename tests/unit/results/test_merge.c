@@ -12,18 +12,21 @@ static char *a_path, *b_path, *main_path;
 
 static char *in_dir(const char *name) { return strdup(facts_path(dir, name)); }
 
-/* Rows [first, last) at two points; ids differ from shard to shard because the points are put in another order. */
+/* Rows [first, last) at two points; ids differ from shard to shard because the points are put in
+ * another order. */
 static void make_shard(const char *path, int64_t first, int64_t last, int turned)
 {
     sb_store      *s        = facts_open(path, SB_STORE_WRITE);
     int64_t        run      = facts_run(s, "c", 0);
-    sb_point_facts kinds[2] = {{.method = turned ? "hip" : "dense"}, {.method = turned ? "dense" : "hip"}};
+    sb_point_facts kinds[2] = {{.method = turned ? "hip" : "dense"},
+                               {.method = turned ? "dense" : "hip"}};
     int64_t        points[2];
     for (int i = 0; i < 2; i++)
         points[i] = facts_point(s, kinds[i]);
     for (int64_t row = first; row < last; row++)
         for (int i = 0; i < 2; i++) {
-            sb_sample_facts f = facts_ok(run, points[i], facts_input(s, row), row % 2 ? 0.25 : 0.75, 1000 + 10 * row);
+            sb_sample_facts f = facts_ok(run, points[i], facts_input(s, row), row % 2 ? 0.25 : 0.75,
+                                         1000 + 10 * row);
             facts_put(s, &f);
         }
     FACTS_OK(sb_store_refresh_intervals(s));
@@ -96,22 +99,27 @@ START_TEST(merge_keeps_every_fact)
     static const struct {
         const char *sql;
         int64_t     want;
-    } counts[] = {{"SELECT count(*) FROM run", 2},        {"SELECT count(*) FROM point", 2},
-                  {"SELECT count(*) FROM dataset", 1},    {"SELECT count(*) FROM input", 10},
-                  {"SELECT count(*) FROM reference", 20}, {"SELECT count(*) FROM span", 10},
-                  {"SELECT count(*) FROM sample", 24},    {"SELECT count(*) FROM score", 24},
-                  {"SELECT count(*) FROM hit", 48},       {"SELECT count(*) FROM timing", 48},
-                  {"SELECT count(*) FROM quality", 24},   {"SELECT count(*) FROM comm", 24},
-                  {"SELECT count(*) FROM memory", 24},    {"SELECT sum(n_samples) FROM merged_shards", 24},
-                  {"SELECT sum(n) FROM accuracy", 20}};
+    } counts[] = {
+        {"SELECT count(*) FROM run", 2},        {"SELECT count(*) FROM point", 2},
+        {"SELECT count(*) FROM dataset", 1},    {"SELECT count(*) FROM input", 10},
+        {"SELECT count(*) FROM reference", 20}, {"SELECT count(*) FROM span", 10},
+        {"SELECT count(*) FROM sample", 24},    {"SELECT count(*) FROM score", 24},
+        {"SELECT count(*) FROM hit", 48},       {"SELECT count(*) FROM timing", 48},
+        {"SELECT count(*) FROM quality", 24},   {"SELECT count(*) FROM comm", 24},
+        {"SELECT count(*) FROM memory", 24},    {"SELECT sum(n_samples) FROM merged_shards", 24},
+        {"SELECT sum(n) FROM accuracy", 20}};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
         ck_assert_msg(facts_int(main_path, counts[i].sql) == counts[i].want, "%s", counts[i].sql);
     /* a measure stays with its sample: the time tells the row */
-    ck_assert_int_eq(facts_int(main_path, "SELECT count(*) FROM timing AS t JOIN sample AS s ON s.id = t.sample_id JOIN input "
-                                          "AS i ON i.id = s.input_id WHERE t.phase = 'attention' AND t.ns <> 1000 + 10 * "
-                                          "i.row_no"),
-                     0);
-    ck_assert_int_eq(facts_int(main_path, "SELECT count(*) FROM accuracy WHERE interval_kind = 'bootstrap'"), 2);
+    ck_assert_int_eq(
+        facts_int(
+            main_path,
+            "SELECT count(*) FROM timing AS t JOIN sample AS s ON s.id = t.sample_id JOIN input "
+            "AS i ON i.id = s.input_id WHERE t.phase = 'attention' AND t.ns <> 1000 + 10 * "
+            "i.row_no"),
+        0);
+    ck_assert_int_eq(
+        facts_int(main_path, "SELECT count(*) FROM accuracy WHERE interval_kind = 'bootstrap'"), 2);
 }
 END_TEST
 
@@ -143,7 +151,8 @@ START_TEST(merge_commutes)
     merged(other, a_path, NULL);
     same_facts(main_path, other);
     for (int i = 0; i < 2; i++) { /* even the bootstrap is the same */
-        const char *sql = i == 0 ? "SELECT lo FROM accuracy WHERE method = 'hip'" : "SELECT hi FROM accuracy WHERE method = 'hip'";
+        const char *sql = i == 0 ? "SELECT lo FROM accuracy WHERE method = 'hip'"
+                                 : "SELECT hi FROM accuracy WHERE method = 'hip'";
         ck_assert_double_eq(facts_real(main_path, sql), facts_real(other, sql));
     }
     free(other);
@@ -157,8 +166,9 @@ START_TEST(a_shard_that_grew_is_merged_again)
     sb_store_close(s);
     merged(main_path, a_path, NULL);
     ck_assert_int_eq(facts_int(main_path, "SELECT count(*) FROM run WHERE status = 'running'"), 1);
-    s                 = facts_open(a_path, SB_STORE_WRITE);
-    sb_sample_facts f = facts_ok(run, facts_point(s, (sb_point_facts){0}), facts_input(s, 50), 1.0, 10);
+    s = facts_open(a_path, SB_STORE_WRITE);
+    sb_sample_facts f =
+        facts_ok(run, facts_point(s, (sb_point_facts){0}), facts_input(s, 50), 1.0, 10);
     facts_put(s, &f);
     FACTS_OK(sb_store_end_run(s, run, "finished"));
     sb_store_close(s);
@@ -186,7 +196,10 @@ static void alter(const char *path, const char *sql)
     sqlite3_close(db);
 }
 static void make_newer(const char *path) { alter(path, "PRAGMA user_version = 9"); }
-static void make_other_schema(const char *path) { alter(path, "ALTER TABLE timing ADD COLUMN watts REAL"); }
+static void make_other_schema(const char *path)
+{
+    alter(path, "ALTER TABLE timing ADD COLUMN watts REAL");
+}
 static void make_dangling(const char *path) { alter(path, "DELETE FROM input WHERE id = 2"); }
 static void make_trigger(const char *path)
 {
@@ -196,8 +209,9 @@ static void make_missing(const char *path) { ck_assert_int_eq(remove(path), 0); 
 static const struct {
     void (*spoil)(const char *path);
     const char *word;
-} refusals[] = {{truncate_tail, "damaged"},    {make_foreign, "not a spanbench database"}, {make_newer, "newer"},
-                {make_other_schema, "timing"}, {make_dangling, "foreign key"},             {make_trigger, "trigger"},
+} refusals[] = {{truncate_tail, "damaged"},     {make_foreign, "not a spanbench database"},
+                {make_newer, "newer"},          {make_other_schema, "timing"},
+                {make_dangling, "foreign key"}, {make_trigger, "trigger"},
                 {make_missing, "No such file"}};
 
 START_TEST(a_bad_shard_is_refused_and_the_others_go_on)
@@ -207,7 +221,8 @@ START_TEST(a_bad_shard_is_refused_and_the_others_go_on)
     ck_assert_int_ne(merge(main_path, a_path, b_path, &said), SB_OK);
     ck_assert_ptr_nonnull(strstr(sb_error_text(), "1 of 2 shards refused"));
     ck_assert_ptr_nonnull(strstr(said, "refused: "));
-    ck_assert_msg(strstr(said, refusals[_i].word) != NULL, "wanted `%s` in:\n%s", refusals[_i].word, said);
+    ck_assert_msg(strstr(said, refusals[_i].word) != NULL, "wanted `%s` in:\n%s", refusals[_i].word,
+                  said);
     free(said);
     same_facts(main_path, b_path);
     FACTS_OK(sb_store_check(main_path, stdout));
@@ -225,7 +240,8 @@ START_TEST(main_is_no_shard_of_itself)
 }
 END_TEST
 
-/* Resumed in three runs with anchors, against one uninterrupted run: times, hosts and run ids differ, facts do not. */
+/* Resumed in three runs with anchors, against one uninterrupted run: times, hosts and run ids
+ * differ, facts do not. */
 START_TEST(diff_overlooks_what_may_differ)
 {
     char     *whole = in_dir("whole.db");
@@ -234,12 +250,14 @@ START_TEST(diff_overlooks_what_may_differ)
     make_shard(whole, 0, 6, 0);
     make_shard(parts, 0, 2, 1);
     make_shard(parts, 2, 6, 1);
-    s                 = facts_open(parts, SB_STORE_WRITE);
+    s                   = facts_open(parts, SB_STORE_WRITE);
     int64_t         run = facts_run(s, "another commit", 1);
-    sb_sample_facts f = facts_ok(run, facts_point(s, (sb_point_facts){.method = "dense"}), facts_input(s, 0), 0.75, 7);
-    f.is_anchor       = 1;
+    sb_sample_facts f   = facts_ok(run, facts_point(s, (sb_point_facts){.method = "dense"}),
+                                   facts_input(s, 0), 0.75, 7);
+    f.is_anchor         = 1;
     facts_put(s, &f);
-    f           = facts_ok(run, facts_point(s, (sb_point_facts){.method = "dense", .decode = "dense"}), facts_input(s, 0), 1, 7);
+    f = facts_ok(run, facts_point(s, (sb_point_facts){.method = "dense", .decode = "dense"}),
+                 facts_input(s, 0), 1, 7);
     f.is_anchor = 1;
     facts_put(s, &f);
     sb_store_close(s);
@@ -263,7 +281,8 @@ static const struct {
     {"UPDATE reference SET text = 'Z' WHERE input_id = 1 AND ref_no = 0", "references", 1},
     {"UPDATE span SET tok_end = 99 WHERE input_id = 1", "spans", 1},
     {"UPDATE sample SET is_anchor = 1 WHERE id = 1", "only in", 10},
-    {"UPDATE timing SET ns = ns + 1; UPDATE run SET cpu = 'other'; UPDATE comm SET exposed_ns = 5", "0 differ", 0},
+    {"UPDATE timing SET ns = ns + 1; UPDATE run SET cpu = 'other'; UPDATE comm SET exposed_ns = 5",
+     "0 differ", 0},
 };
 START_TEST(diff_sees_every_fact)
 {
@@ -274,7 +293,8 @@ START_TEST(diff_sees_every_fact)
     alter(copy, changes[_i].sql);
     int64_t n = differences(main_path, copy, &said);
     ck_assert_msg(n == changes[_i].n, "%lld differ:\n%s", (long long)n, said);
-    ck_assert_msg(strstr(said, changes[_i].word) != NULL, "wanted `%s` in:\n%s", changes[_i].word, said);
+    ck_assert_msg(strstr(said, changes[_i].word) != NULL, "wanted `%s` in:\n%s", changes[_i].word,
+                  said);
     free(said);
     free(copy);
 }
@@ -282,7 +302,7 @@ END_TEST
 
 START_TEST(diff_prints_fifty_lines_and_a_count)
 {
-    char *said = NULL;
+    char *said  = NULL;
     int   lines = 0;
     make_shard(main_path, 100, 130, 0);
     int64_t n = differences(a_path, main_path, &said);
@@ -309,7 +329,8 @@ int main(void)
     tcase_add_test(t, merge_is_idempotent);
     tcase_add_test(t, merge_commutes);
     tcase_add_test(t, a_shard_that_grew_is_merged_again);
-    tcase_add_loop_test(t, a_bad_shard_is_refused_and_the_others_go_on, 0, (int)(sizeof refusals / sizeof refusals[0]));
+    tcase_add_loop_test(t, a_bad_shard_is_refused_and_the_others_go_on, 0,
+                        (int)(sizeof refusals / sizeof refusals[0]));
     tcase_add_test(t, main_is_no_shard_of_itself);
     tcase_add_test(t, diff_overlooks_what_may_differ);
     tcase_add_loop_test(t, diff_sees_every_fact, 0, (int)(sizeof changes / sizeof changes[0]));

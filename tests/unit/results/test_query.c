@@ -91,7 +91,8 @@ START_TEST(reading_in_all_its_forms_is_allowed)
         "SELECT 1;",
         "SELECT 1; -- and a comment\n ; ",
         "VALUES (1), (2)",
-        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT sum(n) FROM t",
+        "WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * "
+        "FROM t",
         "SELECT row_number() OVER (ORDER BY hash) FROM point",
         "EXPLAIN QUERY PLAN SELECT * FROM point",
         "SELECT * FROM accuracy",
@@ -103,25 +104,30 @@ START_TEST(reading_in_all_its_forms_is_allowed)
     };
     for (size_t i = 0; i < sizeof kind / sizeof kind[0]; i++) {
         char *text = NULL;
-        ck_assert_msg(ask(kind[i], SB_FORMAT_TABLE, &text) == SB_OK, "%s: %s", kind[i], sb_error_text());
+        ck_assert_msg(ask(kind[i], SB_FORMAT_TABLE, &text) == SB_OK, "%s: %s", kind[i],
+                      sb_error_text());
         free(text);
     }
 }
 END_TEST
 
-static const char rows[] = "SELECT * FROM (SELECT 1 AS id, 'a,\"b\"' AS name, 0.1 AS x, NULL AS y UNION ALL "
-                           "SELECT 20, 'zwölf' || char(10) || '|', 12.0, x'00ff') ORDER BY id";
+static const char rows[] =
+    "SELECT * FROM (SELECT 1 AS id, 'a,\"b\"' AS name, 0.1 AS x, NULL AS y UNION ALL "
+    "SELECT 20, 'zwölf' || char(10) || '|', 12.0, x'00ff') ORDER BY id";
 
 static const struct {
     sb_format   format;
     const char *text;
 } printed[] = {
     {SB_FORMAT_CSV, "id,name,x,y\r\n1,\"a,\"\"b\"\"\",0.1,\r\n20,\"zwölf\n|\",12,00ff\r\n"},
-    {SB_FORMAT_JSON, "[\n{\"id\":1,\"name\":\"a,\\\"b\\\"\",\"x\":0.10000000000000001,\"y\":null},\n"
-                     "{\"id\":20,\"name\":\"zwölf\\n|\",\"x\":12.0,\"y\":\"00ff\"}\n]\n"},
-    {SB_FORMAT_MARKDOWN, "| id | name | x | y |\n| ---:| --- | ---:| --- |\n| 1 | a,\"b\" | 0.1 |  |\n| 20 | zwölf \\| | 12 | "
+    {SB_FORMAT_JSON,
+     "[\n{\"id\":1,\"name\":\"a,\\\"b\\\"\",\"x\":0.10000000000000001,\"y\":null},\n"
+     "{\"id\":20,\"name\":\"zwölf\\n|\",\"x\":12.0,\"y\":\"00ff\"}\n]\n"},
+    {SB_FORMAT_MARKDOWN, "| id | name | x | y |\n| ---:| --- | ---:| --- |\n| 1 | a,\"b\" | 0.1 |  "
+                         "|\n| 20 | zwölf \\| | 12 | "
                          "00ff |\n"},
-    {SB_FORMAT_TABLE, "id  name       x  y\n--  -------  ---  ----\n 1  a,\"b\"    0.1  \n20  zwölf |   12  00ff\n"},
+    {SB_FORMAT_TABLE,
+     "id  name       x  y\n--  -------  ---  ----\n 1  a,\"b\"    0.1  \n20  zwölf |   12  00ff\n"},
 };
 START_TEST(formats)
 {
@@ -147,10 +153,12 @@ END_TEST
 START_TEST(odd_values)
 {
     char *text = NULL;
-    FACTS_OK(ask("SELECT 1 AS a, 2 AS a, CAST(x'ff41' AS TEXT) AS bad, 9e999 AS big", SB_FORMAT_JSON, &text));
+    FACTS_OK(ask("SELECT 1 AS a, 2 AS a, CAST(x'ff41' AS TEXT) AS bad, 9e999 AS big",
+                 SB_FORMAT_JSON, &text));
     ck_assert_str_eq(text, "[\n{\"a\":1,\"a_2\":2,\"bad\":\"?A\",\"big\":null}\n]\n");
     free(text);
-    FACTS_OK(ask("SELECT char(27) || '[31m' AS c", SB_FORMAT_TABLE, &text)); /* no control characters on a terminal */
+    FACTS_OK(ask("SELECT char(27) || '[31m' AS c", SB_FORMAT_TABLE,
+                 &text)); /* no control characters on a terminal */
     ck_assert_ptr_null(strchr(text, 27));
     free(text);
     FACTS_OK(ask("SELECT 0.1 + 0.2 AS x, 1e300 AS y", SB_FORMAT_CSV, &text)); /* every digit */

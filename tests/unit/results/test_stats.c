@@ -10,7 +10,10 @@
 static const struct {
     int64_t k, n;
     double  lo, hi; /* percent, two decimals */
-} wilson_kats[] = {{425, 500, 81.60, 87.86}, {85, 100, 76.72, 90.69}, {500, 500, 99.24, 100}, {25, 25, 86.68, 100}};
+} wilson_kats[] = {{425, 500, 81.60, 87.86},
+                   {85, 100, 76.72, 90.69},
+                   {500, 500, 99.24, 100},
+                   {25, 25, 86.68, 100}};
 
 START_TEST(wilson_known_answers)
 {
@@ -30,8 +33,8 @@ START_TEST(wilson_refuses_nonsense)
 }
 END_TEST
 
-/* First outputs for state {1, 2, 3, 4}, worked out by hand from the definition: rotl(2 * 5, 7) * 9, then state
- * {7, 0, 262146, 6 << 45}, whose s[1] is 0, and so on. */
+/* First outputs for state {1, 2, 3, 4}, worked out by hand from the definition: rotl(2 * 5, 7) * 9,
+ * then state {7, 0, 262146, 6 << 45}, whose s[1] is 0, and so on. */
 START_TEST(xoshiro_first_outputs)
 {
     sb_xoshiro x = {{1, 2, 3, 4}};
@@ -42,7 +45,8 @@ START_TEST(xoshiro_first_outputs)
 }
 END_TEST
 
-/* The mean of 400 fair coins: quantiles of Binomial(400, 1/2) / 400 at 2.5 % and 97.5 % are 180.4 and 219.6. */
+/* The mean of 400 fair coins: quantiles of Binomial(400, 1/2) / 400 at 2.5 % and 97.5 % are 180.4
+ * and 219.6. */
 START_TEST(bootstrap_of_coins)
 {
     double      v[400];

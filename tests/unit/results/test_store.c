@@ -41,7 +41,8 @@ static void refused(const char *name, const char *word)
         sb_store *s = NULL;
         ck_assert_int_ne(sb_store_open(name, (sb_store_mode)mode, &s), SB_OK);
         ck_assert_ptr_null(s);
-        ck_assert_msg(strstr(sb_error_text(), word) != NULL, "mode %d: wanted `%s` in `%s`", mode, word, sb_error_text());
+        ck_assert_msg(strstr(sb_error_text(), word) != NULL, "mode %d: wanted `%s` in `%s`", mode,
+                      word, sb_error_text());
         ck_assert_ptr_nonnull(strstr(sb_error_text(), name));
     }
 }
@@ -51,10 +52,13 @@ START_TEST(write_creates_directories_and_schema)
     const char *deep = facts_path(dir, "a/b c/d/t.db");
     sb_store   *s    = facts_open(deep, SB_STORE_WRITE);
     sb_store_close(s);
-    ck_assert_int_eq(facts_int(deep, "SELECT application_id FROM pragma_application_id"), SBI_APPLICATION_ID);
+    ck_assert_int_eq(facts_int(deep, "SELECT application_id FROM pragma_application_id"),
+                     SBI_APPLICATION_ID);
     ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"), 1);
-    static const char *const tables[] = {"run",   "point",   "dataset", "input",  "reference", "span",   "sample",   "score",        "hit",
-                                         "timing", "quality", "comm",    "memory", "ceiling",   "energy", "interval", "merged_shards"};
+    static const char *const tables[] = {
+        "run",    "point",   "dataset", "input",    "reference",    "span",
+        "sample", "score",   "hit",     "timing",   "quality",      "comm",
+        "memory", "ceiling", "energy",  "interval", "merged_shards"};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char sql[128];
         (void)snprintf(sql, sizeof sql, "SELECT strict FROM pragma_table_list('%s')", tables[i]);
@@ -81,7 +85,8 @@ START_TEST(views_are_replaced_when_their_text_differs)
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM coverage"), 0);
     int64_t cookie = facts_int(path, "SELECT schema_version FROM pragma_schema_version");
     sb_store_close(facts_open(path, SB_STORE_WRITE));
-    ck_assert_int_eq(facts_int(path, "SELECT schema_version FROM pragma_schema_version"), cookie); /* untouched now */
+    ck_assert_int_eq(facts_int(path, "SELECT schema_version FROM pragma_schema_version"),
+                     cookie); /* untouched now */
 }
 END_TEST
 
@@ -163,7 +168,8 @@ START_TEST(read_only_places)
         if (sb_store_open(path, SB_STORE_READ, &s) != SB_OK)
             _exit(1);
         sb_store_close(s);
-        if (sb_store_open(path, SB_STORE_WRITE, &s) != SB_ERR_IO || strstr(sb_error_text(), "read-only") == NULL)
+        if (sb_store_open(path, SB_STORE_WRITE, &s) != SB_ERR_IO ||
+            strstr(sb_error_text(), "read-only") == NULL)
             _exit(2);
         if (sb_store_open(facts_path(dir, "new.db"), SB_STORE_WRITE, &s) != SB_ERR_IO ||
             strstr(sb_error_text(), "new.db") == NULL)
@@ -196,8 +202,11 @@ START_TEST(natural_keys_give_the_known_id)
     sb_store_close(s);
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM dataset"), 1);
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM reference"), 4);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM span WHERE ref_no = 0 AND depth = 0.25"), 2);
-    ck_assert_int_eq(facts_int(path, "SELECT count(DISTINCT uuid) FROM run WHERE status = 'running' AND started_utc > '2020'"), 2);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM span WHERE ref_no = 0 AND depth = 0.25"),
+                     2);
+    ck_assert_int_eq(facts_int(path, "SELECT count(DISTINCT uuid) FROM run WHERE status = "
+                                     "'running' AND started_utc > '2020'"),
+                     2);
 }
 END_TEST
 
@@ -205,7 +214,8 @@ START_TEST(sample_round_trip)
 {
     sb_store       *s   = facts_open(path, SB_STORE_WRITE);
     int64_t         run = facts_run(s, "c", 0);
-    sb_sample_facts f   = facts_ok(run, facts_point(s, (sb_point_facts){0}), facts_input(s, 0), 0.3, 123);
+    sb_sample_facts f =
+        facts_ok(run, facts_point(s, (sb_point_facts){0}), facts_input(s, 0), 0.3, 123);
     facts_put(s, &f);
     FACTS_OK(sb_store_end_run(s, run, "stopped"));
     int64_t bytes = 0, samples = 0;
@@ -213,15 +223,26 @@ START_TEST(sample_round_trip)
     ck_assert_int_eq(samples, 1);
     ck_assert_int_gt(bytes, 4096);
     sb_store_close(s);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM sample JOIN score ON score.sample_id = sample.id WHERE status = "
-                                     "'ok' AND prediction = 'A; C' AND plan_digest = '00ff' AND n_gen = 2 AND value = 0.3"),
-                     1);
+    ck_assert_int_eq(
+        facts_int(
+            path,
+            "SELECT count(*) FROM sample JOIN score ON score.sample_id = sample.id WHERE status = "
+            "'ok' AND prediction = 'A; C' AND plan_digest = '00ff' AND n_gen = 2 AND value = 0.3"),
+        1);
     ck_assert_int_eq(facts_int(path, "SELECT sum(hit) * 10 + count(*) FROM hit"), 12);
-    ck_assert_int_eq(facts_int(path, "SELECT ns FROM timing WHERE phase = 'attention' AND layer IS NULL"), 123);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM quality WHERE head IS NULL AND rho_den = 4 AND tile_lanes IS NULL"), 1);
-    ck_assert_int_eq(facts_int(path, "SELECT received_bytes + sent_bytes + calls + exposed_ns FROM comm"), 343);
+    ck_assert_int_eq(
+        facts_int(path, "SELECT ns FROM timing WHERE phase = 'attention' AND layer IS NULL"), 123);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM quality WHERE head IS NULL AND rho_den "
+                                     "= 4 AND tile_lanes IS NULL"),
+                     1);
+    ck_assert_int_eq(
+        facts_int(path, "SELECT received_bytes + sent_bytes + calls + exposed_ns FROM comm"), 343);
     ck_assert_int_eq(facts_int(path, "SELECT bytes FROM memory"), 4096);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM run WHERE status = 'stopped' AND finished_utc >= started_utc"), 1);
+    ck_assert_int_eq(
+        facts_int(
+            path,
+            "SELECT count(*) FROM run WHERE status = 'stopped' AND finished_utc >= started_utc"),
+        1);
 }
 END_TEST
 
@@ -250,8 +271,9 @@ static void spoil_twice(sb_sample_facts *f)
     static const sb_timing_facts t[] = {{-1, "attention", 0, 0, 5}, {-1, "attention", 0, 0, 5}};
     f->timings                       = t;
 }
-static const spoil spoils[] = {spoil_status, spoil_no_reason, spoil_reason, spoil_score, spoil_nan,   spoil_binary,
-                               spoil_failed, spoil_unrun,     spoil_point,  spoil_time,  spoil_phase, spoil_twice};
+static const spoil spoils[] = {spoil_status, spoil_no_reason, spoil_reason, spoil_score,
+                               spoil_nan,    spoil_binary,    spoil_failed, spoil_unrun,
+                               spoil_point,  spoil_time,      spoil_phase,  spoil_twice};
 
 /* A refused sample leaves nothing behind, and the next good one goes in. */
 START_TEST(bad_facts_leave_nothing)
@@ -267,20 +289,35 @@ START_TEST(bad_facts_leave_nothing)
     facts_put(s, &good);
     ck_assert_int_eq(sb_store_put_sample(s, &good), SB_ERR_INTERNAL); /* the key is taken */
     sb_store_close(s);
-    ck_assert_int_eq(facts_int(path, "SELECT (SELECT count(*) FROM sample) * 100 + (SELECT count(*) FROM timing) * 10 + "
-                                     "(SELECT count(*) FROM score)"),
-                     121);
+    ck_assert_int_eq(
+        facts_int(
+            path,
+            "SELECT (SELECT count(*) FROM sample) * 100 + (SELECT count(*) FROM timing) * 10 + "
+            "(SELECT count(*) FROM score)"),
+        121);
 }
 END_TEST
 
 START_TEST(bad_points_and_runs)
 {
-    sb_store       *s  = facts_open(path, SB_STORE_WRITE);
-    int64_t         id = -7;
-    sb_point_facts  f  = {.hash = "abc", .identity_json = "{}", .experiment = "task", .model = "probe", .model_json = "{}",
-                          .suite = "probe", .task = "vt", .task_json = "{}", .method = "dense", .method_json = "{}",
-                          .decode = "method", .scheme = "allgather", .layout = "zigzag", .backend = "cpu", .dtype = "bf16",
-                          .ranks = 1};
+    sb_store      *s  = facts_open(path, SB_STORE_WRITE);
+    int64_t        id = -7;
+    sb_point_facts f  = {.hash          = "abc",
+                         .identity_json = "{}",
+                         .experiment    = "task",
+                         .model         = "probe",
+                         .model_json    = "{}",
+                         .suite         = "probe",
+                         .task          = "vt",
+                         .task_json     = "{}",
+                         .method        = "dense",
+                         .method_json   = "{}",
+                         .decode        = "method",
+                         .scheme        = "allgather",
+                         .layout        = "zigzag",
+                         .backend       = "cpu",
+                         .dtype         = "bf16",
+                         .ranks         = 1};
     ck_assert_int_eq(sb_store_put_point(s, &f, &id), SB_ERR_INTERNAL); /* not 64 hex digits */
     f.method_json = "{gamma: 1}";
     ck_assert_int_eq(sb_store_put_point(s, &f, &id), SB_ERR_INTERNAL);
@@ -318,10 +355,18 @@ START_TEST(done_means_ok_or_refused_by_this_commit)
     int64_t         point = facts_point(s, p);
     sb_sample_facts f     = facts_ok(run, point, facts_input(s, 0), 0.0, 10);
     facts_put(s, &f); /* a wrong answer is an answer */
-    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = point, .input_id = facts_input(s, 1), .status = "failed",
-                                    .error = "x", .metric = "exact@1", .score_is_binary = 1});
-    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = point, .input_id = facts_input(s, 2), .status = "no_fit",
-                                    .error = "x"});
+    facts_put(s, &(sb_sample_facts){.run_id          = run,
+                                    .point_id        = point,
+                                    .input_id        = facts_input(s, 1),
+                                    .status          = "failed",
+                                    .error           = "x",
+                                    .metric          = "exact@1",
+                                    .score_is_binary = 1});
+    facts_put(s, &(sb_sample_facts){.run_id   = run,
+                                    .point_id = point,
+                                    .input_id = facts_input(s, 2),
+                                    .status   = "no_fit",
+                                    .error    = "x"});
     f           = facts_ok(run, point, facts_input(s, 3), 1.0, 10);
     f.is_anchor = 1;
     facts_put(s, &f);

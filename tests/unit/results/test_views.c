@@ -26,7 +26,8 @@ static void teardown(void)
 static void scores(sb_store *s, int64_t run, int64_t point, int n, int n_right, double right)
 {
     for (int i = 0; i < n; i++) {
-        sb_sample_facts f = facts_ok(run, point, facts_input(s, i), i < n_right ? right : 0.0, 1000);
+        sb_sample_facts f =
+            facts_ok(run, point, facts_input(s, i), i < n_right ? right : 0.0, 1000);
         f.score_is_binary = right == 1.0;
         facts_put(s, &f);
     }
@@ -39,24 +40,30 @@ START_TEST(accuracy_is_wilson_for_binary_metrics)
     sb_store        *s         = facts_open(path, SB_STORE_WRITE);
     int64_t          run       = facts_run(s, "c", 0);
     for (int i = 0; i < 5; i++)
-        scores(s, run, facts_point(s, (sb_point_facts){.seed = (uint64_t)i}), kats[i][1], kats[i][0], 1.0);
+        scores(s, run, facts_point(s, (sb_point_facts){.seed = (uint64_t)i}), kats[i][1],
+               kats[i][0], 1.0);
     sb_store_close(s);
     for (int i = 0; i < 5; i++) {
         char        sql[160];
         sb_interval want;
         FACTS_OK(sb_stats_wilson(kats[i][0], kats[i][1], &want));
         static const char *const columns[] = {"score", "lo", "hi", "n"};
-        const double values[] = {(double)kats[i][0] / kats[i][1], want.lo, want.hi, (double)kats[i][1]};
+        const double             values[]  = {(double)kats[i][0] / kats[i][1], want.lo, want.hi,
+                                              (double)kats[i][1]};
         for (int c = 0; c < 4; c++) {
-            (void)snprintf(sql, sizeof sql, "SELECT %s FROM accuracy WHERE seed = %d", columns[c], i);
+            (void)snprintf(sql, sizeof sql, "SELECT %s FROM accuracy WHERE seed = %d", columns[c],
+                           i);
             ck_assert_double_eq_tol(facts_real(path, sql), values[c], 1e-12);
         }
     }
-    ck_assert_double_eq_tol(facts_real(path, "SELECT 100 * lo FROM accuracy WHERE seed = 0"), 76.72, 0.005);
-    ck_assert_double_eq_tol(facts_real(path, "SELECT 100 * hi FROM accuracy WHERE seed = 0"), 90.69, 0.005);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT 100 * lo FROM accuracy WHERE seed = 0"), 76.72,
+                            0.005);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT 100 * hi FROM accuracy WHERE seed = 0"), 90.69,
+                            0.005);
     ck_assert_double_eq(facts_real(path, "SELECT hi FROM accuracy WHERE seed = 1"), 1.0);
     ck_assert_double_eq(facts_real(path, "SELECT lo FROM accuracy WHERE seed = 2"), 0.0);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM accuracy WHERE interval_kind <> 'wilson'"), 0);
+    ck_assert_int_eq(
+        facts_int(path, "SELECT count(*) FROM accuracy WHERE interval_kind <> 'wilson'"), 0);
 }
 END_TEST
 
@@ -67,35 +74,58 @@ START_TEST(failed_counts_as_zero_and_unrun_does_not_count)
     int64_t         point = facts_point(s, (sb_point_facts){.chance = 0.25});
     sb_sample_facts f     = facts_ok(run, point, facts_input(s, 0), 1.0, 10);
     facts_put(s, &f);
-    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = point, .input_id = facts_input(s, 1), .status = "failed",
-                                    .error = "no answer", .metric = "exact@1", .score_is_binary = 1});
-    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = point, .input_id = facts_input(s, 2), .status = "no_fit",
-                                    .error = "needs 9 GiB"});
-    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = point, .input_id = facts_input(s, 3),
-                                    .status = "unsupported", .error = "head_dim 7"});
+    facts_put(s, &(sb_sample_facts){.run_id          = run,
+                                    .point_id        = point,
+                                    .input_id        = facts_input(s, 1),
+                                    .status          = "failed",
+                                    .error           = "no answer",
+                                    .metric          = "exact@1",
+                                    .score_is_binary = 1});
+    facts_put(s, &(sb_sample_facts){.run_id   = run,
+                                    .point_id = point,
+                                    .input_id = facts_input(s, 2),
+                                    .status   = "no_fit",
+                                    .error    = "needs 9 GiB"});
+    facts_put(s, &(sb_sample_facts){.run_id   = run,
+                                    .point_id = point,
+                                    .input_id = facts_input(s, 3),
+                                    .status   = "unsupported",
+                                    .error    = "head_dim 7"});
     int64_t none = facts_point(s, (sb_point_facts){.seed = 1});
-    facts_put(s, &(sb_sample_facts){.run_id = run, .point_id = none, .input_id = facts_input(s, 0), .status = "no_fit",
-                                    .error = "needs 9 GiB"});
+    facts_put(s, &(sb_sample_facts){.run_id   = run,
+                                    .point_id = none,
+                                    .input_id = facts_input(s, 0),
+                                    .status   = "no_fit",
+                                    .error    = "needs 9 GiB"});
     (void)facts_point(s, (sb_point_facts){.seed = 2});
     sb_store_close(s);
     ck_assert_double_eq(facts_real(path, "SELECT score FROM accuracy"), 0.5);
     ck_assert_int_eq(facts_int(path, "SELECT n * 10 + n_failed FROM accuracy"), 21);
     ck_assert_double_eq(facts_real(path, "SELECT chance FROM accuracy"), 0.25);
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM accuracy"), 1);
-    ck_assert_int_eq(facts_int(path, "SELECT n_ok * 1000 + n_failed * 100 + n_unsupported * 10 + n_no_fit FROM coverage "
-                                     "WHERE seed = 0 AND status = 'partial' AND reason = 'no answer'"),
-                     1111);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM coverage WHERE seed = 1 AND status = 'no_fit' AND n = 1"), 1);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM coverage WHERE seed = 2 AND status = 'missing' AND n = 0"), 1);
+    ck_assert_int_eq(
+        facts_int(
+            path,
+            "SELECT n_ok * 1000 + n_failed * 100 + n_unsupported * 10 + n_no_fit FROM coverage "
+            "WHERE seed = 0 AND status = 'partial' AND reason = 'no answer'"),
+        1111);
+    ck_assert_int_eq(
+        facts_int(path,
+                  "SELECT count(*) FROM coverage WHERE seed = 1 AND status = 'no_fit' AND n = 1"),
+        1);
+    ck_assert_int_eq(
+        facts_int(path,
+                  "SELECT count(*) FROM coverage WHERE seed = 2 AND status = 'missing' AND n = 0"),
+        1);
 }
 END_TEST
 
 START_TEST(newest_run_counts_and_anchors_do_not)
 {
-    sb_store       *s      = facts_open(path, SB_STORE_WRITE);
-    int64_t         old    = facts_run(s, "c", 0);
-    int64_t         point  = facts_point(s, (sb_point_facts){0});
-    int64_t         other  = facts_point(s, (sb_point_facts){.seed = 1});
+    sb_store       *s        = facts_open(path, SB_STORE_WRITE);
+    int64_t         old      = facts_run(s, "c", 0);
+    int64_t         point    = facts_point(s, (sb_point_facts){0});
+    int64_t         other    = facts_point(s, (sb_point_facts){.seed = 1});
     int64_t         inputs[] = {facts_input(s, 0), facts_input(s, 1)};
     sb_sample_facts f;
     for (int i = 0; i < 2; i++) {
@@ -116,9 +146,14 @@ START_TEST(newest_run_counts_and_anchors_do_not)
     ck_assert_int_eq(facts_int(path, "SELECT n FROM accuracy"), 2);
     ck_assert_double_eq(facts_real(path, "SELECT score FROM accuracy"), 0.5);
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM coverage"), 1);
-    ck_assert_double_eq(facts_real(path, "SELECT median_ms FROM latency WHERE seed = 1 AND phase = 'attention'"), 40e-6);
-    ck_assert_int_eq(facts_int(path, "SELECT is_anchor FROM latency WHERE seed = 1 AND phase = 'attention'"), 1);
-    ck_assert_double_eq(facts_real(path, "SELECT median_ms FROM latency WHERE seed = 0 AND phase = 'attention'"), 15e-6);
+    ck_assert_double_eq(
+        facts_real(path, "SELECT median_ms FROM latency WHERE seed = 1 AND phase = 'attention'"),
+        40e-6);
+    ck_assert_int_eq(
+        facts_int(path, "SELECT is_anchor FROM latency WHERE seed = 1 AND phase = 'attention'"), 1);
+    ck_assert_double_eq(
+        facts_real(path, "SELECT median_ms FROM latency WHERE seed = 0 AND phase = 'attention'"),
+        15e-6);
 }
 END_TEST
 
@@ -137,17 +172,21 @@ START_TEST(fractions_get_a_stored_interval_until_their_rows_change)
     ck_assert_double_eq_tol(facts_real(path, "SELECT score FROM accuracy"), 0.5, 1e-12);
     double lo = facts_real(path, "SELECT lo FROM accuracy WHERE interval_kind = 'bootstrap'");
     double hi = facts_real(path, "SELECT hi FROM accuracy");
-    ck_assert(lo > 0.3 && lo < 0.42 && hi > 0.58 && hi < 0.68); /* 0.5 +- 1.96 * 0.3536 / sqrt(30) = 0.127 */
-    ck_assert_double_eq_tol(facts_real(path, "SELECT half_width FROM accuracy"), (hi - lo) / 2, 1e-12);
+    ck_assert(lo > 0.3 && lo < 0.42 && hi > 0.58 &&
+              hi < 0.68); /* 0.5 +- 1.96 * 0.3536 / sqrt(30) = 0.127 */
+    ck_assert_double_eq_tol(facts_real(path, "SELECT half_width FROM accuracy"), (hi - lo) / 2,
+                            1e-12);
 
     s                 = facts_open(path, SB_STORE_WRITE);
     run               = facts_run(s, "c", 0);
     sb_sample_facts f = facts_ok(run, point, facts_input(s, 0), 0.5, 10); /* 0.75 before */
     facts_put(s, &f);
     sb_store_close(s);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM accuracy WHERE lo IS NULL AND hi IS NULL AND n = 30 AND "
-                                     "interval_kind IS NULL"),
-                     1);
+    ck_assert_int_eq(
+        facts_int(path,
+                  "SELECT count(*) FROM accuracy WHERE lo IS NULL AND hi IS NULL AND n = 30 AND "
+                  "interval_kind IS NULL"),
+        1);
     s = facts_open(path, SB_STORE_WRITE);
     FACTS_OK(sb_store_refresh_intervals(s));
     sb_store_close(s);
@@ -161,38 +200,48 @@ START_TEST(latency_sums_layers_and_takes_ranks)
 {
     enum { REPETITIONS = 20 };
     sb_timing_facts t[2 * REPETITIONS + 3];
-    int             n     = 0;
-    sb_store       *s     = facts_open(path, SB_STORE_WRITE);
-    int64_t         run   = facts_run(s, "c", 0);
-    int64_t         point = facts_point(s, (sb_point_facts){.method = "hip", .method_json = "{\"top_k_tokens\":512}"});
-    sb_sample_facts f     = facts_ok(run, point, facts_input(s, 0), 1.0, 0);
+    int             n   = 0;
+    sb_store       *s   = facts_open(path, SB_STORE_WRITE);
+    int64_t         run = facts_run(s, "c", 0);
+    int64_t         point =
+        facts_point(s, (sb_point_facts){.method = "hip", .method_json = "{\"top_k_tokens\":512}"});
+    sb_sample_facts f = facts_ok(run, point, facts_input(s, 0), 1.0, 0);
     for (int r = 0; r < REPETITIONS; r++)
         for (int layer = 0; layer < 2; layer++)
-            t[n++] = (sb_timing_facts){.layer = layer, .phase = "attention", .repetition = r, .ns = (r + 1) * 1000000};
-    t[n++]      = (sb_timing_facts){.layer = 0, .phase = "attention", .repetition = 0, .is_warmup = 1, .ns = 1000000000};
-    t[n++]      = (sb_timing_facts){.layer = -1, .phase = "prefill", .repetition = 0, .ns = 3000000};
-    t[n++]      = (sb_timing_facts){.layer = -1, .phase = "prefill", .repetition = 1, .ns = 4000000};
-    f.timings   = t;
+            t[n++] = (sb_timing_facts){
+                .layer = layer, .phase = "attention", .repetition = r, .ns = (r + 1) * 1000000};
+    t[n++] = (sb_timing_facts){
+        .layer = 0, .phase = "attention", .repetition = 0, .is_warmup = 1, .ns = 1000000000};
+    t[n++]    = (sb_timing_facts){.layer = -1, .phase = "prefill", .repetition = 0, .ns = 3000000};
+    t[n++]    = (sb_timing_facts){.layer = -1, .phase = "prefill", .repetition = 1, .ns = 4000000};
+    f.timings = t;
     f.n_timings = n;
     facts_put(s, &f);
     sb_store_close(s);
     static const struct {
         const char *column;
         double      ms;
-    } want[] = {{"median_ms", 21}, {"p95_ms", 38}, {"min_ms", 2}, {"max_ms", 40}, {"iqr_ms", 20}, {"n", 20}};
+    } want[] = {{"median_ms", 21}, {"p95_ms", 38}, {"min_ms", 2},
+                {"max_ms", 40},    {"iqr_ms", 20}, {"n", 20}};
     for (int i = 0; i < 6; i++) {
         char sql[128];
-        (void)snprintf(sql, sizeof sql, "SELECT %s FROM latency WHERE phase = 'attention'", want[i].column);
+        (void)snprintf(sql, sizeof sql, "SELECT %s FROM latency WHERE phase = 'attention'",
+                       want[i].column);
         ck_assert_double_eq_tol(facts_real(path, sql), want[i].ms, 1e-9);
     }
-    ck_assert_double_eq_tol(facts_real(path, "SELECT median_ms FROM latency WHERE phase = 'prefill'"), 3.5, 1e-9);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM latency WHERE params = '{\"top_k_tokens\":512}' AND method = "
-                                     "'hip' AND sharding = 'allgather' AND backend = 'cpu' AND ranks = 1"),
-                     2);
+    ck_assert_double_eq_tol(
+        facts_real(path, "SELECT median_ms FROM latency WHERE phase = 'prefill'"), 3.5, 1e-9);
+    ck_assert_int_eq(
+        facts_int(
+            path,
+            "SELECT count(*) FROM latency WHERE params = '{\"top_k_tokens\":512}' AND method = "
+            "'hip' AND sharding = 'allgather' AND backend = 'cpu' AND ranks = 1"),
+        2);
 }
 END_TEST
 
-static void put_timed(sb_store *s, int64_t run, sb_point_facts point, int64_t row, int64_t ns, int is_anchor)
+static void put_timed(sb_store *s, int64_t run, sb_point_facts point, int64_t row, int64_t ns,
+                      int is_anchor)
 {
     sb_sample_facts f = facts_ok(run, facts_point(s, point), facts_input(s, row), 1.0, ns);
     f.is_anchor       = is_anchor;
@@ -217,25 +266,35 @@ START_TEST(speedup_pairs_within_run_and_cell)
     int64_t third = facts_run(s, "c", 0); /* no anchor in this run, though others have one */
     put_timed(s, third, wider, 0, 50, 0);
     sb_store_close(s);
-    /* first run 600 / 200 = 3 from 2 repetitions, second 1200 / 600 = 2 from 1: (2 * 3 + 1 * 2) / 3 */
-    ck_assert_double_eq_tol(facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'hip' AND length = 1024 AND "
-                                             "ranks = 1 AND reason IS NULL"),
-                            8.0 / 3, 1e-12);
+    /* first run 600 / 200 = 3 from 2 repetitions, second 1200 / 600 = 2 from 1: (2 * 3 + 1 * 2) / 3
+     */
     ck_assert_double_eq_tol(
-        facts_real(path, "SELECT prefill_x FROM speedup WHERE method = 'hip' AND length = 1024 AND ranks = 1"), 8.0 / 3,
-        1e-12);
-    ck_assert_double_eq_tol(facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'dense'"), 1.0, 1e-12);
+        facts_real(path,
+                   "SELECT attention_x FROM speedup WHERE method = 'hip' AND length = 1024 AND "
+                   "ranks = 1 AND reason IS NULL"),
+        8.0 / 3, 1e-12);
+    ck_assert_double_eq_tol(
+        facts_real(
+            path,
+            "SELECT prefill_x FROM speedup WHERE method = 'hip' AND length = 1024 AND ranks = 1"),
+        8.0 / 3, 1e-12);
+    ck_assert_double_eq_tol(
+        facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'dense'"), 1.0, 1e-12);
     static const char *const none[] = {"length = 2048", "ranks = 2"};
     for (int i = 0; i < 2; i++) {
         char sql[256];
-        (void)snprintf(sql, sizeof sql, "SELECT reason FROM speedup WHERE attention_x IS NULL AND prefill_x IS NULL AND %s",
-                       none[i]);
+        (void)snprintf(
+            sql, sizeof sql,
+            "SELECT reason FROM speedup WHERE attention_x IS NULL AND prefill_x IS NULL AND %s",
+            none[i]);
         char *reason = facts_text(path, sql);
         ck_assert_str_eq(reason, "no dense time of the same run and cell");
         free(reason);
     }
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE dense_mfu IS NOT NULL"), 0);
-    char *impl = facts_text(path, "SELECT dense_impl FROM speedup WHERE method = 'hip' AND length = 1024");
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE dense_mfu IS NOT NULL"),
+                     0);
+    char *impl =
+        facts_text(path, "SELECT dense_impl FROM speedup WHERE method = 'hip' AND length = 1024");
     ck_assert_str_eq(impl, "native");
     free(impl);
 }
@@ -248,43 +307,76 @@ START_TEST(speedup_leaves_oversubscribed_runs_out)
     put_timed(s, run, (sb_point_facts){.method = "dense"}, 0, 600, 0);
     put_timed(s, run, (sb_point_facts){.method = "hip"}, 0, 200, 0);
     sb_store_close(s);
-    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE attention_x IS NULL AND prefill_x IS NULL AND "
-                                     "reason LIKE 'oversubscribed%' AND density = 0.25"),
-                     2);
+    ck_assert_int_eq(
+        facts_int(
+            path,
+            "SELECT count(*) FROM speedup WHERE attention_x IS NULL AND prefill_x IS NULL AND "
+            "reason LIKE 'oversubscribed%' AND density = 0.25"),
+        2);
     ck_assert_int_eq(facts_int(path, "SELECT min(oversubscribed) FROM latency"), 1);
 }
 END_TEST
 
 START_TEST(density_sums_pairs_and_leaves_fallbacks_out)
 {
-    static const sb_quality_facts two[] = {
-        {.layer = 0, .head = -1, .def_version = 1, .rho_num = 10, .rho_den = 40, .recall_mean = 0.5, .rows_total = 1},
-        {.layer = 1, .head = -1, .def_version = 1, .rho_num = 30, .rho_den = 40, .recall_mean = 0.9, .rows_total = 1},
-        {.layer = 1, .head = 3, .def_version = 1, .rho_num = 40, .rho_den = 40, .recall_mean = 1.0, .rows_total = 1}};
-    static const sb_quality_facts whole = {
-        .layer = 0, .head = -1, .def_version = 1, .rho_num = 40, .rho_den = 40, .recall_mean = 1.0, .rows_total = 1};
-    static const sb_quality_facts linear = {
-        .layer = 0, .head = -1, .def_version = 1, .recall_mean = NAN, .rel_l2 = 0.5, .rows_total = 1};
-    sb_store       *s     = facts_open(path, SB_STORE_WRITE);
-    int64_t         run   = facts_run(s, "c", 0);
-    int64_t         point = facts_point(s, (sb_point_facts){.method = "hip"});
-    sb_sample_facts f     = facts_ok(run, point, facts_input(s, 0), 1.0, 10);
-    f.quality             = two;
-    f.n_quality           = 3;
+    static const sb_quality_facts two[]  = {{.layer       = 0,
+                                             .head        = -1,
+                                             .def_version = 1,
+                                             .rho_num     = 10,
+                                             .rho_den     = 40,
+                                             .recall_mean = 0.5,
+                                             .rows_total  = 1},
+                                            {.layer       = 1,
+                                             .head        = -1,
+                                             .def_version = 1,
+                                             .rho_num     = 30,
+                                             .rho_den     = 40,
+                                             .recall_mean = 0.9,
+                                             .rows_total  = 1},
+                                            {.layer       = 1,
+                                             .head        = 3,
+                                             .def_version = 1,
+                                             .rho_num     = 40,
+                                             .rho_den     = 40,
+                                             .recall_mean = 1.0,
+                                             .rows_total  = 1}};
+    static const sb_quality_facts whole  = {.layer       = 0,
+                                            .head        = -1,
+                                            .def_version = 1,
+                                            .rho_num     = 40,
+                                            .rho_den     = 40,
+                                            .recall_mean = 1.0,
+                                            .rows_total  = 1};
+    static const sb_quality_facts linear = {.layer       = 0,
+                                            .head        = -1,
+                                            .def_version = 1,
+                                            .recall_mean = NAN,
+                                            .rel_l2      = 0.5,
+                                            .rows_total  = 1};
+    sb_store                     *s      = facts_open(path, SB_STORE_WRITE);
+    int64_t                       run    = facts_run(s, "c", 0);
+    int64_t                       point  = facts_point(s, (sb_point_facts){.method = "hip"});
+    sb_sample_facts               f      = facts_ok(run, point, facts_input(s, 0), 1.0, 10);
+    f.quality                            = two;
+    f.n_quality                          = 3;
     facts_put(s, &f);
-    f           = facts_ok(run, point, facts_input(s, 1), 1.0, 10);
-    f.quality   = &whole;
-    f.fallback  = 1;
+    f          = facts_ok(run, point, facts_input(s, 1), 1.0, 10);
+    f.quality  = &whole;
+    f.fallback = 1;
     facts_put(s, &f);
-    f         = facts_ok(run, facts_point(s, (sb_point_facts){.method = "linear"}), facts_input(s, 0), 1.0, 10);
+    f = facts_ok(run, facts_point(s, (sb_point_facts){.method = "linear"}), facts_input(s, 0), 1.0,
+                 10);
     f.quality = &linear;
     facts_put(s, &f);
     sb_store_close(s);
     ck_assert_double_eq(facts_real(path, "SELECT density FROM speedup WHERE method = 'hip'"), 0.5);
     ck_assert_double_eq(facts_real(path, "SELECT recall FROM speedup WHERE method = 'hip'"), 0.7);
-    ck_assert_int_eq(facts_int(path, "SELECT n_fallback * 10 + n_samples FROM speedup WHERE method = 'hip'"), 12);
     ck_assert_int_eq(
-        facts_int(path, "SELECT count(*) FROM speedup WHERE method = 'linear' AND density IS NULL AND recall IS NULL"), 1);
+        facts_int(path, "SELECT n_fallback * 10 + n_samples FROM speedup WHERE method = 'hip'"),
+        12);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE method = 'linear' AND "
+                                     "density IS NULL AND recall IS NULL"),
+                     1);
 }
 END_TEST
 
@@ -295,10 +387,12 @@ START_TEST(dense_mfu_needs_a_ceiling)
     int64_t   run = facts_run(s, "c", 0);
     put_timed(s, run, (sb_point_facts){.method = "dense"}, 0, 600, 0);
     put_timed(s, run, (sb_point_facts){.method = "hip"}, 0, 200, 0);
-    FACTS_OK(sbi_exec(s->db, path, "INSERT INTO ceiling (run_id, kind, dtype, flops_per_s) VALUES (1, 'matmul', 'bf16', 1e10)"));
+    FACTS_OK(sbi_exec(s->db, path,
+                      "INSERT INTO ceiling (run_id, kind, dtype, flops_per_s) VALUES (1, 'matmul', "
+                      "'bf16', 1e10)"));
     sb_store_close(s);
-    ck_assert_double_eq_tol(facts_real(path, "SELECT dense_mfu FROM speedup WHERE method = 'hip'"), 1024 / 600e-9 / 1e10,
-                            1e-9);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT dense_mfu FROM speedup WHERE method = 'hip'"),
+                            1024 / 600e-9 / 1e10, 1e-9);
 }
 END_TEST
 
@@ -323,7 +417,8 @@ static void populate(void)
     sb_store_close(s);
 }
 
-/* "Every view works in the stock sqlite3 shell and in Python's sqlite3": run `command` and look for "2 views of 4 rows". */
+/* "Every view works in the stock sqlite3 shell and in Python's sqlite3": run `command` and look for
+ * "2 views of 4 rows". */
 static void foreign_reader(const char *program, const char *format)
 {
     char command[2048], line[64] = "";
@@ -343,20 +438,25 @@ static void foreign_reader(const char *program, const char *format)
 
 START_TEST(views_in_the_stock_shell)
 {
-    foreign_reader("sqlite3",
-                   "sqlite3 -readonly -separator ' ' %s \"SELECT (SELECT count(*) FROM accuracy WHERE lo > 0.2 AND hi = 1), "
-                   "(SELECT 4 * count(*) FROM latency), (SELECT count(*) FROM coverage), (SELECT count(*) FROM speedup), "
-                   "(SELECT attention_x FROM speedup WHERE method = 'hip'), (SELECT density FROM speedup WHERE method = "
-                   "'hip')\"");
+    foreign_reader("sqlite3", "sqlite3 -readonly -separator ' ' %s \"SELECT (SELECT count(*) FROM "
+                              "accuracy WHERE lo > 0.2 AND hi = 1), "
+                              "(SELECT 4 * count(*) FROM latency), (SELECT count(*) FROM "
+                              "coverage), (SELECT count(*) FROM speedup), "
+                              "(SELECT attention_x FROM speedup WHERE method = 'hip'), (SELECT "
+                              "density FROM speedup WHERE method = "
+                              "'hip')\"");
 }
 END_TEST
 
 START_TEST(views_in_python)
 {
     foreign_reader("python3",
-                   "python3 -c \"import sqlite3; print(*sqlite3.connect('%s').execute('SELECT (SELECT count(*) FROM accuracy "
-                   "WHERE lo > 0.2 AND hi = 1), (SELECT 4 * count(*) FROM latency), (SELECT count(*) FROM coverage), (SELECT "
-                   "count(*) FROM speedup), (SELECT attention_x FROM speedup WHERE method = ?), (SELECT density FROM speedup "
+                   "python3 -c \"import sqlite3; print(*sqlite3.connect('%s').execute('SELECT "
+                   "(SELECT count(*) FROM accuracy "
+                   "WHERE lo > 0.2 AND hi = 1), (SELECT 4 * count(*) FROM latency), (SELECT "
+                   "count(*) FROM coverage), (SELECT "
+                   "count(*) FROM speedup), (SELECT attention_x FROM speedup WHERE method = ?), "
+                   "(SELECT density FROM speedup "
                    "WHERE method = ?)', ('hip', 'hip')).fetchone())\"");
 }
 END_TEST
