@@ -52,7 +52,8 @@ SPAN_ROOT=$(cd "$(dirname "$0")" && pwd)
 cd "$SPAN_ROOT"
 # shellcheck source=slurm/lib/packages.sh
 . slurm/lib/packages.sh
-for dir in ${prefixes[@]+"${prefixes[@]}"}; do
+IFS=':;' read -ra given <<<"${CMAKE_PREFIX_PATH:-}"
+for dir in ${given[@]+"${given[@]}"} ${prefixes[@]+"${prefixes[@]}"}; do
     span_use_prefix "$dir"
 done
 

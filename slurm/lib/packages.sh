@@ -55,6 +55,9 @@ span_use_prefix() {
     for dir in "$1"/lib/pkgconfig "$1"/lib64/pkgconfig "$1"/lib/*-linux-gnu/pkgconfig "$1"/share/pkgconfig; do
         [ -d "$dir" ] && PKG_CONFIG_PATH=$dir${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
     done
-    CMAKE_PREFIX_PATH=$1${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
+    case ":${CMAKE_PREFIX_PATH:-}:" in
+        *":$1:"*) ;;
+        *) CMAKE_PREFIX_PATH=$1${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH} ;;
+    esac
     export PATH PKG_CONFIG_PATH CMAKE_PREFIX_PATH
 }
