@@ -54,10 +54,12 @@ static char *cell_text(sqlite3_stmt *stmt, int c, int digits)
     }
 }
 
-static int is_number(sqlite3_stmt *stmt, int c)
+/* Also a text that a query made of a number, as printf('%.2f', x) does; an empty cell (NULL) goes
+ * with either side. */
+static int looks_numeric(const char *text)
 {
-    int type = sqlite3_column_type(stmt, c);
-    return type == SQLITE_INTEGER || type == SQLITE_FLOAT;
+    return *text == '\0' ||
+           (text[strspn(text, "0123456789+-.eE")] == '\0' && strpbrk(text, "0123456789") != NULL);
 }
 
 static sb_status no_memory(const char *path)
@@ -257,9 +259,9 @@ static sb_status print_aligned(sqlite3_stmt *stmt, const char *path, int markdow
     }
     while (st == SB_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
         for (int c = 0; st == SB_OK && c < columns; c++) {
-            right[c] =
-                right[c] && (is_number(stmt, c) || sqlite3_column_type(stmt, c) == SQLITE_NULL);
             st = cells_add(&all, cell_text(stmt, c, 6), path);
+            if (st == SB_OK)
+                right[c] = right[c] && looks_numeric(all.text[all.n - 1]);
         }
     if (st == SB_OK)
         st = stepped(stmt, path, rc);

@@ -138,6 +138,17 @@ START_TEST(formats)
 }
 END_TEST
 
+START_TEST(numbers_in_text_stand_right)
+{
+    char *text = NULL;
+    FACTS_OK(ask("SELECT printf('%.2f', x) AS n, iif(x > 10, 'e', '7') AS w FROM (SELECT 1.5 AS x "
+                 "UNION ALL SELECT 12)",
+                 SB_FORMAT_TABLE, &text));
+    ck_assert_str_eq(text, "    n  w\n-----  -\n 1.50  7\n12.00  e\n");
+    free(text);
+}
+END_TEST
+
 START_TEST(no_rows_still_have_a_head)
 {
     static const char *const want[] = {"n\n-\n", "n\r\n", "[\n]\n", "| n |\n| ---:|\n"};
@@ -188,6 +199,7 @@ int main(void)
     tcase_add_loop_test(t, only_reading_is_allowed, 0, (int)(sizeof hostile / sizeof hostile[0]));
     tcase_add_test(t, reading_in_all_its_forms_is_allowed);
     tcase_add_loop_test(t, formats, 0, SB_FORMAT_COUNT);
+    tcase_add_test(t, numbers_in_text_stand_right);
     tcase_add_test(t, no_rows_still_have_a_head);
     tcase_add_test(t, odd_values);
     tcase_add_test(t, a_full_disk_is_an_error);
