@@ -134,7 +134,25 @@ threads=$(($(nproc) / 2))
 launcher=$(command -v mpirun || cached MPIEXEC_EXECUTABLE)
 [ -n "$launcher" ] || die "no mpirun on PATH (Debian package openmpi-bin)"
 start=$SECONDS rc=0
-"$launcher" -np 2 build/spanbench run configs/quickstart.yaml || rc=$?
+# In the background, so that Ctrl-C reaches this script alone: mpirun itself would kill the ranks inside their sample.
+"$launcher" -np 2 build/spanbench run configs/quickstart.yaml &
+job=$! stops=0
+on_stop() {
+    stops=$((stops + 1))
+    if [ $stops -eq 1 ]; then
+        say "finishing the sample at hand; once more stops at once"
+        kill -USR1 $job
+    else
+        kill -TERM $job
+    fi
+}
+trap on_stop INT TERM
+while :; do # a trap ends wait early
+    rc=0
+    wait $job || rc=$?
+    kill -0 $job 2>/dev/null || break
+done
+trap - INT TERM
 [ $rc -eq 0 ] || {
     say "spanbench run ended with code $rc"
     exit $rc
@@ -142,5 +160,5 @@ start=$SECONDS rc=0
 cat >&2 <<TEXT
 quickstart: run ended after $((SECONDS - start)) s; the database is results/quickstart.db. Next:
   build/spanbench query results/quickstart.db --view accuracy
-  build/spanbench run configs/quickstart.yaml --set 'workloads[0].samples=20'
+  . slurm/lib/mpi_env.sh && mpirun -np 2 build/spanbench run configs/quickstart.yaml --set 'workloads[0].samples=20'
 TEXT

@@ -168,6 +168,15 @@ static void say_end(const sb_run_outcome *out, const char *db)
                       out->stop_reason);
 }
 
+static void say_database(const sb_run_outcome *out, const char *db)
+{
+    (void)fprintf(stderr, "database: %s", db);
+    if (out->db_samples > 0)
+        (void)fprintf(stderr, " (%lld samples, %.1f MiB)", (long long)out->db_samples,
+                      (double)out->db_bytes / 0x1p20);
+    (void)fputc('\n', stderr);
+}
+
 static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, const char *db,
                      char **argv, sb_run_outcome *out)
 {
@@ -199,7 +208,7 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                 st = sb_summary_print(db, sweep, stdout);
             say_end(out, db);
             if (st == SB_OK)
-                (void)fprintf(stderr, "database: %s\n", db);
+                say_database(out, db);
         }
     }
     return st;

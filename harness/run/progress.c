@@ -1,5 +1,6 @@
 #include "harness/run/progress.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +9,29 @@
 
 #include "kernels/base/phase.h"
 
+/* mpirun gives its ranks a pipe for stderr and copies it to its own, which may well be the terminal
+ * that somebody looks at. */
+static int stderr_is_terminal(void)
+{
+    char path[64];
+    if (isatty(STDERR_FILENO))
+        return 1;
+    (void)snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)getppid());
+    if (getenv("OMPI_COMM_WORLD_SIZE") == NULL)
+        return 0;
+    int fd       = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK);
+    int terminal = fd >= 0 && isatty(fd);
+    if (fd >= 0)
+        (void)close(fd);
+    return terminal;
+}
+
 void sb_progress_init(sb_progress *p, int32_t on)
 {
     const char *no_color = getenv("NO_COLOR");
     const char *term     = getenv("TERM");
-    *p                   = (sb_progress){.on = on,
-                                         .terminal =
-                                             on && isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0,
-                                         .start_ns = sb_now_ns()};
+    *p                   = (sb_progress){.on = on, .start_ns = sb_now_ns()};
+    p->terminal          = on && term != NULL && strcmp(term, "dumb") != 0 && stderr_is_terminal();
     p->colour            = p->terminal && (no_color == NULL || no_color[0] == '\0');
 }
 
@@ -47,7 +63,7 @@ static void span_text(double s, char *buf, size_t n)
 
 static void rewrite(sb_progress *p, int64_t pass, int64_t n_passes)
 {
-    char   left[32], rate[48] = "";
+    char   left[32], at[48] = "", rate[48] = "";
     double elapsed = (double)(sb_now_ns() - p->start_ns) * 1e-9;
     double point_s = (double)(sb_now_ns() - p->point_ns) * 1e-9;
     if (!p->terminal)
@@ -55,14 +71,15 @@ static void rewrite(sb_progress *p, int64_t pass, int64_t n_passes)
     span_text(p->work_done > 0 ? elapsed * (p->work_total - p->work_done) / p->work_done : NAN,
               left, sizeof left);
     if (p->passes > 0 && point_s > 0)
-        (void)snprintf(rate, sizeof rate, ", %.3g tokens/s",
+        (void)snprintf(rate, sizeof rate, ", %.0f tokens/s",
                        (double)p->passes * (double)p->point->length_tokens / point_s);
-    (void)fprintf(stderr,
-                  "\r\033[K%s[%lld/%lld]%s %s %s %lld: row %lld/%lld pass %lld/%lld%s, %s left",
+    if (n_passes > 0)
+        (void)snprintf(at, sizeof at, ", pass %lld/%lld", (long long)pass, (long long)n_passes);
+    (void)fprintf(stderr, "\r\033[K%s[%lld/%lld]%s %s, %s %lld: row %lld/%lld%s%s, %s left",
                   p->colour ? "\033[36m" : "", (long long)p->point_no, (long long)p->n_points,
                   p->colour ? "\033[0m" : "", p->label, p->point->task->name,
-                  (long long)p->point->length_tokens, (long long)p->row + 1, (long long)p->rows,
-                  (long long)pass, (long long)n_passes, rate, left);
+                  (long long)p->point->length_tokens, (long long)p->row + 1, (long long)p->rows, at,
+                  rate, left);
     (void)fflush(stderr);
 }
 

@@ -277,6 +277,8 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     if (r.store != NULL && r.run_id > 0) {
         sb_status es = sb_store_refresh_intervals(r.store);
         if (es == SB_OK)
+            es = sb_store_size(r.store, &out->db_bytes, &out->db_samples);
+        if (es == SB_OK)
             es = sb_store_end_run(r.store, r.run_id,
                                   st != SB_OK ? "failed"
                                   : stop      ? "stopped"

@@ -20,6 +20,7 @@ typedef struct sb_run_outcome {
     int64_t ran, known, failed, unsupported, no_fit;
     int32_t stopped; /* by a signal or the time limit: exit code 75 */
     char    stop_reason[96];
+    int64_t db_bytes, db_samples; /* of the whole database, on rank 0 */
 } sb_run_outcome;
 
 /* Collective. Rank 0 writes the database, each sample as one transaction. Errors: SB_ERR_IO
