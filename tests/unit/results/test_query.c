@@ -91,8 +91,7 @@ START_TEST(reading_in_all_its_forms_is_allowed)
         "SELECT 1;",
         "SELECT 1; -- and a comment\n ; ",
         "VALUES (1), (2)",
-        "WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * "
-        "FROM t",
+        "WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t) SELECT * FROM t LIMIT 5",
         "SELECT row_number() OVER (ORDER BY hash) FROM point",
         "EXPLAIN QUERY PLAN SELECT * FROM point",
         "SELECT * FROM accuracy",
