@@ -1,32 +1,9 @@
 #include "kernels/dense/dense.h"
 
 #include "kernels/exec/attend.h"
-#include "kernels/exec/shape_check.h"
+#include "kernels/exec/window_plan.h"
 
 static const sb_param params[] = {{0}};
-
-static sb_status check(const void *p, const sb_shape *shape)
-{
-    (void)p;
-    return sb_shape_check(shape, 1);
-}
-
-static int64_t quantum_tokens(const void *p)
-{
-    (void)p;
-    return 1;
-}
-
-static sb_status layout(sb_ctx *ctx, const void *p, const sb_shape *shape, sb_plan *plan,
-                        sb_cache *cache)
-{
-    (void)ctx;
-    (void)p;
-    (void)shape;
-    (void)cache;
-    *plan = (sb_plan){.row_tokens = 1};
-    return SB_OK;
-}
 
 static sb_status plan_cpu(sb_ctx *ctx, const void *p, const sb_shape *shape, const sb_tensor *q,
                           const sb_tensor *k, sb_cache *cache, sb_plan *plan)
@@ -36,12 +13,7 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *p, const sb_shape *shape, con
     (void)q;
     (void)k;
     (void)cache;
-    int64_t t0          = sb_now_ns();
-    plan->parts         = SB_PART_WINDOW;
-    plan->sink_tokens   = 0;
-    plan->window_tokens = SB_WINDOW_ALL;
-    sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
-    return SB_OK;
+    return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
 }
 
 const sb_method sb_dense = {
@@ -52,9 +24,9 @@ const sb_method sb_dense = {
     .plan_keys      = SB_PLAN_KEYS_LOCAL,
     .params         = params,
     .params_bytes   = 0,
-    .check          = check,
-    .quantum_tokens = quantum_tokens,
-    .layout         = layout,
+    .check          = sb_window_check,
+    .quantum_tokens = sb_window_quantum,
+    .layout         = sb_window_layout,
     .plan           = {[SB_CPU] = plan_cpu},
     .attend         = {[SB_CPU] = sb_attend_dense_cpu},
 };

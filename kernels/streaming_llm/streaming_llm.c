@@ -1,7 +1,7 @@
 #include "kernels/streaming_llm/streaming_llm.h"
 
 #include "kernels/exec/attend.h"
-#include "kernels/exec/shape_check.h"
+#include "kernels/exec/window_plan.h"
 
 #define P(field) offsetof(sb_streaming_llm_params, field)
 static const sb_param params[] = {
@@ -21,24 +21,7 @@ static sb_status check(const void *p, const sb_shape *shape)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "pos: found cache, allowed orig: cache positions turn the query back by the "
                        "model's RoPE, and no RoPE frequencies reach this operator");
-    return sb_shape_check(shape, 1);
-}
-
-static int64_t quantum_tokens(const void *p)
-{
-    (void)p;
-    return 1;
-}
-
-static sb_status layout(sb_ctx *ctx, const void *p, const sb_shape *shape, sb_plan *plan,
-                        sb_cache *cache)
-{
-    (void)ctx;
-    (void)p;
-    (void)shape;
-    (void)cache;
-    *plan = (sb_plan){.row_tokens = 1};
-    return SB_OK;
+    return sb_window_check(p, shape);
 }
 
 /* k < start or q - k <= recent [minference 12.4]: eviction comes after the forward, so C + 1 keys
@@ -51,12 +34,7 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *p, const sb_shape *shape, con
     (void)q;
     (void)k;
     (void)cache;
-    int64_t t0          = sb_now_ns();
-    plan->parts         = SB_PART_WINDOW;
-    plan->sink_tokens   = a->sink_tokens;
-    plan->window_tokens = a->window_tokens;
-    sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
-    return SB_OK;
+    return sb_window_plan(ctx, a->sink_tokens, a->window_tokens, plan);
 }
 
 const sb_method sb_streaming_llm = {
@@ -68,8 +46,8 @@ const sb_method sb_streaming_llm = {
     .params         = params,
     .params_bytes   = sizeof(sb_streaming_llm_params),
     .check          = check,
-    .quantum_tokens = quantum_tokens,
-    .layout         = layout,
+    .quantum_tokens = sb_window_quantum,
+    .layout         = sb_window_layout,
     .plan           = {[SB_CPU] = plan_cpu},
     .attend         = {[SB_CPU] = sb_attend_window_cpu},
 };
