@@ -1,7 +1,5 @@
 # cmake --install BUILD [--prefix DIR]: the program, its example sweeps, the readme.
 include(GNUInstallDirs)
-if(TARGET spanbench)
-  install(TARGETS spanbench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
+install(TARGETS spanbench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/spanbench/configs FILES_MATCHING PATTERN "*.yaml")
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
