@@ -55,7 +55,7 @@ if command -v dpkg-query >/dev/null; then
     if [ -n "$missing" ]; then
         say "installing $missing"
         # shellcheck disable=SC2086 # a list of names
-        span_install $missing >/dev/null || echo "going on without"
+        out=$(span_install $missing 2>&1) || printf '%s\n' "$out" "going on without"
     fi
 fi
 

@@ -97,20 +97,22 @@ case_is "what does not fit is no failure" "0" "$(code_of run huge)"
 case_is "what does not fit says the numbers" "1" "$(ask huge "select count(*) from coverage where status = 'no_fit' and reason like 'needs % GiB a rank%'")"
 
 # ---- stopping ----
-sweep stop "vt" "2048" 6 "[dense]"
+# Nobody else reads the database of a running job, so time decides: one second into some five, or into the first sample on a slow host.
+sweep stop "vt" "1024" 20 "[dense]"
 mpirun -np 2 "$spanbench" run "$work/stop.yaml" --db "$work/stop.db" --no-table >"$work/stop.log" 2>&1 &
 job=$!
 for _ in $(seq 400); do
-    [ "$(ask stop "select count(*) from sample" 2>/dev/null || echo 0)" -ge 1 ] && break
+    [ -s "$work/stop.db" ] && break
     sleep 0.05
 done
+sleep 1
 kill -USR1 "$job"
 rc=0
 wait "$job" || rc=$?
 case_is "USR1 stops with 75" "75" "$rc"
 case_is "a stopped job says so" "1" "$(grep -c 'the same command goes on from here' "$work/stop.log" || true)"
 case_is "a stopped job leaves a good database" "0" "$(code_of "$spanbench" db check "$work/stop.db")"
-case_is "a stopped job left some for later" "1" "$(ask stop "select count(*) between 1 and 5 from sample")"
+case_is "a stopped job left some for later" "1" "$(ask stop "select count(*) between 1 and 19 from sample")"
 case_ok "it goes on" mpirun -np 2 "$spanbench" run "$work/stop.yaml" --db "$work/stop.db" --no-table
 case_ok "and uninterrupted" mpirun -np 2 "$spanbench" run "$work/stop.yaml" --db "$work/whole.db" --no-table
 case_is "to the same facts" "0" "$(code_of "$spanbench" db diff "$work/stop.db" "$work/whole.db")"
