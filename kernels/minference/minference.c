@@ -65,7 +65,7 @@ static int64_t quantum_tokens(const void *p)
     return m->pattern == SB_MINFERENCE_A_SHAPE ? 1 : SBI_MINFERENCE_BLOCK;
 }
 
-/* Most ids of one head, over the local row blocks; row_id NULL: count the rows only. */
+/* Local row blocks, and most ids of one head over them. */
 typedef struct room {
     int64_t n_rows, tiles, tokens;
 } room;
@@ -73,7 +73,8 @@ typedef struct room {
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Worst cases: a row block has at most row + 1 disjoint tiles, and lists only keys before it [3.4].
- */
+ * Bytes: 4 * heads * sum over rows of both; at 2^20 tokens, 32 heads and the default budgets some
+ * 12 GB, shared by the ranks. */
 static room room_of(const sb_minference_params *p, const sb_shape *shape,
                     const sbi_minference_work *w)
 {

@@ -80,35 +80,24 @@ static void tile_weights(const sbi_probe *p, int64_t begin, int64_t end, const f
     }
 }
 
+/* Maxima and integer sums: the order in which threads add theirs does not matter. */
 static void all_max(const sbi_probe *p, float *max)
 {
     int64_t n = p->k->tokens;
     for (int i = 0; i < SBI_PROBE_ROWS; i++)
         max[i] = -INFINITY;
-#pragma omp parallel for schedule(static) num_threads(p->threads)
-    for (int64_t begin = 0; begin < n; begin += TILE_KEYS) {
-        float own[SBI_PROBE_ROWS];
-        for (int i = 0; i < SBI_PROBE_ROWS; i++)
-            own[i] = -INFINITY;
-        tile_max(p, begin, min_i64(begin + TILE_KEYS, n), own);
-#pragma omp critical(sb_minference_rows)
-        for (int i = 0; i < SBI_PROBE_ROWS; i++)
-            max[i] = own[i] > max[i] ? own[i] : max[i];
-    }
+#pragma omp parallel for num_threads(p->threads) reduction(max : max[:SBI_PROBE_ROWS])
+    for (int64_t begin = 0; begin < n; begin += TILE_KEYS)
+        tile_max(p, begin, min_i64(begin + TILE_KEYS, n), max);
 }
 
 static void all_sums(const sbi_probe *p, const float *max, float *total)
 {
     uint64_t sum[SBI_PROBE_ROWS] = {0};
     int64_t  n                   = p->k->tokens;
-#pragma omp parallel for schedule(static) num_threads(p->threads)
-    for (int64_t begin = 0; begin < n; begin += TILE_KEYS) {
-        uint64_t own[SBI_PROBE_ROWS] = {0};
-        tile_sum(p, begin, min_i64(begin + TILE_KEYS, n), max, own);
-#pragma omp critical(sb_minference_rows)
-        for (int i = 0; i < SBI_PROBE_ROWS; i++)
-            sum[i] += own[i];
-    }
+#pragma omp parallel for num_threads(p->threads) reduction(+ : sum[:SBI_PROBE_ROWS])
+    for (int64_t begin = 0; begin < n; begin += TILE_KEYS)
+        tile_sum(p, begin, min_i64(begin + TILE_KEYS, n), max, sum);
     for (int i = 0; i < SBI_PROBE_ROWS; i++)
         total[i] = (float)((double)sum[i] * 0x1p-40);
 }
