@@ -4,11 +4,12 @@
 
 #include "kernels/a_shape/a_shape.h"
 #include "kernels/dense/dense.h"
+#include "kernels/minference/minference.h"
 #include "kernels/power_attention/power_attention.h"
 #include "kernels/streaming_llm/streaming_llm.h"
 
 const sb_method *const sb_methods[] = {
-    &sb_dense, &sb_a_shape, &sb_streaming_llm, &sb_power_attention, NULL,
+    &sb_dense, &sb_a_shape, &sb_streaming_llm, &sb_power_attention, &sb_minference, NULL,
 };
 
 const sb_method *sb_method_find(const char *name)

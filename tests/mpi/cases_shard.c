@@ -103,25 +103,34 @@ static int64_t row_of(const sb_plan *plan, int32_t id)
     return -1;
 }
 
+/* Row i of a, head h, lists what row w of `whole` does. */
+static int same_list(const sb_csr *a, int64_t a_rows, int64_t i, const sb_csr *whole,
+                     int64_t whole_rows, int64_t w, int64_t h)
+{
+    const int64_t *pa = a->row_ptr + h * a_rows + i, *pw = whole->row_ptr + h * whole_rows + w;
+    return pa[1] - pa[0] == pw[1] - pw[0] &&
+           memcmp(a->id + pa[0], whole->id + pw[0], (size_t)(pa[1] - pa[0]) * sizeof *a->id) == 0;
+}
+
 /* Every local row lists what the same row of the whole sequence lists, integer-exact. */
 static int same_selection(const sb_plan *a, const sb_plan *whole)
 {
     if (a->parts != whole->parts || a->row_tokens != whole->row_tokens ||
         a->sink_tokens != whole->sink_tokens || a->window_tokens != whole->window_tokens ||
-        a->fallback != whole->fallback || a->tiles.n_heads != whole->tiles.n_heads)
+        a->fallback != whole->fallback || a->tiles.n_heads != whole->tiles.n_heads ||
+        a->tokens.n_heads != whole->tokens.n_heads)
         return 0;
-    for (int64_t h = 0; h < a->tiles.n_heads; h++)
-        for (int64_t i = 0; i < a->n_rows; i++) {
-            int64_t w = row_of(whole, a->row_id[i]);
-            if (w < 0)
+    for (int64_t i = 0; i < a->n_rows; i++) {
+        int64_t w = row_of(whole, a->row_id[i]);
+        if (w < 0)
+            return 0;
+        for (int64_t h = 0; (a->parts & SB_PART_TILES) && h < a->tiles.n_heads; h++)
+            if (!same_list(&a->tiles, a->n_rows, i, &whole->tiles, whole->n_rows, w, h))
                 return 0;
-            const int64_t *pa = a->tiles.row_ptr + h * a->n_rows + i;
-            const int64_t *pw = whole->tiles.row_ptr + h * whole->n_rows + w;
-            if (pa[1] - pa[0] != pw[1] - pw[0] ||
-                memcmp(a->tiles.id + pa[0], whole->tiles.id + pw[0],
-                       (size_t)(pa[1] - pa[0]) * sizeof *a->tiles.id) != 0)
+        for (int64_t h = 0; (a->parts & SB_PART_TOKENS) && h < a->tokens.n_heads; h++)
+            if (!same_list(&a->tokens, a->n_rows, i, &whole->tokens, whole->n_rows, w, h))
                 return 0;
-        }
+    }
     return 1;
 }
 
@@ -168,9 +177,14 @@ static void prefill_equals_one_rank(span_rank *r)
         {"a_shape", "sink_tokens=5 window_tokens=100"},
         {"power_attention", POWER},
         {"power_attention", LONGNET},
+        {"minference", "vertical_tokens=50 slash_tokens=130"},
+        {"minference", "vertical_tokens=400 slash_tokens=60"},
+        {"minference", "pattern=block_sparse top_k_blocks=3"},
+        {"minference", "pattern=a_shape sink_tokens=5 window_tokens=100"},
     };
+    enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {2, 65, 517};
-    for (int m = 0; m < 4; m++)
+    for (int m = 0; m < N_METHODS; m++)
         for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
             for (int n = 0; n < 3; n++)
                 prefill(r, &(span_seq_spec){methods[m].method, methods[m].params,
