@@ -168,9 +168,10 @@ static void prefill_equals_one_rank(span_rank *r)
         {"a_shape", "sink_tokens=5 window_tokens=100"},
         {"power_attention", POWER},
         {"power_attention", LONGNET},
+        {"xattention", "block_tokens=32 stride_tokens=8 tau=0.7"},
     };
     static const int64_t lengths[] = {2, 65, 517};
-    for (int m = 0; m < 4; m++)
+    for (int m = 0; m < (int)(sizeof methods / sizeof *methods); m++)
         for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
             for (int n = 0; n < 3; n++)
                 prefill(r, &(span_seq_spec){methods[m].method, methods[m].params,
