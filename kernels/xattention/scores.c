@@ -37,7 +37,8 @@ static void pack_q(const sbi_xattention_room *room, const sb_tensor *q, int64_t 
     }
 }
 
-/* Key groups [first, first + LANES) of key block `block`, transposed. */
+/* Key groups [first, first + LANES) of key block `block`, transposed; past the block they are
+ * padding that logits() masks. */
 static void pack_k(const sbi_xattention_room *room, const sb_tensor *k, int64_t kv_head,
                    int64_t block, int64_t first, float *out)
 {
@@ -46,7 +47,7 @@ static void pack_k(const sbi_xattention_room *room, const sb_tensor *k, int64_t 
         for (int64_t t = 0; t < stride; t++) {
             int64_t token = (block * room->groups + first + l) * stride + t;
             float  *to    = out + t * d * LANES + l;
-            if (first + l < room->groups && token < k->tokens) {
+            if (token < k->tokens) {
                 const sb_bf16 *from = sb_tensor_bf16(k, kv_head, token);
                 for (int64_t x = 0; x < d; x++)
                     to[x * LANES] = sb_bf16_to_f32(from[x]);
