@@ -15,17 +15,14 @@
 static void score_all(const sbi_xattention_room *room, const sbi_xattention_in *in,
                       const sb_plan *plan, int32_t threads)
 {
-    int64_t jobs = in->k->heads * plan->n_rows;
+    int64_t kv_heads = in->k->heads, batches = (plan->n_rows + room->batch - 1) / room->batch;
     /* Late rows cost most: they go first. */
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (int64_t job = 0; job < jobs; job++) {
-        int64_t                   r       = plan->n_rows - 1 - job / in->k->heads;
-        int64_t                   kv_head = job % in->k->heads;
-        const sbi_xattention_row *row     = &room->row[r];
-        sbi_xattention_scores(
-            room, in, kv_head, plan->row_id[r], row, &room->scratch[omp_get_thread_num()],
-            plan->tiles.id + kv_head * room->heads_per_kv * room->ids_per_head + row->first_id,
-            room->ids_per_head);
+    for (int64_t job = 0; job < kv_heads * batches; job++) {
+        int64_t first = (batches - 1 - job / kv_heads) * room->batch, left = plan->n_rows - first;
+        sbi_xattention_scores(room, in, job % kv_heads, plan->row_id, first,
+                              left < room->batch ? left : room->batch,
+                              &room->scratch[omp_get_thread_num()], plan->tiles.id);
     }
 }
 
@@ -70,6 +67,9 @@ sb_status sbi_xattention_plan_cpu(sb_ctx *ctx, const sb_xattention_params *p, co
         return sb_fail(SB_ERR_INTERNAL,
                        "xattention: plan was given %lld keys, it needs all %lld of them",
                        (long long)k->tokens, (long long)shape->n_keys);
+    sb_status st = sbi_xattention_product_choose(&in.product);
+    if (st != SB_OK)
+        return st;
     int32_t threads = ctx->threads < room->threads ? ctx->threads : room->threads;
     threads         = threads > 1 ? threads : 1;
     int64_t t0      = sb_now_ns();

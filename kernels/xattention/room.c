@@ -42,15 +42,17 @@ static sb_status lay_out_scratch(sb_arena *a, const sbi_xattention_room *r, int6
                                  sbi_xattention_scratch *out)
 {
     int64_t   wide = r->stride_tokens * dim, cells = r->n_rows * r->n_blocks;
-    void     *q, *k, *x, *e, *top, *sum, *row_top, *row_sum, *here, *order, *keep;
+    void     *q, *k, *raw, *x, *e, *top, *sum, *row_top, *row_sum, *here, *order, *keep;
     sb_status st;
     if ((st = sb_arena_alloc(a, r->n_rows * wide, sizeof(float), "xattention query groups", &q)) !=
             SB_OK ||
         (st = sb_arena_alloc(a, wide * SBI_XATTENTION_LANES, sizeof(float), "xattention key groups",
                              &k)) != SB_OK ||
+        (st = sb_arena_alloc(a, r->block_rows * SBI_XATTENTION_LANES, sizeof(float),
+                             "xattention products", &raw)) != SB_OK ||
         (st = sb_arena_alloc(a, r->n_rows * r->lanes, sizeof(float), "xattention logits", &x)) !=
             SB_OK ||
-        (st = sb_arena_alloc(a, r->n_rows * r->lanes, sizeof(float), "xattention exponentials",
+        (st = sb_arena_alloc(a, r->block_rows * r->lanes, sizeof(float), "xattention exponentials",
                              &e)) != SB_OK ||
         (st = sb_arena_alloc(a, cells, sizeof(float), "xattention block maxima", &top)) != SB_OK ||
         (st = sb_arena_alloc(a, cells, sizeof(float), "xattention block sums", &sum)) != SB_OK ||
@@ -58,7 +60,8 @@ static sb_status lay_out_scratch(sb_arena *a, const sbi_xattention_room *r, int6
             SB_OK ||
         (st = sb_arena_alloc(a, r->n_rows, sizeof(double), "xattention row sums", &row_sum)) !=
             SB_OK ||
-        (st = sb_arena_alloc(a, r->groups, 1, "xattention rows at hand", &here)) != SB_OK ||
+        (st = sb_arena_alloc(a, r->batch * r->groups, 1, "xattention rows at hand", &here)) !=
+            SB_OK ||
         (st = sb_arena_alloc(a, 2 * r->n_blocks, sizeof(int32_t), "xattention block order",
                              &order)) != SB_OK ||
         (st = sb_arena_alloc(a, r->n_blocks, 1, "xattention kept blocks", &keep)) != SB_OK)
@@ -66,6 +69,7 @@ static sb_status lay_out_scratch(sb_arena *a, const sbi_xattention_room *r, int6
     if (out != NULL)
         *out = (sbi_xattention_scratch){.q       = q,
                                         .k       = k,
+                                        .raw     = raw,
                                         .x       = x,
                                         .e       = e,
                                         .top     = top,
@@ -109,7 +113,11 @@ sb_status sbi_xattention_layout(sb_ctx *ctx, const sb_xattention_params *p, cons
     void               *room, *row, *scratch;
     sb_status           st;
     walk(shape, b, NULL, &n_rows, &ids);
-    r.n_rows       = round_up(r.heads_per_kv * r.groups, SBI_XATTENTION_ROWS);
+    r.used_rows  = round_up(r.heads_per_kv * r.groups, SBI_XATTENTION_PASS);
+    r.block_rows = round_up(r.used_rows, SBI_XATTENTION_ROWS);
+    r.batch =
+        SBI_XATTENTION_BATCH_ROWS / r.used_rows > 1 ? SBI_XATTENTION_BATCH_ROWS / r.used_rows : 1;
+    r.n_rows       = r.batch * r.block_rows;
     r.lanes        = round_up(r.groups, SBI_XATTENTION_LANES);
     r.ids_per_head = ids;
 

@@ -82,17 +82,16 @@ static double *scores_of(sb_case *c, const char *params)
                                      .factor    = (float)(1.0 / (sd * s * p->norm)),
                                      .round_raw = p->compat == SB_XATTENTION_OFFICIAL};
     double *out = calloc((size_t)(shape.heads * plan.n_rows * MAX_BLOCKS), sizeof *out);
-    for (int64_t kv = 0; kv < shape.kv_heads; kv++)
-        for (int64_t i = 0; i < plan.n_rows; i++) {
-            int32_t bits[8 * MAX_BLOCKS];
-            ck_assert_int_le(r->heads_per_kv, 8);
-            sbi_xattention_scores(r, &in, kv, plan.row_id[i], &r->row[i], &r->scratch[0], bits,
-                                  MAX_BLOCKS);
-            for (int64_t h = 0; h < r->heads_per_kv; h++)
-                for (int64_t b = 0; b <= plan.row_id[i]; b++)
-                    out[((kv * r->heads_per_kv + h) * plan.n_rows + i) * MAX_BLOCKS + b] =
-                        (double)sb_bf16_to_f32((sb_bf16)bits[h * MAX_BLOCKS + b]);
-        }
+    ck_assert_int_eq(sbi_xattention_product_choose(&in.product), SB_OK);
+    for (int64_t kv = 0; kv < shape.kv_heads;
+         kv++) /* one row block a call: batches do not matter */
+        for (int64_t i = 0; i < plan.n_rows; i++)
+            sbi_xattention_scores(r, &in, kv, plan.row_id, i, 1, &r->scratch[0], plan.tiles.id);
+    for (int64_t h = 0; h < shape.heads; h++)
+        for (int64_t i = 0; i < plan.n_rows; i++)
+            for (int64_t b = 0; b <= plan.row_id[i]; b++)
+                out[(h * plan.n_rows + i) * MAX_BLOCKS + b] = (double)sb_bf16_to_f32(
+                    (sb_bf16)plan.tiles.id[h * r->ids_per_head + r->row[i].first_id + b]);
     ck_assert(sb_arena_canaries_intact(&a));
     free(room);
     return out;
@@ -565,6 +564,25 @@ START_TEST(cut_blocks_keep_their_places)
 }
 END_TEST
 
+/* The product's variants give one set of bits, ragged row counts and all. */
+START_TEST(selection_ignores_the_cpu)
+{
+    static const char *const params[] = {"block_tokens: 32, stride_tokens: 8, tau: 0.7",
+                                         "block_tokens: 16, stride_tokens: 16, tau: 0.7",
+                                         "block_tokens: 36, stride_tokens: 4, tau: 0.7"};
+    sb_case                 *c        = sb_case_random((sb_case_shape){700, 700, 6, 2, 48}, 23);
+    double                  *wide     = scores_of(c, params[_i]);
+    ck_assert_int_eq(setenv("SPAN_CPU_KERNEL", "generic", 1), 0);
+    double *plain = scores_of(c, params[_i]);
+    unsetenv("SPAN_CPU_KERNEL");
+    attend(c, "xattention", params[_i]);
+    ck_assert_mem_eq(wide, plain, (size_t)(6 * c->plan.n_rows * MAX_BLOCKS) * sizeof *wide);
+    free(wide);
+    free(plain);
+    sb_case_destroy(c);
+}
+END_TEST
+
 static double block_density(const sb_case *c)
 {
     int64_t rows = c->plan.n_rows, heads = c->plan.tiles.n_heads;
@@ -656,6 +674,7 @@ int main(void)
     tcase_add_test(t, short_and_decode_are_dense);
     tcase_add_test(t, same_lists_for_every_rank_count);
     tcase_add_test(t, cut_blocks_keep_their_places);
+    tcase_add_loop_test(t, selection_ignores_the_cpu, 0, 3);
     tcase_add_test(t, density_follows_the_data);
     tcase_add_test(t, bad_calls_are_refused_with_the_reason);
     suite_add_tcase(s, t);
