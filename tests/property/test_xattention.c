@@ -271,6 +271,23 @@ START_TEST(stride_one_is_the_exact_mass)
 }
 END_TEST
 
+/* Logits far apart: nothing overflows, and what is left of a row is right. */
+START_TEST(wide_logits_stay_finite)
+{
+    const xjudge_rule r = {16, 4, 0.005, 0};
+    sb_case          *c = sb_case_random((sb_case_shape){200, 200, 2, 1, 16}, 6);
+    double           *a = scores_of(c, "block_tokens: 16, stride_tokens: 4, norm: 0.005");
+    for (int64_t b = 0; b < 13; b++) {
+        double exact[13];
+        xjudge_scores(&c->q, &c->k, &r, 0, b, exact);
+        for (int64_t j = 0; j <= b; j++) /* a logit near 500 is off by 1e-4 in fp32 */
+            ck_assert_double_le(fabs(a[b * MAX_BLOCKS + j] - exact[j]), exact[j] * 0x1.2p-8 + 1e-6);
+    }
+    free(a);
+    sb_case_destroy(c);
+}
+END_TEST
+
 /* tau = 1 is dense to the bit; tau = 0 keeps the first and the own block. */
 START_TEST(ends_of_tau)
 {
@@ -664,6 +681,7 @@ int main(void)
     tcase_add_test(t, worked_example);
     tcase_add_loop_test(t, selection_matches_judge, 0, N_JUDGED);
     tcase_add_test(t, stride_one_is_the_exact_mass);
+    tcase_add_test(t, wide_logits_stay_finite);
     tcase_add_test(t, ends_of_tau);
     tcase_add_test(t, monotone_in_tau);
     tcase_add_test(t, scaling_q_scales_logits);
