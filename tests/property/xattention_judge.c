@@ -38,13 +38,15 @@ int64_t xjudge_scores(const sb_tensor *q, const sb_tensor *k, const xjudge_rule 
         a[j] = 0;
     for (int64_t row = block * per; row < (block + 1) * per; row++) {
         int    here = 0;
-        double sum  = 0;
+        double sum = 0, most = -INFINITY;
         for (int64_t t = 0; t < r->stride; t++)
             here |= slot_of(&q->gid, row * r->stride + t) >= 0;
         if (!here)
             continue;
         for (int64_t j = 0; j <= row; j++)
-            sum += p[j] = exp(xjudge_logit(q, k, r, head, row, j));
+            most = fmax(most, p[j] = xjudge_logit(q, k, r, head, row, j));
+        for (int64_t j = 0; j <= row; j++)
+            sum += p[j] = exp(p[j] - most);
         for (int64_t j = 0; j <= row; j++)
             a[j / per] += p[j] / sum;
         valid++;
