@@ -1,3 +1,4 @@
+/* The plan of the record, apart from its dense cases. */
 #ifndef SB_KERNELS_XATTENTION_PLAN_CPU_H
 #define SB_KERNELS_XATTENTION_PLAN_CPU_H
 
