@@ -7,9 +7,11 @@
 #include "kernels/minference/minference.h"
 #include "kernels/power_attention/power_attention.h"
 #include "kernels/streaming_llm/streaming_llm.h"
+#include "kernels/xattention/xattention.h"
 
 const sb_method *const sb_methods[] = {
-    &sb_dense, &sb_a_shape, &sb_streaming_llm, &sb_power_attention, &sb_minference, NULL,
+    &sb_dense,      &sb_a_shape, &sb_streaming_llm, &sb_power_attention, &sb_minference,
+    &sb_xattention, NULL,
 };
 
 const sb_method *sb_method_find(const char *name)

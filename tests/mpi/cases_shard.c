@@ -181,6 +181,7 @@ static void prefill_equals_one_rank(span_rank *r)
         {"minference", "vertical_tokens=400 slash_tokens=60"},
         {"minference", "pattern=block_sparse top_k_blocks=3"},
         {"minference", "pattern=a_shape sink_tokens=5 window_tokens=100"},
+        {"xattention", "block_tokens=32 stride_tokens=8 tau=0.7"},
     };
     enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {2, 65, 517};

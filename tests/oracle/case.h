@@ -36,7 +36,7 @@ void sb_case_params(sb_case *c, const sb_method *m, const char *text);
 
 /* check, layout over a counting arena, layout over a guarded arena of exactly that size (plus
  * outputs), plan, attend with SB_OUT_SET into c->o (dtype as given) and c->lse. q, k, v NULL: the
- * case's own. A method that plans over all keys gets the case's, whatever k is. */
+ * case's own. A method that plans over all keys gets the case's own where k is only a part. */
 sb_status sb_case_attend_on(sb_case *c, const sb_method *m, const char *params, sb_dtype dtype,
                             const sb_tensor *q, const sb_tensor *k, const sb_tensor *v);
 sb_status sb_case_attend(sb_case *c, const sb_method *m, const char *params, sb_dtype dtype);

@@ -1,0 +1,13 @@
+/* AVX2, also where the CPU has AVX-512: 8 key groups are one vector, and no FMA may be used. 8 rows
+ * a pass hide the latency of the additions. */
+#include "kernels/xattention/product.h"
+
+#define WIDTH 8
+#define ROWS 8
+#include "kernels/xattention/product_impl.h"
+
+void sbi_xattention_product_avx2(const float *q, const float *k, int64_t wide, int64_t n_rows,
+                                 float *out)
+{
+    product(q, k, wide, n_rows, out);
+}
