@@ -9,7 +9,6 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Release or Debug" FORCE)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1") # asserts stay on: they guard our own invariants and cost nothing that is timed
-set(CMAKE_C_FLAGS_DEBUG "-O0 -g")
 
 add_library(sb_flags INTERFACE)
 target_include_directories(sb_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
@@ -37,8 +36,7 @@ if(SPAN_SANITIZE)
   target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=${SPAN_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=undefined>)
   target_link_options(sb_flags INTERFACE -fsanitize=${SPAN_SANITIZE})
 endif()
-if(SPAN_COVERAGE)
-  target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:--coverage>)
+if(SPAN_COVERAGE) # CMakeLists.txt says what is instrumented
   target_link_options(sb_flags INTERFACE --coverage)
 endif()
 
