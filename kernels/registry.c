@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels/a_shape/a_shape.h"
+#include "kernels/anchor_attention/anchor_attention.h"
 #include "kernels/dense/dense.h"
 #include "kernels/minference/minference.h"
 #include "kernels/power_attention/power_attention.h"
@@ -10,8 +11,8 @@
 #include "kernels/xattention/xattention.h"
 
 const sb_method *const sb_methods[] = {
-    &sb_dense,      &sb_a_shape, &sb_streaming_llm, &sb_power_attention, &sb_minference,
-    &sb_xattention, NULL,
+    &sb_dense,      &sb_a_shape,    &sb_streaming_llm,    &sb_power_attention,
+    &sb_minference, &sb_xattention, &sb_anchor_attention, NULL,
 };
 
 const sb_method *sb_method_find(const char *name)

@@ -67,7 +67,7 @@ sb_status sbi_xattention_plan_cpu(sb_ctx *ctx, const sb_xattention_params *p, co
         return sb_fail(SB_ERR_INTERNAL,
                        "xattention: plan was given %lld keys, it needs all %lld of them",
                        (long long)k->tokens, (long long)shape->n_keys);
-    sb_status st = sbi_xattention_product_choose(&in.product);
+    sb_status st = sb_product_choose(&in.product);
     if (st != SB_OK)
         return st;
     int32_t threads = ctx->threads < room->threads ? ctx->threads : room->threads;

@@ -46,9 +46,9 @@ static sb_status lay_out_scratch(sb_arena *a, const sbi_xattention_room *r, int6
     sb_status st;
     if ((st = sb_arena_alloc(a, r->n_rows * wide, sizeof(float), "xattention query groups", &q)) !=
             SB_OK ||
-        (st = sb_arena_alloc(a, wide * SBI_XATTENTION_LANES, sizeof(float), "xattention key groups",
+        (st = sb_arena_alloc(a, wide * SB_PRODUCT_LANES, sizeof(float), "xattention key groups",
                              &k)) != SB_OK ||
-        (st = sb_arena_alloc(a, r->block_rows * SBI_XATTENTION_LANES, sizeof(float),
+        (st = sb_arena_alloc(a, r->block_rows * SB_PRODUCT_LANES, sizeof(float),
                              "xattention products", &raw)) != SB_OK ||
         (st = sb_arena_alloc(a, r->n_rows * r->lanes, sizeof(float), "xattention logits", &x)) !=
             SB_OK ||
@@ -113,12 +113,12 @@ sb_status sbi_xattention_layout(sb_ctx *ctx, const sb_xattention_params *p, cons
     void               *room, *row, *scratch;
     sb_status           st;
     walk(shape, b, NULL, &n_rows, &ids);
-    r.used_rows  = round_up(r.heads_per_kv * r.groups, SBI_XATTENTION_PASS);
+    r.used_rows  = round_up(r.heads_per_kv * r.groups, SB_PRODUCT_ROWS);
     r.block_rows = round_up(r.used_rows, SBI_XATTENTION_ROWS);
     r.batch =
         SBI_XATTENTION_BATCH_ROWS / r.used_rows > 1 ? SBI_XATTENTION_BATCH_ROWS / r.used_rows : 1;
     r.n_rows       = r.batch * r.block_rows;
-    r.lanes        = round_up(r.groups, SBI_XATTENTION_LANES);
+    r.lanes        = round_up(r.groups, SB_PRODUCT_LANES);
     r.ids_per_head = ids;
 
     sb_plan made = {.row_tokens = b};

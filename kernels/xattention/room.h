@@ -3,11 +3,10 @@
 #define SB_KERNELS_XATTENTION_ROOM_H
 
 #include "kernels/base/method.h"
+#include "kernels/exec/product.h"
 #include "kernels/xattention/xattention.h"
 
 enum {
-    SBI_XATTENTION_LANES = 8, /* key groups that one pass of the product takes: a 32-byte vector */
-    SBI_XATTENTION_PASS  = 8, /* query rows of one pass at most: their number is padded to it */
     /* The rows of a row block are padded to this many: what the vector exp asks for. */
     SBI_XATTENTION_ROWS = 16,
     /* Query rows that should share one packing of the keys: it costs about as much as 8 of them. */
@@ -26,8 +25,8 @@ typedef struct sbi_xattention_row {
  * block has block_rows of them after padding, the batch n_rows. */
 typedef struct sbi_xattention_scratch {
     float   *q;       /* [n_rows][stride * d], each group's tokens in reverse order */
-    float   *k;       /* [stride * d][SBI_XATTENTION_LANES]: key groups, transposed */
-    float   *raw;     /* [block_rows][SBI_XATTENTION_LANES] sums of products */
+    float   *k;       /* [stride * d][SB_PRODUCT_LANES]: key groups, transposed */
+    float   *raw;     /* [block_rows][SB_PRODUCT_LANES] sums of products */
     float   *x;       /* [n_rows][lanes] logits of one key block; lanes: groups, padded */
     float   *e;       /* [block_rows][lanes] their exponentials */
     float   *top;     /* [n_blocks][n_rows] largest logit of a row in a block */

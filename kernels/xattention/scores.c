@@ -5,7 +5,7 @@
 
 #include "kernels/exec/flash.h"
 
-enum { LANES = SBI_XATTENTION_LANES };
+enum { LANES = SB_PRODUCT_LANES };
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -9,14 +9,14 @@
 #ifndef SB_KERNELS_XATTENTION_SCORES_H
 #define SB_KERNELS_XATTENTION_SCORES_H
 
-#include "kernels/xattention/product.h"
+#include "kernels/exec/product.h"
 #include "kernels/xattention/room.h"
 
 typedef struct sbi_xattention_in {
-    const sb_tensor          *q, *k;  /* k: all keys, in id order */
-    float                     factor; /* 1 / (sqrt(d) * s * norm) */
-    int32_t                   round_raw;
-    sbi_xattention_product_fn product;
+    const sb_tensor *q, *k;  /* k: all keys, in id order */
+    float            factor; /* 1 / (sqrt(d) * s * norm) */
+    int32_t          round_raw;
+    sb_product_fn    product;
 } sbi_xattention_in;
 
 /* Local rows [first, first + n) of the plan, n at most room->batch, of all query heads of one KV

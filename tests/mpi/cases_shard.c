@@ -182,6 +182,7 @@ static void prefill_equals_one_rank(span_rank *r)
         {"minference", "pattern=block_sparse top_k_blocks=3"},
         {"minference", "pattern=a_shape sink_tokens=5 window_tokens=100"},
         {"xattention", "block_tokens=32 stride_tokens=8 tau=0.7"},
+        {"anchor_attention", "block_tokens=16 step_blocks=2 theta=2.2"},
     };
     enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {2, 65, 517};

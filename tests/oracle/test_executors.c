@@ -77,6 +77,8 @@ static const config configs[] = {
      {0, 0},
      {16, 1, 1, 0, 0, 0}},
     {"xattention", "block_tokens: 32, stride_tokens: 8, tau: 1", see_all, {0, 0}, {0}},
+    {"anchor_attention", "block_tokens: 16, step_blocks: 4, theta: 1e9", see_all, {0, 0}, {0}},
+    {"anchor_attention", "block_tokens: 24, step_blocks: 1, theta: 1e9", see_all, {0, 0}, {0}},
 };
 enum { N_CONFIGS = sizeof configs / sizeof *configs };
 

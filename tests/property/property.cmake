@@ -6,5 +6,6 @@ span_test(test_streaming_llm SOURCES property/test_streaming_llm.c property/wind
 span_test(test_minference_lists SOURCES property/test_minference_lists.c LINK test_oracle)
 span_test(test_minference SOURCES property/test_minference.c LINK test_oracle)
 span_test(test_xattention SOURCES property/test_xattention.c property/xattention_judge.c LINK test_oracle)
+span_test(test_anchor_attention SOURCES property/test_anchor_attention.c property/anchor_judge.c LINK test_oracle)
 span_test(test_index_stats SOURCES property/test_index_stats.c LINK test_oracle)
 span_test(test_quality SOURCES property/test_quality.c LINK sb_run sb_comm_impl test_oracle sb_methods LABELS property)

@@ -82,7 +82,7 @@ static double *scores_of(sb_case *c, const char *params)
                                      .factor    = (float)(1.0 / (sd * s * p->norm)),
                                      .round_raw = p->compat == SB_XATTENTION_OFFICIAL};
     double *out = calloc((size_t)(shape.heads * plan.n_rows * MAX_BLOCKS), sizeof *out);
-    ck_assert_int_eq(sbi_xattention_product_choose(&in.product), SB_OK);
+    ck_assert_int_eq(sb_product_choose(&in.product), SB_OK);
     for (int64_t kv = 0; kv < shape.kv_heads;
          kv++) /* one row block a call: batches do not matter */
         for (int64_t i = 0; i < plan.n_rows; i++)

@@ -1,7 +1,7 @@
 /* Body of the product, compiled once an instruction set: WIDTH floats a vector, ROWS rows a pass.
  */
 typedef float vec __attribute__((vector_size(4 * WIDTH)));
-enum { VECS = SBI_XATTENTION_LANES / WIDTH };
+enum { VECS = SB_PRODUCT_LANES / WIDTH };
 
 static inline void pass(const float *q, const vec *k, int64_t wide, vec *out)
 {
@@ -19,5 +19,5 @@ static inline void product(const float *q, const float *k, int64_t wide, int64_t
 {
     for (int64_t r = 0; r < n_rows; r += ROWS)
         pass(q + r * wide, (const vec *)(const void *)k, wide,
-             (vec *)(void *)(out + r * SBI_XATTENTION_LANES));
+             (vec *)(void *)(out + r * SB_PRODUCT_LANES));
 }
