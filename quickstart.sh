@@ -134,8 +134,8 @@ threads=$(($(nproc) / 2))
 launcher=$(command -v mpirun || cached MPIEXEC_EXECUTABLE)
 [ -n "$launcher" ] || die "no mpirun on PATH (Debian package openmpi-bin)"
 start=$SECONDS rc=0
-# In the background, so that Ctrl-C reaches this script alone: mpirun itself would kill the ranks inside their sample.
-"$launcher" -np 2 build/spanbench run configs/quickstart.yaml &
+# In a session of its own, so that Ctrl-C reaches this script alone: mpirun itself would kill the ranks inside their sample.
+setsid "$launcher" -np 2 build/spanbench run configs/quickstart.yaml &
 job=$! stops=0
 on_stop() {
     stops=$((stops + 1))
