@@ -44,6 +44,26 @@ static sb_ctx context(sb_forward *f, int32_t layer, sb_phase_times *times)
                     .threads = f->cfg.threads};
 }
 
+static sb_shape prefill_shape(const sb_forward *f)
+{
+    return (sb_shape){.q_gid    = f->gid,
+                      .n_keys   = f->in->n_tokens,
+                      .heads    = f->shape.heads,
+                      .kv_heads = f->shape.kv_heads,
+                      .head_dim = f->shape.head_dim};
+}
+
+static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Prefill and decode are the same method with the same parameters, or one of them keeps nothing. */
+static int64_t state_bytes(const sb_forward *f)
+{
+    const sb_method *p = f->cfg.method, *d = f->cfg.decode_method;
+    sb_shape         shape = prefill_shape(f);
+    return max_i64(p->state_bytes == NULL ? 0 : p->state_bytes(f->cfg.method_params, &shape),
+                   d->state_bytes == NULL ? 0 : d->state_bytes(f->cfg.decode_params, &shape));
+}
+
 /* Everything that outlives a call, in one order, over whichever arena f->arena is. */
 static sb_status lay_out(sb_forward *f)
 {
@@ -58,7 +78,8 @@ static sb_status lay_out(sb_forward *f)
     /* A decode token may open a run of its own, and any rank may come to own all of them. */
     for (int32_t l = 0; l < s->n_layers; l++)
         if ((st = sb_cache_layout(&f->caches[l], a, s->kv_heads, s->head_dim, rows + f->in->n_feed,
-                                  f->gid.n_runs + (int32_t)f->in->n_feed)) != SB_OK)
+                                  f->gid.n_runs + (int32_t)f->in->n_feed)) != SB_OK ||
+            (st = sb_cache_layout_state(&f->caches[l], a, state_bytes(f))) != SB_OK)
             return st;
     f->q  = tensor(SB_BF16, s->heads, rows, s->head_dim);
     f->o  = f->q;
@@ -94,14 +115,9 @@ static sb_status lay_out(sb_forward *f)
 /* What the calls take on top and give back: the index of the prefill, or that of a decode step. */
 static sb_status lay_out_calls(sb_forward *f)
 {
-    const sb_model_shape *s       = &f->shape;
     sb_ctx                ctx     = context(f, 0, NULL);
     sb_run                one     = {f->in->n_tokens + f->in->n_feed, 1};
-    sb_shape              prefill = {.q_gid    = f->gid,
-                                     .n_keys   = f->in->n_tokens,
-                                     .heads    = s->heads,
-                                     .kv_heads = s->kv_heads,
-                                     .head_dim = s->head_dim};
+    sb_shape              prefill = prefill_shape(f);
     sb_shape              decode  = prefill;
     decode.q_gid                  = (sb_gid){.run = &one, .n_runs = 1, .n_tokens = 1};
     decode.n_keys                 = one.start + 1;
@@ -115,8 +131,6 @@ static sb_status lay_out_calls(sb_forward *f)
     sb_arena_reset(&f->arena, f->scratch_mark);
     return st;
 }
-
-static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_input *in)
 {
@@ -227,11 +241,7 @@ static sb_status show_layer(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *
     const sb_model_shape *s     = &f->shape;
     int64_t               t0    = sb_now_ns();
     sb_comm_stats         moved = f->cfg.comm->stats;
-    sb_shape              shape = {.q_gid    = f->gid,
-                                   .n_keys   = f->in->n_tokens,
-                                   .heads    = s->heads,
-                                   .kv_heads = s->kv_heads,
-                                   .head_dim = s->head_dim};
+    sb_shape              shape = prefill_shape(f);
     sb_layer_view         view  = {.layer    = ctx->layer,
                                    .n_layers = s->n_layers,
                                    .shape    = &shape,

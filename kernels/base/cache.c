@@ -1,5 +1,7 @@
 #include "kernels/base/cache.h"
 
+#include <string.h>
+
 sb_status sb_cache_layout(sb_cache *c, sb_arena *a, int64_t kv_heads, int64_t head_dim, int64_t capacity_tokens, int32_t max_runs)
 {
     void     *k = NULL, *v = NULL, *runs = NULL;
@@ -16,6 +18,28 @@ sb_status sb_cache_layout(sb_cache *c, sb_arena *a, int64_t kv_heads, int64_t he
     return SB_OK;
 }
 
+sb_status sb_cache_layout_state(sb_cache *c, sb_arena *a, int64_t bytes)
+{
+    void     *state = NULL, *mark = NULL;
+    sb_status st = SB_OK;
+    if (bytes > 0 && ((st = sb_arena_alloc(a, bytes, 1, "method state", &state)) != SB_OK ||
+                      (st = sb_arena_alloc(a, bytes, 1, "marked method state", &mark)) != SB_OK))
+        return st;
+    c->state       = state;
+    c->mark_state  = mark;
+    c->state_bytes = bytes;
+    return SB_OK;
+}
+
+/* to = from, or zeros; a counting arena left both NULL. */
+static void copy_state(void *to, const void *from, int64_t bytes)
+{
+    if (to != NULL && from != NULL)
+        memcpy(to, from, (size_t)bytes);
+    else if (to != NULL)
+        memset(to, 0, (size_t)bytes);
+}
+
 /* k and v always describe the same tokens. */
 static void set_filled(sb_cache *c, int64_t tokens, int32_t n_runs)
 {
@@ -27,6 +51,7 @@ void sb_cache_reset(sb_cache *c)
 {
     set_filled(c, 0, 0);
     c->n_global = 0;
+    copy_state(c->state, NULL, c->state_bytes);
     sb_cache_mark(c);
 }
 
@@ -61,6 +86,7 @@ void sb_cache_mark(sb_cache *c)
     c->mark_global   = c->n_global;
     c->mark_runs     = c->k.gid.n_runs;
     c->mark_last_len = c->mark_runs > 0 ? c->runs[c->mark_runs - 1].len : 0;
+    copy_state(c->mark_state, c->state, c->state_bytes);
 }
 
 void sb_cache_rollback(sb_cache *c)
@@ -69,4 +95,5 @@ void sb_cache_rollback(sb_cache *c)
         c->runs[c->mark_runs - 1].len = c->mark_last_len;
     set_filled(c, c->mark_tokens, c->mark_runs);
     c->n_global = c->mark_global;
+    copy_state(c->state, c->mark_state, c->state_bytes);
 }

@@ -85,6 +85,9 @@ typedef struct sb_method {
     sb_status (*check)(const void *params, const sb_shape *shape);
     /* Every run of a shard must start at and (but for the sequence's end) be a multiple of this many tokens. */
     int64_t (*quantum_tokens)(const void *params);
+    /* Bytes that the cache of each layer keeps for the method from prefill to the last decode step
+     * (sb_cache.state); NULL: none. */
+    int64_t (*state_bytes)(const void *params, const sb_shape *shape);
     sb_layout_fn layout;
     sb_plan_fn   plan[SB_BACKEND_COUNT];   /* NULL: not on that backend, stored as unsupported */
     sb_attend_fn attend[SB_BACKEND_COUNT];

@@ -25,6 +25,17 @@ typedef struct sb_csr {
     int64_t  width_tokens; /* keys in a tile */
 } sb_csr;
 
+/* Keys in another order, inside segments: slot s of a head stands for token s - s % segment_tokens
+ * + offset[head][s]. Each segment is a permutation of itself, so a segment before another one holds
+ * earlier tokens only; the last, short segment is one too. Queries keep their places. With slots
+ * the ids of TILES and TOKENS count slots; the causal test reads the token. */
+typedef struct sb_slots {
+    int64_t   n_heads;        /* 0: none, ids count tokens; else 1 or the number of query heads */
+    int64_t   n_slots;        /* tokens of the whole sequence */
+    int64_t   segment_tokens; /* at most 65536 */
+    uint16_t *offset;         /* [n_heads][n_slots] */
+} sb_slots;
+
 typedef struct sb_plan {
     uint32_t parts;      /* OR of sb_plan_part */
     int64_t  row_tokens; /* queries that share a list (TILES, TOKENS) */
@@ -32,6 +43,7 @@ typedef struct sb_plan {
     int32_t *row_id;     /* [n_rows] global row block numbers, ascending */
     int64_t  sink_tokens, window_tokens;
     sb_csr   tiles, tokens;
+    sb_slots slots;
     int32_t  fallback;   /* 1: the method asked for dense here (too short); density cells leave it out */
     void    *method_data; /* a method's own, laid out in its layout() */
 } sb_plan;

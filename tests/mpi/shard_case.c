@@ -58,6 +58,12 @@ static sb_shape shape_of(const span_seq *s)
                       .head_dim = s->spec.head_dim};
 }
 
+static int64_t state_bytes(const span_seq *s)
+{
+    sb_shape shape = shape_of(s);
+    return s->method->state_bytes == NULL ? 0 : s->method->state_bytes(s->params, &shape);
+}
+
 static sb_status lay_out(span_seq *s)
 {
     const span_seq_spec *p   = &s->spec;
@@ -66,6 +72,7 @@ static sb_status lay_out(span_seq *s)
     sb_status            st;
     if ((st = sb_cache_layout(&s->cache, &s->arena, p->kv_heads, p->head_dim, n + p->max_new_tokens,
                               s->gid.n_runs + (int32_t)p->max_new_tokens)) != SB_OK ||
+        (st = sb_cache_layout_state(&s->cache, &s->arena, state_bytes(s))) != SB_OK ||
         (st = tensor_alloc(&s->q, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->o, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->q1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||

@@ -51,6 +51,26 @@ static const char *state(void)
     return s;
 }
 
+/* Zeros after a reset, saved by mark, and restored by every rollback. */
+START_TEST(method_state_follows_mark_and_rollback)
+{
+    ck_assert_int_eq(sb_cache_layout_state(&c, &arena, 3), SB_OK);
+    sb_cache_reset(&c);
+    ck_assert_int_eq(memcmp(c.state, "\0\0\0", 3), 0);
+    memcpy(c.state, "abc", 3);
+    sb_cache_mark(&c);
+    for (int i = 0; i < 2; i++) {
+        memcpy(c.state, "xyz", 3);
+        sb_cache_rollback(&c);
+        ck_assert_int_eq(memcmp(c.state, "abc", 3), 0);
+    }
+    sb_cache_reset(&c);
+    ck_assert_int_eq(memcmp(c.state, "\0\0\0", 3), 0);
+    ck_assert_int_eq(sb_cache_layout_state(&c, &arena, 0), SB_OK);
+    ck_assert_ptr_null(c.state);
+}
+END_TEST
+
 START_TEST(layout_counts_what_it_uses)
 {
     sb_arena count;
@@ -197,6 +217,7 @@ int main(void)
     Suite *s = suite_create("cache");
     TCase *t = tcase_create("cache");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, method_state_follows_mark_and_rollback);
     tcase_add_test(t, layout_counts_what_it_uses);
     tcase_add_test(t, a_small_arena_is_an_error);
     tcase_add_test(t, neighbours_merge_and_gaps_do_not);
