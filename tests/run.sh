@@ -4,12 +4,13 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: tests/run.sh [--quick | --asan | --coverage]
+usage: tests/run.sh [--quick | --asan | --coverage | --mutants]
 
   (nothing)    the ci build with every test, then the sanitizer build with the unit, property and fault tests
   --quick      the ci build only
   --asan       the sanitizer build only
   --coverage   an instrumented build with every test; line coverage of harness, results and workloads
+  --mutants    seeded mutants of every method (tests/mutants): each must be noticed by its method's tests
 
 The last line reads "N passed, N failed" and, when something could not run here, ", N skipped" (the reasons stand above it).
 TEXT
@@ -21,6 +22,7 @@ case ${1:-} in
     --quick) parts=ci ;;
     --asan) parts=asan ;;
     --coverage) parts=coverage ;;
+    --mutants) parts=mutants ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
 esac
@@ -145,6 +147,7 @@ check_sources() {
     else
         skip "shellcheck: not installed"
     fi
+    if tests/mutants/run.py --check; then pass; else fail "tests/mutants: a text to change is not there (once)"; fi
     check_format
 }
 
@@ -182,6 +185,12 @@ for part in $parts; do
             export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
             export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
             if build cpu-asan; then run_ctest build-cpu-asan -L '^(unit|property|fault)$'; fi
+            ;;
+        mutants)
+            if tests/mutants/run.py | tee build-mutants.log; then :; fi
+            read -r p f < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' build-mutants.log)
+            passed=$((passed + ${p:-0})) failed=$((failed + ${f:-1}))
+            rm -f build-mutants.log
             ;;
         coverage)
             if build coverage; then
