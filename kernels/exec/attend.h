@@ -21,8 +21,8 @@ sb_status sb_attend_dense_cpu(sb_ctx *ctx, const void *params, const sb_attn_in 
 sb_status sb_attend_window_cpu(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 
-/* Any mix of parts; made for TILES (single TOKENS are right, but cost a whole 64-key block each).
- */
+/* Any mix of parts. Work is proportional to the listed keys: single TOKENS and small TILES are
+ * packed, 64 to a block (key_blocks.h); the keys of a window cost the 64-key blocks they touch. */
 sb_status sb_attend_block_csr_cpu(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                   const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 

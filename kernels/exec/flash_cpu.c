@@ -5,7 +5,7 @@
 
 #include "kernels/backend/cpu_isa.h"
 #include "kernels/exec/flash.h"
-#include "kernels/exec/segments.h"
+#include "kernels/exec/key_blocks.h"
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -52,96 +52,6 @@ static int64_t cell_end(const cut *c, int64_t cell)
     return min_i64(cell_begin(c, cell) + c->tile_tokens, block_end);
 }
 
-static sb_status check_tensor(const sb_tensor *t, const char *what, sb_dtype dtype, int64_t heads,
-                              int64_t dim)
-{
-    if (t->dtype != dtype || t->heads != heads || t->dim != dim || t->tokens < 0 ||
-        (heads > 1 && t->head_stride < t->tokens * dim))
-        return sb_fail(SB_ERR_INTERNAL,
-                       "attend: %s is [%lld][%lld][%lld] of dtype %d, stride %lld; wanted "
-                       "[%lld][.][%lld], dtype %d",
-                       what, (long long)t->heads, (long long)t->tokens, (long long)t->dim,
-                       (int)t->dtype, (long long)t->head_stride, (long long)heads, (long long)dim,
-                       (int)dtype);
-    return SB_OK;
-}
-
-static sb_status check_gid(const sb_tensor *t, const char *what)
-{
-    int64_t n = 0, end = 0;
-    for (int32_t i = 0; i < t->gid.n_runs; i++) {
-        sb_run r = t->gid.run[i];
-        if (r.start < end || r.len < 0)
-            return sb_fail(SB_ERR_INTERNAL, "attend: run %d of %s starts at %lld, before %lld",
-                           (int)i, what, (long long)r.start, (long long)end);
-        n += r.len;
-        end = r.start + r.len;
-    }
-    if (n != t->tokens)
-        return sb_fail(SB_ERR_INTERNAL, "attend: %s holds %lld tokens, its runs %lld", what,
-                       (long long)t->tokens, (long long)n);
-    return SB_OK;
-}
-
-static sb_status check_job(const sbi_flash_job *j)
-{
-    const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v;
-    sb_status        st;
-    if (q->dim < 16 || q->dim > SB_TILE_DIM_MAX || q->dim % 16 != 0)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "attend: head_dim %lld; the cpu kernels take multiples of 16 up to %d",
-                       (long long)q->dim, (int)SB_TILE_DIM_MAX);
-    if (k->heads < 1 || q->heads % k->heads != 0)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "attend: %lld query heads are no multiple of %lld KV heads",
-                       (long long)q->heads, (long long)k->heads);
-    if ((st = check_tensor(q, "q", SB_BF16, q->heads, q->dim)) != SB_OK ||
-        (st = check_tensor(k, "k", SB_BF16, k->heads, q->dim)) != SB_OK ||
-        (st = check_tensor(v, "v", SB_BF16, k->heads, q->dim)) != SB_OK ||
-        (st = check_gid(k, "k")) != SB_OK)
-        return st;
-    if (v->tokens != k->tokens)
-        return sb_fail(SB_ERR_INTERNAL, "attend: %lld keys, %lld values", (long long)k->tokens,
-                       (long long)v->tokens);
-    if (j->row_gid == NULL && (st = check_gid(q, "q")) != SB_OK)
-        return st;
-    for (int64_t i = 1; j->row_gid != NULL && i < q->tokens; i++)
-        if (j->row_gid[i] < j->row_gid[i - 1])
-            return sb_fail(SB_ERR_INTERNAL, "attend: row ids descend at %lld", (long long)i);
-    if (j->o != NULL) {
-        if ((st = check_tensor(j->o, "o", j->o->dtype, q->heads, q->dim)) != SB_OK)
-            return st;
-        if (j->o->tokens != q->tokens || (j->mode == SB_OUT_MERGE && j->o->dtype != SB_F32))
-            return sb_fail(SB_ERR_INTERNAL,
-                           "attend: o has %lld rows for %lld queries, dtype %d; merging needs fp32",
-                           (long long)j->o->tokens, (long long)q->tokens, (int)j->o->dtype);
-    }
-    return SB_OK;
-}
-
-static sb_status plan_rows_present(const sbi_flash_job *j)
-{
-    const sb_plan *p = j->plan;
-    if (p == NULL || !(p->parts & (SB_PART_TILES | SB_PART_TOKENS)))
-        return SB_OK;
-    if (p->row_tokens < 1)
-        return sb_fail(SB_ERR_INTERNAL, "attend: row blocks of %lld tokens",
-                       (long long)p->row_tokens);
-    int32_t n_runs = j->row_gid != NULL ? 0 : j->in->q->gid.n_runs;
-    for (int32_t r = 0; r < n_runs; r++) {
-        sb_run run = j->in->q->gid.run[r];
-        for (int64_t b = run.start / p->row_tokens; b * p->row_tokens < run.start + run.len; b++)
-            if (sb_plan_row(p, b * p->row_tokens) < 0)
-                return sb_fail(SB_ERR_INTERNAL, "attend: the plan has no list for row block %lld",
-                               (long long)b);
-    }
-    for (int64_t i = 0; j->row_gid != NULL && i < j->in->q->tokens; i++)
-        if (sb_plan_row(p, j->row_gid[i]) < 0)
-            return sb_fail(SB_ERR_INTERNAL, "attend: the plan has no list for row %lld",
-                           (long long)j->row_gid[i]);
-    return SB_OK;
-}
-
 static void cut_job(cut *c, const sbi_flash_job *j)
 {
     const sb_tensor *q = j->in->q;
@@ -173,17 +83,7 @@ typedef struct tile {
     int64_t        kv_head, head, n_heads; /* query heads [head, head + n_heads) */
     int64_t        row, n_tokens;          /* local rows [row, row + n_tokens) */
     int64_t        gid[SB_TILE_MAX_TOKENS];
-    int64_t        sink_tokens, window_tokens;
-    /* where the walk over the keys at hand stands */
-    int32_t run;
-    int64_t run_offset; /* local token of the run's first */
 } tile;
-
-/* Bits [0, n). */
-static uint64_t low_bits(int64_t n)
-{
-    return n <= 0 ? 0 : n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
-}
 
 static void load_rows(tile *t)
 {
@@ -235,64 +135,28 @@ static void store_rows(const tile *t)
         }
 }
 
-/* Key ids of one block, by the rule they fall under. */
-typedef struct block {
-    int64_t  base;
-    uint64_t listed, window;
-} block;
-
-/* The next block that holds a key of the tile's ranges which is at hand; 0 at the end. *seg is the
- * range in progress. */
-static int next_block(tile *t, sb_segments *it, sb_segment *seg, block *b, const sb_bf16 **k_row,
-                      const sb_bf16 **v_row)
+/* Which keys of the block each row sees. */
+static void set_visible(const tile *t, const sb_key_block *b)
 {
-    const sb_tensor *k = t->c->job->in->k, *v = t->c->job->in->v;
-    b->base   = -1;
-    b->listed = b->window = 0;
-    for (;;) {
-        while (seg->begin == seg->end)
-            if (!sb_segments_next(it, seg))
-                return b->base >= 0;
-        while (t->run < k->gid.n_runs &&
-               k->gid.run[t->run].start + k->gid.run[t->run].len <= seg->begin)
-            t->run_offset += k->gid.run[t->run++].len;
-        if (t->run == k->gid.n_runs)
-            return b->base >= 0;
-        sb_run r   = k->gid.run[t->run];
-        seg->begin = min_i64(max_i64(seg->begin, r.start), seg->end);
-        if (seg->begin == seg->end)
-            continue;
-        if (b->base < 0)
-            b->base = seg->begin / SB_TILE_KEYS * SB_TILE_KEYS;
-        int64_t block_end = b->base + SB_TILE_KEYS;
-        if (seg->begin >= block_end)
-            return 1;
-        int64_t  end  = min_i64(min_i64(seg->end, block_end), r.start + r.len);
-        uint64_t bits = low_bits(end - b->base) & ~low_bits(seg->begin - b->base);
-        if (seg->listed)
-            b->listed |= bits;
-        else
-            b->window |= bits;
-        int64_t local = t->run_offset + seg->begin - r.start;
-        for (int64_t x = seg->begin; x < end; x++, local++) {
-            k_row[x - b->base] = sb_tensor_bf16(k, t->kv_head, local);
-            v_row[x - b->base] = sb_tensor_bf16(v, t->kv_head, local);
-        }
-        seg->begin = end;
-    }
-}
-
-/* Which keys of the block each row sees: the rule of segments.h, 64 keys a word. */
-static void set_visible(const tile *t, const block *b)
-{
-    uint64_t sink = low_bits(t->sink_tokens - b->base);
+    sb_window w = sb_plan_window(t->c->job->plan, t->head);
     for (int64_t i = 0; i < t->n_tokens; i++) {
-        int64_t  q      = t->gid[i] - b->base;
-        uint64_t recent = ~low_bits(q + 1 - t->window_tokens);
-        uint64_t sees   = low_bits(q + 1) & (b->listed | (b->window & (sink | recent)));
+        uint64_t sees = sb_key_block_visible(b, w, t->gid[i]);
         for (int64_t h = 0; h < t->n_heads; h++)
             t->f.visible[h * t->n_tokens + i] = sees;
     }
+}
+
+/* The block's rows of K and V; lanes out of use are zeros: V must be finite there. */
+static void pack(const tile *t, const sb_key_block *b)
+{
+    const sb_tensor *k = t->c->job->in->k, *v = t->c->job->in->v;
+    const sb_bf16   *k_row[SB_TILE_KEYS], *v_row[SB_TILE_KEYS];
+    for (int lane = 0; lane < SB_TILE_KEYS; lane++) {
+        int used    = (int)((b->listed | b->window) >> lane & 1);
+        k_row[lane] = used ? sb_tensor_bf16(k, t->kv_head, b->local[lane]) : zero_row;
+        v_row[lane] = used ? sb_tensor_bf16(v, t->kv_head, b->local[lane]) : zero_row;
+    }
+    t->c->ops->pack(k_row, v_row, t->f.dim, t->f.kt, t->f.v);
 }
 
 /* Attention of t->n_tokens rows that lie in one row block; everything but the pool pointers'
@@ -300,23 +164,15 @@ static void set_visible(const tile *t, const block *b)
 static void run_tile(tile *t)
 {
     const sbi_flash_job *j = t->c->job;
-    sb_segments          it;
-    sb_segment           seg = {0};
-    block                b;
-    t->f.n_rows   = t->n_heads * t->n_tokens;
-    t->run        = 0;
-    t->run_offset = 0;
+    sb_key_blocks        it;
+    sb_key_block         b;
+    t->f.n_rows = t->n_heads * t->n_tokens;
     load_rows(t);
-    sb_segments_begin(&it, j->plan, t->head, sb_plan_row(j->plan, t->gid[0]), t->gid[0],
-                      t->gid[t->n_tokens - 1]);
-    for (;;) {
-        const sb_bf16 *k_row[SB_TILE_KEYS], *v_row[SB_TILE_KEYS];
-        for (int i = 0; i < SB_TILE_KEYS; i++)
-            k_row[i] = v_row[i] = zero_row;
-        if (!next_block(t, &it, &seg, &b, k_row, v_row))
-            break;
+    sb_key_blocks_begin(&it, j->plan, t->head, sb_plan_row(j->plan, t->gid[0]), t->gid[0],
+                        t->gid[t->n_tokens - 1], &j->in->k->gid);
+    while (sb_key_blocks_next(&it, &b)) {
         set_visible(t, &b);
-        t->c->ops->pack(k_row, v_row, t->f.dim, t->f.kt, t->f.v);
+        pack(t, &b);
         t->c->ops->block(&t->f);
     }
     store_rows(t);
@@ -353,8 +209,6 @@ static void run_item(const cut *c, int64_t item)
     int64_t              sub  = unit % c->head_tiles * c->tile_heads;
     t.head                    = t.kv_head * c->group + sub;
     t.n_heads                 = min_i64(c->tile_heads, c->group - sub);
-    t.sink_tokens             = j->plan == NULL ? 0 : j->plan->sink_tokens;
-    t.window_tokens           = j->plan == NULL ? INT64_C(1) << 61 : sb_plan_window(j->plan);
     t.f   = (sbi_flash_tile){.dim = q->dim, .m = m, .l = l, .visible = visible, .kt = pool};
     t.f.v = pool + SB_TILE_KEYS * q->dim;
     t.f.q = t.f.v + SB_TILE_KEYS * q->dim;
@@ -389,8 +243,7 @@ sb_status sbi_flash_run(const sbi_flash_job *job)
 {
     sb_cpu_isa isa;
     sb_status  st;
-    if ((st = check_job(job)) != SB_OK || (st = plan_rows_present(job)) != SB_OK ||
-        (st = sb_cpu_isa_choose(&isa)) != SB_OK)
+    if ((st = sbi_flash_check(job)) != SB_OK || (st = sb_cpu_isa_choose(&isa)) != SB_OK)
         return st;
     cut c = {.job = job, .ops = variants[isa]};
     cut_job(&c, job);

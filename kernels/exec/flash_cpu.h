@@ -2,9 +2,10 @@
  * time.
  *
  * Work items are (query tile, KV head): a tile's keys are packed once for all its rows and for the
- * query heads that share the KV head. Key blocks are aligned in global ids and visited in ascending
- * order, and every row's arithmetic is its own: results do not depend on tiling, threads, or on
- * which rank holds the row, as long as the same keys are at hand. */
+ * query heads that share the KV head. Which keys stand in which lane of which block depends on the
+ * plan and the keys at hand alone (key_blocks.h), and every row's arithmetic is its own: results do
+ * not depend on tiling, threads, or on which rank holds the row, as long as the same keys are at
+ * hand. */
 #ifndef SB_KERNELS_EXEC_FLASH_CPU_H
 #define SB_KERNELS_EXEC_FLASH_CPU_H
 
@@ -27,5 +28,8 @@ typedef struct sbi_flash_job {
  * of sb_cpu_isa_choose. Scratch: 256 KiB on each thread's stack. Rounding: q*scale, scores, softmax
  * and sums in fp32; o rounded once. */
 sb_status sbi_flash_run(const sbi_flash_job *job);
+
+/* The errors of sbi_flash_run that lie in the job itself. */
+sb_status sbi_flash_check(const sbi_flash_job *job);
 
 #endif

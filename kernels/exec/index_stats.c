@@ -23,50 +23,70 @@ static int64_t clamp_sum(int64_t first, int64_t end, int64_t shift, int64_t top)
 }
 
 /* Pairs of rows [first, end) with the keys of one range, by the rule of segments.h. */
-static int64_t count_pairs(const sb_plan *plan, const sb_segment *s, int64_t first, int64_t end)
+static int64_t count_pairs(sb_window w, const sb_segment *s, int64_t first, int64_t end)
 {
     if (s->listed)
         return clamp_sum(first, end, 1 - s->begin, s->end - s->begin);
-    int64_t sink_end = min_i64(max_i64(plan->sink_tokens, s->begin),
-                               s->end); /* keys [begin, sink_end) are sinks */
+    int64_t sink_end =
+        min_i64(max_i64(w.sink_tokens, s->begin), s->end); /* keys [begin, sink_end) are sinks */
     int64_t n        = clamp_sum(first, end, 1 - s->begin, sink_end - s->begin);
     n += clamp_sum(first, end, 1 - sink_end, s->end - sink_end);
-    n -= clamp_sum(first, end, 1 - sink_end - sb_plan_window(plan), s->end - sink_end);
+    n -= clamp_sum(first, end, 1 - sink_end - w.window_tokens, s->end - sink_end);
     return n;
 }
 
-/* 64-key blocks touched by the ranges of rows [first, last]: every key of a range is visible to one
- * of them. */
+/* Blocks of 64 lanes that rows [first, last] need, as key_blocks.h makes them of all keys: packed
+ * ones, and those that ranges touch; every key of a range is visible to one of the rows. */
 static int64_t count_blocks(const sb_plan *plan, int64_t head, int64_t row, int64_t first,
                             int64_t last)
 {
     sb_segments it;
     sb_segment  s;
     int64_t     n = 0, next = 0; /* blocks below `next` are counted */
+    int64_t     packed = 0;      /* keys */
+    int         packs  = sb_plan_packs(plan);
     sb_segments_begin(&it, plan, head, row, first, last);
     while (sb_segments_next(&it, &s)) {
+        if (packs && s.listed) {
+            packed += s.end - s.begin;
+            continue;
+        }
         int64_t a = max_i64(s.begin / SB_TILE_KEYS, next), b = (s.end - 1) / SB_TILE_KEYS + 1;
         n += max_i64(b - a, 0);
         next = max_i64(next, b);
     }
-    return n;
+    return n + (packed + SB_TILE_KEYS - 1) / SB_TILE_KEYS;
 }
 
-/* Rows [begin, end) of one run that lie in one nominal 64-row tile [tile_begin, tile_end) of one
- * row block. */
+/* A nominal tile of query rows: the method's is cut where its row block ends, the dense kernel's
+ * is not. */
+typedef struct row_tile {
+    int64_t begin, end;
+    int64_t padding_rows; /* it issues these too: 0 in decode */
+} row_tile;
+
+/* Rows that [begin, end) of a tile stand for: the padding goes with the tile's first row, wherever
+ * that row lives, so ranks add up. */
+static int64_t issued_rows(const row_tile *t, int64_t begin, int64_t end)
+{
+    return end - begin + (begin == t->begin ? t->padding_rows : 0);
+}
+
+/* Rows [begin, end) of one run that lie in one tile. */
 static void count_tile(const sb_plan *plan, int64_t head, int64_t row, int64_t begin, int64_t end,
-                       int64_t tile_begin, int64_t tile_end, sb_index_stats *sum)
+                       const row_tile *tile, const row_tile *dense, sb_index_stats *sum)
 {
     sb_segments it;
     sb_segment  s;
+    sb_window   w = sb_plan_window(plan, head);
     sb_segments_begin(&it, plan, head, row, begin, end - 1);
     while (sb_segments_next(&it, &s))
-        sum->rho_num += count_pairs(plan, &s, begin, end);
+        sum->rho_num += count_pairs(w, &s, begin, end);
     sum->rho_den += triangle(end + 1) - triangle(begin + 1);
-    int64_t rows = end - begin, dense = (tile_end - 1) / SB_TILE_KEYS + 1;
-    sum->tile_lanes +=
-        rows * SB_TILE_KEYS * count_blocks(plan, head, row, tile_begin, tile_end - 1);
-    sum->tile_lanes_dense += rows * SB_TILE_KEYS * dense;
+    sum->tile_lanes += issued_rows(tile, begin, end) * SB_TILE_KEYS *
+                       count_blocks(plan, head, row, tile->begin, tile->end - 1);
+    sum->tile_lanes_dense +=
+        issued_rows(dense, begin, end) * SB_TILE_KEYS * ((dense->end - 1) / SB_TILE_KEYS + 1);
 }
 
 static uint64_t hash_words(const int64_t *w, size_t n) { return XXH3_64bits(w, n * sizeof *w); }
@@ -101,24 +121,25 @@ sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64
     for (int32_t r = 0; r < shape->q_gid.n_runs; r++) {
         sb_run run = shape->q_gid.run[r];
         for (int64_t a = run.start, b; a < run.start + run.len; a = b) {
-            int64_t tile_begin = a / SB_TILE_ROWS * SB_TILE_ROWS,
-                    tile_end = tile_begin + SB_TILE_ROWS, row = 0;
+            int64_t  most  = max_i64(shape->n_keys, run.start + run.len), row;
+            row_tile dense = {.begin = a / SB_TILE_ROWS * SB_TILE_ROWS}, tile;
+            dense.end      = min_i64(dense.begin + SB_TILE_ROWS, most);
+            tile           = dense;
+            row            = sb_plan_row(plan, a);
+            if (row < 0)
+                return sb_fail(SB_ERR_INTERNAL, "index: the plan has no list for row %lld",
+                               (long long)a);
             if (lists) {
-                int64_t block = a / plan->row_tokens;
-                tile_begin    = max_i64(tile_begin, block * plan->row_tokens);
-                tile_end      = min_i64(tile_end, (block + 1) * plan->row_tokens);
-                row           = sb_plan_row(plan, a);
-                if (row < 0)
-                    return sb_fail(SB_ERR_INTERNAL, "index: the plan has no list for row %lld",
-                                   (long long)a);
+                tile.begin = max_i64(tile.begin, a / plan->row_tokens * plan->row_tokens);
+                tile.end   = min_i64(tile.end, (a / plan->row_tokens + 1) * plan->row_tokens);
             }
-            tile_end = min_i64(tile_end, max_i64(shape->n_keys, run.start + run.len));
-            b        = min_i64(tile_end, run.start + run.len);
-            if (shape->is_decode) { /* the queries of one step are a tile of their own */
-                tile_begin = a;
-                tile_end   = b;
-            }
-            count_tile(plan, head, row, a, b, tile_begin, tile_end, &sum);
+            b                  = min_i64(tile.end, run.start + run.len);
+            tile.padding_rows  = SB_TILE_ROWS - (tile.end - tile.begin);
+            dense.padding_rows = SB_TILE_ROWS - (dense.end - dense.begin);
+            if (shape->is_decode) /* a step's queries are a tile of their own, of just as many rows
+                                   */
+                tile = dense = (row_tile){.begin = a, .end = b};
+            count_tile(plan, head, row, a, b, &tile, &dense, &sum);
         }
         if (plan->parts & SB_PART_WINDOW) { /* one rule for all rows: it counts once a row */
             int64_t rule[] = {head, plan->sink_tokens, plan->window_tokens};

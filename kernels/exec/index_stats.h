@@ -9,15 +9,17 @@
  * wrapping). */
 typedef struct sb_index_stats {
     int64_t rho_num, rho_den; /* visible (query, key) pairs, and all causal ones */
-    int64_t tile_lanes,
-        tile_lanes_dense; /* query x key lanes on the nominal 64 x 64 grid, masked lanes included */
+    int64_t  tile_lanes, tile_lanes_dense; /* query x key lanes that nominal 64 x 64 tiles issue */
     uint64_t digest; /* of the selection: equal for equal selections, whatever the rank count */
 } sb_index_stats;
 
 /* Count head `head` of the plan over the rows of shape->q_gid; row blocks must not be split between
- * ranks (quantum_tokens) for the digest to add up. tile_lanes judges whole 64-row tiles and counts
- * the local rows of them, so it adds up as well. *out changes on success only. Errors:
- * SB_ERR_INTERNAL when the plan lacks a local row block. Cost: O(listed ids + local rows / 64). */
+ * ranks (quantum_tokens) for the digest to add up. tile_lanes holds masked lanes and padding too:
+ * of packed keys to 64, of a row tile that its row block or the sequence cuts short to 64 rows (on
+ * the nominal grid; the CPU executors have kernels for fewer rows). Decode has no row padding. It
+ * judges whole row tiles and counts the local rows, the padding with the first, so it adds up as
+ * well. *out changes on success only. Errors: SB_ERR_INTERNAL when the plan lacks a local row
+ * block. Cost: O(listed ids + local rows / 64). */
 sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                sb_index_stats *out);
 

@@ -1,7 +1,5 @@
 #include "kernels/exec/segments.h"
 
-#include <stddef.h>
-
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -67,9 +65,10 @@ void sb_segments_begin(sb_segments *s, const sb_plan *plan, int64_t head, int64_
         return;
     }
     if (plan->parts & SB_PART_WINDOW) {
-        int64_t sink_end = min_i64(plan->sink_tokens, s->limit);
-        int64_t recent   = max_i64(0, first - sb_plan_window(plan) + 1);
-        if (plan->window_tokens <= 0)
+        sb_window w        = sb_plan_window(plan, head);
+        int64_t   sink_end = min_i64(w.sink_tokens, s->limit);
+        int64_t   recent   = max_i64(0, first - w.window_tokens + 1);
+        if (w.window_tokens <= 0)
             recent = s->limit;
         if (recent <= sink_end) {
             s->window[0] = (sb_segment){.begin = 0, .end = s->limit};

@@ -13,7 +13,10 @@
 #ifndef SB_KERNELS_EXEC_SEGMENTS_H
 #define SB_KERNELS_EXEC_SEGMENTS_H
 
+#include <stddef.h>
+
 #include "kernels/base/plan.h"
+#include "kernels/exec/tiles.h"
 
 typedef struct sb_segment {
     int64_t begin, end; /* key ids [begin, end) */
@@ -29,11 +32,31 @@ typedef struct sb_segments {  /* an iterator: no storage, no allocation */
     int64_t        unit_tokens, width_tokens;
 } sb_segments;
 
-/* window_tokens as arithmetic can bear it: SB_WINDOW_ALL minus an id would overflow. */
-static inline int64_t sb_plan_window(const sb_plan *plan)
+typedef struct sb_window {
+    int64_t sink_tokens, window_tokens; /* the query's own token included */
+} sb_window;
+
+/* The window rule of a query head; dense is one without end. window_tokens as arithmetic can bear
+ * it: SB_WINDOW_ALL minus an id would overflow. */
+static inline sb_window sb_plan_window(const sb_plan *plan, int64_t head)
 {
     const int64_t most = INT64_C(1) << 61;
-    return plan->window_tokens < most ? plan->window_tokens : most;
+    (void)head;
+    if (plan == NULL)
+        return (sb_window){0, most};
+    return (sb_window){plan->sink_tokens, plan->window_tokens < most ? plan->window_tokens : most};
+}
+
+/* 1: the executors pack the listed keys of a row block together, 64 after 64; 0: they take the
+ * 64-key blocks that the ranges touch (tiles.h SB_TILE_KEYS says why there are both). A function of
+ * the plan's form: every row follows one rule, whatever its list. */
+static inline int sb_plan_packs(const sb_plan *plan)
+{
+    if (plan == NULL)
+        return 0;
+    return (plan->parts & SB_PART_TOKENS) != 0 ||
+           ((plan->parts & SB_PART_TILES) != 0 && (plan->tiles.unit_tokens % SB_TILE_KEYS != 0 ||
+                                                   plan->tiles.width_tokens % SB_TILE_KEYS != 0));
 }
 
 /* Local CSR row of the row block that holds token gid; -1 when this plan has none (not a local

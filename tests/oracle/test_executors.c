@@ -451,44 +451,115 @@ static int see_plan(int64_t q, int64_t k, const void *state)
     return 0;
 }
 
+/* Random overlapping parts; tile forms that are packed and one that is not. */
+enum { MIXED_N = 260, MIXED_B = 26, MIXED_ROWS = 10, MIXED_CAPACITY = MIXED_ROWS * 130 };
+typedef struct mixed {
+    sb_plan plan;
+    int32_t row_id[MIXED_ROWS], tile[MIXED_CAPACITY], token[MIXED_CAPACITY];
+    int64_t tile_ptr[MIXED_ROWS + 1], token_ptr[MIXED_ROWS + 1];
+} mixed;
+
+static void mix(mixed *m, int i)
+{
+    static const int64_t forms[][2] = {{2, 5}, {2, 2}, {1, 64}, {64, 64}};
+    const int64_t       *form       = forms[i % 4];
+    sb_rng               r          = {(uint64_t)i * 77};
+    memset(m, 0, sizeof *m);
+    for (int b = 0; b < MIXED_ROWS; b++) {
+        m->row_id[b]        = b;
+        m->tile_ptr[b + 1]  = m->tile_ptr[b];
+        m->token_ptr[b + 1] = m->token_ptr[b];
+        for (int32_t t = 0; t * form[0] < MIXED_N;
+             t += 1 + (int32_t)sb_rng_below(&r, (uint64_t)(1 + 120 / form[0])))
+            m->tile[m->tile_ptr[b + 1]++] = t;
+        for (int32_t t = (int32_t)sb_rng_below(&r, 30); t < MIXED_N;
+             t += 1 + (int32_t)sb_rng_below(&r, 40))
+            m->token[m->token_ptr[b + 1]++] = t;
+    }
+    m->plan = (sb_plan){.parts         = SB_PART_WINDOW | SB_PART_TILES,
+                        .row_tokens    = MIXED_B,
+                        .n_rows        = MIXED_ROWS,
+                        .row_id        = m->row_id,
+                        .sink_tokens   = i % 5,
+                        .window_tokens = 1 + 9 * (i % 3),
+                        .tiles  = {1, m->tile_ptr, m->tile, MIXED_CAPACITY, form[0], form[1]},
+                        .tokens = {1, m->token_ptr, m->token, MIXED_CAPACITY, 1, 1}};
+    if (i % 8 < 4)
+        m->plan.parts |= SB_PART_TOKENS;
+    else /* see_plan() reads all parts */
+        memset(m->token_ptr, 0, sizeof m->token_ptr);
+}
+
 START_TEST(mixed_parts_count_each_key_once)
 {
-    enum { N = 260, B = 26, ROWS = 10, H = 2 };
-    sb_case *c = sb_case_random((sb_case_shape){N, N, H, 1, 32}, (uint64_t)_i);
-    int32_t  row_id[ROWS], tile[ROWS * 40], token[ROWS * 40];
-    int64_t  tile_ptr[ROWS + 1] = {0}, token_ptr[ROWS + 1] = {0};
-    sb_rng   r = {(uint64_t)_i * 77};
-    for (int b = 0; b < ROWS; b++) {
-        row_id[b]        = b;
-        tile_ptr[b + 1]  = tile_ptr[b];
-        token_ptr[b + 1] = token_ptr[b];
-        for (int32_t t = 0; t < 130; t += 1 + (int32_t)sb_rng_below(&r, 60))
-            tile[tile_ptr[b + 1]++] = t;
-        for (int32_t t = (int32_t)sb_rng_below(&r, 30); t < N;
-             t += 1 + (int32_t)sb_rng_below(&r, 40))
-            token[token_ptr[b + 1]++] = t;
-    }
-    sb_plan     plan = {.parts         = SB_PART_WINDOW | SB_PART_TILES | SB_PART_TOKENS,
-                        .row_tokens    = B,
-                        .n_rows        = ROWS,
-                        .row_id        = row_id,
-                        .sink_tokens   = _i % 4,
-                        .window_tokens = 1 + 9 * (_i % 3),
-                        .tiles         = {1, tile_ptr, tile, ROWS * 40, 2, 5},
-                        .tokens        = {1, token_ptr, token, ROWS * 40, 1, 1}};
-    float       lse[H * N];
-    sb_tensor   o   = sb_case_tensor(SB_F32, H, N, 32);
-    sb_ctx      ctx = {.backend = &sb_backend_cpu, .threads = 2};
-    sb_attn_in  in  = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = c->scale};
-    sb_attn_out out = {.o = &o, .lse = lse, .mode = SB_OUT_SET};
-    ck_assert_int_eq(sb_attend_block_csr_cpu(&ctx, NULL, &in, &plan, NULL, &out), SB_OK);
+    enum { N = MIXED_N, H = 2 };
+    static mixed m;
+    sb_case     *c = sb_case_random((sb_case_shape){N, N, H, 1, 32}, (uint64_t)_i);
+    float        lse[H * N];
+    sb_tensor    o   = sb_case_tensor(SB_F32, H, N, 32);
+    sb_ctx       ctx = {.backend = &sb_backend_cpu, .threads = 2};
+    sb_attn_in   in  = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = c->scale};
+    sb_attn_out  out = {.o = &o, .lse = lse, .mode = SB_OUT_SET};
+    mix(&m, _i);
+    ck_assert_int_eq(sb_attend_block_csr_cpu(&ctx, NULL, &in, &m.plan, NULL, &out), SB_OK);
     c->o            = o;
     c->lse          = lse;
-    any_plan      s = {&plan};
+    any_plan      s = {&m.plan};
     sb_case_error e = sb_case_judge(c, &c->q, &c->k, &c->v, see_plan, &s, 1);
     ck_assert_double_le(e.nmse, SB_NMSE_F32);
     ck_assert_double_le(e.lse_abs, SB_LSE_ABS);
     free(o.data);
+    sb_case_destroy(c);
+}
+END_TEST
+
+/* Rows of a packed list, alone and in tiles cut anywhere, keep every bit. */
+START_TEST(mixed_parts_keep_every_bit)
+{
+    enum { N = MIXED_N, H = 2, D = 32 };
+    static mixed         m;
+    static const int64_t rows[] = {0, 1, 25, 26, 51, 64, 130, 131, 133, 180, 259};
+    enum { S = sizeof rows / sizeof *rows };
+    sb_case    *c = sb_case_random((sb_case_shape){N, N, H, 1, D}, (uint64_t)_i);
+    float       lse[H * N], part_lse[H * N];
+    sb_tensor   o = sb_case_tensor(SB_F32, H, N, D), part = sb_case_tensor(SB_F32, H, N, D);
+    sb_ctx      ctx = {.backend = &sb_backend_cpu, .threads = 2};
+    sb_attn_in  in  = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = c->scale};
+    sb_attn_out out = {.o = &o, .lse = lse, .mode = SB_OUT_SET};
+    mix(&m, _i);
+    ck_assert_int_eq(sb_attend_block_csr_cpu(&ctx, NULL, &in, &m.plan, NULL, &out), SB_OK);
+    for (int64_t cut = 1; cut < N; cut += 31) {
+        sb_run    run = {cut, N - cut < 45 ? N - cut : 45};
+        sb_gid    g   = {&run, 1, run.len};
+        sb_tensor q = sb_case_take(&c->q, 0, &g), few = part;
+        few.tokens      = run.len;
+        few.head_stride = run.len * D;
+        in.q            = &q;
+        out             = (sb_attn_out){.o = &few, .lse = part_lse, .mode = SB_OUT_SET};
+        ck_assert_int_eq(sb_attend_block_csr_cpu(&ctx, NULL, &in, &m.plan, NULL, &out), SB_OK);
+        for (int64_t h = 0; h < H; h++) {
+            ck_assert_mem_eq(sb_tensor_f32(&few, h, 0), sb_tensor_f32(&o, h, cut),
+                             (size_t)run.len * D * 4);
+            ck_assert_mem_eq(part_lse + h * run.len, lse + h * N + cut, (size_t)run.len * 4);
+        }
+        free(q.data);
+    }
+    sb_tensor q = sb_case_tensor(SB_BF16, H, S, D), few = part;
+    few.tokens      = S;
+    few.head_stride = S * D;
+    for (int64_t h = 0; h < H; h++)
+        for (int64_t i = 0; i < S; i++)
+            memcpy(sb_tensor_bf16(&q, h, i), sb_tensor_bf16(&c->q, h, rows[i]), D * 2);
+    ck_assert_int_eq(
+        sb_plan_rows_cpu(&ctx, &m.plan, &q, rows, &c->k, &c->v, c->scale, &few, part_lse), SB_OK);
+    for (int64_t h = 0; h < H; h++)
+        for (int64_t i = 0; i < S; i++) {
+            ck_assert_mem_eq(sb_tensor_f32(&few, h, i), sb_tensor_f32(&o, h, rows[i]), D * 4);
+            ck_assert_mem_eq(&part_lse[h * S + i], &lse[h * N + rows[i]], 4);
+        }
+    free(q.data);
+    free(o.data);
+    free(part.data);
     sb_case_destroy(c);
 }
 END_TEST
@@ -670,7 +741,8 @@ int main(void)
     tcase_add_test(t, every_registered_method_has_a_judge);
     tcase_add_loop_test(t, method_matches_judge, 0, N_CONFIGS * N_SHAPES);
     tcase_add_loop_test(t, key_shards_merge_to_the_whole, 0, N_CONFIGS);
-    tcase_add_loop_test(t, mixed_parts_count_each_key_once, 0, 12);
+    tcase_add_loop_test(t, mixed_parts_count_each_key_once, 0, 16);
+    tcase_add_loop_test(u, mixed_parts_keep_every_bit, 0, 16);
     tcase_add_test(t, huge_scores_stay_finite);
     tcase_add_loop_test(u, decode_equals_last_row_of_prefill, 0, N_CONFIGS);
     tcase_add_loop_test(u, query_shards_keep_every_bit, 0, N_CONFIGS);

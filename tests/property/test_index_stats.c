@@ -56,8 +56,8 @@ START_TEST(dense_is_exactly_one)
     ck_assert_int_eq(s.rho_den, n * (n + 1) / 2);
     ck_assert_int_eq(s.tile_lanes, s.tile_lanes_dense);
     int64_t lanes = 0;
-    for (int64_t q = 0; q < n; q++)
-        lanes += 64 * (((q | 63) < n ? q | 63 : n - 1) / 64 + 1);
+    for (int64_t tile = 0; tile < n; tile += 64) /* the last tile is padded to 64 rows */
+        lanes += 64 * 64 * (tile / 64 + 1);
     ck_assert_int_eq(s.tile_lanes_dense, lanes);
     free(l.memory);
 }
@@ -108,6 +108,22 @@ START_TEST(power_attention_at_a_million_tokens)
 }
 END_TEST
 
+/* The row tile [first, last] of one row block and keys [0, n): 64-lane blocks that it needs.
+ * `listed` and `seen` say of each key whether a list names it, and whether any row sees it. */
+static int64_t blocks_of(const char *listed, const char *seen, int64_t n, int packs)
+{
+    int64_t blocks = 0, packed = 0;
+    for (int64_t kb = 0; kb < n; kb += 64) {
+        int touched = 0;
+        for (int64_t k = kb; k < kb + 64 && k < n; k++) {
+            packed += packs && listed[k] && seen[k];
+            touched |= seen[k] && !(packs && listed[k]);
+        }
+        blocks += touched;
+    }
+    return blocks + (packed + 63) / 64;
+}
+
 static int window_sees(const sb_plan *p, int64_t q, int64_t k)
 {
     return q - k < p->window_tokens || k < p->sink_tokens;
@@ -121,6 +137,10 @@ START_TEST(random_plans_equal_brute_force)
     int32_t row_id[ROWS], tile[ROWS * N], token[ROWS * N];
     int64_t tile_ptr[ROWS + 1] = {0}, token_ptr[ROWS + 1] = {0}, unit = 1 + _i % 4,
                             width = 1 + (int64_t)sb_rng_below(&r, 80);
+    if (_i % 3 == 2) { /* whole 64-key blocks: alone they are not packed */
+        unit  = 64;
+        width = 64 * (1 + _i % 2);
+    }
     int64_t gap[2] = {1 + (int64_t)sb_rng_below(&r, 60), 1 + (int64_t)sb_rng_below(&r, 60)};
     for (int b = 0; b < ROWS; b++) {
         row_id[b]        = b;
@@ -145,19 +165,25 @@ START_TEST(random_plans_equal_brute_force)
     sb_shape shape  = {
          .q_gid = {runs, 3, 380}, .n_keys = N, .heads = 1, .kv_heads = 1, .head_dim = 64};
     sb_index_stats s;
-    int64_t        pairs = 0, all = 0, lanes = 0;
-    static char    seen[N][N];
+    int64_t        pairs = 0, all = 0, lanes = 0, dense_lanes = 0;
+    static char    seen[N][N], listed[ROWS][N];
     memset(seen, 0, sizeof seen);
-    for (int64_t q = 0; q < N; q++)
-        for (int64_t k = 0, b = q / B; k <= q; k++) {
-            int in = (plan.parts & SB_PART_WINDOW) && window_sees(&plan, q, k);
+    memset(listed, 0, sizeof listed);
+    for (int64_t b = 0; b < ROWS; b++)
+        for (int64_t k = 0; k < N; k++) {
+            int in = 0;
             for (int64_t i = tile_ptr[b]; (plan.parts & SB_PART_TILES) && i < tile_ptr[b + 1]; i++)
                 in |= k >= tile[i] * unit && k < tile[i] * unit + width;
             for (int64_t i = token_ptr[b]; (plan.parts & SB_PART_TOKENS) && i < token_ptr[b + 1];
                  i++)
                 in |= k == token[i];
-            seen[q][k] = (char)in;
+            listed[b][k] = (char)in;
         }
+    for (int64_t q = 0; q < N; q++)
+        for (int64_t k = 0; k <= q; k++)
+            seen[q][k] = (char)(listed[q / B][k] ||
+                                ((plan.parts & SB_PART_WINDOW) && window_sees(&plan, q, k)));
+    int packs = (plan.parts & SB_PART_TOKENS) || ((plan.parts & SB_PART_TILES) && unit != 64);
     for (int64_t q = 0; q < N; q++) {
         if (q >= 130 && q < 150)
             continue;
@@ -168,13 +194,14 @@ START_TEST(random_plans_equal_brute_force)
             last  = last < q / B * B + B - 1 ? last : q / B * B + B - 1;
         }
         last = last < N ? last : N - 1;
-        for (int64_t kb = 0; kb < N; kb += 64) {
-            int any = 0;
-            for (int64_t t = first; t <= last; t++)
-                for (int64_t k = kb; k < kb + 64 && k < N; k++)
-                    any |= seen[t][k];
-            lanes += any ? 64 : 0;
-        }
+        char any[N];
+        for (int64_t k = 0; k < N; k++)
+            for (int64_t t = first + (any[k] = 0); t <= last; t++)
+                any[k] |= seen[t][k];
+        int64_t rows = q == first ? 64 - (last - first) : 1; /* the first row brings the padding */
+        lanes += rows * 64 * blocks_of(listed[q / B], any, N, packs);
+        int64_t dense_last = (q | 63) < N ? q | 63 : N - 1;
+        dense_lanes += (q % 64 == 0 ? 64 - (dense_last - q) : 1) * 64 * (dense_last / 64 + 1);
         for (int64_t k = 0; k <= q; k++)
             pairs += seen[q][k];
         all += q + 1;
@@ -183,6 +210,7 @@ START_TEST(random_plans_equal_brute_force)
     ck_assert_int_eq(s.rho_num, pairs);
     ck_assert_int_eq(s.rho_den, all);
     ck_assert_int_eq(s.tile_lanes, lanes);
+    ck_assert_int_eq(s.tile_lanes_dense, dense_lanes);
     /* ranges: ascending, disjoint, and every key visible to some row of [first, last] */
     for (int64_t first = 0; first < N; first += 17) {
         int64_t last = first + 12 < first / B * B + B - 1 ? first + 12 : first / B * B + B - 1,

@@ -2,3 +2,6 @@
 foreach(part status arena bf16 param cache comm small)
   span_test(test_base_${part} SOURCES unit/kernels/base/test_${part}.c LINK sb_base Threads::Threads LABELS unit)
 endforeach()
+
+# what executors share
+span_test(test_key_blocks SOURCES unit/kernels/exec/test_key_blocks.c LINK sb_exec LABELS unit)
