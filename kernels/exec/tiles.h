@@ -3,10 +3,15 @@
 #define SB_KERNELS_EXEC_TILES_H
 
 enum {
-    /* Keys of one block of the online softmax. Blocks start at multiples of this in global ids,
-     * whatever keys are at hand: a row then meets the same blocks in the same order for any
-     * sharding, and its result keeps every bit. 64 keys x 128 dims of fp32 are 32 KiB, which fits a
-     * 48 KiB L1 beside the query rows; visibility is one 64-bit word. */
+    /* Keys of one block of the online softmax. 64 keys x 128 dims of fp32 are 32 KiB, which fits a
+     * 48 KiB L1 beside the query rows; visibility is one 64-bit word. Windows, dense rows and tiles
+     * of whole blocks take the blocks at multiples of this in ids. All other lists are packed
+     * (sb_plan_packs): time over density times dense time, N = 8192, d = 128, one core of a Zen 3,
+     * lists of 64 queries at density .057 and .21, with ids as they lie and packed:
+     *   tiles of 16   2.7   2.2    ->  1.2   1.2
+     *   tiles of 2   11.3   5.2    ->  1.4   1.1
+     *   tokens       16.0   5.6    ->  1.5   1.2     (bench_sparse; the own block is half masked)
+     * Whole blocks gain nothing: they fill their lanes as they are. */
     SB_TILE_KEYS = 64,
     /* Query rows of the nominal tile of the work density [quality_metrics B1.2]. CPU variants group
      * rows differently; the nominal 64 x 64 grid keeps the figure independent of the machine. */

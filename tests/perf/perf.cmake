@@ -1,7 +1,11 @@
-# Benchmarks, built on request (ninja bench_dense) and never part of ctest; OpenBLAS is the yardstick here only.
-pkg_check_modules(openblas IMPORTED_TARGET openblas)
+# Benchmarks, built on request (ninja bench_sparse bench_dense) and never part of ctest; OpenBLAS is the yardstick here only.
+function(span_bench name)
+  add_executable(${name} EXCLUDE_FROM_ALL perf/${name}.c perf/bench.c)
+  target_link_libraries(${name} PRIVATE sb_flags sb_exec ${ARGN})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
+span_bench(bench_sparse)
+pkg_check_modules(openblas QUIET IMPORTED_TARGET openblas)
 if(openblas_FOUND)
-  add_executable(bench_dense EXCLUDE_FROM_ALL perf/bench_dense.c)
-  target_link_libraries(bench_dense PRIVATE sb_flags sb_exec PkgConfig::openblas)
-  set_target_properties(bench_dense PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  span_bench(bench_dense PkgConfig::openblas)
 endif()
