@@ -38,6 +38,12 @@ typedef struct sb_ctx {
     int32_t           threads; /* OpenMP threads for CPU kernels, >= 1 */
 } sb_ctx;
 
+/* 1 on the one rank that accounts for work which all ranks repeat. */
+static inline int sb_ctx_is_first(const sb_ctx *ctx)
+{
+    return ctx->comm == NULL || ctx->comm->rank == 0;
+}
+
 typedef enum sb_out_mode {
     SB_OUT_SET,   /* o (bf16 or fp32) and lse are written */
     SB_OUT_MERGE, /* o fp32 and lse hold a running partial over other keys; this call's keys are merged in */
@@ -62,7 +68,10 @@ typedef enum sb_cap {
     SB_CAP_DECODE        = 2,
     SB_CAP_GQA           = 4,
     SB_CAP_SHARDED       = 8,
-    SB_CAP_TRAINING_FREE = 16 /* accuracy on stock weights means something */
+    SB_CAP_TRAINING_FREE = 16, /* accuracy on stock weights means something */
+    SB_CAP_NO_INDEX = 32 /* not a softmax over some keys (linear attention): plan lists no keys and
+                            attend writes no lse; density and recall are NULL, the output error
+                            and plan->attend_flops are kept */
 } sb_cap;
 
 typedef enum sb_plan_keys { SB_PLAN_KEYS_LOCAL, SB_PLAN_KEYS_ALL, SB_PLAN_KEYS_COUNT } sb_plan_keys;

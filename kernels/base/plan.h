@@ -45,7 +45,19 @@ typedef struct sb_plan {
     sb_csr   tiles, tokens;
     sb_slots slots;
     int32_t  fallback;   /* 1: the method asked for dense here (too short); density cells leave it out */
-    void    *method_data; /* a method's own, laid out in its layout() */
+    /* 1: attend changes the logits of the keys it keeps (rotary positions inside a cache), so its
+     * lse is of another softmax than dense attention's: recall does not exist, density does. */
+    int32_t own_softmax;
+    /* FLOP of the matrix products that planning ran to find the selection [quality_metrics B4]: of
+     * all query heads and the local rows, a multiply-add counting 2, whole tiles (masked products
+     * count, padding to a vector does not); softmax, sorting, sums of means and gathers are left
+     * out. Ranks add up, so that the sum over ranks is what one rank alone spends: work that all of
+     * them repeat is counted where sb_ctx_is_first says. Set by plan; 0 (layout): no estimate. */
+    int64_t estimate_flops;
+    /* FLOP of attend on all query heads and the local rows where no index tells them
+     * (SB_CAP_NO_INDEX): set by plan, ranks add up. Else 0: counted from the index. */
+    int64_t attend_flops;
+    void   *method_data; /* a method's own, laid out in its layout() */
 } sb_plan;
 
 #define SB_WINDOW_ALL INT64_MAX

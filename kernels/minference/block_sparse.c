@@ -114,6 +114,9 @@ sb_status sbi_minference_block_sparse(sb_ctx *ctx, const sb_minference_params *p
     sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
     t0 = sb_now_ns();
     place_rows(p->top_k_blocks, plan);
+    plan->estimate_flops = 0;
+    for (int64_t r = 0; r < plan->n_rows; r++) /* products of means, 2 d each [minference 7] */
+        plan->estimate_flops += shape->heads * 2 * shape->head_dim * (plan->row_id[r] + INT64_C(1));
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int32_t t = 0; t < ctx->threads;
          t++) /* rows dealt out: under causality later ones cost more */

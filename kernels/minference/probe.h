@@ -22,4 +22,11 @@ typedef struct sbi_probe {
  * Three passes over K, 6 * 64 * keys * dim FLOP; no scratch of size keys but the two results. */
 void sbi_minference_probe(const sbi_probe *p, uint64_t *vertical, uint64_t *slash);
 
+/* Of one head: 2 * rows * keys * dim in each of the three passes; the spec's table names one
+ * [minference 7]. */
+static inline int64_t sbi_minference_probe_flops(int64_t n_rows, int64_t n_keys, int64_t dim)
+{
+    return 3 * 2 * n_rows * n_keys * dim;
+}
+
 #endif

@@ -51,13 +51,15 @@ static void choose_head(sb_ctx *ctx, const sb_shape *s, const sb_tensor *k, sbi_
 
 /* Heads [heads * rank / size, heads * (rank + 1) / size) are this rank's. */
 static sb_status choose_heads(sb_ctx *ctx, const sb_shape *s, const sb_tensor *k,
-                              sbi_minference_work *w)
+                              sbi_minference_work *w, sb_plan *plan)
 {
     int64_t rank = ctx->comm != NULL ? ctx->comm->rank : 0;
     int64_t size = ctx->comm != NULL ? ctx->comm->size : 1;
     int64_t each = (w->n_vertical + w->n_slash) * (int64_t)sizeof *w->chosen;
     for (int64_t h = s->heads * rank / size; h < s->heads * (rank + 1) / size; h++)
         choose_head(ctx, s, k, w, h);
+    plan->estimate_flops = (s->heads * (rank + 1) / size - s->heads * rank / size) *
+                           sbi_minference_probe_flops(w->n_probe, s->n_keys, s->head_dim);
     if (size == 1)
         return SB_OK;
     int64_t t0 = sb_now_ns();
@@ -117,7 +119,7 @@ sb_status sbi_minference_vertical_slash(sb_ctx *ctx, const sb_shape *shape, cons
                                         sb_plan *plan)
 {
     sbi_minference_work *w  = plan->method_data;
-    sb_status            st = choose_heads(ctx, shape, k, w);
+    sb_status            st = choose_heads(ctx, shape, k, w, plan);
     if (st != SB_OK)
         return st;
     int64_t t0 = sb_now_ns();

@@ -54,6 +54,17 @@ static void move_together(const sbi_xattention_room *room, sb_plan *plan)
     }
 }
 
+/* Antidiagonals of all pairs of a local row block and a key block it sees: 2 d B^2 / s FLOP each,
+ * N^2 d / s a head in all [xattention 7]. */
+static int64_t estimate_flops(const sb_xattention_params *p, const sb_shape *shape,
+                              const sb_plan *plan)
+{
+    int64_t pairs = 0, b = p->block_tokens;
+    for (int64_t r = 0; r < plan->n_rows; r++)
+        pairs += plan->row_id[r] + 1;
+    return shape->heads * pairs * 2 * shape->head_dim * b * (b / p->stride_tokens);
+}
+
 sb_status sbi_xattention_plan_cpu(sb_ctx *ctx, const sb_xattention_params *p, const sb_shape *shape,
                                   const sb_tensor *q, const sb_tensor *k, sb_plan *plan)
 {
@@ -79,7 +90,8 @@ sb_status sbi_xattention_plan_cpu(sb_ctx *ctx, const sb_xattention_params *p, co
     t0 = sb_now_ns();
     select_all(room, p->tau, plan, threads);
     move_together(room, plan);
-    plan->parts = SB_PART_TILES;
+    plan->parts          = SB_PART_TILES;
+    plan->estimate_flops = estimate_flops(p, shape, plan);
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     return SB_OK;
 }

@@ -7,5 +7,6 @@ span_test(test_minference_lists SOURCES property/test_minference_lists.c LINK te
 span_test(test_minference SOURCES property/test_minference.c LINK test_oracle)
 span_test(test_xattention SOURCES property/test_xattention.c property/xattention_judge.c LINK test_oracle)
 span_test(test_anchor_attention SOURCES property/test_anchor_attention.c property/anchor_judge.c LINK test_oracle)
+span_test(test_estimate_flops SOURCES property/test_estimate_flops.c LINK test_oracle)
 span_test(test_index_stats SOURCES property/test_index_stats.c LINK test_oracle)
 span_test(test_quality SOURCES property/test_quality.c LINK sb_run sb_comm_impl test_oracle sb_methods LABELS property)

@@ -1,0 +1,80 @@
+/* What planning says it spent on finding a selection, by the formulas of each method's section 7
+ * [quality_metrics B4]. That ranks add up is tests/mpi's business (prefill_equals_one_rank). */
+#include <check.h>
+#include <stdlib.h>
+
+#include "kernels/registry.h"
+#include "tests/oracle/case.h"
+
+enum { HEADS = 4, KV_HEADS = 2, DIM = 32 };
+
+static int64_t flops_of(const char *method, const char *params, int64_t n)
+{
+    sb_case *c = sb_case_random((sb_case_shape){n, n, HEADS, KV_HEADS, DIM}, 5);
+    ck_assert_msg(sb_case_attend(c, sb_method_find(method), params, SB_F32) == SB_OK, "%s",
+                  sb_error_text());
+    int64_t flops = c->plan.estimate_flops;
+    sb_case_destroy(c);
+    return flops;
+}
+
+/* N = 1024 in blocks of 64: 16 * 17 / 2 pairs of 2 d B^2 / s. */
+START_TEST(xattention_counts_antidiagonals)
+{
+    ck_assert_int_eq(flops_of("xattention", "block_tokens: 64, stride_tokens: 8", 1024),
+                     HEADS * 136LL * 2 * DIM * 64 * 64 / 8);
+    /* N^2 d / s once diagonal blocks no longer matter [xattention 7] */
+    double got = (double)flops_of("xattention", "block_tokens: 16, stride_tokens: 4", 4096);
+    ck_assert_double_eq_tol(got / (HEADS * 4096.0 * 4096 * DIM / 4), 1, 1.0 / 256 + 1e-9);
+    ck_assert_int_eq(flops_of("xattention", "block_tokens: 64, stride_tokens: 8", 128), 0);
+}
+END_TEST
+
+START_TEST(minference_counts_its_probe)
+{
+    ck_assert_int_eq(flops_of("minference", "vertical_tokens: 50, slash_tokens: 130", 1000),
+                     3LL * HEADS * 2 * 64 * 1000 * DIM);
+    ck_assert_int_eq(flops_of("minference", "vertical_tokens: 30, slash_tokens: 50", 40),
+                     3LL * HEADS * 2 * 40 * 40 * DIM);
+    /* 16 row blocks, the last one ragged: 16 * 17 / 2 products of means */
+    ck_assert_int_eq(flops_of("minference", "pattern: block_sparse, top_k_blocks: 3", 1000),
+                     HEADS * 136LL * 2 * DIM);
+    ck_assert_int_eq(flops_of("minference", "pattern: a_shape", 1000), 0);
+}
+END_TEST
+
+/* T = 64: super-blocks 1, 2, 3 search [16, 64 g - 16); 0 and the tail of 40 tokens are dense.
+ * Stage 1: four blocks meet 3 + 4 + 5 + 6 blocks of 16 keys. */
+START_TEST(anchor_attention_counts_both_stages)
+{
+    int64_t windows = 3 * 16 * 16 * 18, candidates = 4 * (32 + 96 + 160);
+    ck_assert_int_eq(
+        flops_of("anchor_attention", "block_tokens: 16, step_blocks: 4, theta: 2", 256 + 40),
+        HEADS * 2LL * DIM * (windows + candidates));
+    ck_assert_int_eq(flops_of("anchor_attention", "block_tokens: 16, step_blocks: 4", 100), 0);
+}
+END_TEST
+
+START_TEST(fixed_patterns_estimate_nothing)
+{
+    static const char *const methods[] = {"dense", "a_shape", "streaming_llm", "power_attention"};
+    ck_assert_int_eq(flops_of(methods[_i], "", 500), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("estimate_flops");
+    TCase *t = tcase_create("formulas");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, xattention_counts_antidiagonals);
+    tcase_add_test(t, minference_counts_its_probe);
+    tcase_add_test(t, anchor_attention_counts_both_stages);
+    tcase_add_loop_test(t, fixed_patterns_estimate_nothing, 0, 4);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
