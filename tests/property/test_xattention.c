@@ -9,7 +9,7 @@
 #include "kernels/base/rng.h"
 #include "kernels/exec/index_stats.h"
 #include "kernels/registry.h"
-#include "kernels/xattention/scores.h"
+#include "kernels/xattention/room.h"
 #include "kernels/xattention/select.h"
 #include "kernels/xattention/xattention.h"
 #include "tests/oracle/case.h"
@@ -74,24 +74,27 @@ static double *scores_of(sb_case *c, const char *params)
     sb_arena_init(&a, room, bytes, SB_ARENA_GUARD);
     ck_assert_int_eq(sbi_xattention_layout(&ctx, p, &shape, &plan), SB_OK);
     ck_assert_uint_eq(a.high_water_bytes, bytes);
-    sbi_xattention_rows(&shape, &plan);
     const sbi_xattention_room *r  = plan.method_data;
     double                     sd = sqrt((double)shape.head_dim), s = (double)p->stride_tokens;
-    sbi_xattention_in          in = {.q         = &c->q,
-                                     .k         = &c->k,
-                                     .factor    = (float)(1.0 / (sd * s * p->norm)),
-                                     .round_raw = p->compat == SB_XATTENTION_OFFICIAL};
+    sb_antidiagonal_in         in  = {.q         = &c->q,
+                                      .k         = &c->k,
+                                      .factor    = (float)(1.0 / (sd * s * p->norm)),
+                                      .round_raw = p->compat == SB_XATTENTION_OFFICIAL};
     double *out = calloc((size_t)(shape.heads * plan.n_rows * MAX_BLOCKS), sizeof *out);
     ck_assert_int_eq(sb_product_choose(&in.product), SB_OK);
+    sb_row_blocks_name(&r->blocks, &shape, &plan);
     for (int64_t kv = 0; kv < shape.kv_heads;
          kv++) /* one row block a call: batches do not matter */
         for (int64_t i = 0; i < plan.n_rows; i++)
-            sbi_xattention_scores(r, &in, kv, plan.row_id, i, 1, &r->scratch[0], plan.tiles.id);
+            sb_antidiagonal_scores(&r->grid, &in, kv * r->grid.heads, &r->blocks, &plan, i, 1,
+                                   &r->scratch[0].scores);
     for (int64_t h = 0; h < shape.heads; h++)
         for (int64_t i = 0; i < plan.n_rows; i++)
-            for (int64_t b = 0; b <= plan.row_id[i]; b++)
-                out[(h * plan.n_rows + i) * MAX_BLOCKS + b] = (double)sb_bf16_to_f32(
-                    (sb_bf16)plan.tiles.id[h * r->ids_per_head + r->row[i].first_id + b]);
+            for (int64_t b = 0; b <= plan.row_id[i]; b++) {
+                float x; /* fp32 patterns; the method rounds them to bf16 [3, step 3] */
+                memcpy(&x, sb_row_blocks_place(&r->blocks, &plan, h, i) + b, sizeof x);
+                out[(h * plan.n_rows + i) * MAX_BLOCKS + b] = (double)sb_bf16_round(x);
+            }
     ck_assert(sb_arena_canaries_intact(&a));
     free(room);
     return out;
