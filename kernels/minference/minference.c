@@ -161,8 +161,6 @@ static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape,
         int64_t n     = shape->n_keys;
         w.n_vertical  = budget(p->vertical_tokens, p->ratio, SBI_MINFERENCE_SINK, n);
         w.n_slash     = budget(p->slash_tokens, p->ratio, SBI_MINFERENCE_SLASH, n);
-        w.n_probe     = min_i64(SBI_PROBE_ROWS, n);
-        w.probe_words = shape->heads * w.n_probe * shape->head_dim / 4; /* 4 bf16 a word */
     }
     room r      = room_of(p, shape, &w);
     made.n_rows = r.n_rows;
@@ -171,8 +169,7 @@ static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape,
                              (void **)&made.row_id)) != SB_OK ||
         (st = sb_arena_alloc(a, r.n_rows, sizeof *w.row_at, "minference row places",
                              (void **)&w.row_at)) != SB_OK ||
-        (st = sb_arena_alloc(a, w.probe_words + 1, sizeof *w.probe, "minference probe",
-                             (void **)&w.probe)) != SB_OK ||
+        (st = sb_last_queries_layout(&w.probe, a, shape, slash ? SBI_PROBE_ROWS : 0)) != SB_OK ||
         (st = slash ? lay_out_slash(ctx, shape, &w) : lay_out_blocks(ctx, shape, &w)) != SB_OK ||
         (st = lay_out_csr(a, shape->heads, r.n_rows, shape->heads * r.tiles, SBI_MINFERENCE_BLOCK,
                           &made.tiles)) != SB_OK)

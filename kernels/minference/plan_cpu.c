@@ -1,7 +1,5 @@
 /* Which pattern this call takes, and the one exchange all ranks need first: the last 64 queries and
  * the number of queries. */
-#include <string.h>
-
 #include "kernels/exec/window_plan.h"
 #include "kernels/minference/work.h"
 
@@ -38,34 +36,6 @@ static sb_status name_rows(const sb_shape *shape, sbi_minference_work *w, sb_pla
     return SB_OK;
 }
 
-/* This rank's part of the probe, zeros elsewhere, and its number of queries. */
-static void fill_probe(const sb_shape *shape, const sb_tensor *q, sbi_minference_work *w)
-{
-    int64_t first = shape->n_keys - w->n_probe, at = 0;
-    size_t  bytes = (size_t)q->dim * sizeof(sb_bf16);
-    memset(w->probe, 0, (size_t)(w->probe_words + 1) * sizeof *w->probe);
-    for (int32_t r = 0; r < shape->q_gid.n_runs; at += shape->q_gid.run[r++].len) {
-        sb_run run = shape->q_gid.run[r];
-        for (int64_t i = run.start > first ? 0 : first - run.start; i < run.len; i++)
-            for (int64_t h = 0; h < q->heads && w->n_probe > 0; h++)
-                memcpy((unsigned char *)w->probe +
-                           (size_t)(h * w->n_probe + run.start + i - first) * bytes,
-                       sb_tensor_bf16(q, h, at + i), bytes);
-    }
-    w->probe[w->probe_words] = shape->q_gid.n_tokens;
-}
-
-/* Every word of the probe is one rank's and zero on the others: their integer sum is the probe. */
-static sb_status share_probe(sb_ctx *ctx, sbi_minference_work *w)
-{
-    if (ctx->comm == NULL || ctx->comm->size == 1)
-        return SB_OK;
-    int64_t   t0 = sb_now_ns();
-    sb_status st = sb_comm_allreduce_i64(ctx->comm, w->probe, w->probe_words + 1, SB_REDUCE_SUM);
-    sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
-    return st;
-}
-
 sb_status sbi_minference_plan_cpu(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                   const sb_tensor *q, const sb_tensor *k, sb_cache *cache,
                                   sb_plan *plan)
@@ -86,12 +56,10 @@ sb_status sbi_minference_plan_cpu(sb_ctx *ctx, const void *params, const sb_shap
     if (k->tokens != shape->n_keys)
         return sb_fail(SB_ERR_INTERNAL, "minference: plan reads all %lld keys, found %lld",
                        (long long)shape->n_keys, (long long)k->tokens);
-    int64_t t0 = sb_now_ns();
-    fill_probe(shape, q, w);
-    sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
-    if ((st = share_probe(ctx, w)) != SB_OK)
+    if ((st = sb_last_queries_share(&w->probe, ctx, shape, q, SB_PHASE_ESTIMATE)) != SB_OK)
         return st;
-    if (w->probe[w->probe_words] != shape->n_keys) /* queries of a part of the sequence [5] */
+    if (sb_last_queries_total(&w->probe) !=
+        shape->n_keys) /* queries of a part of the sequence [5] */
         return dense(ctx, plan, 1);
     st = name_rows(shape, w, plan);
     if (p->pattern == SB_MINFERENCE_BLOCK_SPARSE)

@@ -3,6 +3,7 @@
  * chosen ids travel, so the choice does not depend on the number of ranks [sharding 7.4]. */
 #include <string.h>
 
+#include "kernels/exec/tiles.h"
 #include "kernels/minference/probe.h"
 #include "kernels/minference/row_lists.h"
 #include "kernels/minference/top_k.h"
@@ -26,19 +27,16 @@ static void choose_head(sb_ctx *ctx, const sb_shape *s, const sb_tensor *k, sbi_
     sbi_probe p    = {.q_t     = w->q_t,
                       .k       = k,
                       .kv_head = head / (s->heads / s->kv_heads),
-                      .n_rows  = w->n_probe,
+                      .n_rows  = w->probe.n_rows,
                       .threads = ctx->threads};
     int32_t  *list = chosen_of(w, head);
     memset(w->q_t, 0, (size_t)(d * SBI_PROBE_ROWS) * sizeof *w->q_t);
-    for (int64_t i = 0; i < w->n_probe; i++)
-        for (int64_t x = 0; x < d; x++) {
-            sb_bf16 value;
-            memcpy(&value,
-                   (const unsigned char *)w->probe +
-                       (size_t)((head * w->n_probe + i) * d + x) * sizeof value,
-                   sizeof value);
-            w->q_t[x * SBI_PROBE_ROWS + i] = sb_bf16_to_f32(value);
-        }
+    for (int64_t i = 0; i < w->probe.n_rows; i++) {
+        float row[SB_TILE_DIM_MAX];
+        sb_last_queries_row(&w->probe, head, i, row);
+        for (int64_t x = 0; x < d; x++)
+            w->q_t[x * SBI_PROBE_ROWS + i] = row[x];
+    }
     sbi_minference_probe(&p, w->vertical, w->slash);
     sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
     t0 = sb_now_ns();
@@ -59,7 +57,7 @@ static sb_status choose_heads(sb_ctx *ctx, const sb_shape *s, const sb_tensor *k
     for (int64_t h = s->heads * rank / size; h < s->heads * (rank + 1) / size; h++)
         choose_head(ctx, s, k, w, h);
     plan->estimate_flops = (s->heads * (rank + 1) / size - s->heads * rank / size) *
-                           sbi_minference_probe_flops(w->n_probe, s->n_keys, s->head_dim);
+                           sbi_minference_probe_flops(w->probe.n_rows, s->n_keys, s->head_dim);
     if (size == 1)
         return SB_OK;
     int64_t t0 = sb_now_ns();

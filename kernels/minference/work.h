@@ -2,6 +2,7 @@
 #ifndef SB_KERNELS_MINFERENCE_WORK_H
 #define SB_KERNELS_MINFERENCE_WORK_H
 
+#include "kernels/exec/last_queries.h"
 #include "kernels/minference/minference.h"
 
 enum {
@@ -15,11 +16,9 @@ enum {
 /* plan->method_data. Arrays of the other pattern are empty. */
 typedef struct sbi_minference_work {
     int64_t  n_vertical, n_slash; /* k_v, k_s of this length */
-    int64_t  n_probe;             /* probe rows: min(64, keys) */
+    sb_last_queries probe; /* vertical_slash: min(64, keys) rows; else none, the count alone */
     int64_t *row_at;              /* [n_rows] local row of each row block's first query */
     /* vertical_slash */
-    int64_t  *probe;       /* [heads][n_probe][dim] bf16, then one count: as words, for one sum */
-    int64_t   probe_words; /* the count's place */
     float    *q_t;         /* [dim][64] of one head */
     uint64_t *vertical, *slash;          /* [keys] of one head */
     int32_t  *chosen;                    /* [heads][n_vertical + n_slash], each part ascending */
