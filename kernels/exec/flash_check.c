@@ -1,6 +1,7 @@
 /* What a job must satisfy before its first byte is written. */
 #include "kernels/exec/flash_cpu.h"
 #include "kernels/exec/segments.h"
+#include "kernels/exec/slots.h"
 #include "kernels/exec/tiles.h"
 
 static sb_status check_tensor(const sb_tensor *t, const char *what, sb_dtype dtype, int64_t heads,
@@ -97,5 +98,7 @@ static sb_status plan_rows_present(const sbi_flash_job *j)
 sb_status sbi_flash_check(const sbi_flash_job *job)
 {
     sb_status st = check_tensors(job);
-    return st == SB_OK ? plan_rows_present(job) : st;
+    if (st != SB_OK || (st = sb_slots_check(job->plan)) != SB_OK)
+        return st;
+    return plan_rows_present(job);
 }

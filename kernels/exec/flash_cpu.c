@@ -59,7 +59,8 @@ static void cut_job(cut *c, const sbi_flash_job *j)
     int64_t rows   = min_i64((SB_TILE_POOL / q->dim - 2 * SB_TILE_KEYS) / 2, SB_TILE_MAX_ROWS);
     c->group       = q->heads / j->in->k->heads;
     c->shared      = !(lists && (((j->plan->parts & SB_PART_TILES) && j->plan->tiles.n_heads > 1) ||
-                            ((j->plan->parts & SB_PART_TOKENS) && j->plan->tokens.n_heads > 1)));
+                            ((j->plan->parts & SB_PART_TOKENS) && j->plan->tokens.n_heads > 1) ||
+                            j->plan->slots.n_heads > 1));
     c->tile_heads  = c->shared ? min_i64(c->group, rows) : 1;
     c->head_tiles  = (c->group + c->tile_heads - 1) / c->tile_heads;
     c->tile_tokens = max_i64(1, min_i64(rows / c->tile_heads, SB_TILE_MAX_TOKENS));

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include "kernels/exec/segments.h"
+#include "kernels/exec/slots.h"
 #include "kernels/exec/tiles.h"
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -32,6 +33,19 @@ static int64_t count_pairs(sb_window w, const sb_segment *s, int64_t first, int6
     int64_t n        = clamp_sum(first, end, 1 - s->begin, sink_end - s->begin);
     n += clamp_sum(first, end, 1 - sink_end, s->end - sink_end);
     n -= clamp_sum(first, end, 1 - sink_end - w.window_tokens, s->end - sink_end);
+    return n;
+}
+
+/* Pairs of rows [first, end) with the keys in one range of slots. Segments before the first row's
+ * hold earlier tokens only; from there on a slot's token decides. */
+static int64_t count_slot_pairs(const sb_slots *s, int64_t head, const sb_segment *g, int64_t first,
+                                int64_t end)
+{
+    const uint16_t *of    = sb_slots_of(s, head);
+    int64_t         whole = min_i64(max_i64(first - first % s->segment_tokens, g->begin), g->end);
+    int64_t         n     = (whole - g->begin) * (end - first);
+    for (int64_t slot = whole; slot < g->end; slot++)
+        n += max_i64(end - max_i64(sb_slot_token(s, of, slot), first), 0);
     return n;
 }
 
@@ -81,7 +95,9 @@ static void count_tile(const sb_plan *plan, int64_t head, int64_t row, int64_t b
     sb_window   w = sb_plan_window(plan, head);
     sb_segments_begin(&it, plan, head, row, begin, end - 1);
     while (sb_segments_next(&it, &s))
-        sum->rho_num += count_pairs(w, &s, begin, end);
+        sum->rho_num += sb_plan_has_slots(plan)
+                            ? count_slot_pairs(&plan->slots, head, &s, begin, end)
+                            : count_pairs(w, &s, begin, end);
     sum->rho_den += triangle(end + 1) - triangle(begin + 1);
     sum->tile_lanes += issued_rows(tile, begin, end) * SB_TILE_KEYS *
                        count_blocks(plan, head, row, tile->begin, tile->end - 1);
@@ -110,6 +126,14 @@ static uint64_t digest_row(const sb_plan *plan, int64_t head, int64_t row)
     }
     if (plan->parts & SB_PART_TOKENS)
         h = hash_list(&plan->tokens, head, row, plan->n_rows, h + 1);
+    if (sb_plan_has_slots(plan)) { /* the slots of the row block's own ids: each once */
+        int64_t first  = plan->row_id[row] * plan->row_tokens;
+        int64_t end    = min_i64(first + plan->row_tokens, plan->slots.n_slots);
+        int64_t form[] = {(int64_t)h, plan->slots.segment_tokens};
+        h              = XXH3_64bits_withSeed(sb_slots_of(&plan->slots, head) + first,
+                                              (size_t)(end - first) * sizeof *plan->slots.offset,
+                                              hash_words(form, 2));
+    }
     return h;
 }
 
@@ -118,6 +142,9 @@ sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64
 {
     sb_index_stats sum   = {0};
     int            lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
+    sb_status      st    = sb_slots_check(plan);
+    if (st != SB_OK)
+        return st;
     for (int32_t r = 0; r < shape->q_gid.n_runs; r++) {
         sb_run run = shape->q_gid.run[r];
         for (int64_t a = run.start, b; a < run.start + run.len; a = b) {

@@ -18,8 +18,9 @@ typedef struct sb_index_stats {
  * of packed keys to 64, of a row tile that its row block or the sequence cuts short to 64 rows (on
  * the nominal grid; the CPU executors have kernels for fewer rows). Decode has no row padding. It
  * judges whole row tiles and counts the local rows, the padding with the first, so it adds up as
- * well. *out changes on success only. Errors: SB_ERR_INTERNAL when the plan lacks a local row
- * block. Cost: O(listed ids + local rows / 64). */
+ * well. With slots the order of keys inside segments is part of the selection. *out changes on
+ * success only. Errors: SB_ERR_INTERNAL when the plan lacks a local row block, or has slots and a
+ * window. Cost: O(listed ids + local rows / 64), with slots segment_tokens per 64 rows more. */
 sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                sb_index_stats *out);
 

@@ -1,5 +1,7 @@
 #include "kernels/exec/key_blocks.h"
 
+#include "kernels/exec/slots.h"
+
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -55,8 +57,8 @@ static int at_key(sb_key_blocks *it)
     }
 }
 
-/* Up to `most` keys from it->now, which stands at a key at hand, into lanes [lane, ..): the one
- * place where an id of the index becomes a key. Returns how many. */
+/* Up to `most` keys from it->now, which stands at a key at hand, into lanes [lane, ..): here, and
+ * in take_slot, an id of the index becomes a key. Returns how many. */
 static int64_t take(sb_key_blocks *it, sb_key_block *b, int64_t lane, int64_t most)
 {
     sb_run  r     = it->at_hand->run[it->run];
@@ -70,11 +72,45 @@ static int64_t take(sb_key_blocks *it, sb_key_block *b, int64_t lane, int64_t mo
     return n;
 }
 
+/* Makes it->run the run at hand that holds the token, or returns 0. Slots do not come in the order
+ * of tokens, yet most neighbours lie in one run. */
+static int find_run(sb_key_blocks *it, int64_t token)
+{
+    const sb_gid *g = it->at_hand;
+    while (it->run > 0 && (it->run == g->n_runs || token < g->run[it->run].start))
+        it->run_offset -= g->run[--it->run].len;
+    while (it->run < g->n_runs && token >= g->run[it->run].start + g->run[it->run].len)
+        it->run_offset += g->run[it->run++].len;
+    return it->run < g->n_runs && token >= g->run[it->run].start;
+}
+
+/* The key of the next slot that has one at hand into lane `lane`; 0 at the end of the list. */
+static int take_slot(sb_key_blocks *it, sb_key_block *b, int64_t lane)
+{
+    const sb_slots *s  = &it->plan->slots;
+    const uint16_t *of = sb_slots_of(s, it->head);
+    for (;;) {
+        while (it->now.begin == it->now.end)
+            if (!sb_segments_next(&it->ranges, &it->now))
+                return 0;
+        int64_t token = sb_slot_token(s, of, it->now.begin++);
+        if (!find_run(it, token))
+            continue;
+        b->id[lane]    = token;
+        b->local[lane] = it->run_offset + token - it->at_hand->run[it->run].start;
+        return 1;
+    }
+}
+
 static int next_packed(sb_key_blocks *it, sb_key_block *b)
 {
     int64_t n = 0;
-    while (n < SB_TILE_KEYS && at_key(it))
-        n += take(it, b, n, SB_TILE_KEYS - n);
+    if (sb_plan_has_slots(it->plan))
+        while (n < SB_TILE_KEYS && take_slot(it, b, n))
+            n++;
+    else
+        while (n < SB_TILE_KEYS && at_key(it))
+            n += take(it, b, n, SB_TILE_KEYS - n);
     b->base   = -1;
     b->last   = -1;
     b->window = 0;

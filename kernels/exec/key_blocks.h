@@ -3,7 +3,7 @@
  *   aligned  the keys of one 64-key block in ids, each in its own lane: dense, windows, and tiles
  *            that are made of whole such blocks
  *   packed   the listed keys of the row block, in list order, 64 after 64, wherever they lie:
- *            single tokens, small or unaligned tiles. Their blocks come before the window's
+ *            single tokens, small or unaligned tiles, slots. Their blocks come before the window's
  *
  *   list  3 9 10 40 41 77 ..   lanes |3|9|10|40|41|77| ..  63|   next block: entries 64 ..
  *

@@ -1,5 +1,7 @@
 #include "kernels/exec/segments.h"
 
+#include "kernels/exec/slots.h"
+
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -59,7 +61,8 @@ static void list_of(const sb_csr *c, int64_t head, int64_t row, int64_t n_rows,
 void sb_segments_begin(sb_segments *s, const sb_plan *plan, int64_t head, int64_t row,
                        int64_t first, int64_t last)
 {
-    *s = (sb_segments){.limit = last + 1};
+    *s = (sb_segments){.limit =
+                           sb_plan_has_slots(plan) ? sb_slots_end(&plan->slots, last) : last + 1};
     if (plan == NULL) {
         s->window[0] = (sb_segment){.begin = 0, .end = last + 1};
         return;

@@ -9,7 +9,10 @@
  *
  * Parts may overlap (a listed tile inside the window): a key comes once, listed ranges win. Every
  * key of every range is visible to at least one row id of [first, last]. Executors, pair counts and
- * tile counts all read this one list. */
+ * tile counts all read this one list.
+ *
+ * Where the plan has slots (slots.h), ranges are of slots: k is the token of a slot, and the last
+ * ones, of the segment of `last`, may hold tokens that no row sees. */
 #ifndef SB_KERNELS_EXEC_SEGMENTS_H
 #define SB_KERNELS_EXEC_SEGMENTS_H
 
@@ -19,12 +22,12 @@
 #include "kernels/exec/tiles.h"
 
 typedef struct sb_segment {
-    int64_t begin, end; /* key ids [begin, end) */
+    int64_t begin, end; /* key ids (or slots) [begin, end) */
     int32_t listed;     /* 1: from tiles or tokens, 0: subject to the window rule */
 } sb_segment;
 
 typedef struct sb_segments {  /* an iterator: no storage, no allocation */
-    int64_t        limit;     /* last + 1 */
+    int64_t        limit;     /* last + 1; of slots: the end of its segment */
     sb_segment     window[2]; /* sink and recent keys still to come; empty when begin == end */
     sb_segment     next;      /* next listed range; empty at the end */
     const int32_t *tile, *tile_end;
@@ -54,7 +57,7 @@ static inline int sb_plan_packs(const sb_plan *plan)
 {
     if (plan == NULL)
         return 0;
-    return (plan->parts & SB_PART_TOKENS) != 0 ||
+    return (plan->parts & SB_PART_TOKENS) != 0 || plan->slots.n_heads > 0 ||
            ((plan->parts & SB_PART_TILES) != 0 && (plan->tiles.unit_tokens % SB_TILE_KEYS != 0 ||
                                                    plan->tiles.width_tokens % SB_TILE_KEYS != 0));
 }

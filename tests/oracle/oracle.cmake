@@ -5,3 +5,4 @@ target_compile_options(test_oracle PRIVATE -O2) # also in debug builds: the judg
 
 span_test(test_executors SOURCES oracle/test_executors.c LINK test_oracle)
 span_test(test_merge_lse SOURCES oracle/test_merge_lse.c LINK test_oracle)
+span_test(test_slots SOURCES oracle/test_slots.c LINK test_oracle)
