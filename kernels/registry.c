@@ -6,13 +6,15 @@
 #include "kernels/anchor_attention/anchor_attention.h"
 #include "kernels/dense/dense.h"
 #include "kernels/minference/minference.h"
+#include "kernels/pbs_attn/pbs_attn.h"
 #include "kernels/power_attention/power_attention.h"
 #include "kernels/streaming_llm/streaming_llm.h"
 #include "kernels/xattention/xattention.h"
 
 const sb_method *const sb_methods[] = {
     &sb_dense,      &sb_a_shape,    &sb_streaming_llm,    &sb_power_attention,
-    &sb_minference, &sb_xattention, &sb_anchor_attention, NULL,
+    &sb_minference, &sb_xattention, &sb_anchor_attention, &sb_pbs_attn,
+    NULL,
 };
 
 const sb_method *sb_method_find(const char *name)

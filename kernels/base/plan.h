@@ -28,7 +28,8 @@ typedef struct sb_csr {
 /* Keys in another order, inside segments: slot s of a head stands for token s - s % segment_tokens
  * + offset[head][s]. Each segment is a permutation of itself, so a segment before another one holds
  * earlier tokens only; the last, short segment is one too. Queries keep their places. With slots
- * the ids of TILES and TOKENS count slots; the causal test reads the token. */
+ * the ids of TILES and TOKENS count slots; the causal test reads the token. No WINDOW beside them:
+ * its rule counts tokens. */
 typedef struct sb_slots {
     int64_t   n_heads;        /* 0: none, ids count tokens; else 1 or the number of query heads */
     int64_t   n_slots;        /* tokens of the whole sequence */

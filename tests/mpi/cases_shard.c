@@ -112,13 +112,22 @@ static int same_list(const sb_csr *a, int64_t a_rows, int64_t i, const sb_csr *w
            memcmp(a->id + pa[0], whole->id + pw[0], (size_t)(pa[1] - pa[0]) * sizeof *a->id) == 0;
 }
 
+/* The order of keys is known on every rank, all of it. */
+static int same_slots(const sb_slots *a, const sb_slots *whole)
+{
+    size_t bytes = (size_t)(whole->n_heads * whole->n_slots) * sizeof *whole->offset;
+    return a->n_heads == whole->n_heads && a->n_slots == whole->n_slots &&
+           a->segment_tokens == whole->segment_tokens &&
+           (bytes == 0 || memcmp(a->offset, whole->offset, bytes) == 0);
+}
+
 /* Every local row lists what the same row of the whole sequence lists, integer-exact. */
 static int same_selection(const sb_plan *a, const sb_plan *whole)
 {
     if (a->parts != whole->parts || a->row_tokens != whole->row_tokens ||
         a->sink_tokens != whole->sink_tokens || a->window_tokens != whole->window_tokens ||
         a->fallback != whole->fallback || a->tiles.n_heads != whole->tiles.n_heads ||
-        a->tokens.n_heads != whole->tokens.n_heads)
+        a->tokens.n_heads != whole->tokens.n_heads || !same_slots(&a->slots, &whole->slots))
         return 0;
     for (int64_t i = 0; i < a->n_rows; i++) {
         int64_t w = row_of(whole, a->row_id[i]);
@@ -183,6 +192,10 @@ static void prefill_equals_one_rank(span_rank *r)
         {"minference", "pattern=a_shape sink_tokens=5 window_tokens=100"},
         {"xattention", "block_tokens=32 stride_tokens=8 tau=0.7"},
         {"anchor_attention", "block_tokens=16 step_blocks=2 theta=2.2"},
+        {"pbs_attn", "block_tokens=16 segment_tokens=32 tau=0.6"},
+        {"pbs_attn", "block_tokens=12 segment_tokens=36 tau=0.5 perm_share=group"},
+        {"pbs_attn", "block_tokens=32 segment_tokens=32 tau=0.5 compat=official key_pool=max"},
+        {"pbs_attn", "block_tokens=16 segment_tokens=64 tau=0.5 selector=antidiagonal"},
     };
     enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {2, 65, 517};

@@ -55,6 +55,26 @@ START_TEST(anchor_attention_counts_both_stages)
 }
 END_TEST
 
+/* Two passes of 16 probe rows over the 18 complete segments of 32 keys; then the two row blocks of
+ * segment g = 0 .. 18 meet the 2 * g pooled keys of earlier segments, or 16 * 16 / 8 antidiagonals
+ * of each. Tau = 1 needs no scores. */
+START_TEST(pbs_attn_counts_probe_and_scores)
+{
+    int64_t probe = 2LL * 2 * 16 * 18 * 32 * DIM, pairs = 4 * (18 * 19 / 2);
+    ck_assert_int_eq(flops_of("pbs_attn", "block_tokens: 16, segment_tokens: 32", 600),
+                     HEADS * (probe + 2 * DIM * pairs));
+    ck_assert_int_eq(
+        flops_of("pbs_attn", "block_tokens: 16, segment_tokens: 32, selector: antidiagonal", 600),
+        HEADS * (probe + 2 * DIM * pairs * 16 * 16 / 8));
+    ck_assert_int_eq(
+        flops_of("pbs_attn", "block_tokens: 16, segment_tokens: 32, perm_share: group", 600),
+        KV_HEADS * probe + HEADS * 2 * DIM * pairs);
+    ck_assert_int_eq(flops_of("pbs_attn", "block_tokens: 16, segment_tokens: 32, tau: 1", 600),
+                     HEADS * probe);
+    ck_assert_int_eq(flops_of("pbs_attn", "", 256), 0);
+}
+END_TEST
+
 START_TEST(fixed_patterns_estimate_nothing)
 {
     static const char *const methods[] = {"dense", "a_shape", "streaming_llm", "power_attention"};
@@ -70,6 +90,7 @@ int main(void)
     tcase_add_test(t, xattention_counts_antidiagonals);
     tcase_add_test(t, minference_counts_its_probe);
     tcase_add_test(t, anchor_attention_counts_both_stages);
+    tcase_add_test(t, pbs_attn_counts_probe_and_scores);
     tcase_add_loop_test(t, fixed_patterns_estimate_nothing, 0, 4);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

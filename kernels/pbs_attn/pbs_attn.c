@@ -1,0 +1,112 @@
+#include "kernels/pbs_attn/pbs_attn.h"
+
+#include "kernels/exec/attend.h"
+#include "kernels/exec/shape_check.h"
+#include "kernels/exec/window_plan.h"
+#include "kernels/pbs_attn/plan_cpu.h"
+#include "kernels/pbs_attn/room.h"
+
+#define P(field) offsetof(sb_pbs_attn_params, field)
+static const sb_param params[] = {
+    {"block_tokens", "128", "[1,65536]", "tokens of a block", SB_I64, P(block_tokens)},
+    {"segment_tokens", "256", "[1,65536]",
+     "tokens of a segment, inside which keys are sorted; a multiple of block_tokens", SB_I64,
+     P(segment_tokens)},
+    {"tau", "0.9", "(0,1]",
+     "share of the estimated mass that a row of blocks keeps of earlier segments; 1: all blocks",
+     SB_F64, P(tau)},
+    {"query_pool", "mean", "mean|max", "selector mean: how the queries of a block become one",
+     SB_ENUM, P(query_pool)},
+    {"key_pool", "mean", "mean|max", "selector mean: how the sorted keys of a block become one",
+     SB_ENUM, P(key_pool)},
+    {"force_first_block", "on", "off|on", "keep the block that holds the first token after sorting",
+     SB_ENUM, P(force_first_block)},
+    {"pool_div_valid", "off", "off|on",
+     "on: a short last block of queries is pooled over the queries it has; off: over block_tokens, "
+     "as the released code does",
+     SB_ENUM, P(pool_div_valid)},
+    {"perm_share", "head", "head|group",
+     "who sorts keys: each query head, or the heads of a KV head together by their mean queries",
+     SB_ENUM, P(perm_share)},
+    {"selector", "mean", "mean|antidiagonal",
+     "scores of blocks: pooled queries and keys; or antidiagonal sums over sorted keys "
+     "(PBS-Attn+)",
+     SB_ENUM, P(selector)},
+    {"stride_tokens", "8", "[1,65536]",
+     "selector antidiagonal: tokens of a group; divides block_tokens", SB_I64, P(stride_tokens)},
+    {"compat", "clean", "clean|official",
+     "official: probe logits, pooled vectors and scores are rounded to bf16, sums run in fp32, and "
+     "a row whose scores never reach tau keeps none of them instead of all",
+     SB_ENUM, P(compat)},
+    {0},
+};
+
+/* With no more than one segment there is nothing to choose [3, step 0]. Decode is dense [6]. */
+static int is_dense(const sb_pbs_attn_params *p, const sb_shape *shape)
+{
+    return shape->is_decode || shape->n_keys <= p->segment_tokens;
+}
+
+static sb_status check(const void *params_, const sb_shape *shape)
+{
+    const sb_pbs_attn_params *p = params_;
+    if (p->segment_tokens % p->block_tokens != 0)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "segment_tokens: found %lld, allowed a multiple of block_tokens, %lld",
+                       (long long)p->segment_tokens, (long long)p->block_tokens);
+    if (p->selector == SB_PBS_ATTN_ANTIDIAGONAL && p->block_tokens % p->stride_tokens != 0)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "stride_tokens: found %lld, allowed a divisor of block_tokens, %lld",
+                       (long long)p->stride_tokens, (long long)p->block_tokens);
+    if (shape->n_keys >= INT64_C(1) << 24)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "length: found %lld tokens, allowed below 2^24: sums of weights are kept in "
+                       "64 bits",
+                       (long long)shape->n_keys);
+    return sb_shape_check(shape, p->block_tokens);
+}
+
+/* A segment on one rank is what its row blocks need: whole blocks [8]. */
+static int64_t quantum_tokens(const void *p)
+{
+    return ((const sb_pbs_attn_params *)p)->segment_tokens;
+}
+
+static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape, sb_plan *plan,
+                        sb_cache *cache)
+{
+    if (is_dense(params_, shape))
+        return sb_window_layout(ctx, params_, shape, plan, cache);
+    return sbi_pbs_layout(ctx, params_, shape, plan);
+}
+
+static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shape,
+                          const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
+{
+    (void)cache;
+    if (!is_dense(params_, shape))
+        return sbi_pbs_plan_cpu(ctx, params_, shape, q, k, plan);
+    plan->fallback = 1;
+    return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
+}
+
+sb_pbs_attn_counts sb_pbs_attn_counts_of(const sb_plan *plan)
+{
+    const sbi_pbs_room *room = plan->method_data;
+    return room != NULL ? room->counts : (sb_pbs_attn_counts){0};
+}
+
+const sb_method sb_pbs_attn = {
+    .name      = "pbs_attn",
+    .summary   = "blocks of keys sorted inside segments, tau of the estimated mass; dense decode",
+    .source    = "arXiv 2510.21270; pbs_attn 3",
+    .caps      = SB_CAP_PREFILL | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
+    .plan_keys = SB_PLAN_KEYS_ALL,
+    .params    = params,
+    .params_bytes   = sizeof(sb_pbs_attn_params),
+    .check          = check,
+    .quantum_tokens = quantum_tokens,
+    .layout         = layout,
+    .plan           = {[SB_CPU] = plan_cpu},
+    .attend         = {[SB_CPU] = sb_attend_block_csr_cpu},
+};
