@@ -1,10 +1,11 @@
-# Benchmarks, built on request (ninja bench_sparse bench_dense) and never part of ctest; OpenBLAS is the yardstick here only.
+# Benchmarks, built on request (ninja bench_sparse bench_dense bench_method) and never part of ctest; OpenBLAS is the yardstick here only.
 function(span_bench name)
   add_executable(${name} EXCLUDE_FROM_ALL perf/${name}.c perf/bench.c)
   target_link_libraries(${name} PRIVATE sb_flags sb_exec ${ARGN})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endfunction()
 span_bench(bench_sparse)
+span_bench(bench_method sb_methods)
 pkg_check_modules(openblas QUIET IMPORTED_TARGET openblas)
 if(openblas_FOUND)
   span_bench(bench_dense PkgConfig::openblas)
