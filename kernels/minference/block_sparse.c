@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "kernels/exec/tiles.h"
-#include "kernels/minference/top_k.h"
+#include "kernels/exec/top_k.h"
 #include "kernels/minference/work.h"
 
 enum { B = SBI_MINFERENCE_BLOCK, GROUP = SBI_MINFERENCE_GROUP };

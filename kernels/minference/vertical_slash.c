@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "kernels/exec/tiles.h"
+#include "kernels/exec/top_k.h"
 #include "kernels/minference/probe.h"
 #include "kernels/minference/row_lists.h"
-#include "kernels/minference/top_k.h"
 #include "kernels/minference/work.h"
 
 static int32_t *chosen_of(const sbi_minference_work *w, int64_t head)

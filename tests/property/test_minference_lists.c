@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "kernels/base/rng.h"
+#include "kernels/exec/top_k.h"
 #include "kernels/minference/row_lists.h"
-#include "kernels/minference/top_k.h"
 #include "tests/oracle/predicates.h"
 
 enum { MAX_N = 200 };

@@ -1,6 +1,6 @@
 /* Radix selection: the k-th largest score is found digit by digit from the top, then one scan takes
  * what lies above it and as many equals as are still wanted. */
-#include "kernels/minference/top_k.h"
+#include "kernels/exec/top_k.h"
 
 int64_t sbi_top_k(const uint64_t *score, int64_t n, int64_t k, int32_t bits, int32_t *ids)
 {
