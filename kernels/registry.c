@@ -5,17 +5,28 @@
 #include "kernels/a_shape/a_shape.h"
 #include "kernels/anchor_attention/anchor_attention.h"
 #include "kernels/dense/dense.h"
+#include "kernels/flexprefill/flexprefill.h"
 #include "kernels/minference/minference.h"
 #include "kernels/pbs_attn/pbs_attn.h"
 #include "kernels/power_attention/power_attention.h"
 #include "kernels/streaming_llm/streaming_llm.h"
 #include "kernels/xattention/xattention.h"
 
+/* One line a method, in the order `list methods` shows them. */
+/* clang-format off */
 const sb_method *const sb_methods[] = {
-    &sb_dense,      &sb_a_shape,    &sb_streaming_llm,    &sb_power_attention,
-    &sb_minference, &sb_xattention, &sb_anchor_attention, &sb_pbs_attn,
+    &sb_dense,
+    &sb_a_shape,
+    &sb_streaming_llm,
+    &sb_power_attention,
+    &sb_minference,
+    &sb_xattention,
+    &sb_anchor_attention,
+    &sb_pbs_attn,
+    &sb_flexprefill,
     NULL,
 };
+/* clang-format on */
 
 const sb_method *sb_method_find(const char *name)
 {
