@@ -196,6 +196,10 @@ static void prefill_equals_one_rank(span_rank *r)
         {"pbs_attn", "block_tokens=12 segment_tokens=36 tau=0.5 perm_share=group"},
         {"pbs_attn", "block_tokens=32 segment_tokens=32 tau=0.5 compat=official key_pool=max"},
         {"pbs_attn", "block_tokens=16 segment_tokens=64 tau=0.5 selector=antidiagonal"},
+        {"flexprefill", "block_tokens=32 min_budget_tokens=64 gamma=0.5 tau=0"},
+        {"flexprefill", "block_tokens=32 min_budget_tokens=1 gamma=0.6 tau=1"},
+        {"flexprefill",
+         "block_tokens=64 min_budget_tokens=1 gamma=0.4 tau=0.1 slash_cover=2 compat=official"},
     };
     enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {2, 65, 517};
@@ -204,6 +208,43 @@ static void prefill_equals_one_rank(span_rank *r)
             for (int n = 0; n < 3; n++)
                 prefill(r, &(span_seq_spec){methods[m].method, methods[m].params,
                                             (sb_layout_kind)kind, lengths[n], 1, 4, 2, 32});
+}
+
+/* q . k is 64 for keys of the second block and 0 for others; or 0 for all. */
+static void fill_equal(span_seq *s, int across)
+{
+    sb_tensor *k = &s->cache.k;
+    for (int64_t i = 0; i < s->q.heads * s->q.head_stride; i++)
+        ((sb_bf16 *)s->q.data)[i] = sb_bf16_from_f32(across ? 4.0f : 0.0f);
+    int64_t slot = 0;
+    for (int32_t j = 0; j < s->gid.n_runs; j++)
+        for (int64_t i = 0; i < s->gid.run[j].len; i++, slot++)
+            for (int64_t x = 0; x < k->dim; x++)
+                sb_tensor_bf16(k, 0, slot)[x] =
+                    sb_bf16_from_f32((s->gid.run[j].start + i) / 32 == 1 ? 4.0f : 0.0f);
+}
+
+/* Many equal scores: which of them stand before the cut depends on rows that other ranks hold
+ * [flexprefill 3.9]. */
+static void equal_scores_are_cut_alike(span_rank *r)
+{
+    static const char params[] = "block_tokens=32 min_budget_tokens=1 gamma=0.65 tau=1";
+    for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
+        for (int across = 0; across < 2; across++) {
+            span_seq_spec spec = {"flexprefill", params, (sb_layout_kind)kind, 330, 1, 3, 1, 16};
+            pair          p;
+            if (!pair_open(r, &spec, &p))
+                return;
+            fill_equal(&p.shard, across);
+            fill_equal(&p.whole, across);
+            sb_status st = span_seq_prefill(&p.shard);
+            SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
+            SPAN_EXPECT(r, span_seq_prefill(&p.whole) == SB_OK, "%s", sb_error_text());
+            SPAN_EXPECT(r, same_selection(&p.shard.shard.plan, &p.whole.shard.plan),
+                        "layout %d, across %d", kind, across);
+            SPAN_EXPECT(r, same_rows(&p.shard, &p.whole), "layout %d, across %d", kind, across);
+            pair_close(r, &p);
+        }
 }
 
 /* ---- decode ---- */
@@ -459,6 +500,7 @@ static void wrong_arguments_are_named(span_rank *r)
 const span_case span_shard_cases[] = {
     {"gather_brings_all_tokens_in_id_order", gather_brings_all_tokens_in_id_order},
     {"prefill_equals_one_rank", prefill_equals_one_rank},
+    {"equal_scores_are_cut_alike", equal_scores_are_cut_alike},
     {"decode_equals_one_rank", decode_equals_one_rank},
     {"decode_continues_the_prefill", decode_continues_the_prefill},
     {"one_ranks_failure_ends_the_call_on_all", one_ranks_failure_ends_the_call_on_all},

@@ -81,15 +81,38 @@ static const config configs[] = {
     {"anchor_attention", "block_tokens: 24, step_blocks: 1, theta: 1e9", see_all, {0, 0}, {0}},
     {"pbs_attn", "block_tokens: 16, segment_tokens: 48, tau: 1", see_all, {0, 0}, {0}},
     {"pbs_attn", "block_tokens: 64, segment_tokens: 128, tau: 1", see_all, {0, 0}, {0}},
+    /* budgets of one block: the first column and the diagonals; a floor above the length: dense */
+    {"flexprefill",
+     "block_tokens: 32, tau: 0, min_budget_tokens: 1, max_budget_tokens: 1",
+     see_sliding,
+     {0, 0},
+     {32, 1, 1, 0, 0, 0}},
+    {"flexprefill",
+     "block_tokens: 64, tau: 0, min_budget_tokens: 1, max_budget_tokens: 1, slash_cover: 2",
+     see_sliding,
+     {0, 0},
+     {64, 2, 1, 0, 0, 0}},
+    {"flexprefill", "min_budget_tokens: 5000", see_all, {0, 0}, {0}},
 };
 enum { N_CONFIGS = sizeof configs / sizeof *configs };
-
-/* Plans for all queries of a sequence only, wherever they live. */
-static int wants_all_queries(const config *c) { return strcmp(c->method, "pbs_attn") == 0; }
 
 static const void *rule_of(const config *c)
 {
     return c->see == see_window ? (const void *)&c->window : (const void *)&c->block;
+}
+
+/* Does the method refuse the queries of a part of a sequence? Then its shards need ranks:
+ * tests/mpi. pbs_attn sees only in plan, from the sum over ranks, that queries are missing. */
+static int wants_all_queries(const config *f)
+{
+    sb_run   last  = {1, 1};
+    sb_shape shape = {
+        .q_gid = {&last, 1, 1}, .n_keys = 2, .heads = 1, .kv_heads = 1, .head_dim = 16};
+    const sb_method *m = sb_method_find(f->method);
+    sb_case          c = {.is_decode = 0};
+    sb_case_params(&c, m, f->params);
+    return strcmp(f->method, "pbs_attn") == 0 ||
+           m->check(c.params, &shape) == SB_ERR_UNSUPPORTED;
 }
 
 /* n_q, n_k, heads, kv heads, d: ragged last block and GQA on purpose; the last ones: fewer queries

@@ -11,5 +11,10 @@ foreach(name test_pbs_attn test_pbs_attn_output)
   span_test(${name} SOURCES property/${name}.c property/pbs_case.c property/pbs_judge.c LINK test_oracle)
 endforeach()
 span_test(test_estimate_flops SOURCES property/test_estimate_flops.c LINK test_oracle)
+span_test(test_flexprefill
+  SOURCES property/test_flexprefill.c property/flex_rig.c property/flexprefill_judge.c
+  LINK test_oracle)
+span_test(test_flexprefill_calls SOURCES property/test_flexprefill_calls.c property/flex_rig.c LINK test_oracle)
+span_test(test_flexprefill_parts SOURCES property/test_flexprefill_parts.c property/flex_rig.c LINK test_oracle)
 span_test(test_index_stats SOURCES property/test_index_stats.c LINK test_oracle)
 span_test(test_quality SOURCES property/test_quality.c LINK sb_run sb_comm_impl test_oracle sb_methods LABELS property)

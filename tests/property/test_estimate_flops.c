@@ -75,6 +75,21 @@ START_TEST(pbs_attn_counts_probe_and_scores)
 }
 END_TEST
 
+/* N = 1000 in blocks of 64: the probe twice, 16 products with the mean query; and, where every head
+ * is query-aware, 16 * 17 / 2 products of means. */
+START_TEST(flexprefill_counts_probe_and_means)
+{
+    int64_t probe = 2 * 64 * 1000 + 16;
+    ck_assert_int_eq(
+        flops_of("flexprefill", "block_tokens: 64, min_budget_tokens: 1, tau: 0", 1000),
+        HEADS * 2LL * DIM * probe);
+    ck_assert_int_eq(
+        flops_of("flexprefill", "block_tokens: 64, min_budget_tokens: 1, tau: 1", 1000),
+        HEADS * 2LL * DIM * (probe + 136));
+    ck_assert_int_eq(flops_of("flexprefill", "block_tokens: 64", 1000), 0);
+}
+END_TEST
+
 START_TEST(fixed_patterns_estimate_nothing)
 {
     static const char *const methods[] = {"dense", "a_shape", "streaming_llm", "power_attention"};
@@ -91,6 +106,7 @@ int main(void)
     tcase_add_test(t, minference_counts_its_probe);
     tcase_add_test(t, anchor_attention_counts_both_stages);
     tcase_add_test(t, pbs_attn_counts_probe_and_scores);
+    tcase_add_test(t, flexprefill_counts_probe_and_means);
     tcase_add_loop_test(t, fixed_patterns_estimate_nothing, 0, 4);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
