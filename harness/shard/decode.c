@@ -3,8 +3,8 @@
  *
  *   s->partial   | o [heads][d] | lse [heads] | status |   once a rank, own record written in place
  *
- * The status travels with the partial, so the call needs a single collective. One rank takes the
- * same way but for the gather. */
+ * The status travels with the partial, so the call needs a single collective, unless the method's
+ * plan has its own. One rank takes the same way but for the gather. */
 #include "harness/shard/index.h"
 #include "kernels/exec/merge_lse.h"
 
@@ -18,7 +18,7 @@ static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m,
     return sbi_call_check(s, ctx, m, q, 1);
 }
 
-/* This rank's partial over its own keys, fp32. */
+/* This rank's partial over its own keys, fp32; the index is laid out. */
 static sb_status own_partial(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                              const sb_tensor *q, const sb_shape *shape, sb_cache *cache,
                              float scale, float *record)
@@ -32,9 +32,7 @@ static sb_status own_partial(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
                         .gid         = shape->q_gid};
     sb_attn_in  in   = {.q = q, .k = &cache->k, .v = &cache->v, .scale = scale};
     sb_attn_out out  = {.o = &part, .lse = record + s->heads * s->head_dim, .mode = SB_OUT_SET};
-    sb_status   st   = sbi_index_layout(s, ctx, m, params, shape, cache);
-    if (st == SB_OK)
-        st = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
+    sb_status   st   = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
     if (st == SB_OK)
         st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
     return st;
@@ -84,6 +82,10 @@ sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const vo
     sb_tensor query  = *q;
     sb_status status = check(s, ctx, m, q, o);
     query.gid        = shape.q_gid;
+    if (status == SB_OK)
+        status = sbi_index_layout(s, ctx, m, params, &shape, cache);
+    if (m->decode_plan_meets) /* a rank without an index must not leave the others to plan alone */
+        status = sb_comm_agree(ctx->comm, status);
     if (status == SB_OK)
         status = own_partial(s, ctx, m, params, &query, &shape, cache, scale, own);
     own[n - 1]   = (float)status;

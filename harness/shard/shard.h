@@ -82,7 +82,8 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
 /* One decode token: q [heads][1][d] is the same on all ranks, and the caller has set
  * cache->n_global on all ranks and stored the token's K, V on its owner. Each rank plans and
  * attends to its own cache, which may be empty. One gather moves the partials, heads * (d + 1) fp32
- * numbers and a status word a rank, so that no agreement is needed besides; all ranks merge them in
+ * numbers and a status word a rank, so that no agreement is needed besides (but for methods whose
+ * plan meets other ranks: one before it); all ranks merge them in
  * rank order [sharding 3] and get the same o, bf16 [heads][1][d]. The index as in sb_shard_prefill.
  * ctx->phases as above. Collective; errors as above. */
 sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,

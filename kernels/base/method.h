@@ -88,6 +88,8 @@ typedef struct sb_method {
     const char     *source;  /* paper id, spec section */
     uint32_t        caps;    /* OR of sb_cap */
     sb_plan_keys    plan_keys;
+    /* 1: in decode, plan talks to the other ranks; they then agree on its layout first. */
+    int32_t         decode_plan_meets;
     const sb_param *params;
     size_t          params_bytes;
     /* Can this shape run with these parameters? SB_OK, or SB_ERR_UNSUPPORTED with the reason. */
