@@ -6,6 +6,7 @@
 #include "kernels/anchor_attention/anchor_attention.h"
 #include "kernels/dense/dense.h"
 #include "kernels/flexprefill/flexprefill.h"
+#include "kernels/hip/hip.h"
 #include "kernels/minference/minference.h"
 #include "kernels/pbs_attn/pbs_attn.h"
 #include "kernels/power_attention/power_attention.h"
@@ -24,6 +25,7 @@ const sb_method *const sb_methods[] = {
     &sb_anchor_attention,
     &sb_pbs_attn,
     &sb_flexprefill,
+    &sb_hip,
     NULL,
 };
 /* clang-format on */
