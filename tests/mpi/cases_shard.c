@@ -16,6 +16,8 @@
  * before. */
 #define SEGMENTS "pattern=longnet block_tokens=1 window_blocks=32 levels=1"
 #define LONGNET "pattern=longnet block_tokens=16 window_blocks=4 levels=3"
+/* Dense up to 52 tokens; blocks of 2 keys, cut between ranks where shards come in threes. */
+#define HIP "top_k_tokens=32 window_tokens=16 sink_tokens=4"
 
 /* Shard and whole sequence side by side; both open, or a note in r. */
 typedef struct pair {
@@ -143,6 +145,16 @@ static int same_selection(const sb_plan *a, const sb_plan *whole)
     return 1;
 }
 
+/* Planning spends on all ranks together what it spends on one [quality_metrics B4]. Collective. */
+static void expect_same_estimate(span_rank *r, const pair *p)
+{
+    int64_t flops = p->shard.shard.plan.estimate_flops, want = p->whole.shard.plan.estimate_flops;
+    SPAN_EXPECT(r, sb_comm_allreduce_i64(r->comm, &flops, 1, SB_REDUCE_SUM) == SB_OK, "%s",
+                sb_error_text());
+    SPAN_EXPECT(r, flops == want, "%s %s: %lld FLOP on all ranks, %lld on one",
+                p->shard.spec.method, p->shard.spec.params, (long long)flops, (long long)want);
+}
+
 /* The same keys in the same order in one executor: no bit may differ, well inside the bounds. */
 static int same_rows(const span_seq *a, const span_seq *whole)
 {
@@ -174,6 +186,7 @@ static void prefill(span_rank *r, const span_seq_spec *spec)
                 (long long)spec->n_tokens);
     SPAN_EXPECT(r, same_rows(&p.shard, &p.whole), "%s %s, layout %d, %lld tokens", spec->method,
                 spec->params, (int)spec->kind, (long long)spec->n_tokens);
+    expect_same_estimate(r, &p);
     pair_close(r, &p);
 }
 
@@ -200,6 +213,8 @@ static void prefill_equals_one_rank(span_rank *r)
         {"flexprefill", "block_tokens=32 min_budget_tokens=1 gamma=0.6 tau=1"},
         {"flexprefill",
          "block_tokens=64 min_budget_tokens=1 gamma=0.4 tau=0.1 slash_cover=2 compat=official"},
+        {"hip", HIP " block_q_tokens=32"},
+        {"hip", HIP " align=0 stride_q_tokens=8 compat=official"},
     };
     enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {2, 65, 517};
@@ -296,6 +311,14 @@ static void compare_step(span_rank *r, const pair *p)
                     "o is not the rounded merge at %d", i);
 }
 
+/* What a method carries on, and its choice, know nothing of the ranks. */
+static int same_state(const span_seq *a, const span_seq *whole)
+{
+    return a->cache.state_bytes == whole->cache.state_bytes &&
+           (a->cache.state_bytes == 0 ||
+            memcmp(a->cache.state, whole->cache.state, (size_t)a->cache.state_bytes) == 0);
+}
+
 /* One step on shard and whole; all ranks must hold the same bits. */
 static void step(span_rank *r, pair *p, sb_bf16 keep[HEADS * DIM])
 {
@@ -304,6 +327,11 @@ static void step(span_rank *r, pair *p, sb_bf16 keep[HEADS * DIM])
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
     SPAN_EXPECT(r, span_seq_step(&p->whole) == SB_OK, "%s", sb_error_text());
     compare_step(r, p);
+    SPAN_EXPECT(r, same_selection(&p->shard.shard.plan, &p->whole.shard.plan), "%s token %lld",
+                p->shard.spec.method, (long long)p->shard.cache.n_global - 1);
+    SPAN_EXPECT(r, same_state(&p->shard, &p->whole), "%s token %lld", p->shard.spec.method,
+                (long long)p->shard.cache.n_global - 1);
+    expect_same_estimate(r, p);
     memcpy(keep, p->shard.o1.data, sizeof first);
     memcpy(first, keep, sizeof first);
     SPAN_EXPECT(r, sb_comm_bcast(r->comm, first, sizeof first, 0) == SB_OK, "%s", sb_error_text());
@@ -344,9 +372,13 @@ static void decode_equals_one_rank(span_rank *r)
 {
     static const struct {
         const char *method, *params;
-    } methods[] = {{"dense", ""}, {"power_attention", POWER}, {"power_attention", SEGMENTS}};
+    } methods[] = {{"dense", ""},
+                   {"power_attention", POWER},
+                   {"power_attention", SEGMENTS},
+                   {"hip", HIP " block_q_tokens=3 stride_q_tokens=3 refresh_steps=5"}};
+    enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {1, 5, 63, 517}; /* 5 tokens, blocks of 64: empty shards */
-    for (int m = 0; m < 3; m++)
+    for (int m = 0; m < N_METHODS; m++)
         for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
             for (int n = 0; n < 4; n++)
                 decode(r, &(span_seq_spec){methods[m].method, methods[m].params,
@@ -386,33 +418,32 @@ static void decode_continues_the_prefill(span_rank *r)
 
 /* ---- faults ---- */
 
-static int32_t bad_rank; /* threads: set alike by all, between barriers */
+/* Threads: set alike by all, between barriers. */
+static int32_t          bad_rank;
+static const sb_method *intact; /* what all others do */
 
 static sb_status bad_plan(sb_ctx *ctx, const void *params, const sb_shape *shape,
                           const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
 {
-    const sb_method *dense = sb_method_find("dense");
     if (ctx->comm->rank == bad_rank)
         return sb_fail(SB_ERR_DEVICE, "plan broke");
-    return dense->plan[SB_CPU](ctx, params, shape, q, k, cache, plan);
+    return intact->plan[SB_CPU](ctx, params, shape, q, k, cache, plan);
 }
 
 static sb_status bad_attend(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                             const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
-    const sb_method *dense = sb_method_find("dense");
     if (ctx->comm->rank == bad_rank)
         return sb_fail(SB_ERR_DEVICE, "attend broke");
-    return dense->attend[SB_CPU](ctx, params, in, plan, cache, out);
+    return intact->attend[SB_CPU](ctx, params, in, plan, cache, out);
 }
 
 static sb_status bad_layout(sb_ctx *ctx, const void *params, const sb_shape *shape, sb_plan *plan,
                             sb_cache *cache)
 {
-    const sb_method *dense = sb_method_find("dense");
     if (ctx->comm->rank == bad_rank)
         return sb_fail(SB_ERR_NOMEM, "layout broke");
-    return dense->layout(ctx, params, shape, plan, cache);
+    return intact->layout(ctx, params, shape, plan, cache);
 }
 
 static void expect_agreement(span_rank *r, sb_status st, sb_status cause, const char *text)
@@ -426,17 +457,16 @@ static void expect_agreement(span_rank *r, sb_status st, sb_status cause, const 
                 sb_error_text());
 }
 
-static void one_ranks_failure_ends_the_call_on_all(span_rank *r)
+static void failures(span_rank *r, const span_seq_spec *spec)
 {
     static const char *const texts[] = {"layout broke", "plan broke", "attend broke"};
-    span_seq_spec            spec    = {"dense", "", SB_LAYOUT_ZIGZAG, 100, 2, HEADS, 2, DIM};
     pair                     p;
-    if (!pair_open(r, &spec, &p))
+    if (!pair_open(r, spec, &p))
         return;
-    const sb_method *dense = p.shard.method;
+    const sb_method *method = p.shard.method;
     for (int32_t bad = 0; bad < r->comm->size; bad++)
         for (int where = 0; where < 3; where++) {
-            sb_method m     = *dense;
+            sb_method m     = *method;
             sb_status cause = where == 0 ? SB_ERR_NOMEM : SB_ERR_DEVICE;
             if (where == 0)
                 m.layout = bad_layout;
@@ -445,20 +475,30 @@ static void one_ranks_failure_ends_the_call_on_all(span_rank *r)
             if (where == 2)
                 m.attend[SB_CPU] = bad_attend;
             SPAN_EXPECT(r, sb_comm_barrier(r->comm) == SB_OK, "%s", sb_error_text());
-            if (r->comm->rank == 0 || strcmp(r->comm->ops->name, "threads") != 0)
+            if (r->comm->rank == 0 || strcmp(r->comm->ops->name, "threads") != 0) {
                 bad_rank = bad;
+                intact   = method;
+            }
             SPAN_EXPECT(r, sb_comm_barrier(r->comm) == SB_OK, "%s", sb_error_text());
             p.shard.method = &m;
             expect_agreement(r, span_seq_prefill(&p.shard), cause, texts[where]);
             sb_cache_mark(&p.shard.cache);
-            expect_agreement(r, span_seq_step(&p.shard), cause, texts[where]);
+            if (where != 1 || !m.decode_plan_meets) /* such a plan fails on all ranks or on none */
+                expect_agreement(r, span_seq_step(&p.shard), cause, texts[where]);
             sb_cache_rollback(&p.shard.cache);
         }
-    p.shard.method = dense; /* nothing lasting has happened */
+    p.shard.method = method; /* nothing lasting has happened */
     SPAN_EXPECT(r, span_seq_prefill(&p.shard) == SB_OK, "%s", sb_error_text());
     SPAN_EXPECT(r, span_seq_prefill(&p.whole) == SB_OK, "%s", sb_error_text());
     SPAN_EXPECT(r, same_rows(&p.shard, &p.whole), "rows differ after the failures");
+    SPAN_EXPECT(r, same_state(&p.shard, &p.whole), "state differs after the failures");
     pair_close(r, &p);
+}
+
+static void one_ranks_failure_ends_the_call_on_all(span_rank *r)
+{
+    failures(r, &(span_seq_spec){"dense", "", SB_LAYOUT_ZIGZAG, 100, 2, HEADS, 2, DIM});
+    failures(r, &(span_seq_spec){"hip", HIP, SB_LAYOUT_ZIGZAG, 100, 2, HEADS, 2, DIM});
 }
 
 static void wrong_arguments_are_named(span_rank *r)

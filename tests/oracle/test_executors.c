@@ -93,6 +93,7 @@ static const config configs[] = {
      {0, 0},
      {64, 2, 1, 0, 0, 0}},
     {"flexprefill", "min_budget_tokens: 5000", see_all, {0, 0}, {0}},
+    {"hip", "top_k_tokens: 4096", see_all, {0, 0}, {0}},
 };
 enum { N_CONFIGS = sizeof configs / sizeof *configs };
 

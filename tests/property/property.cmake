@@ -16,5 +16,8 @@ span_test(test_flexprefill
   LINK test_oracle)
 span_test(test_flexprefill_calls SOURCES property/test_flexprefill_calls.c property/flex_rig.c LINK test_oracle)
 span_test(test_flexprefill_parts SOURCES property/test_flexprefill_parts.c property/flex_rig.c LINK test_oracle)
+foreach(part hip hip_tree hip_decode)
+  span_test(test_${part} SOURCES property/test_${part}.c property/hip_case.c property/hip_judge.c LINK test_oracle)
+endforeach()
 span_test(test_index_stats SOURCES property/test_index_stats.c LINK test_oracle)
 span_test(test_quality SOURCES property/test_quality.c LINK sb_run sb_comm_impl test_oracle sb_methods LABELS property)

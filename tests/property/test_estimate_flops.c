@@ -90,6 +90,17 @@ START_TEST(flexprefill_counts_probe_and_means)
 }
 END_TEST
 
+/* 16 chunks of 32 blocks: five times 32 halves of two keys, asked by every fourth query. */
+START_TEST(hip_counts_its_searches)
+{
+    static const char params[] = "top_k_tokens: 32, window_tokens: 16, sink_tokens: 4, "
+                                 "block_q_tokens: 2048, stride_q_tokens: 4";
+    ck_assert_int_eq(flops_of("hip", params, 20 + 1024),
+                     HEADS * 5LL * 32 * 2 * (1044 / 4) * 2 * DIM);
+    ck_assert_int_eq(flops_of("hip", params, 52), 0);
+}
+END_TEST
+
 START_TEST(fixed_patterns_estimate_nothing)
 {
     static const char *const methods[] = {"dense", "a_shape", "streaming_llm", "power_attention"};
@@ -107,6 +118,7 @@ int main(void)
     tcase_add_test(t, anchor_attention_counts_both_stages);
     tcase_add_test(t, pbs_attn_counts_probe_and_scores);
     tcase_add_test(t, flexprefill_counts_probe_and_means);
+    tcase_add_test(t, hip_counts_its_searches);
     tcase_add_loop_test(t, fixed_patterns_estimate_nothing, 0, 4);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
