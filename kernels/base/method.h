@@ -35,7 +35,8 @@ typedef struct sb_ctx {
     void             *stream;  /* NULL on the CPU */
     sb_phase_times   *phases;  /* NULL: nobody is timing */
     int32_t           layer;
-    int32_t           threads; /* OpenMP threads for CPU kernels, >= 1 */
+    int32_t           n_layers; /* of the model; 0 counts as 1 */
+    int32_t           threads;  /* OpenMP threads for CPU kernels, >= 1 */
 } sb_ctx;
 
 /* 1 on the one rank that accounts for work which all ranks repeat. */
@@ -55,11 +56,16 @@ typedef struct sb_attn_in {
     const sb_tensor *k; /* [kv_heads][n_k][d] bf16, with gid: the keys at hand, all of them or a shard */
     const sb_tensor *v;
     float            scale; /* 1/sqrt(d) unless the model says otherwise */
+    /* Of gated methods, beside the rows of q; NULL: none, the method's own constants hold. */
+    const sb_tensor *gate; /* [kv_heads][n_q][d or 1] fp32: log decay, <= 0 */
+    const sb_tensor *beta; /* [kv_heads][n_q][1] fp32 */
 } sb_attn_in;
 
 typedef struct sb_attn_out {
     sb_tensor  *o;   /* [heads][n_q][d]; bf16 or fp32 (MERGE: fp32) */
-    float      *lse; /* [heads][n_q] natural log; a row that saw no key: o = 0, lse = -inf */
+    float      *lse; /* [heads][n_q] natural log; a row that saw no key: o = 0, lse = -inf. Methods
+                        with SB_CAP_STATE have none and write 0, or -inf where this rank has no part
+                        in the row: so sb_merge_lse hands their o on. May be NULL for them. */
     sb_out_mode mode;
 } sb_attn_out;
 
@@ -69,9 +75,12 @@ typedef enum sb_cap {
     SB_CAP_GQA           = 4,
     SB_CAP_SHARDED       = 8,
     SB_CAP_TRAINING_FREE = 16, /* accuracy on stock weights means something */
-    SB_CAP_NO_INDEX = 32 /* not a softmax over some keys (linear attention): plan lists no keys and
+    SB_CAP_NO_INDEX = 32, /* not a softmax over some keys (linear attention): plan lists no keys and
                             attend writes no lse; density and recall are NULL, the output error
                             and plan->attend_flops are kept */
+    /* Carries a state from token to token: attend is collective, over contiguous shards, and finds k
+     * and v of the local tokens only (sharding `state`). Goes with NO_INDEX. */
+    SB_CAP_STATE = 64
 } sb_cap;
 
 typedef enum sb_plan_keys { SB_PLAN_KEYS_LOCAL, SB_PLAN_KEYS_ALL, SB_PLAN_KEYS_COUNT } sb_plan_keys;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kernels/base/bf16.h"
+#include "kernels/base/status.h"
 #include "kernels/exec/tiles.h"
 
 /* Working set of one query tile, one thread. Row-major; the softmax state is per row: running
@@ -21,6 +22,20 @@ typedef struct sbi_flash_tile {
     float    *v;  /* [64][dim]; NULL: only m and l are wanted */
 } sbi_flash_tile;
 
+/* c [m][n] = a [m][k] b [k][n], or alpha[i] * c[i] + that; all row-major, n a multiple of 16. */
+typedef struct sbi_matmul {
+    int64_t      m, n, k;
+    const float *a, *b;
+    float       *c;
+    int64_t      lda, ldb, ldc;
+    const float *alpha; /* [m]; NULL: c is set */
+    int32_t      lower; /* 0, or one of SBI_LOWER_A, SBI_LOWER_C: half the work */
+} sbi_matmul;
+enum {
+    SBI_LOWER_A = 1, /* a[i][x] is 0 for x > i */
+    SBI_LOWER_C = 2, /* c[i][x] is wanted for x <= i only; others are set or left alone */
+};
+
 typedef struct sbi_flash_ops {
     /* Widen 64 bf16 rows of K (transposed) and V. Rows that are not at hand point at zeros. v NULL:
      * keys only. */
@@ -29,11 +44,16 @@ typedef struct sbi_flash_ops {
     /* Fold the block into every row's state. A row with visible == 0 keeps its state bit for bit
      * (zeros may lose their sign). */
     void (*block)(const sbi_flash_tile *t);
-    /* y[i] = exp(x[i]) as the softmax computes it: x <= 0; 0 below -87.33. For tests. n a multiple
-     * of 16. */
+    /* y[i] = exp(x[i]) as the softmax computes it: x <= 0; 0 below -87.33. n a multiple of 16. */
     void (*exp)(const float *x, float *y, int64_t n);
+    /* The product of both steps of `block`; sums run over k ascending, so c[i][j] has the same bits
+     * for any m and n. */
+    void (*matmul)(const sbi_matmul *g);
 } sbi_flash_ops;
 
 extern const sbi_flash_ops sbi_flash_generic, sbi_flash_avx2, sbi_flash_avx512;
+
+/* The widest one that sb_cpu_isa_choose() allows; errors are its own. */
+sb_status sbi_flash_choose(const sbi_flash_ops **out);
 
 #endif

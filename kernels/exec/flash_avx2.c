@@ -110,4 +110,5 @@ static void pack_values(const sb_bf16 *const v_row[SB_TILE_KEYS], int64_t dim, f
 
 #include "kernels/exec/flash_impl.h"
 
-const sbi_flash_ops sbi_flash_avx2 = {.pack = flash_pack, .block = flash_block, .exp = flash_exp};
+const sbi_flash_ops sbi_flash_avx2 = {
+    .pack = flash_pack, .block = flash_block, .exp = flash_exp, .matmul = flash_matmul};

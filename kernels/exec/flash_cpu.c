@@ -3,20 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/backend/cpu_isa.h"
 #include "kernels/exec/flash.h"
 #include "kernels/exec/key_blocks.h"
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
-
-static const sbi_flash_ops *const variants[SB_CPU_ISA_COUNT] = {
-    [SB_CPU_GENERIC] = &sbi_flash_generic,
-#if defined(__x86_64__)
-    [SB_CPU_AVX2]   = &sbi_flash_avx2,
-    [SB_CPU_AVX512] = &sbi_flash_avx512,
-#endif
-};
 
 static const sb_bf16 zero_row[SB_TILE_DIM_MAX];
 
@@ -242,11 +233,10 @@ static void run_item(const cut *c, int64_t item)
 
 sb_status sbi_flash_run(const sbi_flash_job *job)
 {
-    sb_cpu_isa isa;
-    sb_status  st;
-    if ((st = sbi_flash_check(job)) != SB_OK || (st = sb_cpu_isa_choose(&isa)) != SB_OK)
+    cut       c = {.job = job};
+    sb_status st;
+    if ((st = sbi_flash_check(job)) != SB_OK || (st = sbi_flash_choose(&c.ops)) != SB_OK)
         return st;
-    cut c = {.job = job, .ops = variants[isa]};
     cut_job(&c, job);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(job->threads)
     for (int64_t item = 0; item < c.n_items; item++)

@@ -215,3 +215,33 @@ static void flash_exp(const float *x, float *y, int64_t n)
     for (int64_t i = 0; i < n; i += VLEN)
         vf_store(y + i, vf_exp(vf_load(x + i)));
 }
+
+static void set_columns(int mr, const operands *g, int64_t columns)
+{
+    int64_t x = 0;
+    for (; x + NV * VLEN <= columns; x += NV * VLEN)
+        panel(NV, 1, mr, g, x);
+    for (; x < columns; x += VLEN)
+        panel(1, 1, mr, g, x);
+}
+
+static void flash_matmul(const sbi_matmul *g)
+{
+    for (int64_t r = 0; r < g->m; r += MR) {
+        int      mr  = g->m - r < MR ? (int)(g->m - r) : MR;
+        int64_t  end = r + mr, n = (end + 15) / 16 * 16; /* of the lower triangle */
+        operands x = {.a     = g->a + r * g->lda,
+                      .lda   = g->lda,
+                      .b     = g->b,
+                      .ldb   = g->ldb,
+                      .c     = g->c + r * g->ldc,
+                      .ldc   = g->ldc,
+                      .k     = g->lower == SBI_LOWER_A && end < g->k ? end : g->k,
+                      .alpha = g->alpha == NULL ? NULL : g->alpha + r};
+        n          = g->lower == SBI_LOWER_C && n < g->n ? n : g->n;
+        if (g->alpha == NULL)
+            set_columns(mr, &x, n);
+        else
+            accumulate(mr, &x, n);
+    }
+}
