@@ -20,18 +20,23 @@ static int64_t plus(int64_t a, int64_t b)
     return a + b > SBI_MAX_POINTS ? SBI_MAX_POINTS + 1 : a + b;
 }
 
+static int carries_state(const sbi_method_axis *m) { return (m->method->caps & SB_CAP_STATE) != 0; }
+
 static int64_t count_points(const sbi_spec *s)
 {
-    int64_t work = 0, layouts = 0, variants = 0;
+    int64_t work = 0, layouts = 0, variants[2] = {0, 0}; /* [1]: of methods that carry a state */
     for (int64_t i = 0; i < s->n_workloads; i++) {
         const sbi_workload *w = &s->workloads[i];
         work = plus(work, times(times(w->params.n, w->tasks.n), times(w->lengths.n, w->seeds.n)));
     }
     for (int64_t i = 0; i < s->n_shardings; i++)
         layouts = plus(layouts, s->shardings[i].layouts.n);
-    for (int64_t i = 0; i < s->n_methods; i++)
-        variants = plus(variants, s->methods[i].params.n);
-    return times(times(s->model_params.n, work), times(times(layouts, s->decodes.n), variants));
+    for (int64_t i = 0; i < s->n_methods; i++) {
+        int64_t *n = &variants[carries_state(&s->methods[i])];
+        *n         = plus(*n, s->methods[i].params.n);
+    }
+    int64_t points = plus(times(layouts, variants[0]), s->n_shardings > 0 ? variants[1] : 0);
+    return times(times(s->model_params.n, work), times(s->decodes.n, points));
 }
 
 typedef struct expansion {
@@ -62,13 +67,14 @@ static int add_point(expansion *e, const sb_point *cell, const sbi_method_axis *
     return 1;
 }
 
-static int add_cell(expansion *e, const sb_point *cell, const sbi_origin *from)
+/* The methods that carry a state, or all others. */
+static int add_cell(expansion *e, const sb_point *cell, int state, const sbi_origin *from)
 {
     int64_t before = e->out->n;
     for (int others = 0; others < 2; others++)
         for (int64_t i = 0; i < e->s->n_methods; i++) {
             const sbi_method_axis *m = &e->s->methods[i];
-            if ((strcmp(m->method->name, "dense") != 0) != others)
+            if ((strcmp(m->method->name, "dense") != 0) != others || carries_state(m) != state)
                 continue;
             for (int64_t j = 0; j < m->params.n; j++)
                 if (!add_point(e, cell, m, j, from))
@@ -88,9 +94,17 @@ static int add_shardings(expansion *e, sb_point *p, sbi_origin *from)
                 p->layout      = (sb_layout_kind)s->shardings[i].layouts.v[j];
                 p->decode      = (sb_decode_kind)s->decodes.v[k];
                 from->sharding = s->shardings[i].node;
-                if (!add_cell(e, p, from))
+                if (!add_cell(e, p, 0, from))
                     return 0;
             }
+    for (int64_t k = 0; s->n_shardings > 0 && k < s->decodes.n; k++) {
+        p->scheme      = SB_SCHEME_STATE;
+        p->layout      = SB_LAYOUT_CONTIGUOUS;
+        p->decode      = (sb_decode_kind)s->decodes.v[k];
+        from->sharding = s->shardings[0].node;
+        if (!add_cell(e, p, 1, from))
+            return 0;
+    }
     return 1;
 }
 

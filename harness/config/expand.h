@@ -17,6 +17,7 @@ typedef struct sbi_points {
 
 /* Every combination in a fixed order: model, workload, task parameters, task, length, seed,
  * sharding, layout, decode (these make a cell), then methods: dense first, the rest as in the file.
+ * Methods that carry a state come once a decode, after the last sharding, in a cell of their own.
  * Excluded points are left out; equal points, exclude entries without effect, too many points and
  * none at all are errors. */
 void sbi_expand(sbi_ctx *c, const sbi_spec *s, sbi_points *out);

@@ -70,24 +70,26 @@ static void one_sharding(sbi_ctx *c, sbi_node *n, sbi_sharding *out)
     sbi_names         keys      = {0};
     const sbi_node   *name      = name_node(c, n, "a scheme's name or a mapping with `name`");
     sbi_node         *layout    = sbi_map_get(n, "layout");
+    int               known     = name != NULL && sbi_enum_read(c, name, &sbi_param_scheme, &v);
+    int               state     = known && v == SB_SCHEME_STATE;
     out->node                   = n;
+    out->scheme                 = (sb_scheme)v;
     sbi_names_add(c, &keys, "name");
     sbi_names_add(c, &keys, "layout");
     if (n->kind == SBI_MAP)
         sbi_check_keys(c, n, &keys);
     if (layout != NULL)
-        sbi_values_read(c, layout, allowed, sbi_value_enum, &sbi_param_layout, &out->layouts);
-    if (name == NULL || !sbi_enum_read(c, name, &sbi_param_scheme, &v)) {
+        sbi_values_read(c, layout, state ? "contiguous" : allowed, sbi_value_enum,
+                        state ? &sbi_param_state_layout : &sbi_param_layout, &out->layouts);
+    if (!known)
         out->layouts.n = 0;
-        return;
-    }
-    out->scheme = (sb_scheme)v;
-    if (layout != NULL)
+    if (!known || layout != NULL)
         return;
     out->layouts.v = sbi_pool_alloc(&c->temp, 1, sizeof *out->layouts.v);
     if (out->layouts.v == NULL)
         return;
-    out->layouts.v[0] = SB_LAYOUT_BLOCK_STRIPED; /* allgather, unless named [DESIGN 10.6] */
+    /* unless named [DESIGN 10.6] */
+    out->layouts.v[0] = state ? SB_LAYOUT_CONTIGUOUS : SB_LAYOUT_BLOCK_STRIPED;
     out->layouts.n    = 1;
 }
 

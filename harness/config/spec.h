@@ -87,6 +87,7 @@ void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
 void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
 void sbi_sharding_read(sbi_ctx *c, sbi_node *list, sbi_spec *s); /* NULL: the default */
 
-extern const sb_param sbi_param_scheme, sbi_param_layout, sbi_param_decode, sbi_param_seed;
+extern const sb_param sbi_param_scheme, sbi_param_layout, sbi_param_state_layout, sbi_param_decode,
+    sbi_param_seed;
 
 #endif

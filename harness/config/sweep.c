@@ -96,6 +96,10 @@ static sb_status dense_beside(sweep_box *b, const sb_point *of, sb_point *out)
     *out               = *of;
     out->method        = dense;
     out->anchor_only   = 1;
+    if (of->scheme == SB_SCHEME_STATE) { /* dense has no state: as it runs by default */
+        out->scheme = SB_SCHEME_ALLGATHER;
+        out->layout = SB_LAYOUT_BLOCK_STRIPED;
+    }
     out->method_params = sbi_pool_alloc(&b->keep, 1, dense->params_bytes);
     if (out->method_params == NULL)
         return sb_fail(SB_ERR_NOMEM, "no memory for the anchor of a point");
@@ -118,7 +122,7 @@ sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor)
     if ((st = dense_beside(b, &s->points[point], &dense)) != SB_OK)
         return st;
     for (int64_t i = 0; i < s->n_points; i++)
-        if (s->points[i].cell == dense.cell && strcmp(s->points[i].hash, dense.hash) == 0) {
+        if (strcmp(s->points[i].hash, dense.hash) == 0) {
             *anchor = i;
             return SB_OK;
         }

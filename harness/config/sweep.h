@@ -1,22 +1,26 @@
-/* A sweep file, checked and expanded: a list of points ready to run. The only user of yaml.h is behind this.
+/* A sweep file, checked and expanded: a list of points ready to run. The only user of yaml.h is
+ * behind this.
  *
- * A point is one cell: method x parameters x task x length x sharding x decode x model x seed, at a given number of ranks and
- * backend. Its hash is SHA-256 of the canonical JSON of exactly those (sorted keys, no blanks): not samples, timing, quality,
- * sweep name or commit.
+ * A point is one cell: method x parameters x task x length x sharding x decode x model x seed, at a
+ * given number of ranks and backend. Its hash is SHA-256 of the canonical JSON of exactly those
+ * (sorted keys, no blanks): not samples, timing, quality, sweep name or commit.
  *
  * Keys (* must be there; [list] marks an axis: one value or a list of distinct ones):
  *   sweep*       a name                          experiment*  task
  *   backend      auto | cpu | cuda               model*       NAME or {name, its parameters [list]}
- *   workloads*   list of {suite*, tasks* [list], lengths* [list], samples 20, seed [list] 42, corpus default | zipf | {path: DIR},
- *                the suite's parameters [list]}; a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
- *   methods*     list of NAME or {name, its parameters [list]}
- *   sharding     list of allgather or {name: allgather, layout [list] block_striped | zigzag | contiguous}
- *   decode       [list] method | dense           quality      sampled | none | exact or {mode, detail: summary | per_head}
- *   timing       {warmup 1, repetitions 3}
- *   exclude      list of mappings over method, its parameters, task, suite, length, seed, sharding, layout, decode; a point goes when
- *                all keys of one of them match, a list of values matches any of them
- * Order of points: model, workload, suite's parameters, task, length, seed, sharding, layout, decode (one cell), then methods,
- * dense first, the rest as in the file. */
+ *   workloads*   list of {suite*, tasks* [list], lengths* [list], samples 20, seed [list] 42,
+ * corpus default | zipf | {path: DIR}, the suite's parameters [list]}; a length is a number of
+ * tokens, or 4K (x 1024), 1M (x 1048576) methods*     list of NAME or {name, its parameters [list]}
+ *   sharding     list of allgather or {name: allgather, layout [list] block_striped | zigzag |
+ * contiguous}, or state (contiguous); methods that carry a state (lightning, linear) run under
+ * state whatever stands here, as one point; under state every other method is an unsupported row
+ *   decode       [list] method | dense           quality      sampled | none | exact or {mode,
+ * detail: summary | per_head} timing       {warmup 1, repetitions 3} exclude      list of mappings
+ * over method, its parameters, task, suite, length, seed, sharding, layout, decode; a point goes
+ * when all keys of one of them match, a list of values matches any of them Order of points: model,
+ * workload, suite's parameters, task, length, seed, sharding, layout, decode (one cell), then
+ * methods, dense first, the rest as in the file; after the last sharding the methods that carry a
+ * state, a cell of their own a decode. */
 #ifndef SB_HARNESS_CONFIG_SWEEP_H
 #define SB_HARNESS_CONFIG_SWEEP_H
 
@@ -27,7 +31,7 @@
 #include "workloads/base/task.h"
 
 typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
-typedef enum sb_scheme { SB_SCHEME_ALLGATHER, SB_SCHEME_COUNT } sb_scheme;
+typedef enum sb_scheme { SB_SCHEME_ALLGATHER, SB_SCHEME_STATE, SB_SCHEME_COUNT } sb_scheme;
 typedef enum sb_decode_kind { SB_DECODE_METHOD, SB_DECODE_DENSE, SB_DECODE_COUNT } sb_decode_kind;
 typedef enum sb_quality_mode { SB_QUALITY_NONE, SB_QUALITY_SAMPLED, SB_QUALITY_EXACT, SB_QUALITY_COUNT } sb_quality_mode;
 typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAIL_COUNT } sb_quality_detail;
@@ -98,8 +102,9 @@ typedef struct sb_sweep_env {
 sb_status sb_sweep_load(const char *path, const sb_set *sets, int64_t n_sets, const sb_sweep_env *env, FILE *errors, sb_sweep **out);
 void      sb_sweep_free(sb_sweep *s);
 
-/* The dense point of p's cell (method dense with defaults, decode as p): index of an existing point, or a new one appended with
- * anchor_only = 1. Invalidates pointers into s->points. */
+/* The dense point of p's cell (method dense with defaults, decode as p; for sharding state, where
+ * dense has no place, that of allgather, block_striped): index of an existing point, or a new one
+ * appended with anchor_only = 1. Invalidates pointers into s->points. */
 sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
 
 /* --point: "7", "3-12" (places in s->points, counted from 0, both ends included), or a hash prefix (>= 6 hex digits, unique).

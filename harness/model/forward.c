@@ -36,12 +36,13 @@ static sb_status tensor_alloc(sb_tensor *t, sb_arena *a, const char *what)
 
 static sb_ctx context(sb_forward *f, int32_t layer, sb_phase_times *times)
 {
-    return (sb_ctx){.backend = f->cfg.backend,
-                    .comm    = f->cfg.comm,
-                    .arena   = &f->arena,
-                    .phases  = times,
-                    .layer   = layer,
-                    .threads = f->cfg.threads};
+    return (sb_ctx){.backend  = f->cfg.backend,
+                    .comm     = f->cfg.comm,
+                    .arena    = &f->arena,
+                    .phases   = times,
+                    .layer    = layer,
+                    .n_layers = f->shape.n_layers,
+                    .threads  = f->cfg.threads};
 }
 
 static sb_shape prefill_shape(const sb_forward *f)
@@ -54,6 +55,8 @@ static sb_shape prefill_shape(const sb_forward *f)
 }
 
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int carries_state(const sb_method *m) { return (m->caps & SB_CAP_STATE) != 0; }
 
 /* Prefill and decode are the same method with the same parameters, or one of them keeps nothing. */
 static int64_t state_bytes(const sb_forward *f)
@@ -105,8 +108,9 @@ static sb_status lay_out(sb_forward *f)
         return st;
     f->row_mark = p;
     f->q.gid = f->o.gid = f->gid;
-    if ((st = sb_shard_layout(&f->shard, a, &f->map, f->cfg.comm, s->heads, s->kv_heads,
-                              s->head_dim)) != SB_OK)
+    if ((st = (carries_state(f->cfg.method) && !f->cfg.compares ? sb_shard_layout_local
+                                                                : sb_shard_layout)(
+             &f->shard, a, &f->map, f->cfg.comm, s->heads, s->kv_heads, s->head_dim)) != SB_OK)
         return st;
     f->scratch_mark = sb_arena_mark(a);
     return SB_OK;
@@ -145,6 +149,8 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
     int64_t quantum = max_i64(a, b) % (a < b ? a : b) == 0 ? max_i64(a, b) : a * b;
     if ((st = sb_map_create(cfg->layout, in->n_tokens, quantum, cfg->comm->size, &f->map)) != SB_OK)
         return st;
+    f->map.decode_stays = carries_state(cfg->decode_method);
+
     f->gid    = sb_map_gid(&f->map, cfg->comm->rank);
     f->caches = calloc((size_t)f->shape.n_layers, sizeof *f->caches);
     if (f->caches == NULL)
@@ -242,19 +248,29 @@ static sb_status show_layer(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *
     int64_t               t0    = sb_now_ns();
     sb_comm_stats         moved = f->cfg.comm->stats;
     sb_shape              shape = prefill_shape(f);
+    const sb_cache       *cache = &f->caches[ctx->layer];
+    int                   local = carries_state(f->cfg.method) && f->cfg.comm->size > 1;
     sb_layer_view         view  = {.layer    = ctx->layer,
                                    .n_layers = s->n_layers,
                                    .shape    = &shape,
                                    .plan     = &f->shard.plan,
                                    .q        = &f->q,
-                                   .k        = &f->shard.k_all,
-                                   .v        = &f->shard.v_all,
+                                   .k        = local ? &cache->k : &f->shard.k_all,
+                                   .v        = local ? &cache->v : &f->shard.v_all,
                                    .o        = &f->o,
                                    .lse      = f->lse,
                                    .ctx      = ctx,
                                    .scale    = s->scale};
-    sb_status             st    = sb_comm_agree(f->cfg.comm, look(look_arg, &view));
-    f->cfg.comm->stats          = moved;
+    sb_status             st    = SB_OK;
+    if (local && f->cfg.compares) {
+        st     = sb_shard_gather_keys(&f->shard, f->cfg.comm, cache);
+        view.k = &f->shard.k_all;
+        view.v = &f->shard.v_all;
+    }
+    if (st == SB_OK)
+        st = look(look_arg, &view);
+    st                 = sb_comm_agree(f->cfg.comm, st);
+    f->cfg.comm->stats = moved;
     *look_ns += sb_now_ns() - t0;
     return st;
 }

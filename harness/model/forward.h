@@ -25,6 +25,9 @@ typedef struct sb_forward_config {
     sb_comm          *comm;
     sb_layout_kind    layout;
     int32_t           threads;
+    /* 1: looks compare with dense attention and find K and V of all tokens, also after methods that
+     * carry a state and gather none: those then need the room. */
+    int32_t           compares;
     sb_arena_flags    arena_flags;
     /* Asked at every layer; non-zero: leave with SB_ERR_STOPPED (all ranks agree). NULL: never. */
     int (*should_stop)(void *arg);
@@ -45,7 +48,8 @@ typedef struct sb_layer_view {
     int32_t          layer, n_layers;
     const sb_shape  *shape;
     const sb_plan   *plan;
-    const sb_tensor *q, *k, *v; /* k, v: all tokens, in id order */
+    const sb_tensor *q, *k, *v; /* k, v: all tokens, in id order; of methods that carry a state: the
+                                   local ones, unless the pass compares */
     const sb_tensor *o;         /* bf16 */
     const float     *lse;       /* [heads][local rows] */
     sb_ctx          *ctx;       /* scratch arena for the look: what it takes is given back */

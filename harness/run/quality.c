@@ -49,8 +49,13 @@ static sb_status add_fact(sb_quality *q, const sb_quality_facts *fact)
 
 /* ---- the index, counted exactly ---- */
 
+/* Methods that carry a state have no index: figures stay 0, which the store keeps as NULL [B1]. */
+static int has_index(const sb_layer_view *v) { return v->plan->parts != 0; }
+
 static sb_status count_index(const sb_layer_view *v, sb_index_stats *per_head, uint64_t *digest)
 {
+    if (!has_index(v))
+        return SB_OK;
     int64_t   n    = v->shape->heads;
     sb_status st   = SB_OK;
     int64_t  *sums = malloc((size_t)n * 5 * sizeof *sums);
@@ -131,8 +136,10 @@ static sb_status chunk_flush(chunk *c, const sb_layer_view *v, row_value *values
     sb_status st = sb_dense_rows_cpu(v->ctx, &c->q, c->gid, v->k, v->v, v->scale, &c->o, c->lse);
     for (int64_t h = 0; st == SB_OK && h < heads; h++)
         for (int64_t i = 0; i < c->n; i++) {
-            row_value      r    = {.recall = exp((double)v->lse[h * local_rows + c->local[i]] -
-                                                 (double)c->lse[h * c->n + i])};
+            row_value      r    = {.recall = has_index(v)
+                                                 ? exp((double)v->lse[h * local_rows + c->local[i]] -
+                                                       (double)c->lse[h * c->n + i])
+                                                 : (double)NAN};
             const sb_bf16 *got  = sb_tensor_bf16(v->o, h, c->local[i]);
             const float   *want = sb_tensor_f32(&c->o, h, i);
             for (int64_t j = 0; j < dim; j++) {
@@ -197,7 +204,7 @@ static void set_recall(sb_quality_facts *f, const sb_rows *rows, const double *r
 {
     sb_estimate e   = sb_estimate_mean(rows, recall, stride);
     f->recall_mean  = e.mean;
-    f->recall_se    = e.se;
+    f->recall_se    = isnan(e.mean) ? (double)NAN : e.se;
     f->recall_tail  = e.tail;
     f->rows_sampled = rows->n;
     f->rows_total   = rows->n_tokens;

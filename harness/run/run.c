@@ -150,9 +150,8 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
 static sb_status need_anchor(runner *r, int64_t point, int *stop)
 {
     int64_t   anchor;
-    int32_t   cell = r->sweep->points[point].cell;
-    sb_status st   = sb_sweep_anchor(r->sweep, point, &anchor);
-    if (st != SB_OK || anchor == point || r->anchored[cell])
+    sb_status st = sb_sweep_anchor(r->sweep, point, &anchor);
+    if (st != SB_OK || anchor == point || r->anchored[r->sweep->points[anchor].cell])
         return st;
     sb_point a = r->sweep->points[anchor];
     if (is_root(r)) {

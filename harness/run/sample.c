@@ -52,19 +52,37 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, sb_forward
 {
     const sb_method *dense = sb_method_find("dense");
     int method = p->decode == SB_DECODE_METHOD && (p->method->caps & SB_CAP_DECODE) != 0;
-    *out       = (sb_forward_config){.model         = b->model,
-                                     .method        = p->method,
-                                     .method_params = p->method_params,
-                                     .decode_method = method ? p->method : dense,
-                                     .decode_params = method ? p->method_params : NULL,
-                                     .backend       = b->backend,
-                                     .comm          = b->comm,
-                                     .layout        = p->layout,
-                                     .threads       = b->threads,
-                                     .should_stop   = b->should_stop};
+    *out                    = (sb_forward_config){.model         = b->model,
+                                                  .method        = p->method,
+                                                  .method_params = p->method_params,
+                                                  .decode_method = method ? p->method : dense,
+                                                  .decode_params = method ? p->method_params : NULL,
+                                                  .backend       = b->backend,
+                                                  .comm          = b->comm,
+                                                  .layout        = p->layout,
+                                                  .threads       = b->threads,
+                                                  .compares      = p->quality != SB_QUALITY_NONE,
+                                                  .should_stop   = b->should_stop};
     if (dense == NULL)
         return sb_fail(SB_ERR_INTERNAL, "no method dense in the registry");
     return SB_OK;
+}
+
+/* A state passes from rank to rank, keys are gathered: a method can do one of the two. */
+static sb_status check_sharding(const sb_point *p)
+{
+    int state = (p->method->caps & SB_CAP_STATE) != 0;
+    if (state == (p->scheme == SB_SCHEME_STATE))
+        return SB_OK;
+    return state
+               ? sb_fail(
+                     SB_ERR_UNSUPPORTED,
+                     "sharding: found %s, allowed state: %s carries a state and gathers no keys",
+                     sb_scheme_name(p->scheme), p->method->name)
+               : sb_fail(SB_ERR_UNSUPPORTED,
+                         "sharding: found state, allowed allgather: %s reads keys and has no state "
+                         "to pass on",
+                         p->method->name);
 }
 
 /* Reasons known before anything runs: shape, parameters, backend. */
@@ -85,6 +103,8 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
                        p->method->name, b->backend->name);
     if (b->comm->size > 1 && (p->method->caps & SB_CAP_SHARDED) == 0)
         return sb_fail(SB_ERR_UNSUPPORTED, "%s cannot run on a sharded sequence", p->method->name);
+    if ((st = check_sharding(p)) != SB_OK)
+        return st;
     return p->method->check(p->method_params, &shape);
 }
 
@@ -351,7 +371,7 @@ sb_status sb_sample_run(sb_bench *b, const sb_point *pt, const sb_input *in, sb_
     }
     sb_status fs = failure(b->comm, pt, st, out);
     if (fs == SB_OK && strcmp(out->facts.status, "ok") == 0) {
-        out->facts.plan_digest = out->own.digest;
+        out->facts.plan_digest = pt->method->caps & SB_CAP_STATE ? NULL : out->own.digest;
         out->facts.comm        = out->own.comm;
         out->facts.memory      = out->own.memory;
     }

@@ -30,7 +30,8 @@ static sb_status own_partial(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
                         .dim         = s->head_dim,
                         .head_stride = s->head_dim,
                         .gid         = shape->q_gid};
-    sb_attn_in  in   = {.q = q, .k = &cache->k, .v = &cache->v, .scale = scale};
+    sb_attn_in  in   = {
+           .q = q, .k = &cache->k, .v = &cache->v, .scale = scale, .gate = s->gate, .beta = s->beta};
     sb_attn_out out  = {.o = &part, .lse = record + s->heads * s->head_dim, .mode = SB_OUT_SET};
     sb_status   st   = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
     if (st == SB_OK)

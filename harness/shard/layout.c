@@ -31,8 +31,8 @@ static sb_status lay_out_gather(sb_shard *s, sb_arena *a)
     return st;
 }
 
-sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                          int64_t heads, int64_t kv_heads, int64_t head_dim)
+sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
+                                int64_t heads, int64_t kv_heads, int64_t head_dim)
 {
     void     *partial = NULL, *count = NULL, *displ = NULL;
     sb_status st;
@@ -44,8 +44,7 @@ sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_
                     .heads    = heads,
                     .kv_heads = kv_heads,
                     .head_dim = head_dim};
-    if ((st = lay_out_gather(s, a)) != SB_OK ||
-        (st = sb_arena_alloc(a, map->ranks * sbi_partial_floats(s), sizeof(float),
+    if ((st = sb_arena_alloc(a, map->ranks * sbi_partial_floats(s), sizeof(float),
                              "partials of a decode step", &partial)) != SB_OK ||
         (st = sb_arena_alloc(a, map->ranks, sizeof(int64_t), "gather counts", &count)) != SB_OK ||
         (st = sb_arena_alloc(a, map->ranks, sizeof(int64_t), "gather places", &displ)) != SB_OK)
@@ -54,6 +53,13 @@ sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_
     s->count_bytes = count;
     s->displ_bytes = displ;
     return SB_OK;
+}
+
+sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
+                          int64_t heads, int64_t kv_heads, int64_t head_dim)
+{
+    sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
+    return st == SB_OK ? lay_out_gather(s, a) : st;
 }
 
 static sb_status count_layout(const sb_ctx *ctx, const sb_method *m, const void *params,

@@ -140,6 +140,6 @@ int32_t sb_map_owner(const sb_map *m, int64_t token)
 int32_t sb_map_decode_owner(const sb_map *m, int64_t token)
 {
     int64_t last  = (m->n_tokens - 1) / m->quantum_tokens; /* block of the last prefill token */
-    int64_t block = token / m->quantum_tokens;
+    int64_t block = m->decode_stays ? last : token / m->quantum_tokens;
     return (int32_t)((sb_map_owner(m, m->n_tokens - 1) + (block - last)) % m->ranks);
 }

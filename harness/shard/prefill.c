@@ -1,5 +1,6 @@
 /* The operator on a sharded prefill: KV all-gather [sharding 4a]. No merge is needed, one attend
- * sees all keys in id order, so numbers match one rank's. */
+ * sees all keys in id order, so numbers match one rank's. Methods that carry a state skip the
+ * gather: their attend exchanges the state [sharding 8]. */
 #include "harness/shard/gather.h"
 #include "harness/shard/index.h"
 
@@ -12,7 +13,7 @@ static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m,
     return sbi_call_check(s, ctx, m, q, rows);
 }
 
-static sb_status gather_both(sb_shard *s, sb_comm *comm, const sb_cache *cache)
+sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache)
 {
     sb_status st;
     if (comm->size == 1) {
@@ -20,11 +21,37 @@ static sb_status gather_both(sb_shard *s, sb_comm *comm, const sb_cache *cache)
         s->v_all = cache->v;
         return SB_OK;
     }
+    if (s->k_all.data == NULL)
+        return sb_fail(SB_ERR_INTERNAL, "shard: laid out without room for gathered keys");
     s->k_all.gid = s->v_all.gid =
         (sb_gid){.run = &s->all_run, .n_runs = 1, .n_tokens = s->map->n_tokens};
     if ((st = sbi_gather(s, comm, &cache->k, &s->k_all)) != SB_OK)
         return st;
     return sbi_gather(s, comm, &cache->v, &s->v_all);
+}
+
+/* Over the own keys; attend is collective, so all ranks enter it or none. st: of the layout. */
+static sb_status attend_local(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                              const sb_shape *shape, const sb_tensor *rows, sb_cache *cache,
+                              float scale, sb_tensor *o, float *lse, sb_status st)
+{
+    sb_attn_in  in  = {.q     = rows,
+                       .k     = &cache->k,
+                       .v     = &cache->v,
+                       .scale = scale,
+                       .gate  = s->gate,
+                       .beta  = s->beta};
+    sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
+    if (st == SB_OK)
+        st = m->plan[ctx->backend->id](ctx, params, shape, rows, &cache->k, cache, &s->plan);
+    if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
+        return st;
+    st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+    if (ctx->comm->size == 1) { /* whoever looks at the call finds all keys here */
+        s->k_all = cache->k;
+        s->v_all = cache->v;
+    }
+    return sb_comm_agree(ctx->comm, st);
 }
 
 sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
@@ -42,12 +69,17 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
     sb_status st    = check(s, ctx, m, q, cache, shape.q_gid.n_tokens);
     if (st == SB_OK)
         st = sbi_index_layout(s, ctx, m, params, &shape, cache);
+    if (m->caps & SB_CAP_STATE) {
+        st = attend_local(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
+        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+        return st;
+    }
     /* A rank without an index must not stay behind while the others enter the gather. */
     if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
         return st;
 
     int64_t t1 = sb_now_ns();
-    st         = gather_both(s, ctx->comm, cache);
+    st         = sb_shard_gather_keys(s, ctx->comm, cache);
     if (ctx->comm->size > 1)
         sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t1);
     if (st == SB_OK) {

@@ -3,7 +3,10 @@
  *
  *   prefill   gather K, V of all ranks into id order -> plan -> attend, local queries x all keys
  *   decode    plan -> attend, one query x own keys -> gather the partials -> merge, on every rank
- */
+ *
+ * Methods with SB_CAP_STATE gather no keys: attend exchanges their state [sharding 8], which needs
+ * a contiguous map. In decode the rank that has the last token carries the state on and all others
+ * have empty partials. */
 #ifndef SB_HARNESS_SHARD_SHARD_H
 #define SB_HARNESS_SHARD_SHARD_H
 
@@ -25,6 +28,9 @@ typedef struct sb_map {
     sb_run        *run;         /* all ranks' runs, rank by rank, ascending within a rank */
     int32_t       *run_first;   /* [ranks + 1] */
     int64_t       *rank_tokens; /* [ranks] */
+    /* 1, set by the caller: decode tokens all go to the owner of the last token, who has the state
+     * that they continue. */
+    int32_t decode_stays;
 } sb_map;
 
 /* n_tokens, quantum_tokens 1..2^40, ranks >= 1. Errors: SB_ERR_USAGE, SB_ERR_NOMEM. Local. */
@@ -34,7 +40,8 @@ void      sb_map_fini(sb_map *m);                       /* a zeroed map is fine 
 sb_gid    sb_map_gid(const sb_map *m, int32_t rank);    /* borrowed */
 int32_t   sb_map_owner(const sb_map *m, int64_t token); /* token < n_tokens; O(1) */
 /* Owner of decode token `token` (>= n_tokens): the owner of its quantum block if that block has
- * prefill tokens, else ranks in turn, block by block, starting after that owner [sharding 9]. */
+ * prefill tokens, else ranks in turn, block by block, starting after that owner [sharding 9]. With
+ * decode_stays: the owner of the last prefill token. */
 int32_t sb_map_decode_owner(const sb_map *m, int64_t token);
 
 /* Room and results of the operator calls of one sequence, shared by its layers. */
@@ -48,6 +55,8 @@ typedef struct sb_shard {
     sb_bf16  *stage;   /* [rank][its tokens][head_dim], or NULL: see sb_shard_layout */
     float    *partial; /* decode: [ranks][heads * head_dim + heads + 1], see sb_shard_decode */
     int64_t  *count_bytes, *displ_bytes; /* [ranks] */
+    const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
+                                     caller; NULL: none */
     sb_arena *method_arena; /* where the method's index lives, and from which mark on */
     size_t    method_mark;
 } sb_shard;
@@ -58,6 +67,14 @@ typedef struct sb_shard {
  * head arrives there rank by rank and its runs are copied into place. */
 sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
                           int64_t heads, int64_t kv_heads, int64_t head_dim);
+
+/* The same without the room for gathered K and V: for methods with SB_CAP_STATE. */
+sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
+                                int64_t heads, int64_t kv_heads, int64_t head_dim);
+
+/* K and V of all ranks into k_all, v_all, as a prefill leaves them; for those who look at a call
+ * that gathered none. Needs the room of sb_shard_layout. Collective, not timed. */
+sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache);
 
 /* Count what the method's own layout takes from ctx->arena, a counting arena, in a call with this
  * shape: raises its high water mark and gives the room back. For a decode shape all positions from
