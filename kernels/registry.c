@@ -7,6 +7,8 @@
 #include "kernels/dense/dense.h"
 #include "kernels/flexprefill/flexprefill.h"
 #include "kernels/hip/hip.h"
+#include "kernels/lightning/lightning.h"
+#include "kernels/linear/linear.h"
 #include "kernels/minference/minference.h"
 #include "kernels/pbs_attn/pbs_attn.h"
 #include "kernels/power_attention/power_attention.h"
@@ -26,6 +28,8 @@ const sb_method *const sb_methods[] = {
     &sb_pbs_attn,
     &sb_flexprefill,
     &sb_hip,
+    &sb_lightning,
+    &sb_linear,
     NULL,
 };
 /* clang-format on */

@@ -28,4 +28,12 @@
 #define SB_SHARD_O_REL 1e-5
 #define SB_SHARD_LSE_ABS 1e-4
 
+/* Methods that carry a state: relative Frobenius error of o or S, as scores are signed and nothing
+ * is normalised [lightning 5]. fp32 against fp64: measured at most 1e-6 (4e-6 for the Taylor map,
+ * whose weights nearly cancel); a wrong decay exponent costs 3e-3 and more. Ranks against one rank
+ * share the bound [lightning 8, linear 8]. */
+#define SB_SCAN_REL 1e-5
+/* ... and o rounded to bf16 [lightning 10.10]. */
+#define SB_SCAN_REL_BF16 5e-3
+
 #endif

@@ -19,5 +19,7 @@ span_test(test_flexprefill_parts SOURCES property/test_flexprefill_parts.c prope
 foreach(part hip hip_tree hip_decode)
   span_test(test_${part} SOURCES property/test_${part}.c property/hip_case.c property/hip_judge.c LINK test_oracle)
 endforeach()
+span_test(test_lightning SOURCES property/test_lightning.c LINK test_oracle)
+span_test(test_linear SOURCES property/test_linear.c LINK test_oracle)
 span_test(test_index_stats SOURCES property/test_index_stats.c LINK test_oracle)
 span_test(test_quality SOURCES property/test_quality.c LINK sb_run sb_comm_impl test_oracle sb_methods LABELS property)
