@@ -31,11 +31,12 @@ static void exp_below(const sbi_flash_ops *ops, const float *x, float *y, int64_
     ops->exp(y, y, d);
 }
 
-static void map_elu(const sbi_flash_ops *ops, const float *x, float *y, int64_t d, float plus)
+/* e^x below 0 and x + 1 above it, minus `less`: 0 for elu + 1, whose small values keep all bits. */
+static void map_elu(const sbi_flash_ops *ops, const float *x, float *y, int64_t d, float less)
 {
     exp_below(ops, x, y, d);
     for (int64_t i = 0; i < d; i++)
-        y[i] = x[i] > 0.0f ? x[i] + plus : y[i] - 1.0f + plus;
+        y[i] = (y[i] - less) + (x[i] > 0.0f ? x[i] : 0.0f);
 }
 
 static void map_silu(const sbi_flash_ops *ops, const float *x, float *y, int64_t d)
@@ -99,7 +100,7 @@ static void map_row(const sbi_scan_head *h, float *x, float *y)
         break;
     case SB_SCAN_ELU:
     case SB_SCAN_ELU1:
-        map_elu(h->ops, x, y, r->d, r->scan.map == SB_SCAN_ELU1 ? 1.0f : 0.0f);
+        map_elu(h->ops, x, y, r->d, r->scan.map == SB_SCAN_ELU1 ? 0.0f : 1.0f);
         break;
     case SB_SCAN_DPFP:
         map_dpfp(x, y, r->d);
