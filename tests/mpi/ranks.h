@@ -20,7 +20,8 @@ typedef struct span_case {
 } span_case; /* a table ends with {0} */
 
 extern const span_case span_comm_cases[];  /* cases_comm.c */
-extern const span_case span_shard_cases[]; /* cases_prefill.c, cases_decode.c */
+extern const span_case span_shard_cases[]; /* cases_shard.c */
+extern const span_case span_state_cases[]; /* cases_state.c */
 
 #define SPAN_EXPECT(r, cond, ...)                                                                  \
     do {                                                                                           \

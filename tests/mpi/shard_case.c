@@ -129,11 +129,13 @@ sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
     *s = (span_seq){.spec = *spec, .method = sb_method_find(spec->method)};
     if (s->method == NULL)
         return sb_fail(SB_ERR_USAGE, "no method %s", spec->method);
-    s->ctx    = (sb_ctx){.backend = &sb_backend_cpu,
-                         .comm    = comm,
-                         .arena   = &s->arena,
-                         .phases  = &s->times,
-                         .threads = 1};
+    s->ctx    = (sb_ctx){.backend  = &sb_backend_cpu,
+                         .comm     = comm,
+                         .arena    = &s->arena,
+                         .phases   = &s->times,
+                         .layer    = 1,
+                         .n_layers = 3,
+                         .threads  = 1};
     s->params = calloc(1, s->method->params_bytes + 1);
     if (s->params == NULL)
         abort();
@@ -141,6 +143,8 @@ sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
         (st = sb_map_create(spec->kind, spec->n_tokens, s->method->quantum_tokens(s->params),
                             comm->size, &s->map)) != SB_OK)
         return st;
+    s->map.decode_stays = (s->method->caps & SB_CAP_STATE) != 0;
+
     s->gid = sb_map_gid(&s->map, comm->rank);
     if ((st = count_bytes(s)) != SB_OK)
         return st;
@@ -158,10 +162,54 @@ void span_seq_close(span_seq *s)
     sb_map_fini(&s->map);
     free(s->params);
     free(s->block);
+    free(s->gate.data);
+    free(s->beta.data);
+    free(s->gate1.data);
+    free(s->beta1.data);
+}
+
+static float unit(uint64_t key) { return (float)(sb_mix(key) >> 40) * 0x1p-24f; }
+
+static void fill_gates(sb_tensor *gate, sb_tensor *beta, float lowest, int64_t slot, int64_t token)
+{
+    for (int64_t h = 0; h < gate->heads; h++) {
+        uint64_t key = ((uint64_t)h << 48) ^ (uint64_t)token;
+        for (int64_t c = 0; c < gate->dim; c++)
+            sb_tensor_f32(gate, h, slot)[c] = lowest * unit(key ^ ((uint64_t)c << 40) ^ 0x77);
+        *sb_tensor_f32(beta, h, slot) = unit(~key);
+    }
+}
+
+static sb_tensor gate_tensor(const span_seq *s, int64_t tokens, int64_t dim)
+{
+    sb_tensor t = {.dtype       = SB_F32,
+                   .heads       = s->spec.kv_heads,
+                   .tokens      = tokens,
+                   .dim         = dim,
+                   .head_stride = tokens * dim};
+    t.data      = calloc((size_t)(t.heads * t.head_stride) + 1, sizeof(float));
+    if (t.data == NULL)
+        abort();
+    return t;
+}
+
+void span_seq_gates(span_seq *s, int64_t dim, float lowest)
+{
+    int64_t slot = 0;
+    s->lowest    = lowest;
+    s->gate      = gate_tensor(s, s->gid.n_tokens, dim);
+    s->beta      = gate_tensor(s, s->gid.n_tokens, 1);
+    s->gate1     = gate_tensor(s, 1, dim);
+    s->beta1     = gate_tensor(s, 1, 1);
+    for (int32_t j = 0; j < s->gid.n_runs; j++)
+        for (int64_t i = 0; i < s->gid.run[j].len; i++)
+            fill_gates(&s->gate, &s->beta, lowest, slot++, s->gid.run[j].start + i);
 }
 
 sb_status span_seq_prefill(span_seq *s)
 {
+    s->shard.gate = s->gate.data != NULL ? &s->gate : NULL;
+    s->shard.beta = s->gate.data != NULL ? &s->beta : NULL;
     return sb_shard_prefill(&s->shard, &s->ctx, s->method, s->params, &s->q, &s->cache, 0.25f,
                             &s->o, s->lse);
 }
@@ -178,6 +226,11 @@ sb_status span_seq_step(span_seq *s)
         fill_row(&s->cache.v, SPAN_V, slot, token);
     }
     s->cache.n_global = token + 1;
+    if (s->gate.data != NULL) {
+        fill_gates(&s->gate1, &s->beta1, s->lowest, 0, token);
+        s->shard.gate = &s->gate1;
+        s->shard.beta = &s->beta1;
+    }
     return sb_shard_decode(&s->shard, &s->ctx, s->method, s->params, &s->q1, token, &s->cache,
                            0.25f, &s->o1);
 }

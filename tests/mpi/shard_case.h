@@ -27,6 +27,8 @@ typedef struct span_seq {
     sb_tensor        q, o; /* prefill, local rows */
     float           *lse;
     sb_tensor        q1, o1; /* decode */
+    sb_tensor        gate, beta, gate1, beta1; /* data NULL: none; see span_seq_gates */
+    float            lowest;
     sb_phase_times   times;
     sb_ctx           ctx;
 } span_seq;
@@ -40,6 +42,10 @@ sb_bf16 span_value(span_what what, int64_t head, int64_t token, int64_t dim);
  * Aborts when there is no memory. Local. */
 sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s);
 void      span_seq_close(span_seq *s);
+
+/* Made-up gates of `dim` channels a token, in (lowest, 0], and betas in [0, 1), for prefill and
+ * steps. */
+void span_seq_gates(span_seq *s, int64_t dim, float lowest);
 
 sb_status span_seq_prefill(span_seq *s); /* o and lse of the local rows; collective */
 sb_status span_seq_step(span_seq *s);    /* the next token: o1; collective */

@@ -41,6 +41,9 @@ END_TEST
 START_TEST(shard) { run_on_all(&span_shard_cases[_i / 2], chunks[_i % 2]); }
 END_TEST
 
+START_TEST(state) { run_on_all(&span_state_cases[_i / 2], chunks[_i % 2]); }
+END_TEST
+
 START_TEST(library_errors_become_status)
 {
     unsigned char byte = 0;
@@ -68,6 +71,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tc, 0); /* mpirun --timeout is the guard */
     tcase_add_loop_test(tc, comm, 0, count(span_comm_cases) * N_CHUNKS);
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * 2);
+    tcase_add_loop_test(tc, state, 0, count(span_state_cases) * 2);
     tcase_add_test(tc, library_errors_become_status);
     tcase_add_test(tc, a_second_init_is_harmless);
     suite_add_tcase(s, tc);

@@ -29,6 +29,9 @@ END_TEST
 START_TEST(shard) { run(&span_shard_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
+START_TEST(state) { run(&span_state_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
 int main(void)
 {
     Suite *s  = suite_create("thread ranks");
@@ -36,6 +39,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, comm, 0, count(span_comm_cases) * N_SIZES);
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * N_SIZES);
+    tcase_add_loop_test(tc, state, 0, count(span_state_cases) * N_SIZES);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
