@@ -5,8 +5,10 @@ foreach(name test_sweep test_bad_sweeps test_robust)
     LINK sb_config
     LABELS unit)
 endforeach()
-# the shipped sweep files, over the real registries
-span_test(test_shipped
-  SOURCES unit/harness/config/test_shipped.c
-  LINK sb_model sb_config sb_methods sb_workloads
-  LABELS unit)
+# the shipped sweep files, and methods that carry a state, over the real registries
+foreach(name test_shipped test_state_sharding)
+  span_test(${name}
+    SOURCES unit/harness/config/${name}.c
+    LINK sb_model sb_config sb_methods sb_workloads
+    LABELS unit)
+endforeach()

@@ -300,6 +300,33 @@ START_TEST(speedup_pairs_within_run_and_cell)
 }
 END_TEST
 
+/* Dense has no state to pass on: a time under sharding state is paired with dense under allgather,
+ * block_striped, and with no other layout. */
+START_TEST(speedup_pairs_a_state_with_default_dense)
+{
+    sb_store      *s     = facts_open(path, SB_STORE_WRITE);
+    sb_point_facts dense = {.method = "dense", .scheme = "allgather", .layout = "block_striped"};
+    sb_point_facts other = {.method = "dense", .scheme = "allgather", .layout = "zigzag"};
+    sb_point_facts state = {.method = "lightning", .scheme = "state", .layout = "contiguous"};
+    sb_point_facts wider = state;
+    wider.ranks          = 2;
+    int64_t run          = facts_run(s, "c", 0);
+    put_timed(s, run, other, 0, 100, 0);
+    put_timed(s, run, dense, 0, 600, 1);
+    put_timed(s, run, state, 0, 200, 0);
+    put_timed(s, run, wider, 0, 200, 0);
+    sb_store_close(s);
+    ck_assert_double_eq_tol(
+        facts_real(path, "SELECT attention_x FROM speedup WHERE sharding = 'state' AND ranks = 1"),
+        3.0, 1e-12);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE sharding = 'state' AND "
+                                     "ranks = 2 AND attention_x IS NULL"),
+                     1);
+    ck_assert_double_eq_tol(
+        facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'dense'"), 1.0, 1e-12);
+}
+END_TEST
+
 START_TEST(speedup_leaves_oversubscribed_runs_out)
 {
     sb_store *s   = facts_open(path, SB_STORE_WRITE);
@@ -473,6 +500,7 @@ int main(void)
     tcase_add_test(t, fractions_get_a_stored_interval_until_their_rows_change);
     tcase_add_test(t, latency_sums_layers_and_takes_ranks);
     tcase_add_test(t, speedup_pairs_within_run_and_cell);
+    tcase_add_test(t, speedup_pairs_a_state_with_default_dense);
     tcase_add_test(t, speedup_leaves_oversubscribed_runs_out);
     tcase_add_test(t, density_sums_pairs_and_leaves_fallbacks_out);
     tcase_add_test(t, dense_mfu_needs_a_ceiling);

@@ -180,6 +180,19 @@ START_TEST(decode_never_splits_a_block_and_keeps_shards_equal)
 }
 END_TEST
 
+/* The state of a sequence lives with its last token, and so do the tokens that follow. */
+START_TEST(decode_stays_where_the_state_is)
+{
+    for (int i = 0; i < PER_KIND; i++) {
+        sb_map m       = map_number(_i, i);
+        m.decode_stays = 1;
+        for (int64_t t = m.n_tokens; t < m.n_tokens + 3 * m.quantum_tokens * m.ranks + 5; t += 3)
+            ck_assert_int_eq(sb_map_decode_owner(&m, t), sb_map_owner(&m, m.n_tokens - 1));
+        sb_map_fini(&m);
+    }
+}
+END_TEST
+
 START_TEST(bad_arguments_are_named)
 {
     sb_map m = {.n_tokens = 77};
@@ -217,6 +230,7 @@ int main(void)
     tcase_add_loop_test(tc, pair_counts_equal_the_table, 0, MOST_RANKS);
     tcase_add_test(tc, short_sequences_leave_ranks_empty);
     tcase_add_loop_test(tc, decode_never_splits_a_block_and_keeps_shards_equal, 0, N_KINDS);
+    tcase_add_loop_test(tc, decode_stays_where_the_state_is, 0, N_KINDS);
     tcase_add_test(tc, bad_arguments_are_named);
     tcase_add_test(tc, a_million_million_tokens_stay_in_64_bits);
     suite_add_tcase(s, tc);
