@@ -10,3 +10,8 @@ pkg_check_modules(openblas QUIET IMPORTED_TARGET openblas)
 if(openblas_FOUND)
   span_bench(bench_dense PkgConfig::openblas)
 endif()
+
+# Needs no yardstick but dense: ninja bench_linear.
+add_executable(bench_linear EXCLUDE_FROM_ALL perf/bench_linear.c)
+target_link_libraries(bench_linear PRIVATE sb_flags sb_methods)
+set_target_properties(bench_linear PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
