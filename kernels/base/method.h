@@ -78,8 +78,8 @@ typedef enum sb_cap {
     SB_CAP_NO_INDEX = 32, /* not a softmax over some keys (linear attention): plan lists no keys and
                             attend writes no lse; density and recall are NULL, the output error
                             and plan->attend_flops are kept */
-    /* Carries a state from token to token: attend is collective, over contiguous shards, and finds k
-     * and v of the local tokens only (sharding `state`). Goes with NO_INDEX. */
+    /* Carries a state from token to token: attend is collective, over contiguous shards, and finds
+     * k and v of the local tokens only (sharding `state`). Goes with NO_INDEX. */
     SB_CAP_STATE = 64
 } sb_cap;
 

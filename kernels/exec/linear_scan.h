@@ -75,6 +75,11 @@ int64_t sb_scan_quantum(const void *params);
 /* Workspace: a state a head, what a thread needs, and one record a rank. */
 sb_status sb_scan_layout(sb_ctx *ctx, const sb_scan *scan, const sb_shape *shape, sb_plan *plan);
 
+/* FLOP of the products of a call [lightning 7, linear 7], for plan->attend_flops: all query heads,
+ * the local rows, triangles exact and chunks counted from token 0, so that ranks add up to what one
+ * rank spends; the states that ranks make for each other come on top. */
+int64_t sb_scan_flops(const sb_plan *plan, const sb_shape *shape);
+
 /* [state heads]: s of DECAY, for the method's plan to fill. *n is their number. */
 double *sb_scan_slopes(const sb_plan *plan, int64_t *n);
 

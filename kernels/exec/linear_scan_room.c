@@ -188,3 +188,28 @@ double *sb_scan_slopes(const sb_plan *plan, int64_t *n)
     *n                     = r->state_heads;
     return r->slope;
 }
+
+/* Pairs (row, key up to it in its chunk) of the rows before token x. */
+static int64_t pairs_before(int64_t x, int64_t chunk)
+{
+    int64_t rest = x % chunk;
+    return x / chunk * (chunk * (chunk + 1) / 2) + rest * (rest + 1) / 2;
+}
+
+int64_t sb_scan_flops(const sb_plan *plan, const sb_shape *shape)
+{
+    const sbi_scan_room *r = plan->method_data;
+    int64_t rows = shape->q_gid.n_tokens, pairs = 0, dk = sb_scan_map_dim(r->scan.map, r->d);
+    int64_t s = r->state_heads, h = r->heads, product = 2 * dk * r->d, delta = 0;
+    int64_t chunk = r->scan.rule == SB_SCAN_GATE ? SBI_SCAN_SUB : r->scan.chunk_tokens;
+    if (r->scan.rule == SB_SCAN_MEAN)
+        return rows * h * (2 * r->d + 6 * r->d);
+    for (int32_t i = 0; !r->recurrent && i < shape->q_gid.n_runs; i++) {
+        sb_run run = shape->q_gid.run[i];
+        pairs += pairs_before(run.start + run.len, chunk) - pairs_before(run.start, chunk);
+    }
+    /* k S, and in chunks K K' with the solve, both below the diagonal */
+    if (r->scan.rule == SB_SCAN_DELTA)
+        delta = s * (rows * product + (r->recurrent ? 0 : (pairs - rows) * 2 * (dk + r->d)));
+    return (s + h) * rows * product + h * pairs * 2 * (dk + r->d) + delta;
+}

@@ -58,21 +58,22 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     const sb_lightning_params *p      = params_;
     int64_t                    t0     = sb_now_ns(), n;
     double                    *slopes = sb_scan_slopes(plan, &n);
-    (void)shape;
     (void)q;
     (void)k;
     (void)cache;
     sb_lightning_slope_table((sb_lightning_slopes)p->slope_rule, n, ctx->layer, ctx->n_layers,
                              slopes);
+    plan->attend_flops = sb_scan_flops(plan, shape);
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     return SB_OK;
 }
 
 const sb_method sb_lightning = {
-    .name           = "lightning",
-    .summary        = "linear attention with a constant decay a head; a state instead of keys",
-    .source         = "arXiv 2401.04658, 2307.14995; lightning 3",
-    .caps           = SB_CAP_PREFILL | SB_CAP_DECODE | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_STATE,
+    .name    = "lightning",
+    .summary = "linear attention with a constant decay a head; a state instead of keys",
+    .source  = "arXiv 2401.04658, 2307.14995; lightning 3",
+    .caps    = SB_CAP_PREFILL | SB_CAP_DECODE | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_NO_INDEX |
+            SB_CAP_STATE,
     .plan_keys      = SB_PLAN_KEYS_LOCAL,
     .params         = params,
     .params_bytes   = sizeof(sb_lightning_params),

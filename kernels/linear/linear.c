@@ -79,21 +79,22 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     const sb_linear_params *p      = params_;
     int64_t                 t0     = sb_now_ns(), n;
     double                 *slopes = sb_scan_slopes(plan, &n);
-    (void)shape;
     (void)q;
     (void)k;
     (void)cache;
     for (int64_t h = 0; h < n; h++)
         slopes[h] = p->kind == SB_LINEAR_RETNET ? -log1p(-exp2(-5.0 - (double)h)) : 0.0;
+    plan->attend_flops = sb_scan_flops(plan, shape);
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     return SB_OK;
 }
 
 const sb_method sb_linear = {
-    .name           = "linear",
-    .summary        = "linear-attention family by `kind`; a state instead of keys",
-    .source         = "arXiv 2006.16236, 2307.08621, 2312.06635, 2412.06464, 2405.13956; linear 3",
-    .caps           = SB_CAP_PREFILL | SB_CAP_DECODE | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_STATE,
+    .name    = "linear",
+    .summary = "linear-attention family by `kind`; a state instead of keys",
+    .source  = "arXiv 2006.16236, 2307.08621, 2312.06635, 2412.06464, 2405.13956; linear 3",
+    .caps    = SB_CAP_PREFILL | SB_CAP_DECODE | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_NO_INDEX |
+            SB_CAP_STATE,
     .plan_keys      = SB_PLAN_KEYS_LOCAL,
     .params         = params,
     .params_bytes   = sizeof(sb_linear_params),

@@ -103,8 +103,52 @@ END_TEST
 
 START_TEST(fixed_patterns_estimate_nothing)
 {
-    static const char *const methods[] = {"dense", "a_shape", "streaming_llm", "power_attention"};
+    static const char *const methods[] = {"dense",           "a_shape",   "streaming_llm",
+                                          "power_attention", "lightning", "linear"};
     ck_assert_int_eq(flops_of(methods[_i], "", 500), 0);
+}
+END_TEST
+
+/* [lightning 7, linear 7] at N = 150, chunks of 64 (64, 64, 22), exact triangles; of one head, when
+ * a state serves `share` query heads: 2 d^2 N (1 + 1 / share) and 4 d a pair. What ranks count adds
+ * up: rows [0, 50) and [50, 150) here. */
+static const struct {
+    const char *method, *params;
+    int64_t     share, pairs, more; /* more: of gated_delta, a KV head, in units of 2 d */
+} states[] = {
+    {"lightning", "", 1, 2 * 64 * 65 / 2 + 22 * 23 / 2, 0},
+    {"lightning", "slope_heads: kv, chunk_tokens: 128", 2, 128 * 129 / 2 + 22 * 23 / 2, 0},
+    {"linear", "force_mode: recurrent", 2, 0, 0},
+    {"linear", "kind: gla", 2, 9 * 16 * 17 / 2 + 6 * 7 / 2, 0},
+    {"linear", "kind: gated_delta", 2, 2 * 64 * 65 / 2 + 22 * 23 / 2,
+     150 * DIM + 2 * (2 * 64 * 63 / 2 + 22 * 21 / 2)},
+    {"linear", "kind: gated_delta, force_mode: recurrent", 2, 0, 150 * DIM},
+};
+enum { N_STATES = sizeof states / sizeof *states };
+
+START_TEST(states_count_their_products)
+{
+    enum { N = 150 };
+    sb_case         *c = sb_case_random((sb_case_shape){N, N, HEADS, KV_HEADS, DIM}, 5);
+    const sb_method *m = sb_method_find(states[_i].method);
+    int64_t          s = HEADS / states[_i].share, part[2];
+    int64_t want       = (HEADS + s) * 2LL * DIM * DIM * N + HEADS * states[_i].pairs * 4LL * DIM +
+                   s * states[_i].more * 2LL * DIM;
+    ck_assert_int_eq(sb_case_attend(c, m, states[_i].params, SB_F32), SB_OK);
+    ck_assert_int_eq(c->plan.attend_flops, want);
+    for (int r = 0; r < 2; r++) {
+        sb_run   own   = {r == 0 ? 0 : 50, r == 0 ? 50 : 100};
+        sb_shape shape = c->seen;
+        shape.q_gid    = (sb_gid){&own, 1, own.len};
+        sb_ctx ctx     = {.backend = &sb_backend_cpu, .arena = &c->arena, .threads = 1};
+        sb_arena_reset(&c->arena, 0);
+        ck_assert_int_eq(m->layout(&ctx, c->params, &shape, &c->plan, NULL), SB_OK);
+        ck_assert_int_eq(m->plan[SB_CPU](&ctx, c->params, &shape, &c->q, &c->k, NULL, &c->plan),
+                         SB_OK);
+        part[r] = c->plan.attend_flops;
+    }
+    ck_assert_int_eq(part[0] + part[1], want);
+    sb_case_destroy(c);
 }
 END_TEST
 
@@ -119,7 +163,8 @@ int main(void)
     tcase_add_test(t, pbs_attn_counts_probe_and_scores);
     tcase_add_test(t, flexprefill_counts_probe_and_means);
     tcase_add_test(t, hip_counts_its_searches);
-    tcase_add_loop_test(t, fixed_patterns_estimate_nothing, 0, 4);
+    tcase_add_loop_test(t, fixed_patterns_estimate_nothing, 0, 6);
+    tcase_add_loop_test(t, states_count_their_products, 0, N_STATES);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
