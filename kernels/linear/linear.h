@@ -8,7 +8,9 @@
  *
  * The operator alone: projections, convolutions, norms and output gates are the model's. Gates and
  * betas come with the call; without them `gate` and `beta` hold for every token. Trained
- * architectures: on q, k, v of a softmax model they are latency workloads. */
+ * architectures: on q, k, v of a softmax model they are latency workloads. The family's rat is not
+ * here: it turns its gated keys by chunk positions inside the operator, for which a call carries no
+ * frequencies, and what it keeps grows with the sequence [3.6]. */
 #ifndef SB_KERNELS_LINEAR_LINEAR_H
 #define SB_KERNELS_LINEAR_LINEAR_H
 
