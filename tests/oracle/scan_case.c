@@ -109,14 +109,16 @@ static sb_status lay(const scan_case *s, sb_ctx *ctx, const sb_shape *shape, pie
 
 static void take_outputs(scan_case *s, const piece *p, int64_t first)
 {
+    int weighs = 0; /* one check at the end: each costs a system call */
     for (int64_t h = 0; h < p->o.heads; h++)
         for (int64_t i = 0; i < p->o.tokens; i++) {
             float *to = sb_tensor_f32(&s->o, h, first + i);
-            ck_assert(p->lse[h * p->o.tokens + i] == 0.0f); /* nothing to weigh */
+            weighs |= p->lse[h * p->o.tokens + i] != 0.0f;
             for (int64_t x = 0; x < p->o.dim; x++)
                 to[x] = p->o.dtype == SB_F32 ? sb_tensor_f32(&p->o, h, i)[x]
                                              : sb_bf16_to_f32(sb_tensor_bf16(&p->o, h, i)[x]);
         }
+    ck_assert_int_eq(weighs, 0);
 }
 
 sb_status scan_case_run(scan_case *s, int64_t first, int64_t n, int is_decode)
