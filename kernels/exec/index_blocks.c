@@ -1,0 +1,69 @@
+#include "kernels/exec/index_blocks.h"
+
+#include "kernels/exec/segments.h"
+
+enum { B = SB_INDEX_BLOCK };
+
+static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Key blocks touched by the ranges of rows [first, last]: each key of a range is visible to one of
+ * them. Ranges ascend. */
+static int64_t touched(const sb_plan *plan, int64_t head, int64_t row, int64_t first, int64_t last)
+{
+    sb_segments it;
+    sb_segment  s;
+    int64_t     n = 0, next = 0; /* blocks below `next` are counted */
+    sb_segments_begin(&it, plan, head, row, first, last);
+    while (sb_segments_next(&it, &s)) {
+        int64_t a = max_i64(s.begin / B, next), b = (s.end - 1) / B + 1;
+        n += max_i64(b - a, 0);
+        next = max_i64(next, b);
+    }
+    return n;
+}
+
+/* One run, cut where blocks of 128 rows end and, for plans with lists, where row blocks do. */
+static sb_status count_run(const sb_plan *plan, const sb_shape *shape, int64_t head, sb_run run,
+                           sb_index_blocks *sum)
+{
+    int     lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
+    int64_t end   = run.start + run.len;
+    for (int64_t a = run.start, b; a < end; a = b) {
+        int64_t first = a / B * B, last = first + B, row = sb_plan_row(plan, a);
+        if (row < 0)
+            return sb_fail(SB_ERR_INTERNAL, "index: the plan has no list for row %lld",
+                           (long long)a);
+        if (lists) {
+            first = max_i64(first, a / plan->row_tokens * plan->row_tokens);
+            last  = min_i64(last, (a / plan->row_tokens + 1) * plan->row_tokens);
+        }
+        last = min_i64(last, max_i64(shape->n_keys, end));
+        b    = min_i64(last, end);
+        if (shape->is_decode) {
+            first = a;
+            last  = b;
+        }
+        int64_t rows = b - a;
+        if (shape->is_decode)
+            rows = B;
+        else if (b == shape->n_keys)
+            rows += (B - b % B) % B;
+        sum->executed += rows * touched(plan, head, row, first, last - 1);
+        sum->dense += rows * ((last - 1) / B + 1);
+    }
+    return SB_OK;
+}
+
+sb_status sb_index_blocks_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
+                                sb_index_blocks *out)
+{
+    sb_index_blocks sum = {0};
+    for (int32_t r = 0; r < shape->q_gid.n_runs; r++) {
+        sb_status st = count_run(plan, shape, head, shape->q_gid.run[r], &sum);
+        if (st != SB_OK)
+            return st;
+    }
+    *out = sum;
+    return SB_OK;
+}
