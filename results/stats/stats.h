@@ -16,6 +16,19 @@ typedef struct sb_interval {
  * Errors: SB_ERR_USAGE when n < 1 or successes is outside [0, n]. */
 sb_status sb_stats_wilson(int64_t successes, int64_t n, sb_interval *out);
 
+/* 97.5 % quantile of Student's t with nu degrees of freedom, which need not be whole
+ * (Satterthwaite): within 1e-9. NaN unless nu > 0; SB_STATS_Z95 when nu is infinite. */
+double sb_stats_t975(double nu);
+
+/* Half widths that hold for any distribution on [0,1], of the mean of m values drawn independently
+ * (or without replacement): for gates that promise, where Student's t only estimates
+ * [quality_metrics C]. variance: of the sample, divisor m - 1. side: chance of error on each side,
+ * 0.025 for a two-sided 95 % interval. NaN when m < 2 or side is outside (0, 1).
+ *   empirical Bernstein   sqrt(2 V ln(2 / side) / m) + 7 ln(2 / side) / (3 (m - 1))
+ *   Hoeffding             sqrt(ln(1 / side) / (2 m)) */
+double sb_stats_bernstein_half(double variance, int64_t m, double side);
+double sb_stats_hoeffding_half(int64_t m, double side);
+
 #define SB_STATS_BOOTSTRAP_DRAWS 10000
 
 /* Percentile bootstrap of the mean: SB_STATS_BOOTSTRAP_DRAWS resamples of the n values with
