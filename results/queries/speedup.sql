@@ -2,7 +2,8 @@
 -- A time is paired only with the fastest dense time of the same run and cell: same model, task, length, seed, sharding, layout,
 -- decode, ranks, backend, dtype; a time of sharding state, which dense cannot have, with dense under allgather, block_striped.
 -- Ratios of medians, averaged over runs by repetitions. Oversubscribed runs are left out; samples where the method fell back to
--- dense stay in the times and are left out of density and recall.
+-- dense stay in the times and are left out of density, recall and flop_ratio.
+-- dense_mfu, mfu: shares of the run's measured ceiling. attention_norm_x: attention_x as if dense ran at 60 % of it.
 CREATE VIEW speedup AS
 WITH asked AS MATERIALIZED (
     SELECT s.sample_id, s.point_id, s.run_id, s.fallback, r.oversubscribed
@@ -10,7 +11,7 @@ WITH asked AS MATERIALIZED (
       JOIN run AS r ON r.id = s.run_id
      WHERE s.is_anchor = 0 AND s.status = 'ok'),
 observed AS MATERIALIZED (
-    SELECT sample_id, phase, ns FROM phase_time WHERE phase IN ('attention', 'prefill')),
+    SELECT sample_id, phase, ns FROM phase_time WHERE phase IN ('attention', 'prefill', 'compute')),
 timed AS ( -- the method's side: samples that count; the dense side: every ok dense sample of the run, anchors too
     SELECT 0 AS is_dense, a.run_id, a.point_id, t.phase, t.ns
       FROM asked AS a
@@ -36,11 +37,12 @@ median AS (
 run_time AS MATERIALIZED (
     SELECT is_dense, run_id, point_id,
            max(ns) FILTER (WHERE phase = 'attention') AS attention_ns, max(n) FILTER (WHERE phase = 'attention') AS attention_n,
-           max(ns) FILTER (WHERE phase = 'prefill') AS prefill_ns, max(n) FILTER (WHERE phase = 'prefill') AS prefill_n
+           max(ns) FILTER (WHERE phase = 'prefill') AS prefill_ns, max(n) FILTER (WHERE phase = 'prefill') AS prefill_n,
+           max(ns) FILTER (WHERE phase = 'compute') AS compute_ns
       FROM median
      GROUP BY is_dense, run_id, point_id),
 paired AS (
-    SELECT m.run_id, m.point_id, m.attention_ns, m.attention_n, m.prefill_ns, m.prefill_n,
+    SELECT m.run_id, m.point_id, m.attention_ns, m.attention_n, m.prefill_ns, m.prefill_n, m.compute_ns,
            d.point_id AS dense_id, d.attention_ns AS dense_attention_ns, d.prefill_ns AS dense_prefill_ns,
            coalesce(d.attention_n, d.prefill_n) AS dense_n,
            row_number() OVER (PARTITION BY m.run_id, m.point_id
@@ -60,38 +62,54 @@ dense_point AS ( -- out of canonical JSON by hand: a build that distrusts schema
     SELECT id, CASE WHEN instr(method_json, '"impl":"') > 0
                     THEN substr(method_json, instr(method_json, '"impl":"') + 8,
                                 instr(substr(method_json, instr(method_json, '"impl":"') + 8), '"') - 1)
-                    ELSE 'native' END AS impl,
-           CASE WHEN instr(model_json, '"head_dim":') > 0
-                THEN CAST(substr(model_json, instr(model_json, '"head_dim":') + 11) AS INTEGER) END AS head_dim
+                    ELSE 'native' END AS impl
       FROM point WHERE method = 'dense'),
-dense_work AS ( -- score and value products of a dense prefill [quality_metrics B4]: 4 d (pairs, all heads and layers) FLOP
-    SELECT run_id, point_id, avg(pairs) AS pairs
-      FROM (SELECT s.run_id, s.point_id, sum(q.rho_den) AS pairs
-              FROM sample AS s
-              JOIN quality AS q ON q.sample_id = s.id AND q.head_key = -1
-             WHERE s.point_id IN (SELECT dense_id FROM best) AND s.status = 'ok'
-               AND s.run_id IN (SELECT run_id FROM ceiling)
-             GROUP BY s.id)
+flops_of_sample AS ( -- [quality_metrics B4], all layers
+    SELECT s.id AS sample_id, s.run_id, s.point_id, sum(q.f_exec) AS f_exec, sum(q.f_est) AS f_est, sum(q.f_dense) AS f_dense
+      FROM sample AS s
+      JOIN quality AS q ON q.sample_id = s.id AND q.head_key = -1
+     WHERE s.status = 'ok'
+       AND (s.id IN (SELECT sample_id FROM asked)
+            OR (s.run_id, s.point_id) IN (SELECT run_id, dense_id FROM best))
+     GROUP BY s.id),
+flops AS MATERIALIZED (
+    SELECT run_id, point_id, avg(f_exec) AS f_exec, avg(f_exec + f_est) AS f_run, avg(f_dense) AS f_dense
+      FROM flops_of_sample
      GROUP BY run_id, point_id),
+rated AS ( -- FLOP per second of each run; fallback samples are in the times, so they are in the FLOP
+    SELECT b.*, q.dtype, q.backend, c.flops_per_s AS ceiling,
+           1e9 * w.f_run / nullif(b.attention_ns, 0) AS achieved, 1e9 * w.f_dense / nullif(b.attention_ns, 0) AS equivalent,
+           1e9 * w.f_exec / nullif(b.compute_ns, 0) AS core, 1e9 * d.f_exec / nullif(b.dense_attention_ns, 0) AS dense_core,
+           1e9 * d.f_dense / nullif(b.dense_attention_ns, 0) AS dense_rate
+      FROM best AS b
+      JOIN point AS q ON q.id = b.point_id
+      LEFT JOIN flops AS w ON w.run_id = b.run_id AND w.point_id = b.point_id
+      LEFT JOIN flops AS d ON d.run_id = b.run_id AND d.point_id = b.dense_id
+      LEFT JOIN ceiling AS c ON c.run_id = b.run_id AND c.kind = 'matmul' -- CPU kernels widen bf16 and multiply in fp32
+                            AND c.dtype = CASE q.backend WHEN 'cpu' THEN 'f32' ELSE q.dtype END),
 ratio AS (
     SELECT b.point_id,
            sum(attention_n * dense_attention_ns / nullif(attention_ns, 0))
                / sum(attention_n) FILTER (WHERE dense_attention_ns / nullif(attention_ns, 0) IS NOT NULL) AS attention_x,
            sum(prefill_n * dense_prefill_ns / nullif(prefill_ns, 0))
                / sum(prefill_n) FILTER (WHERE dense_prefill_ns / nullif(prefill_ns, 0) IS NOT NULL) AS prefill_x,
+           sum(attention_n * dense_attention_ns / nullif(compute_ns, 0))
+               / sum(attention_n) FILTER (WHERE dense_attention_ns / nullif(compute_ns, 0) IS NOT NULL) AS compute_x,
+           sum(attention_n * dense_attention_ns / nullif(attention_ns, 0) * (dense_rate / ceiling) / 0.60)
+               / sum(attention_n) FILTER (WHERE dense_attention_ns / nullif(attention_ns, 0) * (dense_rate / ceiling) IS NOT NULL)
+               AS attention_norm_x,
            sum(dense_n) AS dense_n, count(DISTINCT b.run_id) AS n_runs,
-           group_concat(DISTINCT d.impl) AS dense_impl,
-           avg(4e9 * d.head_dim * w.pairs / nullif(dense_attention_ns, 0) / c.flops_per_s) AS dense_mfu
-      FROM best AS b
-      JOIN point AS q ON q.id = b.dense_id
+           group_concat(DISTINCT d.impl) AS dense_impl, avg(dense_rate / ceiling) AS dense_mfu,
+           avg(achieved) / 1e12 AS achieved_tflops, avg(equivalent) / 1e12 AS equiv_tflops, avg(achieved / ceiling) AS mfu,
+           avg(core / dense_core) AS kernel_efficiency
+      FROM rated AS b
       JOIN dense_point AS d ON d.id = b.dense_id
-      LEFT JOIN dense_work AS w ON w.run_id = b.run_id AND w.point_id = b.dense_id
-      LEFT JOIN ceiling AS c ON c.run_id = b.run_id AND c.kind = 'matmul' AND c.dtype = q.dtype
      GROUP BY b.point_id),
 repetitions AS (
     SELECT point_id, sum(coalesce(attention_n, prefill_n)) AS n FROM run_time WHERE is_dense = 0 GROUP BY point_id),
 kept AS (
-    SELECT a.point_id, CAST(sum(q.rho_num) AS REAL) / sum(q.rho_den) AS density, avg(q.recall_mean) AS recall
+    SELECT a.point_id, CAST(sum(q.rho_num) AS REAL) / sum(q.rho_den) AS density, avg(q.recall_mean) AS recall,
+           CAST(sum(q.f_exec + q.f_est) AS REAL) / sum(q.f_dense) AS flop_ratio
       FROM asked AS a
       JOIN quality AS q ON q.sample_id = a.sample_id
      WHERE a.fallback = 0 AND q.head_key = -1
@@ -108,7 +126,9 @@ SELECT p.method, p.method_json AS params, p.length_tokens AS length, p.ranks, p.
             ELSE 'no dense time of the same run and cell' END AS reason,
        p.model, p.task, p.scheme AS sharding, p.layout, p.decode, coalesce(t.n, 0) AS n, x.dense_n, c.n_samples, c.n_fallback,
        p.suite, p.dtype, CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed,
-       p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash
+       p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash,
+       k.flop_ratio, 1 / nullif(k.flop_ratio, 0) AS ideal_speedup, x.compute_x, x.attention_norm_x, x.achieved_tflops,
+       x.equiv_tflops, x.mfu, x.kernel_efficiency
   FROM cell AS c
   JOIN point AS p ON p.id = c.point_id
   LEFT JOIN ratio AS x ON x.point_id = c.point_id

@@ -29,6 +29,7 @@ static const copied tables[] = {
     {"hit", NULL, {"sample", NULL}},
     {"timing", NULL, {"sample", NULL}},
     {"quality", NULL, {"sample", NULL}},
+    {"needle", NULL, {"sample", NULL}},
     {"comm", NULL, {"sample", NULL}},
     {"memory", NULL, {"sample", NULL}},
     {"energy", NULL, {"sample", NULL}},

@@ -196,10 +196,11 @@ static sb_status open_existing(const char *path, int flags, sqlite3 **out)
     if (st == SB_OK && is_empty)
         st = sb_fail(SB_ERR_USAGE, "%s: not a spanbench database (it is empty)", path);
     if (st == SB_OK && version < sbi_schema_version())
-        st = sb_fail(
-            SB_ERR_USAGE,
-            "%s: schema version %d is older than this program's %d; open it once for writing", path,
-            version, sbi_schema_version());
+        st = sb_fail(SB_ERR_USAGE,
+                     "%s: schema version %d is older than this program's %d; `spanbench db "
+                     "migrate` brings it "
+                     "up to date",
+                     path, version, sbi_schema_version());
     if (st != SB_OK) {
         sqlite3_close(db);
         return st;

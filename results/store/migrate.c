@@ -7,7 +7,7 @@
 #include "results/store/sql.h"
 
 /* Entry i brings a database from user_version i to i + 1. Only ever appended to. */
-static const char *const migrations[] = {sbi_sql_0001_first};
+static const char *const migrations[] = {sbi_sql_0001_first, sbi_sql_0002_quality};
 
 /* In the order they use each other. */
 static const struct {
@@ -20,6 +20,8 @@ static const struct {
     {"accuracy", sbi_sql_accuracy},
     {"latency", sbi_sql_latency},
     {"speedup", sbi_sql_speedup},
+    {"fidelity", sbi_sql_fidelity},
+    {"needle_recall", sbi_sql_needle_recall},
     {"coverage", sbi_sql_coverage},
 };
 
@@ -28,6 +30,8 @@ const sb_view sb_views[] = {
     {"latency", "median, p95 and extremes in ms of every point and phase"},
     {"speedup",
      "attention and prefill times dense / method of the same run, with density and recall"},
+    {"fidelity", "density, recall, output error and FLOP of every point, over layers and samples"},
+    {"needle_recall", "answers found and needle keys seen, by depth, length and method"},
     {"coverage", "samples of every point by status, with a reason where some are not ok"},
     {NULL, NULL},
 };

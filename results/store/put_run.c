@@ -42,6 +42,20 @@ sb_status sb_store_begin_run(sb_store *s, const sb_run_facts *f, int64_t *run_id
     return SB_OK;
 }
 
+sb_status sb_store_put_ceiling(sb_store *s, int64_t run_id, const sb_ceiling_facts *f)
+{
+    sb_status st = sbi_need_writer(s, "ceiling");
+    if (st != SB_OK)
+        return st;
+    const sbi_value v[] = {sbi_int(run_id), sbi_text(f->kind), sbi_text(sbi_or_empty(f->dtype)),
+                           f->flops_per_s != 0 ? sbi_real(f->flops_per_s) : sbi_null(),
+                           f->bytes_per_s != 0 ? sbi_real(f->bytes_per_s) : sbi_null()};
+    st = sbi_run(s, SBI_CEILING_INSERT, v, SBI_COUNT(v));
+    return st == SB_OK ? st
+                       : sb_wrap(st, "ceiling %s %s of run %lld", sbi_or_empty(f->kind),
+                                 sbi_or_empty(f->dtype), (long long)run_id);
+}
+
 sb_status sb_store_end_run(sb_store *s, int64_t run_id, const char *status)
 {
     char      now[32];

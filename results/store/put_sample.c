@@ -9,7 +9,7 @@ static sb_status check_facts(const sb_sample_facts *f)
 {
     const char *status  = sbi_or_empty(f->status);
     int         was_run = strcmp(status, "ok") == 0 || strcmp(status, "failed") == 0;
-    if (!was_run && (f->metric != NULL || f->n_timings > 0 || f->n_quality > 0))
+    if (!was_run && (f->metric != NULL || f->n_timings > 0 || f->n_quality > 0 || f->n_needles > 0))
         return sb_fail(SB_ERR_INTERNAL,
                        "status %s was never run: found a score, timings or quality, allowed none",
                        status);
@@ -24,26 +24,55 @@ static sb_status check_facts(const sb_sample_facts *f)
  * have no density). */
 static sb_status insert_quality(sb_store *s, int64_t id, const sb_quality_facts *q)
 {
-    int             has_rho  = q->rho_den > 0;
-    int             has_tile = q->tile_lanes_dense > 0;
-    const sbi_value v[]      = {
-             sbi_int(id),
-             sbi_int(q->layer),
-             sbi_int(q->head),
-             sbi_int(q->def_version),
-             sbi_int_or_null(q->rho_num, has_rho),
-             sbi_int_or_null(q->rho_den, has_rho),
-             sbi_int_or_null(q->tile_lanes, has_tile),
-             sbi_int_or_null(q->tile_lanes_dense, has_tile),
-             sbi_real(q->recall_mean),
-             sbi_real(q->recall_se),
-             sbi_real(q->recall_tail),
-             sbi_real(q->recall_p05),
-             sbi_real(q->rel_l2),
-             sbi_int(q->rows_sampled),
-             sbi_int(q->rows_total),
+    int             has_rho    = q->rho_den > 0;
+    int             has_tile   = q->tile_lanes_dense > 0;
+    int             has_blocks = q->blocks_dense > 0;
+    const sbi_value v[]        = {
+               sbi_int(id),
+               sbi_int(q->layer),
+               sbi_int(q->head),
+               sbi_int(q->def_version),
+               sbi_int_or_null(q->rho_num, has_rho),
+               sbi_int_or_null(q->rho_den, has_rho),
+               sbi_int_or_null(q->tile_lanes, has_tile),
+               sbi_int_or_null(q->tile_lanes_dense, has_tile),
+        has_blocks ? sbi_real(q->blocks_exec) : sbi_null(),
+               sbi_int_or_null(q->blocks_dense, has_blocks),
+               sbi_int_or_null(q->f_est, q->f_est >= 0),
+               sbi_int_or_null(q->f_exec, q->f_exec >= 0),
+               sbi_int_or_null(q->f_dense, q->f_dense > 0),
+               sbi_real(q->recall_mean),
+               sbi_real(q->recall_se),
+               sbi_real(q->recall_lo),
+               sbi_real(q->recall_hi),
+               sbi_real(q->recall_tail),
+               sbi_real(q->recall_p05),
+               sbi_real(q->recall_min),
+               sbi_real(q->recall_w),
+               sbi_int_or_null(q->recall_overflow, q->recall_overflow >= 0),
+               sbi_real(q->oracle_gap),
+               sbi_real(q->needle_block_recall),
+               sbi_real(q->needle_mass),
+               sbi_real(q->needle_mass_kept),
+               sbi_real(q->rel_l2),
+               sbi_real(q->rel_l2_se),
+               sbi_int_or_null(q->rel_l2_unreliable, q->rel_l2_unreliable >= 0),
+               sbi_real(q->rel_l2_p99),
+               sbi_real(q->rel_l1),
+               sbi_real(q->cos_row),
+               sbi_real(q->floor),
+               sbi_int(q->rows_sampled),
+               sbi_int(q->rows_total),
     };
     return sbi_run(s, SBI_QUALITY_INSERT, v, SBI_COUNT(v));
+}
+
+static sb_status insert_needle(sb_store *s, int64_t id, const sb_needle_facts *n)
+{
+    const sbi_value v[] = {sbi_int(id),         sbi_int(n->layer),
+                           sbi_int(n->span_no), sbi_real(n->key_recall),
+                           sbi_real(n->mass),   sbi_real(n->mass_kept)};
+    return sbi_run(s, SBI_NEEDLE_INSERT, v, SBI_COUNT(v));
 }
 
 static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts *f)
@@ -58,6 +87,8 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
     }
     for (int64_t i = 0; st == SB_OK && i < f->n_quality; i++)
         st = insert_quality(s, id, &f->quality[i]);
+    for (int64_t i = 0; st == SB_OK && i < f->n_needles; i++)
+        st = insert_needle(s, id, &f->needles[i]);
     for (int64_t i = 0; st == SB_OK && i < f->n_comm; i++) {
         const sb_comm_facts *c   = &f->comm[i];
         const sbi_value      v[] = {sbi_int(id),

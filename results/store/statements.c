@@ -14,6 +14,8 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
         "cores, oversubscribed) "
         "VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_RUN_END]        = "UPDATE run SET status = ?2, finished_utc = ?3 WHERE id = ?1",
+    [SBI_CEILING_INSERT] = "INSERT INTO ceiling (run_id, kind, dtype, flops_per_s, bytes_per_s) "
+                           "VALUES (?, ?, ?, ?, ?)",
     [SBI_POINT_FIND]     = "SELECT id FROM point WHERE hash = ?",
     [SBI_POINT_INSERT]   = "INSERT INTO point (hash, identity_json, experiment, model, model_json, "
                            "suite, task, task_json, length_tokens, seed, "
@@ -43,9 +45,15 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
                           "ns) VALUES (?, ?, ?, ?, ?, ?)",
     [SBI_QUALITY_INSERT] =
         "INSERT INTO quality (sample_id, layer, head_key, def_version, rho_num, rho_den, "
-        "tile_lanes, tile_lanes_dense, "
-        "recall_mean, recall_se, recall_tail, recall_p05, rel_l2, rows_sampled, rows_total) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "tile_lanes, tile_lanes_dense, blocks_exec, blocks_dense, f_est, f_exec, f_dense, "
+        "recall_mean, recall_se, recall_lo, recall_hi, recall_tail, recall_p05, recall_min, "
+        "recall_w, recall_overflow, oracle_gap, needle_block_recall, needle_mass, "
+        "needle_mass_kept, rel_l2, rel_l2_se, rel_l2_unreliable, rel_l2_p99, rel_l1, cos_row, "
+        "floor, rows_sampled, rows_total) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, ?, ?, ?, ?, ?, ?, ?)",
+    [SBI_NEEDLE_INSERT]  = "INSERT INTO needle (sample_id, layer, span_no, key_recall, mass, "
+                           "mass_kept) VALUES (?, ?, ?, ?, ?, ?)",
     [SBI_COMM_INSERT]    = "INSERT INTO comm (sample_id, phase, received_bytes, sent_bytes, calls, "
                            "exposed_ns) VALUES (?, ?, ?, ?, ?, ?)",
     [SBI_MEMORY_INSERT]  = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",

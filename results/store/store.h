@@ -30,6 +30,13 @@ typedef struct sb_run_facts {
 } sb_run_facts;
 /* Writes a run row with a fresh uuid and the start time (UTC). */
 sb_status sb_store_begin_run(sb_store *s, const sb_run_facts *f, int64_t *run_id);
+/* A measured limit of the run's machine, all ranks together; a rate of 0 -> NULL. Once a run, kind
+ * and dtype. */
+typedef struct sb_ceiling_facts {
+    const char *kind, *dtype; /* "matmul", "f32"; dtype "" where it does not matter */
+    double      flops_per_s, bytes_per_s;
+} sb_ceiling_facts;
+sb_status sb_store_put_ceiling(sb_store *s, int64_t run_id, const sb_ceiling_facts *f);
 /* status: "finished", "stopped", "failed". */
 sb_status sb_store_end_run(sb_store *s, int64_t run_id, const char *status);
 
@@ -79,13 +86,29 @@ typedef struct sb_timing_facts {
     int32_t     repetition, is_warmup;
     int64_t     ns; /* maximum over ranks */
 } sb_timing_facts;
+/* Columns of quality_metrics B6; schema/ says what each means. NaN -> NULL; -1 in an integer that
+ * may be missing -> NULL; a pair (num, den) is NULL when den is 0. */
 typedef struct sb_quality_facts {
     int32_t layer, head; /* head -1: summary over heads */
     int32_t def_version;
     int64_t rho_num, rho_den, tile_lanes, tile_lanes_dense;
-    double  recall_mean, recall_se, recall_tail, recall_p05, rel_l2; /* NaN -> NULL */
+    double  blocks_exec;
+    int64_t blocks_dense;
+    int64_t f_est, f_exec, f_dense;
+    double  recall_mean, recall_se, recall_lo, recall_hi, recall_tail, recall_p05, recall_min,
+        recall_w;
+    int32_t recall_overflow;
+    double  oracle_gap, needle_block_recall, needle_mass, needle_mass_kept;
+    double  rel_l2, rel_l2_se;
+    int32_t rel_l2_unreliable;
+    double  rel_l2_p99, rel_l1, cos_row, floor;
     int64_t rows_sampled, rows_total;
 } sb_quality_facts;
+typedef struct sb_needle_facts {
+    int32_t layer;
+    int64_t span_no;
+    double  key_recall, mass, mass_kept; /* key_recall NaN -> NULL */
+} sb_needle_facts;
 typedef struct sb_comm_facts {
     const char *phase; /* prefill | decode */
     int64_t     received_bytes, sent_bytes, calls, exposed_ns; /* maximum over ranks */
@@ -113,6 +136,8 @@ typedef struct sb_sample_facts {
     int64_t                 n_timings;
     const sb_quality_facts *quality;
     int64_t                 n_quality;
+    const sb_needle_facts  *needles;
+    int64_t                 n_needles;
     const sb_comm_facts    *comm;
     int64_t                 n_comm;
     const sb_memory_facts  *memory;

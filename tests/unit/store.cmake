@@ -1,7 +1,7 @@
 # results: statistics, store, views; and the verbs that are thin over them
 set(STORE_FACTS unit/results/facts.c)
 span_test(test_stats SOURCES unit/results/test_stats.c LINK sb_stats LABELS unit)
-foreach(part store kill query views merge check)
+foreach(part store kill query views fidelity merge check)
   span_test(test_store_${part} SOURCES unit/results/test_${part}.c ${STORE_FACTS} LINK sb_store LABELS unit)
 endforeach()
 span_test(test_cmd_db

@@ -162,6 +162,9 @@ sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score
                                              .def_version  = 1,
                                              .rho_num      = 1,
                                              .rho_den      = 4,
+                                             .f_exec       = 768, /* lanes of a kernel of 64 dims */
+                                             .f_est        = 128,
+                                             .f_dense      = 1024,
                                              .recall_mean  = 0.5,
                                              .rows_sampled = 2,
                                              .rows_total   = 2};

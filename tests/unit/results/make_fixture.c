@@ -1,6 +1,6 @@
 /* Writes the migration fixture of the current schema: make_schema_fixture OUT.db.
- * tests/fixtures/schema/v1.db was made by it at schema version 1 and is never made again: it stands
- * for the files that users of that version have. Pages of 1 KiB keep it small. It is a Check
+ * tests/fixtures/schema/vN.db was made by it at schema version N and is never made again: it stands
+ * for the files that users of that version have. Small pages keep it small. It is a Check
  * program because the helpers assert. */
 #include <check.h>
 #include <stdio.h>
@@ -13,12 +13,13 @@ static void use_small_pages(void)
 {
     sqlite3 *db = NULL;
     ck_assert_int_eq(sqlite3_open(out_path, &db), SQLITE_OK);
-    FACTS_OK(sbi_exec(db, out_path, "PRAGMA page_size = 1024; VACUUM"));
+    FACTS_OK(sbi_exec(db, out_path, "PRAGMA page_size = 512; VACUUM"));
     sqlite3_close(db);
 }
 
 START_TEST(write_fixture)
 {
+    static const sb_needle_facts needle = {0, 0, 0.5, 0.25, 0.125};
     (void)remove(out_path);
     sb_store *s     = facts_open(out_path, SB_STORE_WRITE);
     int64_t   run   = facts_run(s, "first", 0);
@@ -28,7 +29,9 @@ START_TEST(write_fixture)
     for (int64_t row = 0; row < 4; row++) {
         sb_sample_facts f = facts_ok(run, dense, facts_input(s, row), row < 3, 4000);
         facts_put(s, &f);
-        f = facts_ok(run, hip, facts_input(s, row), 0.5, 1000);
+        f           = facts_ok(run, hip, facts_input(s, row), 0.5, 1000);
+        f.needles   = &needle;
+        f.n_needles = 1;
         if (row == 3)
             f = (sb_sample_facts){.run_id   = run,
                                   .point_id = hip,

@@ -1,5 +1,5 @@
-/* `db check`: broken promises are found, damaged files never crash, and the first schema's fixture
- * still opens. */
+/* `db check`: broken promises are found, damaged files never crash, and the fixtures of all schemas
+ * still open. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 #include "tests/unit/results/facts.h"
 #include "tests/unit/results/main.h"
 
-#define FIXTURE "tests/fixtures/schema/v1.db"
+#define FIXTURES "tests/fixtures/schema/"
+#define NEWEST FIXTURES "v2.db" /* of the present schema */
 
 static char  dir[256];
 static char *path;
@@ -140,7 +141,7 @@ static int survive(void)
 START_TEST(truncated_files_are_refused)
 {
     size_t         n     = 0;
-    unsigned char *bytes = slurp(FIXTURE, &n);
+    unsigned char *bytes = slurp(NEWEST, &n);
     for (size_t cut = 1; cut < n; cut += 1777) {
         spill(bytes, cut);
         ck_assert_msg(!survive(), "%zu of %zu bytes were taken for a whole file", cut, n);
@@ -154,7 +155,7 @@ START_TEST(flipped_bits_never_crash)
 {
     size_t         n     = 0;
     int            taken = 0;
-    unsigned char *bytes = slurp(FIXTURE, &n);
+    unsigned char *bytes = slurp(NEWEST, &n);
     srand(11);
     for (int i = 0; i < 150; i++) {
         size_t at = i < 100 ? (size_t)i : (size_t)rand() % n; /* the whole header, then anywhere */
@@ -170,15 +171,22 @@ START_TEST(flipped_bits_never_crash)
 }
 END_TEST
 
-/* Every later program must read the file that the first schema's program wrote (make_fixture.c),
- * and bring it up to date. */
-START_TEST(first_schema_still_opens)
+static void put_fixture(int version)
 {
-    size_t         n     = 0;
-    unsigned char *bytes = slurp(FIXTURE, &n);
+    char   name[64];
+    size_t n = 0;
+    (void)snprintf(name, sizeof name, FIXTURES "v%d.db", version);
+    unsigned char *bytes = slurp(name, &n);
     ck_assert_uint_le(n, 64 * 1024);
     spill(bytes, n);
     free(bytes);
+}
+
+/* Every later program must read the files that earlier schemas' programs wrote (make_fixture.c),
+ * and bring them up to date. */
+START_TEST(every_schema_still_opens)
+{
+    put_fixture(_i);
     sb_store_close(facts_open(path, SB_STORE_WRITE));
     FACTS_OK(sb_store_check(path, stdout));
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM sample"), 8);
@@ -188,7 +196,54 @@ START_TEST(first_schema_still_opens)
                         0.75);
     ck_assert_double_eq(facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'hip'"),
                         4.0);
+    ck_assert_double_eq(facts_real(path, "SELECT density FROM fidelity WHERE method = 'hip'"),
+                        0.25);
     ck_assert_int_eq(facts_int(path, "SELECT n_no_fit FROM coverage WHERE method = 'hip'"), 1);
+    ck_assert_int_eq(facts_int(path, "SELECT sum(n) FROM needle_recall"), 7);
+}
+END_TEST
+
+/* Version 1 to 2: rows keep what they held, new columns are NULL, and new rows fill them. */
+START_TEST(version_one_gains_columns)
+{
+    put_fixture(1);
+    sqlite3 *db    = NULL;
+    int      old[] = {0, 0};
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    for (int i = 0; i < 2; i++) {
+        sqlite3_stmt *stmt = NULL;
+        ck_assert_int_eq(
+            sqlite3_prepare_v2(db,
+                               i == 0 ? "SELECT count(*) FROM quality"
+                                      : "SELECT count(*) FROM pragma_table_info('quality')",
+                               -1, &stmt, NULL),
+            SQLITE_OK);
+        ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+        old[i] = sqlite3_column_int(stmt, 0);
+        sqlite3_finalize(stmt);
+    }
+    sqlite3_close(db);
+    sb_store *s = NULL; /* until then it cannot be read, and says what to do */
+    ck_assert_int_eq(sb_store_open(path, SB_STORE_READ, &s), SB_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "db migrate"));
+    s = facts_open(path, SB_STORE_WRITE);
+    sb_sample_facts f =
+        facts_ok(facts_run(s, "second", 0), facts_point(s, (sb_point_facts){.seed = 7}),
+                 facts_input(s, 0), 1.0, 100);
+    facts_put(s, &f);
+    sb_store_close(s);
+    FACTS_OK(sb_store_check(path, stdout));
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM quality"), old[0] + 1);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM pragma_table_info('quality')"),
+                     old[1] + 20);
+    ck_assert_int_eq(
+        facts_int(path,
+                  "SELECT count(*) FROM quality WHERE def_version = 1 AND rho_num = 1 AND "
+                  "rho_den = 4 AND recall_mean = 0.5 AND f_dense IS NULL AND recall_lo IS NULL "
+                  "AND recall_overflow IS NULL AND floor IS NULL"),
+        old[0]);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM quality WHERE f_dense = 1024"), 1);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM needle"), 0);
 }
 END_TEST
 
@@ -201,7 +256,8 @@ int main(void)
     tcase_add_loop_test(t, broken_promises_are_found, 0, (int)(sizeof broken / sizeof broken[0]));
     tcase_add_test(t, truncated_files_are_refused);
     tcase_add_test(t, flipped_bits_never_crash);
-    tcase_add_test(t, first_schema_still_opens);
+    tcase_add_loop_test(t, every_schema_still_opens, 1, 3);
+    tcase_add_test(t, version_one_gains_columns);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* Opening, natural keys, what a put refuses, resume. */
 #include <check.h>
 #include <grp.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,11 +55,11 @@ START_TEST(write_creates_directories_and_schema)
     sb_store_close(s);
     ck_assert_int_eq(facts_int(deep, "SELECT application_id FROM pragma_application_id"),
                      SBI_APPLICATION_ID);
-    ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"), 1);
+    ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"), 2);
     static const char *const tables[] = {
-        "run",    "point",   "dataset", "input",    "reference",    "span",
-        "sample", "score",   "hit",     "timing",   "quality",      "comm",
-        "memory", "ceiling", "energy",  "interval", "merged_shards"};
+        "run",    "point",  "dataset", "input",  "reference", "span",
+        "sample", "score",  "hit",     "timing", "quality",   "needle",
+        "comm",   "memory", "ceiling", "energy", "interval",  "merged_shards"};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char sql[128];
         (void)snprintf(sql, sizeof sql, "SELECT strict FROM pragma_table_list('%s')", tables[i]);
@@ -246,6 +247,115 @@ START_TEST(sample_round_trip)
 }
 END_TEST
 
+/* Every column of quality_metrics B6, and NULL where a figure does not exist. */
+START_TEST(quality_round_trip)
+{
+    static const sb_quality_facts all     = {.layer               = 1,
+                                             .head                = -1,
+                                             .def_version         = 1,
+                                             .rho_num             = 3,
+                                             .rho_den             = 10,
+                                             .tile_lanes          = 64,
+                                             .tile_lanes_dense    = 128,
+                                             .blocks_exec         = 1.5,
+                                             .blocks_dense        = 6,
+                                             .f_est               = 100,
+                                             .f_exec              = INT64_C(1) << 60,
+                                             .f_dense             = INT64_C(1) << 61,
+                                             .recall_mean         = 0.51,
+                                             .recall_se           = 0.01,
+                                             .recall_lo           = 0.49,
+                                             .recall_hi           = 0.53,
+                                             .recall_tail         = 0.4,
+                                             .recall_p05          = 0.2,
+                                             .recall_min          = 0.1,
+                                             .recall_w            = 0.45,
+                                             .recall_overflow     = 1,
+                                             .oracle_gap          = 0.07,
+                                             .needle_block_recall = 0.75,
+                                             .needle_mass         = 0.3,
+                                             .needle_mass_kept    = 0.2,
+                                             .rel_l2              = 0.6,
+                                             .rel_l2_se           = 0.05,
+                                             .rel_l2_unreliable   = 1,
+                                             .rel_l2_p99          = 1.2,
+                                             .rel_l1              = 0.55,
+                                             .cos_row             = 0.8,
+                                             .floor               = 0.0017,
+                                             .rows_sampled        = 576,
+                                             .rows_total          = 9000};
+    sb_quality_facts              none    = {.head              = -1,
+                                             .def_version       = 1,
+                                             .blocks_exec       = NAN,
+                                             .f_est             = -1,
+                                             .f_exec            = -1,
+                                             .recall_overflow   = -1,
+                                             .rel_l2_unreliable = -1};
+    double                       *reals[] = {&none.recall_mean, &none.recall_se,
+                                             &none.recall_lo,   &none.recall_hi,
+                                             &none.recall_tail, &none.recall_p05,
+                                             &none.recall_min,  &none.recall_w,
+                                             &none.oracle_gap,  &none.needle_block_recall,
+                                             &none.needle_mass, &none.needle_mass_kept,
+                                             &none.rel_l2,      &none.rel_l2_se,
+                                             &none.rel_l2_p99,  &none.rel_l1,
+                                             &none.cos_row,     &none.floor};
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+        *reals[i] = NAN;
+    static const sb_needle_facts needles[] = {{0, 3, 0.5, 0.25, 0.125}, {0, 4, NAN, 0, 0}};
+    sb_quality_facts             both[]    = {all, none};
+    sb_store                    *s         = facts_open(path, SB_STORE_WRITE);
+    sb_sample_facts f = facts_ok(facts_run(s, "c", 0), facts_point(s, (sb_point_facts){0}),
+                                 facts_input(s, 0), 1, 9);
+    f.quality         = both;
+    f.n_quality       = 2;
+    f.needles         = needles;
+    f.n_needles       = 2;
+    facts_put(s, &f);
+    sb_store_close(s);
+    char *row = facts_text(
+        path,
+        "SELECT printf('%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s', "
+        "blocks_exec, blocks_dense, f_est, f_exec, f_dense, recall_lo, recall_hi, recall_min, "
+        "recall_w, recall_overflow, oracle_gap, needle_block_recall, needle_mass, "
+        "needle_mass_kept, rel_l2_se, rel_l2_unreliable, rel_l2_p99, rel_l1, cos_row, floor) "
+        "FROM quality WHERE layer = 1");
+    ck_assert_str_eq(row, "1.5|6|100|1152921504606846976|2305843009213693952|0.49|0.53|0.1|0.45|1|"
+                          "0.07|0.75|0.3|0.2|0.05|1|1.2|0.55|0.8|0.0017");
+    free(row);
+    ck_assert_int_eq(
+        facts_int(path,
+                  "SELECT count(*) FROM quality WHERE layer = 0 AND coalesce(rho_num, rho_den, "
+                  "tile_lanes, blocks_exec, blocks_dense, f_est, f_exec, f_dense, recall_mean, "
+                  "recall_lo, recall_hi, recall_min, recall_w, recall_overflow, oracle_gap, "
+                  "needle_block_recall, needle_mass, needle_mass_kept, rel_l2, rel_l2_se, "
+                  "rel_l2_unreliable, rel_l2_p99, rel_l1, cos_row, floor) IS NULL"),
+        1);
+    ck_assert_int_eq(facts_int(path,
+                               "SELECT count(*) FROM needle WHERE (span_no = 3 AND key_recall "
+                               "= 0.5 AND mass = 0.25 AND mass_kept = 0.125) OR (span_no = 4 "
+                               "AND key_recall IS NULL)"),
+                     2);
+}
+END_TEST
+
+START_TEST(ceilings_are_of_a_run)
+{
+    sb_store        *s   = facts_open(path, SB_STORE_WRITE);
+    int64_t          run = facts_run(s, "c", 0);
+    sb_ceiling_facts f = {"matmul", "f32", 5e10, 0}, link = {"link", NULL, 0, 1e9};
+    FACTS_OK(sb_store_put_ceiling(s, run, &f));
+    FACTS_OK(sb_store_put_ceiling(s, run, &link));
+    ck_assert_int_eq(sb_store_put_ceiling(s, run, &f), SB_ERR_INTERNAL); /* once */
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "ceiling matmul f32 of run"));
+    ck_assert_int_eq(sb_store_put_ceiling(s, 99, &link), SB_ERR_INTERNAL); /* no such run */
+    sb_store_close(s);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM ceiling WHERE (flops_per_s = 5e10 AND "
+                                     "bytes_per_s IS NULL) OR (dtype = '' AND bytes_per_s = 1e9)"),
+                     2);
+}
+END_TEST
+
 typedef void (*spoil)(sb_sample_facts *f);
 static void spoil_status(sb_sample_facts *f) { f->status = "fine"; }
 static void spoil_no_reason(sb_sample_facts *f) { f->status = "failed", f->score = 0; }
@@ -256,6 +366,12 @@ static void spoil_binary(sb_sample_facts *f) { f->score = 0.5, f->score_is_binar
 static void spoil_failed(sb_sample_facts *f) { f->status = "failed", f->error = "x", f->score = 1; }
 static void spoil_unrun(sb_sample_facts *f) { f->status = "no_fit", f->error = "x"; }
 static void spoil_point(sb_sample_facts *f) { f->point_id = 99; }
+static void spoil_needle(sb_sample_facts *f)
+{
+    static const sb_needle_facts n = {0, 0, 1.5, 0, 0};
+    f->needles                     = &n;
+    f->n_needles                   = 1;
+}
 static void spoil_time(sb_sample_facts *f)
 {
     static const sb_timing_facts t[] = {{-1, "attention", 0, 0, 5}, {-1, "attention", 1, 0, -5}};
@@ -271,9 +387,9 @@ static void spoil_twice(sb_sample_facts *f)
     static const sb_timing_facts t[] = {{-1, "attention", 0, 0, 5}, {-1, "attention", 0, 0, 5}};
     f->timings                       = t;
 }
-static const spoil spoils[] = {spoil_status, spoil_no_reason, spoil_reason, spoil_score,
-                               spoil_nan,    spoil_binary,    spoil_failed, spoil_unrun,
-                               spoil_point,  spoil_time,      spoil_phase,  spoil_twice};
+static const spoil spoils[] = {spoil_status, spoil_no_reason, spoil_reason, spoil_score, spoil_nan,
+                               spoil_binary, spoil_failed,    spoil_unrun,  spoil_point, spoil_time,
+                               spoil_phase,  spoil_twice,     spoil_needle};
 
 /* A refused sample leaves nothing behind, and the next good one goes in. */
 START_TEST(bad_facts_leave_nothing)
@@ -397,6 +513,8 @@ int main(void)
     tcase_add_test(t, read_only_places);
     tcase_add_test(t, natural_keys_give_the_known_id);
     tcase_add_test(t, sample_round_trip);
+    tcase_add_test(t, quality_round_trip);
+    tcase_add_test(t, ceilings_are_of_a_run);
     tcase_add_loop_test(t, bad_facts_leave_nothing, 0, (int)(sizeof spoils / sizeof spoils[0]));
     tcase_add_test(t, bad_points_and_runs);
     tcase_add_test(t, done_means_ok_or_refused_by_this_commit);

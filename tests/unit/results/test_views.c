@@ -416,7 +416,7 @@ START_TEST(dense_mfu_needs_a_ceiling)
     put_timed(s, run, (sb_point_facts){.method = "hip"}, 0, 200, 0);
     FACTS_OK(sbi_exec(s->db, path,
                       "INSERT INTO ceiling (run_id, kind, dtype, flops_per_s) VALUES (1, 'matmul', "
-                      "'bf16', 1e10)"));
+                      "'f32', 1e10)"));
     sb_store_close(s);
     ck_assert_double_eq_tol(facts_real(path, "SELECT dense_mfu FROM speedup WHERE method = 'hip'"),
                             1024 / 600e-9 / 1e10, 1e-9);
