@@ -252,6 +252,7 @@ static sb_status show_layer(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *
     int                   local = carries_state(f->cfg.method) && f->cfg.comm->size > 1;
     sb_layer_view         view  = {.layer    = ctx->layer,
                                    .n_layers = s->n_layers,
+                                   .method   = f->cfg.method,
                                    .shape    = &shape,
                                    .plan     = &f->shard.plan,
                                    .q        = &f->q,

@@ -46,6 +46,7 @@ void      sb_forward_destroy(sb_forward *f); /* NULL is fine */
 /* What a look at one layer sees, after attend: local rows only, borrowed for the call. */
 typedef struct sb_layer_view {
     int32_t          layer, n_layers;
+    const sb_method *method;
     const sb_shape  *shape;
     const sb_plan   *plan;
     const sb_tensor *q, *k, *v; /* k, v: all tokens, in id order; of methods that carry a state: the

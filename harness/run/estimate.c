@@ -3,113 +3,159 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "kernels/base/rng.h"
+#include "results/stats/stats.h"
 
-/* Stratum s covers [s * n / 64, (s + 1) * n / 64) of the n rows before the census. */
-static int64_t stratum_begin(int64_t n_tokens, int64_t s)
+/* y, or y - minus, or y - factor * minus. */
+typedef struct series {
+    const double *y, *minus;
+    double        factor;
+    int64_t       stride;
+} series;
+
+static double at(const series *s, int64_t i)
 {
-    return s * (n_tokens - SB_CENSUS_ROWS) / SB_STRATA;
+    double y = s->y[i * s->stride];
+    return s->minus == NULL ? y : y - s->factor * s->minus[i * s->stride];
 }
 
-static void draw_stratum(int64_t begin, int64_t end, sb_rng *rng, int64_t *row)
-{
-    for (int64_t i = 0; i < SB_STRATUM_ROWS; i++) {
-        int64_t at = 0;
-        int64_t x  = begin + (int64_t)sb_rng_below(rng, (uint64_t)(end - begin));
-        for (int64_t j = 0; j < i; j++)
-            if (row[j] == x) { /* taken: draw again, nothing was stored yet */
-                x = begin + (int64_t)sb_rng_below(rng, (uint64_t)(end - begin));
-                j = -1;
-            }
-        for (at = i; at > 0 && row[at - 1] > x; at--)
-            row[at] = row[at - 1];
-        row[at] = x;
-    }
-}
-
-sb_status sb_rows_draw(int64_t n_tokens, uint64_t seed, int exact, sb_rows *out)
-{
-    int64_t n   = SB_STRATA * SB_STRATUM_ROWS + SB_CENSUS_ROWS;
-    sb_rng  rng = {sb_mix(seed)};
-    sb_rows r   = {.n_tokens = n_tokens, .exact = exact || n_tokens <= SB_EXACT_MAX_TOKENS};
-    r.n         = r.exact ? n_tokens : n;
-    r.row       = malloc((size_t)r.n * sizeof *r.row);
-    if (r.row == NULL)
-        return sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows", (long long)r.n);
-    if (r.exact) {
-        for (int64_t i = 0; i < n_tokens; i++)
-            r.row[i] = i;
-    } else {
-        for (int64_t s = 0; s < SB_STRATA; s++)
-            draw_stratum(stratum_begin(n_tokens, s), stratum_begin(n_tokens, s + 1), &rng,
-                         r.row + s * SB_STRATUM_ROWS);
-        for (int64_t i = 0; i < SB_CENSUS_ROWS; i++)
-            r.row[SB_STRATA * SB_STRATUM_ROWS + i] = n_tokens - SB_CENSUS_ROWS + i;
-    }
-    *out = r;
-    return SB_OK;
-}
-
-void sb_rows_fini(sb_rows *r)
-{
-    free(r->row);
-    *r = (sb_rows){0};
-}
-
-static double mean_of(const double *y, int64_t n, int64_t stride)
+static double mean_of(const series *s, int64_t first, int64_t n)
 {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += y[i * stride];
-    return n > 0 ? sum / (double)n : NAN;
+    for (int64_t i = first; i < first + n; i++)
+        sum += at(s, i);
+    return n > 0 ? sum / (double)n : 0;
+}
+
+/* Mean over all rows; *variance of it, and *spread = sum a_l^2 / (m_l - 1) for Satterthwaite. */
+static double stratified(const sb_rows *rows, const series *y, double *variance, double *spread)
+{
+    double mean = 0;
+    *variance = *spread = 0;
+    if (rows->n == rows->n_tokens) /* plain: no rounding by weights */
+        return mean_of(y, 0, rows->n);
+    for (int64_t l = 0; l <= SB_STRATA; l++) {
+        const sb_stratum *t    = &rows->stratum[l];
+        double            size = (double)(t->end - t->begin), m = (double)t->n_drawn, s2 = 0;
+        double w = size / (double)rows->n_tokens, y_mean = mean_of(y, t->first, t->n_drawn);
+        mean += w * y_mean;
+        if (t->n_drawn < 2 || t->n_drawn == t->end - t->begin)
+            continue;
+        for (int64_t i = t->first; i < t->first + t->n_drawn; i++)
+            s2 += (at(y, i) - y_mean) * (at(y, i) - y_mean);
+        double a = w * w * (1 - m / size) * s2 / (m - 1) / m;
+        *variance += a;
+        *spread += a * a / (m - 1);
+    }
+    return mean;
+}
+
+static sb_estimate estimate(const sb_rows *rows, const series *y)
+{
+    const sb_stratum *census = &rows->stratum[SB_STRATA];
+    double            variance, spread;
+    sb_estimate       e = {.mean = stratified(rows, y, &variance, &spread),
+                           .tail = mean_of(y, census->first, census->n_drawn)};
+    e.se                = sqrt(variance);
+    double half         = spread > 0 ? sb_stats_t975(variance * variance / spread) * e.se : 0;
+    e.lo                = e.mean - half;
+    e.hi                = e.mean + half;
+    if (rows->n == 0)
+        e.mean = e.tail = e.lo = e.hi = NAN;
+    return e;
 }
 
 sb_estimate sb_estimate_mean(const sb_rows *rows, const double *y, int64_t stride)
 {
-    int64_t     tail = rows->n < SB_CENSUS_ROWS ? rows->n : SB_CENSUS_ROWS;
-    double      var = 0, mean = 0;
-    sb_estimate e = {.tail = mean_of(y + (rows->n - tail) * stride, tail, stride)};
-    if (rows->exact) {
-        e.mean = mean_of(y, rows->n, stride);
-        return e;
-    }
-    for (int64_t s = 0; s < SB_STRATA; s++) {
-        const double *ys = y + s * SB_STRATUM_ROWS * stride;
-        double        size =
-            (double)(stratum_begin(rows->n_tokens, s + 1) - stratum_begin(rows->n_tokens, s));
-        double w = size / (double)rows->n_tokens, m = mean_of(ys, SB_STRATUM_ROWS, stride), s2 = 0;
-        for (int64_t i = 0; i < SB_STRATUM_ROWS; i++)
-            s2 += (ys[i * stride] - m) * (ys[i * stride] - m);
-        s2 /= SB_STRATUM_ROWS - 1;
-        mean += w * m;
-        var += w * w * (1 - SB_STRATUM_ROWS / size) * s2 / SB_STRATUM_ROWS;
-    }
-    e.mean = mean + (double)SB_CENSUS_ROWS / (double)rows->n_tokens * e.tail;
-    e.se   = sqrt(var);
-    return e;
+    return estimate(rows, &(series){.y = y, .stride = stride});
 }
 
-double sb_estimate_total(const sb_rows *rows, const double *y, int64_t stride)
+sb_estimate sb_estimate_difference(const sb_rows *rows, const double *a, const double *b,
+                                   int64_t stride)
 {
-    return sb_estimate_mean(rows, y, stride).mean * (double)rows->n_tokens;
+    return estimate(rows, &(series){.y = a, .minus = b, .factor = 1, .stride = stride});
 }
+
+static double largest_share(const sb_rows *rows, const series *num, double mean)
+{
+    double share = 0;
+    for (int64_t l = 0; l < SB_STRATA && mean > 0; l++) {
+        const sb_stratum *t    = &rows->stratum[l];
+        double            size = (double)(t->end - t->begin);
+        if (t->n_drawn == t->end - t->begin)
+            continue;
+        for (int64_t i = t->first; i < t->first + t->n_drawn; i++)
+            share = fmax(share,
+                         at(num, i) * size / (double)rows->n_tokens / ((double)t->n_drawn * mean));
+    }
+    return share;
+}
+
+sb_ratio sb_estimate_ratio(const sb_rows *rows, const double *num, const double *den,
+                           int64_t stride)
+{
+    series   n = {.y = num, .stride = stride}, d = {.y = den, .stride = stride};
+    double   variance, spread;
+    double   e = stratified(rows, &n, &variance, &spread);
+    double   a = stratified(rows, &d, &variance, &spread);
+    sb_ratio r = {.num   = e * (double)rows->n_tokens,
+                  .den   = a * (double)rows->n_tokens,
+                  .value = a > 0 ? e / a : NAN,
+                  .share = largest_share(rows, &n, e)};
+    (void)stratified(rows, &(series){.y = num, .minus = den, .factor = r.value, .stride = stride},
+                     &variance, &spread);
+    r.se = sqrt(variance) / a;
+    return r;
+}
+
+typedef struct weighted {
+    double y, weight;
+} weighted;
 
 static int by_value(const void *a, const void *b)
 {
-    double x = *(const double *)a, y = *(const double *)b;
+    double x = ((const weighted *)a)->y, y = ((const weighted *)b)->y;
     return (x > y) - (x < y);
+}
+
+static double percentile(weighted *v, int64_t n, double p)
+{
+    double sum = 0, total = 0;
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    for (int64_t i = 0; i < n; i++)
+        total += v[i].weight;
+    for (int64_t i = 0; i < n; i++) {
+        sum += v[i].weight;
+        if (sum >= p * total * (1 - 1e-12)) /* weights are no exact numbers */
+            return v[i].y;
+    }
+    return NAN;
+}
+
+double sb_estimate_percentile(const sb_rows *rows, const double *y, int64_t stride, double p)
+{
+    weighted *v = malloc((size_t)(rows->n + 1) * sizeof *v);
+    double    r = NAN;
+    if (v == NULL)
+        return r;
+    for (int64_t l = 0; l <= SB_STRATA; l++) {
+        const sb_stratum *t = &rows->stratum[l];
+        for (int64_t i = t->first; i < t->first + t->n_drawn; i++)
+            v[i] = (weighted){y[i * stride], (double)(t->end - t->begin) / (double)t->n_drawn};
+    }
+    r = percentile(v, rows->n, p);
+    free(v);
+    return r;
 }
 
 double sb_percentile(const double *y, int64_t n, int64_t stride, double p)
 {
-    double *v = malloc((size_t)(n > 0 ? n : 1) * sizeof *v);
-    double  r = NAN;
-    if (v != NULL && n > 0) {
-        for (int64_t i = 0; i < n; i++)
-            v[i] = y[i * stride];
-        qsort(v, (size_t)n, sizeof *v, by_value);
-        r = v[(int64_t)fmax(0, ceil(p * (double)n) - 1)];
-    }
+    weighted *v = malloc((size_t)(n > 0 ? n : 1) * sizeof *v);
+    double    r = NAN;
+    if (v == NULL)
+        return r;
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (weighted){y[i * stride], 1};
+    r = percentile(v, n, p);
     free(v);
     return r;
 }

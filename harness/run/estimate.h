@@ -1,44 +1,42 @@
-/* Which query rows a quality pass looks at, and what their values say about all rows (spec
- * quality_metrics C).
- *
- *   rows 0 .............................. N-128 | N-128 .. N-1
- *        64 equal strata, 7 rows each           | census: all of the last 128 (the question rows)
- *
- * The rows depend on the input and the layer only, never on method or ranks: methods are compared
- * on the same rows. */
+/* What the values of sampled rows say about all rows [quality_metrics C]. y[i * stride] belongs to
+ * rows->row[i]. Sums run in row order in double: the same bits for every number of ranks. */
 #ifndef SB_HARNESS_RUN_ESTIMATE_H
 #define SB_HARNESS_RUN_ESTIMATE_H
 
-#include <stdint.h>
-
-#include "kernels/base/status.h"
-
-enum { SB_STRATA = 64, SB_STRATUM_ROWS = 7, SB_CENSUS_ROWS = 128, SB_EXACT_MAX_TOKENS = 8192 };
-
-typedef struct sb_rows {
-    int64_t *row; /* ascending token ids */
-    int64_t  n, n_tokens;
-    int32_t  exact; /* every row */
-} sb_rows;
-
-/* exact: all rows. Otherwise the design above (all rows as well when the sequence has at most
- * SB_EXACT_MAX_TOKENS). Draws without replacement, counter based from seed. */
-sb_status sb_rows_draw(int64_t n_tokens, uint64_t seed, int exact, sb_rows *out);
-void      sb_rows_fini(sb_rows *r);
+#include "harness/run/rows.h"
 
 typedef struct sb_estimate {
-    double mean, se; /* of all rows; se 0 when exact */
-    double tail;     /* mean of the last 128 rows */
+    double mean;   /* of all rows: sum of w_l * mean of stratum l, w_l its share of the rows */
+    double se;     /* its standard error, finite population corrected; 0: every row was seen */
+    double lo, hi; /* 95 %: Student's t, degrees of freedom by Satterthwaite */
+    double tail;   /* mean of the last 128 rows */
 } sb_estimate;
 
-/* y[i] belongs to rows->row[i]; stride between them. Stratified mean, its standard error with
- * finite population correction. */
 sb_estimate sb_estimate_mean(const sb_rows *rows, const double *y, int64_t stride);
 
-/* Weighted mean alone: sums of e and a for the ratio rel_l2 = sqrt(sum e / sum a). */
-double sb_estimate_total(const sb_rows *rows, const double *y, int64_t stride);
+/* Of a - b, of two methods on the same rows: their common ups and downs cancel. */
+sb_estimate sb_estimate_difference(const sb_rows *rows, const double *a, const double *b,
+                                   int64_t stride);
 
-/* p in [0,1], of n values (copied, sorted), nearest rank. */
+typedef struct sb_ratio {
+    double num, den; /* totals over all rows */
+    double value;    /* num / den; NaN unless den > 0 */
+    double se;       /* of value, by linearisation: z = num_i - value * den_i */
+    double share;    /* largest part of num that one sampled row stands for; census rows stand for
+                        themselves alone and do not count. Above SB_SHARE_MAX, se cannot be trusted */
+} sb_ratio;
+
+#define SB_SHARE_MAX 0.2
+
+/* Of the sums of num and den over all rows. */
+sb_ratio sb_estimate_ratio(const sb_rows *rows, const double *num, const double *den,
+                           int64_t stride);
+
+/* The smallest value such that at least a share p of all rows does not lie above it: a row counts
+ * for as many as it was drawn from. NaN without rows or memory. */
+double sb_estimate_percentile(const sb_rows *rows, const double *y, int64_t stride, double p);
+
+/* p in [0,1], of n values that count alike (copied, sorted), nearest rank. */
 double sb_percentile(const double *y, int64_t n, int64_t stride, double p);
 
 #endif

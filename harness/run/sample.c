@@ -27,6 +27,7 @@ void sb_result_fini(sb_result *r)
 {
     free(r->own.timings);
     free(r->own.quality);
+    free(r->own.needles);
     free(r->own.hits);
     free(r->own.prediction);
     free(r->own.error);
@@ -284,9 +285,14 @@ static sb_status measure(sb_bench *b, const sb_point *pt, const sb_input *in, si
         out->own.memory[i] = (sb_memory_facts){kinds[i], m[i]};
     (void)snprintf(out->own.digest, sizeof out->own.digest, "%016" PRIx64, p->quality.digest);
     out->own.quality     = p->quality.facts;
+    out->own.needles     = p->quality.needles;
     p->quality.facts     = NULL;
+    p->quality.needles   = NULL;
     out->facts.quality   = out->own.quality;
     out->facts.n_quality = p->quality.n_facts;
+    out->facts.needles   = out->own.needles;
+    out->facts.n_needles = p->quality.n_needles;
+    out->has_index       = p->quality.has_index;
     out->facts.fallback  = p->quality.fallback;
     out->facts.timings   = out->own.timings;
     out->facts.n_timings = p->n_timings;
@@ -360,7 +366,7 @@ sb_status sb_sample_run(sb_bench *b, const sb_point *pt, const sb_input *in, sb_
     passes  p  = {.total = pt->warmup + pt->repetitions + (pt->quality != SB_QUALITY_NONE)};
     int64_t t0 = sb_now_ns();
     *out       = (sb_result){0};
-    sb_quality_init(&p.quality, pt->quality, pt->detail, in->sha256);
+    sb_quality_init(&p.quality, pt->quality, pt->detail, in->sha256, in);
     sb_status st = sb_sample_bytes(b, pt, in, &bytes);
     if (st == SB_OK && (st = reserve(b, bytes)) == SB_OK &&
         (st = forward_config(b, pt, &cfg)) == SB_OK)
@@ -371,7 +377,7 @@ sb_status sb_sample_run(sb_bench *b, const sb_point *pt, const sb_input *in, sb_
     }
     sb_status fs = failure(b->comm, pt, st, out);
     if (fs == SB_OK && strcmp(out->facts.status, "ok") == 0) {
-        out->facts.plan_digest = pt->method->caps & SB_CAP_STATE ? NULL : out->own.digest;
+        out->facts.plan_digest = out->has_index ? out->own.digest : NULL;
         out->facts.comm        = out->own.comm;
         out->facts.memory      = out->own.memory;
     }

@@ -38,9 +38,10 @@ typedef struct sb_result {
     double          wall_s;
     double          prefill_ms; /* median of the repetitions */
     int64_t         passes;     /* prefills made */
+    int32_t         has_index;  /* 0: the method selects no keys */
     struct {
         sb_timing_facts *timings;
-        void            *quality;
+        void            *quality, *needles;
         uint8_t         *hits;
         char            *prediction, *error;
         char             digest[17];

@@ -19,9 +19,10 @@ typedef struct span_case {
     void (*run)(span_rank *r);
 } span_case; /* a table ends with {0} */
 
-extern const span_case span_comm_cases[];  /* cases_comm.c */
-extern const span_case span_shard_cases[]; /* cases_shard.c */
-extern const span_case span_state_cases[]; /* cases_state.c */
+extern const span_case span_comm_cases[];    /* cases_comm.c */
+extern const span_case span_shard_cases[];   /* cases_shard.c */
+extern const span_case span_state_cases[];   /* cases_state.c */
+extern const span_case span_quality_cases[]; /* cases_quality.c */
 
 #define SPAN_EXPECT(r, cond, ...)                                                                  \
     do {                                                                                           \

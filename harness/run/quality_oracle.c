@@ -1,0 +1,153 @@
+/* How much more the same number of keys could have kept [quality_metrics B2, oracle_gap]. Looking
+ * for the likeliest keys costs more than attention of the row, so a part of the sampled rows must
+ * do: one of each stratum and every 8th of the census; of exact passes every 8th row. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/run/quality_parts.h"
+#include "kernels/base/rng.h"
+#include "kernels/exec/row_support.h"
+#include "kernels/exec/top_mass.h"
+
+enum { EVERY = 8 };
+
+/* Chosen rows, and how many rows of the sequence each of them stands for. */
+typedef struct chosen {
+    int64_t *index; /* among the sampled rows, ascending */
+    double  *weight;
+    int64_t  n;
+} chosen;
+
+static void chosen_fini(chosen *c)
+{
+    free(c->index);
+    free(c->weight);
+}
+
+static sb_status chosen_init(chosen *c, const sb_rows *rows, uint64_t seed)
+{
+    *c        = (chosen){.index  = malloc((size_t)(rows->n + 1) * sizeof *c->index),
+                         .weight = malloc((size_t)(rows->n + 1) * sizeof *c->weight)};
+    int every = rows->n == rows->n_tokens;
+    if (c->index == NULL || c->weight == NULL)
+        return sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows", (long long)rows->n);
+    for (int64_t l = 0; l <= SB_STRATA; l++) {
+        const sb_stratum *t     = &rows->stratum[l];
+        int64_t           first = c->n;
+        for (int64_t i = t->first; i < t->first + t->n_drawn; i++)
+            if (every || l == SB_STRATA
+                    ? (rows->n - 1 - i) % EVERY == 0
+                    : i == t->first + (int64_t)(sb_mix(seed + (uint64_t)l) % (uint64_t)t->n_drawn))
+                c->index[c->n++] = i;
+        for (int64_t i = first; i < c->n; i++)
+            c->weight[i] = every ? 1 : (double)(t->end - t->begin) / (double)(c->n - first);
+    }
+    return SB_OK;
+}
+
+/* The rows of this rank, packed. */
+typedef struct packed {
+    sb_tensor q;
+    int64_t  *gid, *place; /* token id; place among the chosen rows */
+    int64_t  *keep;        /* [heads][n] size of the support */
+    float    *lse;         /* [heads][n] */
+    double   *mass;        /* [heads][n] */
+    int64_t   n;
+} packed;
+
+static void packed_fini(packed *p)
+{
+    free(p->q.data);
+    free(p->gid);
+    free(p->place);
+    free(p->keep);
+    free(p->lse);
+    free(p->mass);
+}
+
+static sb_status packed_init(packed *p, const sb_shape *s, int64_t rows)
+{
+    size_t n  = (size_t)(rows * s->heads + 1);
+    *p        = (packed){.q = {.dtype = SB_BF16, .heads = s->heads, .dim = s->head_dim}};
+    p->q.data = malloc(n * (size_t)s->head_dim * sizeof(sb_bf16));
+    p->gid    = malloc((size_t)(rows + 1) * sizeof *p->gid);
+    p->place  = malloc((size_t)(rows + 1) * sizeof *p->place);
+    p->keep   = malloc(n * sizeof *p->keep);
+    p->lse    = malloc(n * sizeof *p->lse);
+    p->mass   = malloc(n * sizeof *p->mass);
+    if (p->q.data == NULL || p->gid == NULL || p->place == NULL || p->keep == NULL ||
+        p->lse == NULL || p->mass == NULL)
+        return sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows", (long long)rows);
+    return SB_OK;
+}
+
+/* Support sizes are counted row by row: sampled rows seldom share a row block. */
+static sb_status pack(packed *p, const sb_layer_view *v, const sb_rows *rows, const chosen *c,
+                      const sbi_row_value *values)
+{
+    int64_t heads = v->shape->heads, dim = v->shape->head_dim;
+    for (int64_t i = 0; i < c->n; i++)
+        if (sbi_local_row(&v->shape->q_gid, rows->row[c->index[i]]) >= 0) {
+            p->gid[p->n]     = rows->row[c->index[i]];
+            p->place[p->n++] = i;
+        }
+    p->q.tokens      = p->n;
+    p->q.head_stride = p->n * dim;
+    for (int64_t h = 0; h < heads; h++)
+        for (int64_t i = 0; i < p->n; i++) {
+            int64_t at = h * p->n + i, local = sbi_local_row(&v->shape->q_gid, p->gid[i]);
+            memcpy(sb_tensor_bf16(&p->q, h, i), sb_tensor_bf16(v->q, h, local),
+                   (size_t)dim * sizeof(sb_bf16));
+            p->lse[at]  = (float)values[c->index[p->place[i]] * heads + h].lse;
+            p->keep[at] = sb_row_support_count(v->plan, h, p->gid[i]);
+            if (p->keep[at] < 0)
+                return sb_fail(SB_ERR_INTERNAL, "quality: the plan has no list for row %lld",
+                               (long long)p->gid[i]);
+        }
+    return SB_OK;
+}
+
+/* gap [chosen][heads] of the local rows. */
+static sb_status local_gaps(const sb_layer_view *v, const sb_rows *rows, const chosen *c,
+                            const sbi_row_value *values, double *gap)
+{
+    int64_t   heads = v->shape->heads;
+    packed    p;
+    sb_status st = packed_init(&p, v->shape, c->n);
+    if (st == SB_OK)
+        st = pack(&p, v, rows, c, values);
+    if (st == SB_OK)
+        st = sb_top_mass_cpu(v->ctx, &p.q, p.gid, v->k, v->scale, p.lse, p.keep, p.mass);
+    for (int64_t h = 0; st == SB_OK && h < heads; h++)
+        for (int64_t i = 0; i < p.n; i++)
+            gap[p.place[i] * heads + h] =
+                p.mass[h * p.n + i] - values[c->index[p.place[i]] * heads + h].recall;
+    packed_fini(&p);
+    return st;
+}
+
+sb_status sbi_oracle_gap(const sb_layer_view *v, const sb_rows *rows, const sbi_row_value *values,
+                         uint64_t seed, double *gap)
+{
+    int64_t   heads = v->shape->heads;
+    chosen    c;
+    double   *of_row = NULL;
+    sb_status st     = chosen_init(&c, rows, seed);
+    if (st == SB_OK && (of_row = calloc((size_t)(c.n * heads) + 1, sizeof *of_row)) == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows", (long long)c.n);
+    if (st == SB_OK)
+        st = local_gaps(v, rows, &c, values, of_row);
+    if ((st = sb_comm_agree(v->ctx->comm, st)) == SB_OK)
+        st = sbi_share(v->ctx->comm, of_row, c.n * heads);
+    for (int64_t h = 0; st == SB_OK && h < heads; h++) {
+        double sum = 0, weight = 0;
+        for (int64_t i = 0; i < c.n; i++) {
+            sum += c.weight[i] * of_row[i * heads + h];
+            weight += c.weight[i];
+        }
+        gap[h] = sum / weight;
+    }
+    chosen_fini(&c);
+    free(of_row);
+    return st;
+}
