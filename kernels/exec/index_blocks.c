@@ -8,12 +8,16 @@ static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Key blocks touched by the ranges of rows [first, last]: each key of a range is visible to one of
- * them. Ranges ascend. */
+ * them. Ranges ascend. Of slots they run to the end of the segment of `last`, as an executor does:
+ * blocks of the own segment count whole, above the diagonal too [B1]. */
 static int64_t touched(const sb_plan *plan, int64_t head, int64_t row, int64_t first, int64_t last)
 {
     sb_segments it;
     sb_segment  s;
     int64_t     n = 0, next = 0; /* blocks below `next` are counted */
+    int64_t     size = plan->slots.segment_tokens;
+    if (plan->slots.n_heads > 0)
+        last = min_i64(last - last % size + size, plan->slots.n_slots) - 1;
     sb_segments_begin(&it, plan, head, row, first, last);
     while (sb_segments_next(&it, &s)) {
         int64_t a = max_i64(s.begin / B, next), b = (s.end - 1) / B + 1;

@@ -10,7 +10,8 @@
 int64_t sb_row_support_count(const sb_plan *plan, int64_t head, int64_t gid);
 
 /* sees[i] = 1 where the row sees keys[i], else 0. keys: n ascending ids. The row must be local to
- * the plan: all 0 where it is not. Cost: listed ids of the row block, plus n. */
+ * the plan: all 0 where it is not. Cost: listed ids of the row block, plus n; with slots a segment
+ * for each key. */
 void sb_row_support_of(const sb_plan *plan, int64_t head, int64_t gid, const int64_t *keys,
                        int64_t n, uint8_t *sees);
 
