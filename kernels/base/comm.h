@@ -22,7 +22,8 @@ typedef struct sb_comm_ops {
     /* recv + displ_bytes[r] receives count_bytes[r] bytes of rank r; send may equal its own place in recv. */
     sb_status (*allgatherv)(sb_comm *c, const void *send, void *recv, const int64_t *count_bytes, const int64_t *displ_bytes);
     sb_status (*bcast)(sb_comm *c, void *data, int64_t bytes, int32_t root);
-    sb_status (*allreduce_i64)(sb_comm *c, int64_t *data, int64_t count, sb_reduce_op op); /* in place; exact, order-free */
+    sb_status (*allreduce_i64)(sb_comm *c, int64_t *data, int64_t count,
+                               sb_reduce_op op); /* in place; exact, order-free; sums wrap */
     sb_status (*barrier)(sb_comm *c);
     void (*destroy)(sb_comm *c);
 } sb_comm_ops;

@@ -68,8 +68,8 @@ static sb_status thread_bcast(sb_comm *c, void *data, int64_t bytes, int32_t roo
 
 static int64_t reduce(int64_t a, int64_t b, sb_reduce_op op)
 {
-    if (op == SB_REDUCE_SUM)
-        return a + b;
+    if (op == SB_REDUCE_SUM) /* wraps, as MPI's: digests rely on it */
+        return (int64_t)((uint64_t)a + (uint64_t)b);
     return (op == SB_REDUCE_MAX) == (a > b) ? a : b;
 }
 
