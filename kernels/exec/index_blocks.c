@@ -15,9 +15,6 @@ static int64_t touched(const sb_plan *plan, int64_t head, int64_t row, int64_t f
     sb_segments it;
     sb_segment  s;
     int64_t     n = 0, next = 0; /* blocks below `next` are counted */
-    int64_t     size = plan->slots.segment_tokens;
-    if (plan->slots.n_heads > 0)
-        last = min_i64(last - last % size + size, plan->slots.n_slots) - 1;
     sb_segments_begin(&it, plan, head, row, first, last);
     while (sb_segments_next(&it, &s)) {
         int64_t a = max_i64(s.begin / B, next), b = (s.end - 1) / B + 1;

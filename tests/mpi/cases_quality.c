@@ -115,8 +115,11 @@ static const struct {
     {"minference", "vertical_tokens=50 slash_tokens=130"},
     {"xattention", "block_tokens=32 stride_tokens=8 tau=0.7"},
     {"anchor_attention", "block_tokens=16 step_blocks=2 theta=2.2"},
+    {"pbs_attn", "block_tokens=16 segment_tokens=32 tau=0.6"},
+    {"flexprefill", "block_tokens=32 min_budget_tokens=64 gamma=0.5 tau=0"},
+    {"hip", "top_k_tokens=64 window_tokens=32 sink_tokens=16 block_q_tokens=32"},
 };
-enum { N_METHODS = sizeof methods / sizeof *methods, WINDOW = 1, XATTENTION = 4 };
+enum { N_METHODS = sizeof methods / sizeof *methods, WINDOW = 1, XATTENTION = 4, PBS_ATTN = 6 };
 
 static void run(span_rank *r, int m, sb_layout_kind kind)
 {
@@ -142,7 +145,7 @@ static void sampled_rows_equal_one_rank(span_rank *r)
     set_limit(r, 0);
     SPAN_EXPECT(r, sb_comm_barrier(r->comm) == SB_OK, "%s", sb_error_text());
     for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
-        run(r, kind == 0 ? XATTENTION : WINDOW, (sb_layout_kind)kind);
+        run(r, kind == 0 ? XATTENTION : kind == 1 ? PBS_ATTN : WINDOW, (sb_layout_kind)kind);
     SPAN_EXPECT(r, sb_comm_barrier(r->comm) == SB_OK, "%s", sb_error_text());
     set_limit(r, 8192);
     SPAN_EXPECT(r, sb_comm_barrier(r->comm) == SB_OK, "%s", sb_error_text());

@@ -27,8 +27,15 @@ static const struct {
     {"minference", "pattern: block_sparse, top_k_blocks: 3"},
     {"xattention", "block_tokens: 32, stride_tokens: 8, tau: 0.7"},
     {"anchor_attention", "block_tokens: 16, step_blocks: 2, theta: 2.2"},
+    {"flexprefill", "block_tokens: 32, gamma: 0.7, min_budget_tokens: 32"},
+    {"hip", "top_k_tokens: 64, window_tokens: 32, sink_tokens: 16"},
+    {"pbs_attn",
+     "block_tokens: 16, segment_tokens: 64, tau: 0.7"}, /* the last: see N_TOKEN_BLOCKS */
 };
-enum { N_METHODS = sizeof methods / sizeof *methods };
+enum {
+    N_METHODS      = sizeof methods / sizeof *methods,
+    N_TOKEN_BLOCKS = N_METHODS - 1 /* the others' blocks hold slots: permuted_example has those */
+};
 
 static sb_case *attend(int64_t n, const char *method, const char *params)
 {
@@ -36,6 +43,20 @@ static sb_case *attend(int64_t n, const char *method, const char *params)
     ck_assert_msg(sb_case_attend(c, sb_method_find(method), params, SB_F32) == SB_OK, "%s",
                   sb_error_text());
     return c;
+}
+
+/* What an id of the plan's lists means for a key: its slot where there are slots. */
+static int64_t name_of(const sb_plan *p, int64_t head, int64_t key)
+{
+    const sb_slots *s = &p->slots;
+    if (s->n_heads == 0)
+        return key;
+    int64_t slot = key - key % s->segment_tokens;
+    while (slot - slot % s->segment_tokens +
+               s->offset[(s->n_heads == 1 ? 0 : head) * s->n_slots + slot] !=
+           key)
+        slot++;
+    return slot;
 }
 
 static int in_list(const sb_csr *c, int64_t n_rows, int64_t head, int64_t row, int64_t key)
@@ -58,6 +79,7 @@ static int sees(const sb_plan *p, int64_t head, int64_t q, int64_t k)
     if (p->parts & (SB_PART_TILES | SB_PART_TOKENS))
         while (p->row_id[row] != q / p->row_tokens)
             row++;
+    k = name_of(p, head, k);
     return ((p->parts & SB_PART_TILES) && in_list(&p->tiles, p->n_rows, head, row, k)) ||
            ((p->parts & SB_PART_TOKENS) && in_list(&p->tokens, p->n_rows, head, row, k));
 }
@@ -173,7 +195,7 @@ END_TEST
 START_TEST(blocks_add_up_over_ranks)
 {
     enum { N = 1003 };
-    static const int64_t quantum[] = {1, 1, 1, 64, 16, 7, 64, 64, 32, 32};
+    static const int64_t quantum[] = {1, 1, 1, 64, 16, 7, 64, 64, 32, 32, 32, 64, 64};
     sb_case             *c         = attend(N, methods[_i].method, methods[_i].params);
     sb_index_blocks      one       = blocks_of(c, 1);
     for (int64_t ranks = 2; ranks <= 4; ranks++) {
@@ -323,7 +345,7 @@ static sb_plan permuted(uint16_t offset[P_N])
                      .slots      = {1, P_N, P_SEGMENT, offset}};
 }
 
-START_TEST(permuted_example_in_blocks)
+START_TEST(permuted_example_in_blocks_and_pairs)
 {
     uint16_t offset[P_N];
     sb_plan  plan = permuted(offset);
@@ -331,9 +353,46 @@ START_TEST(permuted_example_in_blocks)
     sb_shape s    = {
            .q_gid = {&run, 1, P_N}, .n_keys = P_N, .heads = 1, .kv_heads = 1, .head_dim = DIM};
     sb_index_blocks b;
+    int64_t         pairs = 0;
     ck_assert_int_eq(sb_index_blocks_count(&plan, &s, 0, &b), SB_OK);
     ck_assert_int_eq(b.executed, 128 * (2 + 2 + 3 + 3)); /* of T (T + 1) / 2 = 10: rho_block is 1 */
     ck_assert_int_eq(b.dense, 128 * 10);
+    for (int64_t q = 0; q < P_N; q++) {
+        int64_t n = sb_row_support_count(&plan, 0, q);
+        /* the own segment up to the row, whatever the order in it; tokens 0 and 2 of the other */
+        ck_assert_int_eq(n, q % P_SEGMENT + 1 + (q < P_SEGMENT ? 0 : 2 * TIMES));
+        pairs += n;
+    }
+    ck_assert_int_eq(pairs, P_SEGMENT * (P_SEGMENT + 1) + P_SEGMENT * 2 * TIMES);
+    sb_index_stats x;
+    ck_assert_int_eq(sb_index_stats_count(&plan, &s, 0, &x), SB_OK);
+    ck_assert_int_eq(x.rho_num, pairs);
+    int64_t key[P_N];
+    uint8_t seen[P_N];
+    for (int64_t k = 0; k < P_N; k++)
+        key[k] = k;
+    for (int64_t q = 0; q < P_N; q += 37) {
+        sb_row_support_of(&plan, 0, q, key, P_N, seen);
+        for (int64_t k = 0; k < P_N; k++)
+            ck_assert_int_eq(seen[k],
+                             k <= q && (q < P_SEGMENT || k >= P_SEGMENT || (k / TIMES) % 2 == 0));
+    }
+}
+END_TEST
+
+/* A part of the own segment: its tokens decide, not the places of its slots. */
+START_TEST(part_of_the_own_segment)
+{
+    uint16_t offset[P_N];
+    int32_t  row_id = 1, tile = 0;
+    int64_t  ptr[] = {0, 1};
+    sb_plan  plan  = permuted(offset);
+    plan.n_rows    = 1;
+    plan.row_id    = &row_id;
+    plan.tiles     = (sb_csr){1, ptr, &tile, 1, P_BLOCK, P_BLOCK}; /* tokens 0 and 2, 64 times */
+    for (int64_t q = P_BLOCK; q < P_SEGMENT; q++)
+        ck_assert_int_eq(sb_row_support_count(&plan, 0, q),
+                         TIMES + (q < 3 * TIMES ? q - 2 * TIMES + 1 : TIMES));
 }
 END_TEST
 
@@ -411,7 +470,7 @@ int main(void)
     Suite *s = suite_create("row metrics");
     TCase *t = tcase_create("counts");
     tcase_set_timeout(t, 60);
-    tcase_add_loop_test(t, blocks_equal_brute_force, 0, N_METHODS);
+    tcase_add_loop_test(t, blocks_equal_brute_force, 0, N_TOKEN_BLOCKS);
     tcase_add_loop_test(t, dense_through_the_sparse_path, 0, 6);
     tcase_add_loop_test(t, flexprefill_ratio_of_dense_converts_to_one, 0, 7);
     tcase_add_test(t, blocks_of_offset_queries_and_decode);
@@ -421,7 +480,8 @@ int main(void)
     tcase_add_test(t, union_not_sum);
     tcase_add_test(t, a_layer_of_pairs_fits_int64);
     tcase_add_loop_test(t, supports_equal_the_plan, 0, N_METHODS);
-    tcase_add_test(t, permuted_example_in_blocks);
+    tcase_add_test(t, permuted_example_in_blocks_and_pairs);
+    tcase_add_test(t, part_of_the_own_segment);
     tcase_add_loop_test(t, top_mass_is_the_sum_of_the_largest, 0, 4);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
