@@ -9,3 +9,6 @@ span_test(test_flash_ops SOURCES oracle/test_flash_ops.c LINK test_oracle)
 span_test(test_linear_scan SOURCES oracle/test_linear_scan.c LINK test_oracle)
 span_test(test_merge_lse SOURCES oracle/test_merge_lse.c LINK test_oracle)
 span_test(test_slots SOURCES oracle/test_slots.c LINK test_oracle)
+span_test(test_second
+  SOURCES oracle/test_second.c oracle/second/hip_second.c oracle/second/linear_second.c oracle/second/pbs_second.c
+  LINK test_oracle)
