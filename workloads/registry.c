@@ -1,9 +1,10 @@
-/* The list of tasks: one line each. */
+/* The lists of tasks and of distributions: one line each. */
 #include "workloads/registry.h"
 
 #include <string.h>
 
 #include "workloads/probe/probe.h"
+#include "workloads/synthetic/synthetic.h"
 
 const sb_task *const sb_tasks[] = {
     &sb_probe_niah_single,
@@ -31,4 +32,20 @@ int sb_suite_exists(const char *suite)
         if (strcmp((*t)->suite, suite) == 0)
             return 1;
     return 0;
+}
+
+const sb_distribution *const sb_distributions[] = {
+    &sb_synthetic_random,
+    &sb_synthetic_structured,
+    &sb_synthetic_clustered,
+    &sb_synthetic_needle,
+    NULL,
+};
+
+const sb_distribution *sb_distribution_find(const char *name)
+{
+    for (const sb_distribution *const *d = sb_distributions; *d != NULL; d++)
+        if (strcmp((*d)->name, name) == 0)
+            return *d;
+    return NULL;
 }

@@ -10,3 +10,8 @@ span_test(test_probe_suite_retrieval
   SOURCES unit/workloads/probe/test_retrieval.c unit/workloads/probe/parse.c ${workload_case} LINK sb_workloads m)
 span_test(test_workloads_nomem SOURCES unit/workloads/test_nomem.c ${workload_case} LINK sb_workloads m)
 target_link_options(test_workloads_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+# the suite synthetic
+set(synthetic_operands unit/workloads/synthetic/operands.c)
+span_test(test_synthetic_draw SOURCES unit/workloads/synthetic/test_draw.c LINK sb_workloads m)
+span_test(test_synthetic SOURCES unit/workloads/synthetic/test_synthetic.c ${synthetic_operands} LINK sb_workloads m)
+span_test(test_synthetic_mass SOURCES property/test_synthetic_mass.c ${synthetic_operands} LINK sb_workloads m)
