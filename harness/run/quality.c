@@ -79,6 +79,20 @@ static int hangs_on_few(const sb_layer_view *v, const sb_rows *rows, const sbi_r
     return few;
 }
 
+/* Rows among the queries there are: in a chunk behind earlier tokens the last ones. */
+static sb_status draw_rows(const sb_layer_view *v, uint64_t seed, int64_t stratum_rows,
+                           sb_rows *out)
+{
+    sb_status st = sb_rows_draw(v->shape->n_keys - v->first_query, seed, stratum_rows, out);
+    for (int64_t i = 0; st == SB_OK && i < out->n; i++)
+        out->row[i] += v->first_query;
+    for (int l = 0; st == SB_OK && l <= SB_STRATA; l++) {
+        out->stratum[l].begin += v->first_query;
+        out->stratum[l].end += v->first_query;
+    }
+    return st;
+}
+
 /* Twice as many rows of each stratum; the ones already there are not run again [C]. */
 static sb_status add_rows(const sb_layer_view *v, uint64_t seed, sb_rows *rows,
                           sbi_row_value **values)
@@ -86,7 +100,7 @@ static sb_status add_rows(const sb_layer_view *v, uint64_t seed, sb_rows *rows,
     int64_t        heads = v->shape->heads, known = 0;
     sb_rows        more = {0}, fresh = {0};
     sbi_row_value *got = NULL, *all = NULL;
-    sb_status      st = sb_rows_draw(v->shape->n_keys, seed, 2 * rows->stratum_rows, &more);
+    sb_status      st = draw_rows(v, seed, 2 * rows->stratum_rows, &more);
     if (st == SB_OK) {
         fresh.n_tokens = more.n_tokens;
         fresh.row      = malloc((size_t)more.n * sizeof *fresh.row);
@@ -126,12 +140,13 @@ static sb_status add_rows(const sb_layer_view *v, uint64_t seed, sb_rows *rows,
 static sb_status look_at_rows(sb_quality *q, const sb_layer_view *v, const sbi_index *index)
 {
     uint64_t       seed = sb_mix(q->seed + (uint64_t)v->layer);
-    int            all = q->mode == SB_QUALITY_EXACT || v->shape->n_keys <= sb_quality_exact_tokens;
+    int            all =
+        q->mode == SB_QUALITY_EXACT || v->shape->n_keys - v->first_query <= sb_quality_exact_tokens;
     sb_rows        rows    = {0};
     sbi_row_value *values  = NULL;
     sbi_needles    needles = {0};
     double        *gap     = NULL;
-    sb_status      st      = sb_rows_draw(v->shape->n_keys, seed, all ? 0 : SB_STRATUM_ROWS, &rows);
+    sb_status      st      = draw_rows(v, seed, all ? 0 : SB_STRATUM_ROWS, &rows);
     if (st == SB_OK && (gap = calloc((size_t)v->shape->heads, sizeof *gap)) == NULL)
         st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld heads", (long long)v->shape->heads);
     if ((st = sb_comm_agree(v->ctx->comm, st)) != SB_OK ||

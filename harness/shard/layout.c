@@ -41,6 +41,7 @@ sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, con
                        map->ranks, comm->size);
     *s = (sb_shard){.map      = map,
                     .all_run  = {0, map->n_tokens},
+                    .q_gid    = sb_map_gid(map, comm->rank),
                     .heads    = heads,
                     .kv_heads = kv_heads,
                     .head_dim = head_dim};

@@ -132,6 +132,20 @@ sb_gid sb_map_gid(const sb_map *m, int32_t rank)
                     .n_tokens = m->rank_tokens[rank]};
 }
 
+sb_gid sb_map_gid_from(const sb_map *m, int32_t rank, int64_t first, sb_run *run)
+{
+    sb_gid all = sb_map_gid(m, rank), out = {.run = run};
+    for (int32_t i = 0; i < all.n_runs; i++) {
+        int64_t end = all.run[i].start + all.run[i].len;
+        int64_t at  = all.run[i].start > first ? all.run[i].start : first;
+        if (at >= end)
+            continue;
+        run[out.n_runs++] = (sb_run){at, end - at};
+        out.n_tokens += end - at;
+    }
+    return out;
+}
+
 int32_t sb_map_owner(const sb_map *m, int64_t token)
 {
     return owner_of(m, token / m->chunk_tokens);

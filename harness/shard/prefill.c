@@ -5,12 +5,13 @@
 #include "harness/shard/index.h"
 
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
-                       const sb_cache *cache, int64_t rows)
+                       const sb_cache *cache)
 {
+    int64_t rows = s->map->rank_tokens[ctx->comm->rank];
     if (cache->k.tokens != rows)
         return sb_fail(SB_ERR_INTERNAL, "prefill: the cache holds %lld tokens, the shard has %lld",
                        (long long)cache->k.tokens, (long long)rows);
-    return sbi_call_check(s, ctx, m, q, rows);
+    return sbi_call_check(s, ctx, m, q, s->q_gid.n_tokens);
 }
 
 sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache)
@@ -59,14 +60,14 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
                            float *lse)
 {
     int64_t   t0    = sb_now_ns();
-    sb_shape  shape = {.q_gid    = sb_map_gid(s->map, ctx->comm->rank),
+    sb_shape  shape = {.q_gid    = s->q_gid,
                        .n_keys   = s->map->n_tokens,
                        .heads    = s->heads,
                        .kv_heads = s->kv_heads,
                        .head_dim = s->head_dim};
     sb_tensor rows  = *q;
     rows.gid        = shape.q_gid;
-    sb_status st    = check(s, ctx, m, q, cache, shape.q_gid.n_tokens);
+    sb_status st    = check(s, ctx, m, q, cache);
     if (st == SB_OK)
         st = sbi_index_layout(s, ctx, m, params, &shape, cache);
     if (m->caps & SB_CAP_STATE) {

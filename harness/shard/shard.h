@@ -38,6 +38,8 @@ sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_t
                         int32_t ranks, sb_map *out);
 void      sb_map_fini(sb_map *m);                       /* a zeroed map is fine */
 sb_gid    sb_map_gid(const sb_map *m, int32_t rank);    /* borrowed */
+/* Those of the rank's tokens that are not before `first`. run: room for the rank's runs. */
+sb_gid    sb_map_gid_from(const sb_map *m, int32_t rank, int64_t first, sb_run *run);
 int32_t   sb_map_owner(const sb_map *m, int64_t token); /* token < n_tokens; O(1) */
 /* Owner of decode token `token` (>= n_tokens): the owner of its quantum block if that block has
  * prefill tokens, else ranks in turn, block by block, starting after that owner [sharding 9]. With
@@ -50,6 +52,9 @@ typedef struct sb_shard {
     sb_tensor     k_all, v_all; /* of the last prefill: [kv_heads][n_tokens][head_dim] bf16 in id
                                    order; with one rank they alias its cache */
     sb_run    all_run;          /* {0, n_tokens}: gid of k_all, v_all */
+    sb_gid q_gid; /* ids of the local queries of a prefill, borrowed: all local tokens, unless the
+                     caller of sb_shard_layout puts fewer here (sb_map_gid_from) because the
+                     tokens before some id have no query: a chunk behind earlier ones */
     sb_plan   plan;             /* of the last call; quality reads it */
     int64_t   heads, kv_heads, head_dim;
     sb_bf16  *stage;   /* [rank][its tokens][head_dim], or NULL: see sb_shard_layout */
@@ -64,7 +69,7 @@ typedef struct sb_shard {
 /* Room for prefill and decode of one layer at a time. comm must have map->ranks ranks.
  * With R > 1: 2 * kv_heads * n_tokens * head_dim * 2 bytes of gathered K and V; a map with more
  * than a few runs a rank (block_striped) takes n_tokens * head_dim * 2 bytes of staging on top: one
- * head arrives there rank by rank and its runs are copied into place. */
+ * head arrives there rank by rank and its runs are copied into place. The rank is comm's. */
 sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
                           int64_t heads, int64_t kv_heads, int64_t head_dim);
 
@@ -84,7 +89,7 @@ sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache
 sb_status sb_shard_layout_method(sb_shard *s, const sb_ctx *ctx, const sb_method *m,
                                  const void *params, const sb_shape *shape);
 
-/* One operator call on the prefill [sharding 4a]. q is the local shard (its gid: the map says it);
+/* One operator call on the prefill [sharding 4a]. q is the local shard, ids s->q_gid;
  * the cache holds exactly the local K, V rows. o (bf16 or fp32) and lse get the local rows. The
  * index goes into ctx->arena and stays until the next call of either kind: that one first gives
  * back everything since the first call on that arena. What the caller puts into the arena behind it
