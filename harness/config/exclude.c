@@ -16,12 +16,26 @@ typedef enum field_id {
     FIELD_SHARDING,
     FIELD_LAYOUT,
     FIELD_DECODE,
+    FIELD_DISTRIBUTION,
+    FIELD_TENSORS,
+    FIELD_HEADS,
+    FIELD_KV_HEADS,
+    FIELD_HEAD_DIM,
     FIELD_COUNT,
     FIELD_PARAM = FIELD_COUNT
 } field_id;
 
-static const char *const field_names[FIELD_COUNT] = {"method", "task",     "suite",  "length",
-                                                     "seed",   "sharding", "layout", "decode"};
+/* Which experiments know the field. */
+enum { TASK = 1, ATTENTION = 2, BOTH = 3 };
+static const struct {
+    const char *name;
+    int         experiments;
+} fields_known[FIELD_COUNT] = {
+    {"method", BOTH},       {"task", TASK},       {"suite", TASK},
+    {"length", BOTH},       {"seed", BOTH},       {"sharding", BOTH},
+    {"layout", BOTH},       {"decode", TASK},     {"distribution", ATTENTION},
+    {"tensors", ATTENTION}, {"heads", ATTENTION}, {"kv_heads", ATTENTION},
+    {"head_dim", ATTENTION}};
 
 enum { VALUE_BYTES = 128 };
 
@@ -39,6 +53,28 @@ struct sbi_exclude {
     int64_t         hits;
 };
 
+static uint64_t point_number(field_id id, const sb_point *p)
+{
+    switch (id) {
+    case FIELD_SEED:
+        return p->seed;
+    case FIELD_HEADS:
+        return (uint64_t)p->input->heads;
+    case FIELD_KV_HEADS:
+        return (uint64_t)p->input->kv_heads;
+    case FIELD_HEAD_DIM:
+        return (uint64_t)p->input->head_dim;
+    default:
+        return (uint64_t)p->length_tokens;
+    }
+}
+
+static int is_number(field_id id)
+{
+    return id == FIELD_LENGTH || id == FIELD_SEED || id == FIELD_HEADS || id == FIELD_KV_HEADS ||
+           id == FIELD_HEAD_DIM;
+}
+
 /* The point's value as text; words need no copy. */
 static const char *point_text(const field *f, const sb_point *p, char buf[VALUE_BYTES])
 {
@@ -46,9 +82,13 @@ static const char *point_text(const field *f, const sb_point *p, char buf[VALUE_
     case FIELD_METHOD:
         return p->method->name;
     case FIELD_TASK:
-        return p->task->name;
+        return p->task_name;
+    case FIELD_DISTRIBUTION:
+        return p->input->distribution != NULL ? p->task_name : "";
     case FIELD_SUITE:
-        return p->task->suite;
+        return p->suite;
+    case FIELD_TENSORS:
+        return p->input->written != NULL ? p->input->written : "";
     case FIELD_SHARDING:
         return sb_scheme_name(p->scheme);
     case FIELD_LAYOUT:
@@ -57,8 +97,10 @@ static const char *point_text(const field *f, const sb_point *p, char buf[VALUE_
         return sb_decode_name(p->decode);
     case FIELD_LENGTH:
     case FIELD_SEED:
-        (void)snprintf(buf, VALUE_BYTES, "%" PRIu64,
-                       f->id == FIELD_SEED ? p->seed : (uint64_t)p->length_tokens);
+    case FIELD_HEADS:
+    case FIELD_KV_HEADS:
+    case FIELD_HEAD_DIM:
+        (void)snprintf(buf, VALUE_BYTES, "%" PRIu64, point_number(f->id, p));
         return buf;
     default:
         return sb_param_json(f->param, p->method_params, buf, VALUE_BYTES) == SB_OK ? buf : "";
@@ -77,6 +119,8 @@ static void field_choices(sbi_ctx *c, field_id id, sbi_names *names)
         if (!seen)
             sbi_names_add(c, names, word);
     }
+    for (int64_t i = 0; id == FIELD_DISTRIBUTION && sb_distributions[i] != NULL; i++)
+        sbi_names_add(c, names, sb_distributions[i]->name);
     if (id == FIELD_SHARDING)
         sbi_names_add_range(c, names, sbi_param_scheme.range);
     if (id == FIELD_LAYOUT)
@@ -97,11 +141,14 @@ static const char *value_read(sbi_ctx *c, const sbi_node *n, const field *f, voi
             return NULL;
         return sbi_pool_text(&c->temp, buf, strlen(buf));
     }
-    if (f->id == FIELD_LENGTH || f->id == FIELD_SEED) {
+    if (is_number(f->id)) {
         int fine = f->id == FIELD_LENGTH ? sbi_value_length(c, n, NULL, &number)
-                                         : sbi_i64_read(c, n, &sbi_param_seed, &number);
+                   : f->id == FIELD_SEED ? sbi_i64_read(c, n, &sbi_param_seed, &number)
+                                         : sbi_i64_read(c, n, &sbi_param_heads, &number);
         return fine ? sbi_pool_printf(&c->temp, "%" PRId64, number) : NULL;
     }
+    if (f->id == FIELD_TENSORS)
+        return sbi_word(c, n, "a file as it stands in `inputs`");
     field_choices(c, f->id, &names);
     for (int64_t i = 0; n->kind == SBI_SCALAR && !n->is_bad && i < names.n; i++)
         if (strcmp(names.v[i], n->text) == 0)
@@ -131,7 +178,7 @@ static const sb_method *entry_method(const sbi_node *map)
     return n != NULL && n->kind == SBI_SCALAR ? sb_method_find(n->text) : NULL;
 }
 
-static int entry_read(sbi_ctx *c, const sbi_node *map, struct sbi_exclude *out)
+static int entry_read(sbi_ctx *c, const sbi_node *map, int experiment, struct sbi_exclude *out)
 {
     const sb_method *method = entry_method(map);
     sbi_names        names  = {0};
@@ -140,7 +187,8 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, struct sbi_exclude *out)
     *out          = (struct sbi_exclude){.node = map};
     out->fields   = sbi_pool_alloc(&c->temp, map->n, sizeof *out->fields);
     for (int i = 0; i < FIELD_COUNT; i++)
-        sbi_names_add(c, &names, field_names[i]);
+        if (fields_known[i].experiments & experiment)
+            sbi_names_add(c, &names, fields_known[i].name);
     if (method != NULL)
         sbi_names_add_table(c, &names, method->params);
     else
@@ -151,7 +199,8 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, struct sbi_exclude *out)
     for (int64_t i = 0; i < map->n && out->fields != NULL && scratch != NULL; i++) {
         field f = {.id = FIELD_PARAM};
         for (int j = 0; j < FIELD_COUNT; j++)
-            if (strcmp(field_names[j], map->key[i]->text) == 0)
+            if ((fields_known[j].experiments & experiment) &&
+                strcmp(fields_known[j].name, map->key[i]->text) == 0)
                 f.id = (field_id)j;
         if (f.id == FIELD_PARAM && method != NULL)
             f.param = sb_params_find(method->params, map->key[i]->text);
@@ -163,7 +212,7 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, struct sbi_exclude *out)
     return c->n_errors == before;
 }
 
-void sbi_excludes_read(sbi_ctx *c, sbi_node *n, sbi_excludes *out)
+void sbi_excludes_read(sbi_ctx *c, sbi_node *n, int attention, sbi_excludes *out)
 {
     sbi_node *const *items = NULL;
     *out                   = (sbi_excludes){0};
@@ -173,7 +222,7 @@ void sbi_excludes_read(sbi_ctx *c, sbi_node *n, sbi_excludes *out)
     out->v        = sbi_pool_alloc(&c->temp, count, sizeof *out->v);
     for (int64_t i = 0; i < count && out->v != NULL; i++)
         if (sbi_is_map(c, items[i], "a mapping such as {method: dense, length: 4096}"))
-            out->n += entry_read(c, items[i], &out->v[out->n]);
+            out->n += entry_read(c, items[i], attention ? ATTENTION : TASK, &out->v[out->n]);
 }
 
 static int entry_hits(const struct sbi_exclude *e, const sb_point *p)

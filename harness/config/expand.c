@@ -20,11 +20,22 @@ static int64_t plus(int64_t a, int64_t b)
     return a + b > SBI_MAX_POINTS ? SBI_MAX_POINTS + 1 : a + b;
 }
 
+static int64_t count_input(const sbi_input_axis *a)
+{
+    int64_t kinds = 0;
+    for (int64_t i = 0; i < a->distributions.n; i++)
+        kinds = plus(kinds, a->params[i].n);
+    kinds = times(times(kinds, a->heads.n), times(a->kv_heads.n, a->head_dims.n));
+    return plus(a->n_files, times(kinds, times(a->lengths.n, a->seeds.n)));
+}
+
 static int carries_state(const sbi_method_axis *m) { return (m->method->caps & SB_CAP_STATE) != 0; }
 
 static int64_t count_points(const sbi_spec *s)
 {
     int64_t work = 0, layouts = 0, variants[2] = {0, 0}; /* [1]: of methods that carry a state */
+    for (int64_t i = 0; i < s->n_inputs; i++)
+        work = plus(work, count_input(&s->inputs[i]));
     for (int64_t i = 0; i < s->n_workloads; i++) {
         const sbi_workload *w = &s->workloads[i];
         work = plus(work, times(times(w->params.n, w->tasks.n), times(w->lengths.n, w->seeds.n)));
@@ -36,7 +47,7 @@ static int64_t count_points(const sbi_spec *s)
         *n         = plus(*n, s->methods[i].params.n);
     }
     int64_t points = plus(times(layouts, variants[0]), s->n_shardings > 0 ? variants[1] : 0);
-    return times(times(s->model_params.n, work), times(s->decodes.n, points));
+    return times(times(s->attention ? 1 : s->model_params.n, work), times(s->decodes.n, points));
 }
 
 typedef struct expansion {
@@ -118,6 +129,8 @@ static int add_workload(expansion *e, sb_point *p, const sbi_workload *w)
             for (int64_t l = 0; l < w->lengths.n; l++)
                 for (int64_t d = 0; d < w->seeds.n; d++) {
                     p->task          = sb_tasks[w->tasks.v[t]];
+                    p->suite         = p->task->suite;
+                    p->task_name     = p->task->name;
                     p->task_params   = w->params.v[v].params;
                     p->task_json     = w->params.v[v].json;
                     p->length_tokens = w->lengths.v[l];
@@ -128,16 +141,92 @@ static int add_workload(expansion *e, sb_point *p, const sbi_workload *w)
     return 1;
 }
 
+/* One input, its shape in place of a model's. The text goes into the identity and must not depend
+ * on where the file lies. */
+static int add_input(expansion *e, sb_point *p, const sb_point_input *in, const sbi_node *node)
+{
+    sbi_origin from = {.workload = node};
+    p->input        = in;
+    p->model        = (char *)"none";
+    p->model_json   = sbi_input_json(e->c->keep, in);
+    return p->model_json != NULL && p->task_json != NULL && add_shardings(e, p, &from);
+}
+
+static int add_files(expansion *e, sb_point *p, const sbi_input_axis *a)
+{
+    for (int64_t i = 0; i < a->n_files; i++) {
+        const sb_point_input *in    = &a->files[i];
+        const char           *slash = strrchr(in->path, '/');
+        p->suite                    = "tensors";
+        p->task_name                = slash != NULL ? slash + 1 : in->path;
+        p->task_json                = sbi_capture_json(e->c->keep, in, p->task_name);
+        p->length_tokens            = in->seen.shape.n_tokens;
+        p->seed                     = 0;
+        if (!add_input(e, p, in, a->node))
+            return 0;
+    }
+    return 1;
+}
+
+/* heads, kv_heads, head_dim, length, seed: the last varies fastest. */
+static int add_shapes(expansion *e, sb_point *p, const sbi_input_axis *a, sb_point_input kind)
+{
+    const sbi_values *const axes[] = {&a->heads, &a->kv_heads, &a->head_dims, &a->lengths,
+                                      &a->seeds};
+    enum { N_AXES = sizeof axes / sizeof *axes };
+    int64_t total = 1;
+    for (int i = 0; i < N_AXES; i++)
+        total *= axes[i]->n; /* counted before: at most SBI_MAX_POINTS */
+    for (int64_t k = 0; k < total; k++) {
+        int64_t         v[N_AXES], rest = k;
+        sb_point_input *in = sbi_pool_alloc(e->c->keep, 1, sizeof *in);
+        if (in == NULL)
+            return 0;
+        for (int i = N_AXES - 1; i >= 0; i--) {
+            v[i] = axes[i]->v[rest % axes[i]->n];
+            rest /= axes[i]->n;
+        }
+        *in           = kind;
+        in->heads     = v[0];
+        in->kv_heads  = v[1];
+        in->head_dim  = v[2];
+        in->n_queries = p->length_tokens = v[3];
+        p->seed                          = (uint64_t)v[4];
+        if (!add_input(e, p, in, a->node))
+            return 0;
+    }
+    return 1;
+}
+
+static int add_inputs(expansion *e, sb_point *p, const sbi_input_axis *a)
+{
+    p->samples = a->samples;
+    for (int64_t d = 0; d < a->distributions.n; d++)
+        for (int64_t v = 0; v < a->params[d].n; v++) {
+            sb_point_input kind = {.distribution = sb_distributions[a->distributions.v[d]],
+                                   .params       = a->params[d].v[v].params};
+            p->suite            = "synthetic";
+            p->task_name        = kind.distribution->name;
+            p->task_json        = a->params[d].v[v].json;
+            if (!add_shapes(e, p, a, kind))
+                return 0;
+        }
+    return add_files(e, p, a);
+}
+
 static int add_all(expansion *e)
 {
     const sbi_spec *s = e->s;
-    sb_point        p = {.experiment  = "task",
+    sb_point        p = {.experiment  = s->attention ? "attention" : "task",
                          .backend     = s->backend,
                          .ranks       = e->c->env->ranks,
                          .warmup      = s->warmup,
                          .repetitions = s->repetitions,
                          .quality     = s->quality,
                          .detail      = s->detail};
+    for (int64_t i = 0; i < s->n_inputs; i++)
+        if (!add_inputs(e, &p, &s->inputs[i]))
+            return 0;
     for (int64_t m = 0; m < s->model_params.n; m++)
         for (int64_t w = 0; w < s->n_workloads; w++) {
             p.model        = sbi_pool_text(e->c->keep, s->model->name, strlen(s->model->name));
@@ -199,7 +288,7 @@ void sbi_expand(sbi_ctx *c, const sbi_spec *s, sbi_points *out)
     sbi_excludes ex    = {0};
     int64_t      total = count_points(s);
     *out               = (sbi_points){0};
-    sbi_excludes_read(c, s->exclude, &ex);
+    sbi_excludes_read(c, s->exclude, s->attention, &ex);
     if (total > SBI_MAX_POINTS) {
         sbi_error_add(c, s->root->pos, "", "found more than %d points, allowed at most %d",
                       SBI_MAX_POINTS, SBI_MAX_POINTS);

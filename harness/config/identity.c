@@ -81,6 +81,24 @@ char *sbi_json_with_path(sbi_pool *p, const char *object, const char *key, const
     return with(p, object, key, json_pack("{s:s}", "path", text));
 }
 
+char *sbi_input_json(sbi_pool *p, const sb_point_input *in)
+{
+    json_t *root = json_pack("{s:I, s:I, s:I}", "heads", (json_int_t)in->heads, "kv_heads",
+                             (json_int_t)in->kv_heads, "head_dim", (json_int_t)in->head_dim);
+    if (in->scale > 0 && json_object_set_new(root, "scale", json_real(in->scale)) != 0) {
+        json_decref(root);
+        root = NULL;
+    }
+    return dump(p, root);
+}
+
+char *sbi_capture_json(sbi_pool *p, const sb_point_input *in, const char *file)
+{
+    return dump(p, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "file", file, "sha256",
+                             in->seen.sha256, "q", in->names.q, "k", in->names.k, "v", in->names.v,
+                             "queries", (json_int_t)in->n_queries));
+}
+
 static sb_status hash_text(const char *text, size_t bytes, char out[65])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -98,9 +116,9 @@ sb_status sbi_point_identify(sbi_pool *pool, sb_point *p)
     json_t *root = json_pack(
         "{s:s, s:{s:s, s:o}, s:s, s:s, s:o, s:I, s:I, s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:s}",
         "experiment", p->experiment, "model", "name", p->model, "params",
-        json_loads(p->model_json, 0, NULL), "suite", p->task->suite, "task", p->task->name,
-        "task_params", json_loads(p->task_json, 0, NULL), "length", (json_int_t)p->length_tokens,
-        "seed", (json_int_t)p->seed, "method", p->method->name, "params",
+        json_loads(p->model_json, 0, NULL), "suite", p->suite, "task", p->task_name, "task_params",
+        json_loads(p->task_json, 0, NULL), "length", (json_int_t)p->length_tokens, "seed",
+        (json_int_t)p->seed, "method", p->method->name, "params",
         json_loads(p->method_json, 0, NULL), "decode", sb_decode_name(p->decode), "sharding",
         sb_scheme_name(p->scheme), "layout", sb_layout_name(p->layout), "backend",
         p->backend == SB_CUDA ? "cuda" : "cpu", "ranks", (int)p->ranks, "dtype", "bf16");

@@ -12,6 +12,11 @@ char *sbi_params_json(sbi_pool *p, const sb_param *table, const void *params);
 char *sbi_json_with_word(sbi_pool *p, const char *object, const char *key, const char *text);
 char *sbi_json_with_path(sbi_pool *p, const char *object, const char *key, const char *text);
 
+/* Shape and scale of an input, in place of a model's parameters; and what names a file's content:
+ * `file` is its name without the directory. */
+char *sbi_input_json(sbi_pool *p, const sb_point_input *in);
+char *sbi_capture_json(sbi_pool *p, const sb_point_input *in, const char *file);
+
 /* Fill p->identity_json and p->hash from the rest of the point. */
 sb_status sbi_point_identify(sbi_pool *pool, sb_point *p);
 

@@ -8,6 +8,8 @@ const sb_param sbi_param_layout = {"layout", "block_striped", "contiguous|zigzag
 const sb_param sbi_param_state_layout = {"layout", "contiguous", "contiguous", "", SB_ENUM, 0};
 const sb_param sbi_param_decode = {"decode", "method", "method|dense", "", SB_ENUM, 0};
 const sb_param sbi_param_seed   = {"seed", "42", "[0,)", "", SB_I64, 0};
+const sb_param sbi_param_heads        = {"heads", "32", "[1,4096]", "", SB_I64, 0};
+const sb_param sbi_param_kv_heads     = {"kv_heads", "8", "[1,4096]", "", SB_I64, 0};
 
 const char *sb_layout_name(sb_layout_kind k)
 {
@@ -23,6 +25,6 @@ const char *sb_scheme_name(sb_scheme s)
 
 const char *sb_decode_name(sb_decode_kind d)
 {
-    static const char *const names[SB_DECODE_COUNT] = {"method", "dense"};
+    static const char *const names[SB_DECODE_COUNT] = {"method", "dense", "none"};
     return (unsigned)d < SB_DECODE_COUNT ? names[d] : "unknown";
 }

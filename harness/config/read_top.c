@@ -6,11 +6,14 @@
 enum { NAME_BYTES = 64 };
 
 static const sb_param backend_param    = {"backend", "auto", "auto|cpu|cuda", "", SB_ENUM, 0};
-static const sb_param experiment_param = {"experiment", "task", "task", "", SB_ENUM, 0};
+static const sb_param experiment_param = {"experiment", "task", "task|attention", "", SB_ENUM, 0};
 static const sb_param mode_param       = {"mode", "sampled", "none|sampled|exact", "", SB_ENUM, 0};
 static const sb_param detail_param     = {"detail", "summary", "summary|per_head", "", SB_ENUM, 0};
 static const sb_param warmup_param     = {"warmup", "1", "[0,1000]", "", SB_I64, 0};
 static const sb_param repeat_param     = {"repetitions", "3", "[1,1000000]", "", SB_I64, 0};
+/* of the operator alone [quality_metrics B5] */
+static const sb_param op_warmup_param = {"warmup", "5", "[0,1000]", "", SB_I64, 0};
+static const sb_param op_repeat_param = {"repetitions", "20", "[1,1000000]", "", SB_I64, 0};
 
 /* The name becomes part of a file's name. */
 static void name_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
@@ -27,21 +30,17 @@ static void name_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
         s->name = sbi_pool_text(c->keep, w, strlen(w));
 }
 
-/* 1: a `task` sweep, whose other keys are known. */
-static int experiment_read(sbi_ctx *c, const sbi_node *root)
+/* Decides which other keys there may be. One that is missing or misspelt is guessed: `inputs`
+ * stands in sweeps of the operator only. */
+static void experiment_read(sbi_ctx *c, const sbi_node *root, sbi_spec *s)
 {
-    int32_t         v;
+    int32_t         v = 0;
     const sbi_node *n = sbi_map_get(root, "experiment");
-    if (n == NULL) {
-        sbi_refuse_missing(c, root, "experiment", "task");
-        return 1;
-    }
-    if (n->kind == SBI_SCALAR && strcmp(n->text, "attention") == 0) {
-        sbi_refuse(c, n, "task (this version runs `task` only)");
-        return 0;
-    }
-    (void)sbi_enum_read(c, n, &experiment_param, &v);
-    return 1;
+    s->attention      = sbi_map_get(root, "inputs") != NULL;
+    if (n == NULL)
+        sbi_refuse_missing(c, root, "experiment", "task or attention");
+    else if (sbi_enum_read(c, n, &experiment_param, &v))
+        s->attention = v;
 }
 
 static void backend_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
@@ -81,8 +80,8 @@ static void timing_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
         warmup = sbi_map_get(n, "warmup");
         repeat = sbi_map_get(n, "repetitions");
     }
-    (void)sbi_i64_read(c, warmup, &warmup_param, &s->warmup);
-    (void)sbi_i64_read(c, repeat, &repeat_param, &s->repetitions);
+    (void)sbi_i64_read(c, warmup, s->attention ? &op_warmup_param : &warmup_param, &s->warmup);
+    (void)sbi_i64_read(c, repeat, s->attention ? &op_repeat_param : &repeat_param, &s->repetitions);
 }
 
 static sbi_node *required(sbi_ctx *c, const sbi_node *root, const char *key, const char *allowed)
@@ -93,16 +92,28 @@ static sbi_node *required(sbi_ctx *c, const sbi_node *root, const char *key, con
     return n;
 }
 
-static void axes_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
+/* What is attended to: questions to a model, or operands. */
+static void subject_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
 {
+    if (s->attention) {
+        sbi_node *inputs = required(c, root, "inputs", "a list of inputs");
+        if (inputs != NULL)
+            sbi_inputs_read(c, inputs, s);
+        return;
+    }
     sbi_node *model     = required(c, root, "model", "a model, such as {name: probe}");
     sbi_node *workloads = required(c, root, "workloads", "a list of workloads");
-    sbi_node *methods   = required(c, root, "methods", "a list of methods");
-    sbi_node *decode    = sbi_map_get(root, "decode");
     if (model != NULL)
         sbi_model_read(c, model, s);
     if (workloads != NULL)
         sbi_workloads_read(c, workloads, s);
+}
+
+static void axes_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
+{
+    subject_read(c, root, s);
+    sbi_node *methods = required(c, root, "methods", "a list of methods");
+    sbi_node *decode  = s->attention ? NULL : sbi_map_get(root, "decode");
     if (methods != NULL)
         sbi_methods_read(c, methods, s);
     sbi_sharding_read(c, sbi_map_get(root, "sharding"), s);
@@ -110,25 +121,28 @@ static void axes_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
         sbi_values_read(c, decode, "a list of method, dense", sbi_value_enum, &sbi_param_decode,
                         &s->decodes);
     } else if ((s->decodes.v = sbi_pool_alloc(&c->temp, 1, sizeof *s->decodes.v)) != NULL) {
-        s->decodes.v[0] = SB_DECODE_METHOD;
+        s->decodes.v[0] = s->attention ? SB_DECODE_NONE : SB_DECODE_METHOD;
         s->decodes.n    = 1;
     }
 }
 
 void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
 {
-    static const char *const keys[] = {"sweep",     "experiment", "backend",  "model",
-                                       "workloads", "methods",    "sharding", "decode",
-                                       "quality",   "timing",     "exclude"};
-    sbi_names                names  = {0};
-    *s                              = (sbi_spec){.root = root};
+    static const char *const task_keys[] = {"sweep",     "experiment", "backend",  "model",
+                                            "workloads", "methods",    "sharding", "decode",
+                                            "quality",   "timing",     "exclude",  NULL};
+    static const char *const op_keys[]   = {"sweep",   "experiment", "backend", "inputs",
+                                            "methods", "sharding",   "quality", "timing",
+                                            "exclude", "dump",       NULL};
+    sbi_names                names       = {0};
+    *s                                   = (sbi_spec){.root = root};
     if (!sbi_is_map(c, root,
-                    "a mapping with `sweep`, `experiment`, `model`, `workloads` and `methods`"))
+                    "a mapping with `sweep`, `experiment`, `methods`, and `model` and `workloads` "
+                    "or `inputs`"))
         return;
-    if (!experiment_read(c, root))
-        return;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        sbi_names_add(c, &names, keys[i]);
+    experiment_read(c, root, s);
+    for (const char *const *k = s->attention ? op_keys : task_keys; *k != NULL; k++)
+        sbi_names_add(c, &names, *k);
     sbi_check_keys(c, root, &names);
     const sbi_node *name = required(c, root, "sweep", "a name for the sweep");
     if (name != NULL)
@@ -140,4 +154,6 @@ void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
     axes_read(c, root, s);
     s->complete = c->n_errors == before;
     s->exclude  = sbi_map_get(root, "exclude");
+    if (s->attention)
+        sbi_dump_read(c, sbi_map_get(root, "dump"), s);
 }

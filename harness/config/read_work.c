@@ -82,30 +82,15 @@ static int length_read(sbi_ctx *c, const sbi_node *n, const void *arg, int64_t *
     return 0;
 }
 
-/* `~` and `~/x` by HOME, as a shell would. NULL after an error. */
-static char *expand_home(sbi_ctx *c, const sbi_node *n)
-{
-    const char *home = getenv("HOME");
-    if (n->text[0] != '~')
-        /* a directory that bears the name of a built-in corpus */
-        return sbi_pool_printf(
-            c->keep, "%s%s",
-            strcmp(n->text, "zipf") == 0 || strcmp(n->text, "default") == 0 ? "./" : "", n->text);
-    if ((n->text[1] != '\0' && n->text[1] != '/') || home == NULL || home[0] == '\0') {
-        sbi_refuse(c, n,
-                   home == NULL || home[0] == '\0' ? "a path without `~` (HOME is not set)"
-                                                   : "a path, `~` or `~/...`");
-        return NULL;
-    }
-    return sbi_pool_printf(c->keep, "%s%s", home, n->text + 1);
-}
-
 static char *path_read(sbi_ctx *c, const sbi_node *n)
 {
     struct stat sb;
     if (sbi_word(c, n, "a directory of text files") == NULL)
         return NULL;
-    char *path = expand_home(c, n);
+    char *path = sbi_home_expand(c, n);
+    /* a directory that bears the name of a built-in corpus */
+    if (path != NULL && (strcmp(path, "zipf") == 0 || strcmp(path, "default") == 0))
+        path = sbi_pool_printf(c->keep, "./%s", path);
     if (path == NULL)
         return NULL;
     int missing = stat(path, &sb) != 0;
@@ -196,9 +181,7 @@ static void one_workload(sbi_ctx *c, sbi_node *map, const sbi_spec *s, sbi_workl
 {
     static const char need_tasks[]   = "a list of tasks";
     static const char need_lengths[] = "a list of lengths in tokens";
-    static const char need_seed[]    = "a whole number >= 0";
     sbi_node         *tasks = sbi_map_get(map, "tasks"), *lengths = sbi_map_get(map, "lengths");
-    sbi_node         *seed = sbi_map_get(map, "seed");
     w->node                = map;
     int known              = suite_read(c, map, s, w);
     params_read(c, map, w);
@@ -211,11 +194,7 @@ static void one_workload(sbi_ctx *c, sbi_node *map, const sbi_spec *s, sbi_workl
         sbi_refuse_missing(c, map, "lengths", need_lengths);
     else
         sbi_values_read(c, lengths, need_lengths, length_read, &least, &w->lengths);
-    if (seed != NULL) {
-        sbi_values_read(c, seed, need_seed, sbi_value_i64, &sbi_param_seed, &w->seeds);
-    } else if ((w->seeds.v = sbi_pool_alloc(&c->temp, 1, sizeof *w->seeds.v)) != NULL) {
-        w->seeds.n = sbi_i64_read(c, NULL, &sbi_param_seed, w->seeds.v);
-    }
+    sbi_seeds_read(c, sbi_map_get(map, "seed"), &w->seeds);
     (void)sbi_i64_read(c, sbi_map_get(map, "samples"), &samples_param, &w->samples);
 }
 

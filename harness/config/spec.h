@@ -32,6 +32,17 @@ typedef struct sbi_workload {
     sbi_variants    params; /* json with "corpus" */
 } sbi_workload;
 
+/* One entry of `inputs`: distributions or files, the other half stays empty. */
+typedef struct sbi_input_axis {
+    const sbi_node *node;
+    sbi_values      distributions; /* places in sb_distributions */
+    sbi_variants   *params;        /* [distributions.n] */
+    sbi_values      heads, kv_heads, head_dims, lengths, seeds;
+    int64_t         samples;
+    sb_point_input *files; /* keep pool */
+    int64_t         n_files;
+} sbi_input_axis;
+
 typedef struct sbi_method_axis {
     const sbi_node  *node;
     const sb_method *method;
@@ -46,6 +57,11 @@ typedef struct sbi_sharding {
 
 typedef struct sbi_spec {
     const char          *name;
+    int                  attention; /* the operator alone: inputs, not model and workloads */
+    sbi_input_axis      *inputs;
+    int64_t              n_inputs;
+    char                *dump_dir;
+    uint32_t             dump_what;
     const sb_model_desc *model; /* NULL after an error */
     sbi_variants         model_params;
     sb_backend_id        backend;
@@ -83,11 +99,20 @@ void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_param *table, s
 
 void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s);
 void sbi_workloads_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
+void sbi_inputs_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
+void sbi_dump_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
 void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
 void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
 void sbi_sharding_read(sbi_ctx *c, sbi_node *list, sbi_spec *s); /* NULL: the default */
 
+/* `~` and `~/x` by HOME, as a shell would; in the keep pool. NULL after an error. */
+char *sbi_home_expand(sbi_ctx *c, const sbi_node *n);
+
+/* The seeds of `n`, the default when NULL. */
+void sbi_seeds_read(sbi_ctx *c, sbi_node *n, sbi_values *out);
+
 extern const sb_param sbi_param_scheme, sbi_param_layout, sbi_param_state_layout, sbi_param_decode,
     sbi_param_seed;
+extern const sb_param sbi_param_heads, sbi_param_kv_heads;
 
 #endif

@@ -32,7 +32,9 @@ static void load(sbi_ctx *c, sb_sweep *s, sbi_points *points)
     if (c->temp.failed)
         return;
     sbi_spec_read(c, root, &spec);
-    s->name = (char *)spec.name;
+    s->name      = (char *)spec.name;
+    s->dump_dir  = spec.dump_dir;
+    s->dump_what = spec.dump_what;
     if (root->kind == SBI_MAP && !c->temp.failed && !c->keep->failed)
         sbi_expand(c, &spec, points);
 }

@@ -2,37 +2,65 @@
  * behind this.
  *
  * A point is one cell: method x parameters x task x length x sharding x decode x model x seed, at a
- * given number of ranks and backend. Its hash is SHA-256 of the canonical JSON of exactly those
- * (sorted keys, no blanks): not samples, timing, quality, sweep name or commit.
+ * given number of ranks and backend; of the operator alone, with the shape of its input for the
+ * model and the distribution or file for the task. Its hash is SHA-256 of the canonical JSON of
+ * exactly those (sorted keys, no blanks): not samples, timing, quality, dump, sweep name or commit.
  *
  * Keys (* must be there; [list] marks an axis: one value or a list of distinct ones):
- *   sweep*       a name                          experiment*  task
- *   backend      auto | cpu | cuda               model*       NAME or {name, its parameters [list]}
+ *   sweep*       a name
+ *   experiment*  task | attention
+ *   backend      auto | cpu | cuda
+ *   model*       NAME or {name, its parameters [list]}
  *   workloads*   list of {suite*, tasks* [list], lengths* [list], samples 20, seed [list] 42,
- * corpus default | zipf | {path: DIR}, the suite's parameters [list]}; a length is a number of
- * tokens, or 4K (x 1024), 1M (x 1048576) methods*     list of NAME or {name, its parameters [list]}
+ *                corpus default | zipf | {path: DIR}, the suite's parameters [list]};
+ *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
+ *   methods*     list of NAME or {name, its parameters [list]}
  *   sharding     list of allgather or {name: allgather, layout [list] block_striped | zigzag |
- * contiguous}, or state (contiguous); methods that carry a state (lightning, linear) run under
- * state whatever stands here, as one point; under state every other method is an unsupported row
- *   decode       [list] method | dense           quality      sampled | none | exact or {mode,
- * detail: summary | per_head} timing       {warmup 1, repetitions 3} exclude      list of mappings
- * over method, its parameters, task, suite, length, seed, sharding, layout, decode; a point goes
- * when all keys of one of them match, a list of values matches any of them Order of points: model,
- * workload, suite's parameters, task, length, seed, sharding, layout, decode (one cell), then
- * methods, dense first, the rest as in the file; after the last sharding the methods that carry a
- * state, a cell of their own a decode. */
+ *                contiguous}, or state (contiguous); methods that carry a state (lightning, linear)
+ *                run under state whatever stands here, as one point; under state every other
+ *                method is an unsupported row
+ *   decode       [list] method | dense
+ *   quality      sampled | none | exact or {mode, detail: summary | per_head}
+ *   timing       {warmup 1, repetitions 3}
+ *   exclude      list of mappings over method, its parameters, task, suite, length, seed, sharding,
+ *                layout, decode; a point goes when all keys of one of them match, a list of values
+ *                matches any of them
+ *
+ * experiment: attention (q, k, v without a model) has, instead of model, workloads and decode:
+ *   inputs*      list of {distribution* [list] random | structured | clustered | needle,
+ *                heads [list] 32, kv_heads [list] 8, head_dim [list] 128, lengths* [list],
+ *                seed [list] 42, samples 1, beside a single distribution its parameters [list]}
+ *                or {tensors* [list] FILE.safetensors, q NAME, k NAME, v NAME,
+ *                scale (1/sqrt(head_dim))}
+ *   dump         {dir*, what* [list] index | o | lse}: one file of tensors a sample
+ * and there:
+ *   timing       {warmup 5, repetitions 20}
+ *   exclude      over method, its parameters, distribution, tensors, heads, kv_heads, head_dim,
+ *                length, seed, sharding, layout
+ *
+ * Order of points: model, workload, suite's parameters, task, length, seed, sharding, layout,
+ * decode (one cell), then methods, dense first, the rest as in the file; after the last sharding
+ * the methods that carry a state, a cell of their own a decode. Likewise input, distribution, its
+ * parameters, heads, kv_heads, head_dim, length, seed. */
 #ifndef SB_HARNESS_CONFIG_SWEEP_H
 #define SB_HARNESS_CONFIG_SWEEP_H
 
 #include <stdint.h>
 #include <stdio.h>
 
+#include "harness/tensors/captured.h"
 #include "kernels/base/method.h"
+#include "workloads/base/operands.h"
 #include "workloads/base/task.h"
 
 typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
 typedef enum sb_scheme { SB_SCHEME_ALLGATHER, SB_SCHEME_STATE, SB_SCHEME_COUNT } sb_scheme;
-typedef enum sb_decode_kind { SB_DECODE_METHOD, SB_DECODE_DENSE, SB_DECODE_COUNT } sb_decode_kind;
+typedef enum sb_decode_kind {
+    SB_DECODE_METHOD,
+    SB_DECODE_DENSE,
+    SB_DECODE_NONE, /* experiment: attention */
+    SB_DECODE_COUNT
+} sb_decode_kind;
 typedef enum sb_quality_mode { SB_QUALITY_NONE, SB_QUALITY_SAMPLED, SB_QUALITY_EXACT, SB_QUALITY_COUNT } sb_quality_mode;
 typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAIL_COUNT } sb_quality_detail;
 
@@ -40,14 +68,30 @@ const char *sb_layout_name(sb_layout_kind k);
 const char *sb_scheme_name(sb_scheme s);
 const char *sb_decode_name(sb_decode_kind d);
 
+/* What a point of experiment: attention attends to. */
+typedef struct sb_point_input {
+    const sb_distribution *distribution; /* NULL: a file */
+    const void            *params;       /* the distribution's parameter struct, filled */
+    int64_t                heads, kv_heads, head_dim, n_queries;
+    const char            *path;    /* the file, `~` expanded */
+    const char            *written; /* the same as it stands in the sweep */
+    sb_capture_names       names;
+    double                 scale; /* of the logits; 0: 1/sqrt(head_dim) */
+    sb_captured            seen;  /* the file's content when the sweep was read */
+} sb_point_input;
+
 typedef struct sb_point {
-    char             hash[65];
-    char            *identity_json; /* what the hash is over */
-    const char      *experiment;    /* "task" */
-    char            *model;         /* "probe" */
-    void            *model_params;  /* the model's parameter struct, filled */
-    char            *model_json;    /* canonical JSON of every model knob, defaults included */
-    const sb_task   *task;
+    char        hash[65];
+    char       *identity_json; /* what the hash is over */
+    const char *experiment;    /* "task", "attention" */
+    char       *model;         /* "probe"; attention: "none" */
+    void       *model_params;  /* the model's parameter struct, filled */
+    char *model_json; /* canonical JSON of every model knob, defaults included; attention: shape and
+                         scale */
+    const sb_point_input *input; /* NULL in experiment: task */
+    const char           *suite,
+        *task_name; /* attention: "synthetic" and the distribution, "tensors" and the file's name */
+    const sb_task   *task; /* NULL in experiment: attention, as are its parameters and the corpus */
     void            *task_params;
     char            *task_json;     /* canonical JSON of the suite's parameters and "corpus" ("zipf", "default", {"path":...} as written) */
     char            *corpus;        /* sb_corpus_open spec: "zipf", "default", or a directory with `~` expanded */
@@ -69,11 +113,15 @@ typedef struct sb_point {
     int32_t           cell;         /* points with equal cell differ only in method and its parameters (and decode): same anchor */
 } sb_point;
 
+typedef enum sb_dump_what { SB_DUMP_INDEX = 1, SB_DUMP_O = 2, SB_DUMP_LSE = 4 } sb_dump_what;
+
 typedef struct sb_sweep {
     char     *name, *path, *text; /* text: the file's bytes, stored with the run */
     char      hash[65];           /* over the ordered point hashes */
     sb_point *points;
     int64_t   n_points;
+    char     *dump_dir;  /* `~` expanded; NULL: no dump */
+    uint32_t  dump_what; /* OR of sb_dump_what */
 } sb_sweep;
 
 typedef struct sb_set { /* --set path=value */

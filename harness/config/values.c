@@ -66,6 +66,27 @@ int sbi_value_length(sbi_ctx *c, const sbi_node *n, const void *unused, int64_t 
     return 0;
 }
 
+void sbi_seeds_read(sbi_ctx *c, sbi_node *n, sbi_values *out)
+{
+    if (n != NULL)
+        sbi_values_read(c, n, "a whole number >= 0", sbi_value_i64, &sbi_param_seed, out);
+    else if ((out->v = sbi_pool_alloc(&c->temp, 1, sizeof *out->v)) != NULL)
+        out->n = sbi_i64_read(c, NULL, &sbi_param_seed, out->v);
+}
+
+char *sbi_home_expand(sbi_ctx *c, const sbi_node *n)
+{
+    const char *home = getenv("HOME");
+    int         none = home == NULL || home[0] == '\0';
+    if (n->text[0] != '~')
+        return sbi_pool_text(c->keep, n->text, strlen(n->text));
+    if ((n->text[1] != '\0' && n->text[1] != '/') || none) {
+        sbi_refuse(c, n, none ? "a path without `~` (HOME is not set)" : "a path, `~` or `~/...`");
+        return NULL;
+    }
+    return sbi_pool_printf(c->keep, "%s%s", home, n->text + 1);
+}
+
 /* A parameter that the file gives: the texts of its values. */
 typedef struct axis {
     const sb_param *param;

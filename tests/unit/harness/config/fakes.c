@@ -1,4 +1,4 @@
-/* Three methods, four tasks in two suites, two models. */
+/* Three methods, four tasks in two suites, three distributions, two models. */
 #include "tests/unit/harness/config/fakes.h"
 
 #include <check.h>
@@ -89,6 +89,25 @@ int sb_suite_exists(const char *suite)
 {
     return strcmp(suite, "probe") == 0 || strcmp(suite, "ruler") == 0;
 }
+
+static int64_t at_least_one(const void *params)
+{
+    (void)params;
+    return 1;
+}
+
+static int64_t a_needle_each(const void *params) { return 100 * *(const int64_t *)params; }
+
+static const sb_distribution distributions[] = {
+    {.name = "random", .params = no_params, .params_bytes = 0, .min_length = at_least_one},
+    {.name = "structured", .params = no_params, .params_bytes = 0, .min_length = at_least_one},
+    {.name         = "needle",
+     .params       = suite_table,
+     .params_bytes = sizeof(suite_params),
+     .min_length   = a_needle_each},
+};
+const sb_distribution *const sb_distributions[] = {&distributions[0], &distributions[1],
+                                                   &distributions[2], NULL};
 
 static const char *const probe_suites[] = {"probe", NULL};
 const sb_model_desc      fake_models[]  = {

@@ -34,6 +34,26 @@ static const char good[] = "# a comment\n"
                            "exclude:\n"
                            "  - {method: flexprefill, gamma: 0.9, length: [4K]}\n";
 
+static const char operator_alone[] =
+    "# a comment\n"
+    "sweep: wide\n"
+    "experiment: attention\n"
+    "inputs:\n"
+    "  - {distribution: [random, structured], heads: [8, 4], kv_heads: 2, lengths: [1K]}\n"
+    "  - {distribution: needle, needles: 2, head_dim: 64, lengths: 2048, seed: [1, 2]}\n"
+    "  - {tensors: tests/fixtures/tensors/small.safetensors, q: q, scale: 0.25}\n"
+    "methods: [dense, {name: flexprefill, gamma: 0.95}]\n"
+    "timing: {warmup: 0, repetitions: 9}\n"
+    "exclude:\n"
+    "  - {distribution: random, heads: 4}\n"
+    "dump: {dir: ~/out, what: [index, o, lse]}\n";
+
+static const struct {
+    const char *text;
+    size_t      bytes;
+} texts[] = {{good, sizeof good - 1}, {operator_alone, sizeof operator_alone - 1}};
+enum { N_TEXTS = sizeof texts / sizeof *texts };
+
 static uint64_t state = 0x9e3779b97f4a7c15u;
 
 static uint32_t draw(uint32_t below)
@@ -111,8 +131,8 @@ START_TEST(damaged_files_are_fine_or_refused)
     for (int i = 0; i < ROUNDS && (i < 500 || seconds() - start < 2); i++) {
         char     *errors = NULL;
         sb_sweep *s      = NULL;
-        memcpy(text, good, sizeof good);
-        size_t n     = damage(text, sizeof good - 1, CAPACITY);
+        memcpy(text, texts[i % N_TEXTS].text, texts[i % N_TEXTS].bytes);
+        size_t n     = damage(text, texts[i % N_TEXTS].bytes, CAPACITY);
         text[n]      = '\0';
         sb_status st = fake_load("bad.yaml", text, n, NULL, 0, &errors, &s);
         if (st == SB_OK) {
@@ -163,7 +183,7 @@ START_TEST(no_memory_in_the_pool_is_a_status)
     int64_t             k      = 0;
     for (; st != SB_OK && k < 100000; k++) {
         sbi_pool_limit_calls = k;
-        st                   = fake_load("good.yaml", good, sizeof good - 1, &set, 1, &errors, &s);
+        st = fake_load("good.yaml", texts[_i].text, texts[_i].bytes, &set, 1, &errors, &s);
         sbi_pool_limit_calls = INT64_MAX;
         ck_assert_msg(st == SB_OK || st == SB_ERR_NOMEM, "at %ld: %s: %s%s", (long)k,
                       sb_status_name(st), sb_error_text(), errors);
@@ -199,14 +219,18 @@ START_TEST(no_memory_for_json_is_a_status_and_never_another_hash)
     static const char small[] =
         "sweep: t\nexperiment: task\nmodel: {name: probe, gain: 0.5}\nworkloads:\n"
         "  - {suite: probe, tasks: [vt], lengths: [1K], corpus: {path: /tmp}}\n"
-        "methods: [{name: flexprefill, gamma: 0.95}]\n";
-    char     *errors = NULL;
-    sb_sweep *s = NULL, *want = fake_load_good(small, NULL, 0);
-    sb_status st = SB_ERR_NOMEM;
+        "methods: [dense, {name: flexprefill, gamma: 0.95}]\n";
+    static const char small_operator[] =
+        "sweep: t\nexperiment: attention\ninputs:\n  - {distribution: needle, lengths: 2048}\n"
+        "  - {tensors: tests/fixtures/tensors/small.safetensors, scale: 0.25}\nmethods: [dense]\n";
+    const char *text   = _i == 0 ? small : small_operator;
+    char       *errors = NULL;
+    sb_sweep   *s = NULL, *want = fake_load_good(text, NULL, 0);
+    sb_status   st = SB_ERR_NOMEM;
     json_set_alloc_funcs(json_alloc, free);
     for (int64_t k = 0; st != SB_OK && k < 100000; k++) {
         json_left = k;
-        st        = fake_load("good.yaml", small, sizeof small - 1, NULL, 0, &errors, &s);
+        st        = fake_load("good.yaml", text, strlen(text), NULL, 0, &errors, &s);
         ck_assert_msg(st == SB_OK || st == SB_ERR_NOMEM, "at %ld: %s: %s", (long)k,
                       sb_status_name(st), sb_error_text());
         free(errors);
@@ -225,8 +249,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, damaged_files_are_fine_or_refused);
     tcase_add_test(t, damaged_sets_are_fine_or_refused);
-    tcase_add_test(t, no_memory_in_the_pool_is_a_status);
-    tcase_add_test(t, no_memory_for_json_is_a_status_and_never_another_hash);
+    tcase_add_loop_test(t, no_memory_in_the_pool_is_a_status, 0, N_TEXTS);
+    tcase_add_loop_test(t, no_memory_for_json_is_a_status_and_never_another_hash, 0, 2);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
