@@ -1,6 +1,8 @@
 #include "harness/run/facts.h"
 
 #include <jansson.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,8 +17,8 @@ sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
                                                            .experiment    = p->experiment,
                                                            .model         = p->model,
                                                            .model_json    = p->model_json,
-                                                           .suite         = p->task->suite,
-                                                           .task          = p->task->name,
+                                                           .suite         = p->suite,
+                                                           .task          = p->task_name,
                                                            .task_json     = p->task_json,
                                                            .length_tokens = p->length_tokens,
                                                            .seed          = p->seed,
@@ -29,22 +31,43 @@ sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
                                                            .dtype         = "bf16",
                                                            .ranks         = p->ranks,
                                                            .training_free = (p->method->caps & SB_CAP_TRAINING_FREE) != 0,
-                                                           .chance        = p->task->chance(p->task_params)};
+                                                           .chance = p->task != NULL ? p->task->chance(p->task_params) : NAN};
     return sb_store_put_point(s, &f, id);
+}
+
+/* What the input was drawn from. Operands depend on their shape too, which no model gives: it goes
+ * into the data set's parameters. params: malloc'd text for d->params_json. */
+static sb_status dataset_of(const sb_point *p, const sb_corpus *corpus, char **params,
+                            sb_dataset_facts *d)
+{
+    *d = (sb_dataset_facts){.suite         = p->suite,
+                            .task          = p->task_name,
+                            .mode          = "native",
+                            .length_tokens = p->length_tokens,
+                            .seed          = p->seed};
+    if (p->task != NULL) {
+        *params              = strdup(p->task_json);
+        d->generator_version = p->task->generator_version;
+        d->corpus            = corpus->name;
+        d->corpus_sha256     = corpus->sha256;
+    } else {
+        if (asprintf(params, "{\"params\":%s,\"shape\":%s}", p->task_json, p->model_json) < 0)
+            *params = NULL;
+        d->generator_version = "safetensors@1";
+        if (p->input->distribution != NULL)
+            d->generator_version = p->input->distribution->generator_version;
+        else
+            d->mode = "import";
+    }
+    d->params_json = *params;
+    return *params != NULL ? SB_OK : sb_fail(SB_ERR_NOMEM, "input: no memory for its data set");
 }
 
 sb_status sb_facts_put_input(sb_store *s, const sb_point *p, const sb_corpus *corpus,
                              const sb_input *in, int64_t *id)
 {
-    sb_dataset_facts d     = {.suite             = p->task->suite,
-                              .task              = p->task->name,
-                              .mode              = "native",
-                              .generator_version = p->task->generator_version,
-                              .params_json       = p->task_json,
-                              .corpus            = corpus->name,
-                              .corpus_sha256     = corpus->sha256,
-                              .length_tokens     = p->length_tokens,
-                              .seed              = p->seed};
+    sb_dataset_facts d;
+    char            *params = NULL;
     sb_input_facts   f     = {.row_no           = in->row,
                               .sha256           = in->sha256,
                               .n_prompt_tokens  = in->n_tokens,
@@ -63,9 +86,12 @@ sb_status sb_facts_put_input(sb_store *s, const sb_point *p, const sb_corpus *co
                                    .tok_end   = in->spans[i].tok_end,
                                    .depth     = in->spans[i].depth};
     f.spans      = spans;
-    sb_status st = sb_store_put_dataset(s, &d, &f.dataset_id);
+    sb_status st = dataset_of(p, corpus, &params, &d);
+    if (st == SB_OK)
+        st = sb_store_put_dataset(s, &d, &f.dataset_id);
     if (st == SB_OK)
         st = sb_store_put_input(s, &f, id);
+    free(params);
     free(spans);
     return st;
 }

@@ -6,7 +6,7 @@
 #include "harness/run/run.h"
 #include "results/store/store.h"
 
-/* Each writes one row (or finds it) and returns its id. */
+/* Each writes one row (or finds it) and returns its id. corpus: NULL in experiment: attention. */
 sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id);
 sb_status sb_facts_put_input(sb_store *s, const sb_point *p, const sb_corpus *corpus,
                              const sb_input *in, int64_t *id);

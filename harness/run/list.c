@@ -1,4 +1,5 @@
 /* The points of a sweep and what they would need: the answer of --dry-run. */
+#include "harness/run/attention.h"
 #include "harness/run/run.h"
 #include "harness/run/sample.h"
 #include "harness/run/source.h"
@@ -14,7 +15,8 @@ static sb_status list_point(sb_source *source, const sb_run_options *o, const sb
     if (st != SB_OK)
         return st;
     bench.model   = source->model;
-    sb_status bs  = sb_sample_bytes(&bench, p, &in, &bytes);
+    sb_status bs  = p->task != NULL ? sb_sample_bytes(&bench, p, &in, &bytes)
+                                    : sb_attention_bytes(&bench, p, source->operands, &bytes);
     int64_t   max = (int64_t)bytes;
     st            = sb_comm_allreduce_i64(o->comm, &max, 1, SB_REDUCE_MAX);
     if (bs == SB_OK)
@@ -23,7 +25,7 @@ static sb_status list_point(sb_source *source, const sb_run_options *o, const sb
         (void)snprintf(gib, sizeof gib, "%s", sb_status_name(bs));
     if (st == SB_OK && o->comm->rank == 0 && (st = sb_point_label(p, label, sizeof label)) == SB_OK)
         (void)fprintf(out, "%-5lld %-12.12s %-16s %9lld %5lld %12s  %s%s%s\n", (long long)number,
-                      p->hash, p->task->name, (long long)p->length_tokens, (long long)p->samples,
+                      p->hash, p->task_name, (long long)p->length_tokens, (long long)p->samples,
                       gib, label, bs == SB_OK ? "" : ": ", bs == SB_OK ? "" : sb_error_text());
     sb_input_fini(&in);
     return sb_comm_agree(o->comm, st);

@@ -40,7 +40,10 @@ void sb_progress_init(sb_progress *p, int32_t on)
 double sb_progress_work(const sb_point *p)
 {
     double n = (double)p->length_tokens;
-    return n * (n / 2 + 4096);
+    if (p->input == NULL)
+        return n * (n / 2 + 4096);
+    double q = (double)p->input->n_queries;
+    return (double)(p->input->heads * p->input->head_dim) * q * (n - q / 2 + 1024);
 }
 
 void sb_progress_clear(sb_progress *p)
@@ -77,7 +80,7 @@ static void rewrite(sb_progress *p, int64_t pass, int64_t n_passes)
         (void)snprintf(at, sizeof at, ", pass %lld/%lld", (long long)pass, (long long)n_passes);
     (void)fprintf(stderr, "\r\033[K%s[%lld/%lld]%s %s, %s %lld: row %lld/%lld%s%s, %s left",
                   p->colour ? "\033[36m" : "", (long long)p->point_no, (long long)p->n_points,
-                  p->colour ? "\033[0m" : "", p->label, p->point->task->name,
+                  p->colour ? "\033[0m" : "", p->label, p->point->task_name,
                   (long long)p->point->length_tokens, (long long)p->row + 1, (long long)p->rows, at,
                   rate, left);
     (void)fflush(stderr);
@@ -90,7 +93,7 @@ void sb_progress_point(sb_progress *p, const sb_point *point, int64_t point_no)
     p->rows     = point->samples;
     p->point_ns = sb_now_ns();
     p->run_here = p->ok = p->failed = p->passes = 0;
-    p->score_sum = p->prefill_ms_sum = 0;
+    p->score_sum = p->ms_sum         = 0;
     p->reason[0]                     = '\0';
     if (sb_point_label(point, p->label, sizeof p->label) != SB_OK)
         (void)snprintf(p->label, sizeof p->label, "%s", point->method->name);
@@ -115,13 +118,13 @@ void sb_progress_pass(void *arg, int64_t pass, int64_t n_passes)
 void sb_progress_skipped(sb_progress *p) { p->work_total -= sb_progress_work(p->point); }
 
 void sb_progress_result(sb_progress *p, const char *status, const char *reason, double score,
-                        double prefill_ms)
+                        double ms)
 {
     p->run_here++;
     if (strcmp(status, "ok") == 0) {
         p->ok++;
         p->score_sum += score;
-        p->prefill_ms_sum += prefill_ms;
+        p->ms_sum += ms;
     } else {
         p->failed += strcmp(status, "failed") == 0;
         p->work_total -= sb_progress_work(p->point);
@@ -135,14 +138,16 @@ void sb_progress_point_end(sb_progress *p)
         return;
     sb_progress_clear(p);
     (void)fprintf(stderr, "[%lld/%lld] %s, %s %lld%s:", (long long)p->point_no,
-                  (long long)p->n_points, p->label, p->point->task->name,
+                  (long long)p->n_points, p->label, p->point->task_name,
                   (long long)p->point->length_tokens,
                   p->point->anchor_only ? " (dense anchor)" : "");
+    if (p->ok + p->failed > 0 && p->point->task != NULL)
+        (void)fprintf(stderr, " score %.3f,", p->score_sum / (double)(p->ok + p->failed));
     if (p->ok + p->failed > 0)
-        (void)fprintf(stderr, " score %.3f, n %lld", p->score_sum / (double)(p->ok + p->failed),
-                      (long long)(p->ok + p->failed));
+        (void)fprintf(stderr, " n %lld", (long long)(p->ok + p->failed));
     if (p->ok > 0)
-        (void)fprintf(stderr, ", prefill %.1f ms", p->prefill_ms_sum / (double)p->ok);
+        (void)fprintf(stderr, ", %s %.1f ms", p->point->task != NULL ? "prefill" : "attention",
+                      p->ms_sum / (double)p->ok);
     if (p->reason[0] != '\0')
         (void)fprintf(stderr, " %s", p->reason);
     (void)fputc('\n', stderr);

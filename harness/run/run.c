@@ -5,7 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "harness/run/attention.h"
 #include "harness/run/ceiling.h"
 #include "harness/run/facts.h"
 #include "harness/run/progress.h"
@@ -45,8 +47,28 @@ static double work_of(runner *r, const sb_point *p, const sb_input *in)
 {
     sb_model_shape s      = {.n_layers = 1};
     double         passes = (double)(p->warmup + p->repetitions + (p->quality != SB_QUALITY_NONE));
-    (void)r->bench.model->ops->shape(r->bench.model, in, &s);
+    if (p->task != NULL)
+        (void)r->bench.model->ops->shape(r->bench.model, in, &s);
     return sb_progress_work(p) * s.n_layers * passes;
+}
+
+static sb_dump dump_of(const runner *r, const sb_point *p, int64_t row)
+{
+    return (sb_dump){.dir      = r->sweep->dump_dir,
+                     .what     = r->sweep->dump_what,
+                     .point    = p,
+                     .row      = row,
+                     .operands = r->source.operands,
+                     .commit   = r->o->commit};
+}
+
+/* An ok sample whose file is still wanted is run again. */
+static int dump_missing(const runner *r, const sb_point *p, int64_t row)
+{
+    sb_dump d = dump_of(r, p, row);
+    char    path[4096];
+    return d.dir != NULL && !p->anchor_only && sb_dump_path(&d, path, sizeof path) == SB_OK &&
+           access(path, F_OK) != 0;
 }
 
 static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
@@ -55,7 +77,7 @@ static verdict decide(runner *r, const sb_point *p, const sb_input *in, int forc
     int    done = 0;
     if (!force)
         *st = sb_store_sample_done(r->store, p->hash, in->sha256, r->o->commit, &done);
-    if (done)
+    if (done != 0 && !(done == 1 && dump_missing(r, p, in->row)))
         return VERDICT_SKIP;
     if (left_s <= predicted_s) {
         (void)snprintf(r->out->stop_reason, sizeof r->out->stop_reason,
@@ -121,7 +143,11 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     if (r->bench.backend != backend && r->bench.backend != NULL)
         sb_block_fini(&r->bench.block, r->bench.backend);
     r->bench.backend = backend;
-    return sb_sample_run(&r->bench, p, in, res);
+    if (p->task != NULL)
+        return sb_sample_run(&r->bench, p, in, res);
+    sb_dump dump = dump_of(r, p, in->row);
+    return sb_attention_run(&r->bench, p, r->source.operands, in,
+                            dump.dir != NULL && !p->anchor_only ? &dump : NULL, res);
 }
 
 /* Before the first sample that really runs: a call that only resumes pays nothing. */
@@ -158,7 +184,7 @@ static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
         count_result(r, &res);
         if (is_root(r))
             sb_progress_result(&r->progress, res.facts.status, res.facts.error, res.facts.score,
-                               res.prefill_ms);
+                               res.median_ms);
     }
     sb_result_fini(&res);
     return st;
@@ -172,6 +198,8 @@ static sb_status need_anchor(runner *r, int64_t point, int *stop)
 {
     int64_t   anchor;
     sb_status st = sb_sweep_anchor(r->sweep, point, &anchor);
+    /* appending the anchor may have moved it */
+    r->progress.point = &r->sweep->points[point];
     if (st != SB_OK || anchor == point || r->anchored[r->sweep->points[anchor].cell])
         return st;
     sb_point a = r->sweep->points[anchor];
@@ -209,6 +237,8 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
         if (is_root(r))
             sb_progress_skipped(&r->progress);
     }
+    if (st == SB_OK && v == VERDICT_RUN && !*stop)
+        st = sb_source_operands(&r->source, p, &in); /* the anchor may have made its own */
     if (st == SB_OK && v == VERDICT_RUN && !*stop) {
         st = run_sample(r, p, &in);
         if (st == SB_OK && row == 0 && strcmp(p->method->name, "dense") == 0)
@@ -265,7 +295,10 @@ static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_ou
     r->anchored = calloc((size_t)r->n_cells, 1);
     if (r->anchored == NULL)
         return sb_fail(SB_ERR_NOMEM, "sweep: no memory for %d cells", r->n_cells);
-    return is_root(r) ? sb_store_open(o->db_path, SB_STORE_WRITE, &r->store) : SB_OK;
+    if (!is_root(r))
+        return SB_OK;
+    sb_status st = s->dump_dir != NULL ? sb_dump_open_dir(s->dump_dir) : SB_OK;
+    return st == SB_OK ? sb_store_open(o->db_path, SB_STORE_WRITE, &r->store) : st;
 }
 
 /* All points stand in the database from the start, so that `coverage` shows what is still missing.

@@ -36,7 +36,7 @@ typedef struct sb_bench {
 typedef struct sb_result {
     sb_sample_facts facts;
     double          wall_s;
-    double          prefill_ms; /* median of the repetitions */
+    double          median_ms;  /* of the repetitions: prefill, or attention alone */
     int64_t         passes;     /* prefills made */
     int32_t         has_index;  /* 0: the method selects no keys */
     struct {

@@ -52,15 +52,17 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
         "floor, rows_sampled, rows_total) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
         "?, ?, ?, ?, ?, ?, ?, ?)",
-    [SBI_NEEDLE_INSERT]  = "INSERT INTO needle (sample_id, layer, span_no, key_recall, mass, "
-                           "mass_kept) VALUES (?, ?, ?, ?, ?, ?)",
-    [SBI_COMM_INSERT]    = "INSERT INTO comm (sample_id, phase, received_bytes, sent_bytes, calls, "
-                           "exposed_ns) VALUES (?, ?, ?, ?, ?, ?)",
-    [SBI_MEMORY_INSERT]  = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
-    [SBI_SAMPLE_DONE]    = "SELECT 1 FROM sample AS s JOIN run AS r ON r.id = s.run_id "
-                           "WHERE s.point_id = (SELECT id FROM point WHERE hash = ?) "
-                           "AND s.input_id = (SELECT id FROM input WHERE sha256 = ?) "
-                           "AND r.commit_id = ? AND s.is_anchor = 0 AND s.status <> 'failed' LIMIT 1",
+    [SBI_NEEDLE_INSERT] = "INSERT INTO needle (sample_id, layer, span_no, key_recall, mass, "
+                          "mass_kept) VALUES (?, ?, ?, ?, ?, ?)",
+    [SBI_COMM_INSERT]   = "INSERT INTO comm (sample_id, phase, received_bytes, sent_bytes, calls, "
+                          "exposed_ns) VALUES (?, ?, ?, ?, ?, ?)",
+    [SBI_MEMORY_INSERT] = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
+    [SBI_SAMPLE_DONE] =
+        "SELECT iif(s.status = 'ok', 1, 2) FROM sample AS s JOIN run AS r ON r.id = "
+        "s.run_id WHERE s.point_id = (SELECT id FROM point WHERE hash = ?) "
+        "AND s.input_id = (SELECT id FROM input WHERE sha256 = ?) "
+        "AND r.commit_id = ? AND s.is_anchor = 0 AND s.status <> 'failed' ORDER BY 1 "
+        "LIMIT 1",
     [SBI_INTERVAL_STALE] = "SELECT y.point_id, p.hash, y.metric, y.n, y.rows_key FROM interval_key "
                            "AS y JOIN point AS p ON p.id = y.point_id "
                            "LEFT JOIN interval AS i ON i.point_id = y.point_id AND i.metric = "

@@ -61,11 +61,11 @@ sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *
                                const char *commit_id, int *done)
 {
     const sbi_value v[]   = {sbi_text(point_hash), sbi_text(input_sha256), sbi_text(commit_id)};
-    int64_t         one   = 0;
+    int64_t         how   = 0;
     int             found = 0;
-    sb_status       st    = sbi_find(s, SBI_SAMPLE_DONE, v, SBI_COUNT(v), &one, &found);
+    sb_status       st    = sbi_find(s, SBI_SAMPLE_DONE, v, SBI_COUNT(v), &how, &found);
     if (st == SB_OK)
-        *done = found;
+        *done = found ? (int)how : 0;
     return st;
 }
 

@@ -146,7 +146,8 @@ typedef struct sb_sample_facts {
 /* One transaction. unique(run, point, input): a second put for the same key is an error. */
 sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);
 
-/* 1 in *done when an ok (or unsupported / no_fit) sample of (point hash, input sha256) by this commit exists, in any run. */
+/* Is there a sample of (point hash, input sha256) by this commit, in any run? *done: 0 no (or
+ * failed ones only), 1 an ok one, 2 unsupported or no_fit. */
 sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *input_sha256, const char *commit_id, int *done);
 /* Stored bytes a sample (file size / samples), for the end-of-run line. */
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);

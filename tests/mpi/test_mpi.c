@@ -45,6 +45,9 @@ START_TEST(state) { run_on_all(&span_state_cases[_i / 2], chunks[_i % 2]); }
 START_TEST(quality) { run_on_all(&span_quality_cases[_i], chunks[0]); }
 END_TEST
 
+START_TEST(operator_alone) { run_on_all(&span_operator_cases[_i], (int64_t)1 << 30); }
+END_TEST
+
 START_TEST(library_errors_become_status)
 {
     unsigned char byte = 0;
@@ -74,6 +77,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * 2);
     tcase_add_loop_test(tc, state, 0, count(span_state_cases) * 2);
     tcase_add_loop_test(tc, quality, 0, count(span_quality_cases));
+    tcase_add_loop_test(tc, operator_alone, 0, count(span_operator_cases));
     tcase_add_test(tc, library_errors_become_status);
     tcase_add_test(tc, a_second_init_is_harmless);
     suite_add_tcase(s, tc);

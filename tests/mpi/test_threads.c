@@ -33,6 +33,9 @@ START_TEST(state) { run(&span_state_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 START_TEST(quality) { run(&span_quality_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
+START_TEST(operator_alone) { run(&span_operator_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
 int main(void)
 {
     Suite *s  = suite_create("thread ranks");
@@ -42,6 +45,7 @@ int main(void)
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * N_SIZES);
     tcase_add_loop_test(tc, state, 0, count(span_state_cases) * N_SIZES);
     tcase_add_loop_test(tc, quality, 0, count(span_quality_cases) * N_SIZES);
+    tcase_add_loop_test(tc, operator_alone, 0, count(span_operator_cases) * N_SIZES);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -486,7 +486,7 @@ START_TEST(done_means_ok_or_refused_by_this_commit)
     f           = facts_ok(run, point, facts_input(s, 3), 1.0, 10);
     f.is_anchor = 1;
     facts_put(s, &f);
-    static const int want[] = {1, 0, 1, 0, 0};
+    static const int want[] = {1, 0, 2, 0, 0}; /* 2: refused */
     for (int row = 0; row < 5; row++) {
         ck_assert_int_eq(is_done(s, p, row, "one"), want[row]);
         ck_assert_int_eq(is_done(s, p, row, "two"), 0);

@@ -1,0 +1,170 @@
+#include "harness/run/attention.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/run/memory.h"
+#include "harness/run/operator.h"
+#include "harness/run/passes.h"
+
+/* The phases that every repetition stores, zero or not. */
+static const sb_phase PHASES[] = {SB_PHASE_ESTIMATE, SB_PHASE_SELECT,      SB_PHASE_PERMUTE,
+                                  SB_PHASE_COMPUTE,  SB_PHASE_COMMUNICATE, SB_PHASE_ATTENTION};
+enum { N_PHASES = sizeof PHASES / sizeof *PHASES };
+
+/* Reasons known before anything runs: shape, parameters, backend. */
+static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_operands *o)
+{
+    const sb_operand_shape *s     = &o->shape;
+    sb_run                  all   = {s->n_tokens - s->n_queries, s->n_queries};
+    sb_shape                shape = {.q_gid  = {.run = &all, .n_runs = 1, .n_tokens = s->n_queries},
+                                     .n_keys = s->n_tokens,
+                                     .heads  = s->heads,
+                                     .kv_heads = s->kv_heads,
+                                     .head_dim = s->head_dim};
+    if (b->backend->id != SB_CPU)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "backend: found %s, allowed cpu for the operator alone: its inputs are made "
+                       "in host memory",
+                       b->backend->name);
+    if ((p->method->caps & SB_CAP_PREFILL) == 0)
+        return sb_fail(SB_ERR_UNSUPPORTED, "%s has no prefill", p->method->name);
+    if (p->method->plan[SB_CPU] == NULL || p->method->attend[SB_CPU] == NULL)
+        return sb_fail(SB_ERR_UNSUPPORTED, "%s has no %s implementation in this build",
+                       p->method->name, b->backend->name);
+    if (b->comm->size > 1 && (p->method->caps & SB_CAP_SHARDED) == 0)
+        return sb_fail(SB_ERR_UNSUPPORTED, "%s cannot run on a sharded sequence", p->method->name);
+    if ((p->method->caps & SB_CAP_STATE) != 0 && s->n_queries != s->n_tokens)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "%s: found %lld queries over %lld keys, allowed as many: the state of the "
+                       "tokens before them is not at hand",
+                       p->method->name, (long long)s->n_queries, (long long)s->n_tokens);
+    sb_status st = sbi_check_sharding(p);
+    if (st != SB_OK)
+        return st;
+    return p->method->check(p->method_params, &shape);
+}
+
+static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_operands *o)
+{
+    return (sb_operator_config){.operands = o,
+                                .method   = p->method,
+                                .params   = p->method_params,
+                                .backend  = b->backend,
+                                .comm     = b->comm,
+                                .layout   = p->layout,
+                                .threads  = b->threads,
+                                .compares = p->quality != SB_QUALITY_NONE};
+}
+
+sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_operands *o,
+                             size_t *bytes)
+{
+    sb_operator_config cfg = config(b, p, o);
+    sb_status          st  = check_supported(b, p, o);
+    return st == SB_OK ? sb_operator_bytes(&cfg, bytes) : st;
+}
+
+typedef struct passes {
+    sb_operator *op;
+    int64_t      done, total;
+    sb_quality   quality;
+} passes;
+
+/* A pass cannot be left half-way; between two of them all ranks agree to go on. */
+static sb_status stop_asked(const sb_bench *b)
+{
+    sb_status st = SB_OK;
+    if (b->should_stop != NULL && b->should_stop(NULL))
+        st = sb_fail(SB_ERR_STOPPED, "stopped inside a sample");
+    return sb_comm_agree(b->comm, st);
+}
+
+static sb_status one_pass(sb_bench *b, passes *p, sb_phase_times *times, int look)
+{
+    *times       = (sb_phase_times){0};
+    sb_status st = stop_asked(b);
+    if (st == SB_OK)
+        st = sb_operator_pass(p->op, times);
+    if (st == SB_OK && look)
+        st = sb_operator_look(p->op, sb_quality_look, &p->quality);
+    if (st == SB_OK)
+        st = sb_comm_allreduce_i64(b->comm, times->ns, SB_PHASE_COUNT, SB_REDUCE_MAX);
+    p->done++;
+    if (st == SB_OK && b->progress != NULL)
+        b->progress(b->progress_arg, p->done, p->total);
+    return st;
+}
+
+static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_result *out)
+{
+    sb_phase_times t;
+    sb_status      st        = SB_OK;
+    int            looked    = pt->quality != SB_QUALITY_NONE;
+    int64_t       *attention = malloc((size_t)pt->repetitions * sizeof *attention);
+    if (attention == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
+                     (long long)pt->repetitions);
+    if ((st = sb_comm_agree(b->comm, st)) == SB_OK && looked)
+        st = one_pass(b, p, &t, 1);
+    for (int64_t i = 0; st == SB_OK && i < pt->warmup + pt->repetitions; i++) {
+        int warm       = i < pt->warmup;
+        b->comm->stats = (sb_comm_stats){0};
+        /* Without a quality pass the index is still counted once, outside the clock. */
+        st     = one_pass(b, p, &t, !looked);
+        looked = 1;
+        for (size_t k = 0; k < N_PHASES; k++)
+            sbi_timing_add(out, PHASES[k], warm ? i : i - pt->warmup, warm, t.ns[PHASES[k]]);
+        if (!warm)
+            attention[i - pt->warmup] = t.ns[SB_PHASE_ATTENTION];
+    }
+    if (st == SB_OK) {
+        out->median_ms = sbi_median_ms(attention, pt->repetitions);
+        st             = sbi_take_comm(b, "prefill", t.ns[SB_PHASE_COMMUNICATE], &out->own.comm[0]);
+    }
+    free(attention);
+    return st;
+}
+
+static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *p, sb_result *out)
+{
+    sb_status st = sbi_timings_room(out, (pt->warmup + pt->repetitions) * N_PHASES);
+    if ((st = sb_comm_agree(b->comm, st)) != SB_OK)
+        return st;
+    sb_memory_reset_high_water();
+    if ((st = run_passes(b, pt, p, out)) != SB_OK ||
+        (st = sbi_memory_facts(b, bytes, sb_operator_high_water(p->op), out)) != SB_OK)
+        return st;
+    sbi_quality_facts(&p->quality, out);
+    out->facts.n_comm = 1;
+    out->passes       = p->done;
+    return SB_OK;
+}
+
+sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o,
+                           const sb_input *in, const sb_dump *dump, sb_result *out)
+{
+    sb_operator_config cfg   = config(b, pt, o);
+    size_t             bytes = 0;
+    passes  p  = {.total = pt->warmup + pt->repetitions + (pt->quality != SB_QUALITY_NONE)};
+    int64_t t0 = sb_now_ns();
+    *out       = (sb_result){0};
+    sb_quality_init(&p.quality, pt->quality, pt->detail, o->sha256, in);
+    sb_status st = sb_attention_bytes(b, pt, o, &bytes);
+    if (st == SB_OK && (st = sbi_reserve(b, bytes)) == SB_OK)
+        st = sb_operator_create(&cfg, b->block.base, b->block.bytes, &p.op);
+    if ((st = sb_comm_agree(b->comm, st)) == SB_OK) {
+        out->facts.status = "ok";
+        st                = measure(b, pt, bytes, &p, out);
+    }
+    sb_status fs = sbi_failure(b->comm, NULL, st, out);
+    sbi_own_facts(fs, out);
+    /* A file that cannot be written ends the run, as a database does: it says nothing of the
+     * method. */
+    if (fs == SB_OK && dump != NULL && strcmp(out->facts.status, "ok") == 0)
+        fs = sb_operator_look(p.op, sb_dump_look, (void *)(uintptr_t)dump);
+    out->wall_s = (double)(sb_now_ns() - t0) * 1e-9;
+    sb_quality_fini(&p.quality);
+    sb_operator_destroy(p.op);
+    return fs;
+}

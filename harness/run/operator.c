@@ -1,0 +1,286 @@
+#include "harness/run/operator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILL_ROWS = 256, TEXT_BYTES = 512 };
+
+struct sb_operator {
+    sb_operator_config cfg;
+    sb_map             map;
+    sb_gid             kv_gid, q_gid; /* this rank's tokens, and those of them that have a query */
+    sb_run            *q_runs;
+    sb_arena           arena;
+    sb_cache           cache;
+    sb_shard           shard;
+    sb_tensor          q, o;
+    float             *lse;
+};
+
+/* ---- storage ---- */
+
+static sb_ctx context(sb_operator *op, sb_phase_times *times)
+{
+    return (sb_ctx){.backend  = op->cfg.backend,
+                    .comm     = op->cfg.comm,
+                    .arena    = &op->arena,
+                    .phases   = times,
+                    .n_layers = 1,
+                    .threads  = op->cfg.threads};
+}
+
+static sb_shape shape_of(const sb_operator *op)
+{
+    const sb_operand_shape *s = &op->cfg.operands->shape;
+    return (sb_shape){.q_gid    = op->q_gid,
+                      .n_keys   = s->n_tokens,
+                      .heads    = s->heads,
+                      .kv_heads = s->kv_heads,
+                      .head_dim = s->head_dim};
+}
+
+static sb_status rows_alloc(sb_operator *op, sb_tensor *t, const char *what)
+{
+    const sb_operand_shape *s = &op->cfg.operands->shape;
+    *t                        = (sb_tensor){.dtype       = SB_BF16,
+                                            .heads       = s->heads,
+                                            .tokens      = op->q_gid.n_tokens,
+                                            .dim         = s->head_dim,
+                                            .head_stride = op->q_gid.n_tokens * s->head_dim,
+                                            .gid         = op->q_gid};
+    return sb_arena_alloc(&op->arena, t->heads * t->head_stride, sizeof(sb_bf16), what, &t->data);
+}
+
+static int carries_state(const sb_operator *op)
+{
+    return (op->cfg.method->caps & SB_CAP_STATE) != 0;
+}
+
+/* Everything that outlives a call, in one order, over whichever arena op->arena is. */
+static sb_status lay_out(sb_operator *op)
+{
+    const sb_operand_shape *s     = &op->cfg.operands->shape;
+    const sb_method        *m     = op->cfg.method;
+    sb_arena               *a     = &op->arena;
+    sb_shape                shape = shape_of(op);
+    void                   *lse   = NULL;
+    int64_t   state = m->state_bytes != NULL ? m->state_bytes(op->cfg.params, &shape) : 0;
+    sb_status st;
+    if ((st = sb_cache_layout(&op->cache, a, s->kv_heads, s->head_dim, op->kv_gid.n_tokens,
+                              op->kv_gid.n_runs)) != SB_OK ||
+        (st = sb_cache_layout_state(&op->cache, a, state)) != SB_OK ||
+        (st = rows_alloc(op, &op->q, "queries")) != SB_OK ||
+        (st = rows_alloc(op, &op->o, "attention output")) != SB_OK ||
+        (st = sb_arena_alloc(a, s->heads * op->q_gid.n_tokens, sizeof(float), "LSE", &lse)) !=
+            SB_OK ||
+        (st = (carries_state(op) && !op->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
+             &op->shard, a, &op->map, op->cfg.comm, s->heads, s->kv_heads, s->head_dim)) != SB_OK)
+        return st;
+    op->lse         = lse;
+    op->shard.q_gid = op->q_gid;
+    return SB_OK;
+}
+
+static sb_status init(sb_operator *op, const sb_operator_config *cfg)
+{
+    const sb_operand_shape *s    = &cfg->operands->shape;
+    int32_t                 rank = cfg->comm->rank;
+    *op                          = (sb_operator){.cfg = *cfg};
+    sb_status st = sb_map_create(cfg->layout, s->n_tokens, cfg->method->quantum_tokens(cfg->params),
+                                 cfg->comm->size, &op->map);
+    if (st != SB_OK)
+        return st;
+    op->kv_gid = sb_map_gid(&op->map, rank);
+    op->q_runs = calloc((size_t)op->kv_gid.n_runs + 1, sizeof *op->q_runs);
+    if (op->q_runs == NULL)
+        return sb_fail(SB_ERR_NOMEM, "operator: no memory for %d runs", op->kv_gid.n_runs);
+    op->q_gid = sb_map_gid_from(&op->map, rank, s->n_tokens - s->n_queries, op->q_runs);
+    return SB_OK;
+}
+
+static void fini(sb_operator *op)
+{
+    sb_map_fini(&op->map);
+    free(op->q_runs);
+}
+
+sb_status sb_operator_bytes(const sb_operator_config *cfg, size_t *bytes)
+{
+    sb_operator op;
+    sb_status   st = init(&op, cfg);
+    if (st == SB_OK) {
+        sb_shape shape = shape_of(&op);
+        sb_ctx   ctx   = context(&op, NULL);
+        sb_arena_init_count(&op.arena);
+        if ((st = lay_out(&op)) == SB_OK &&
+            (st = sb_shard_layout_method(&op.shard, &ctx, cfg->method, cfg->params, &shape)) ==
+                SB_OK)
+            *bytes = op.arena.high_water_bytes;
+    }
+    fini(&op);
+    return st;
+}
+
+/* ---- operands ---- */
+
+/* A piece of work of the filling threads: rows of one KV head. */
+typedef struct piece {
+    sb_operand       part;
+    int64_t          kv_head, first, n, slot;
+    const sb_tensor *to;
+} piece;
+
+static int64_t count_pieces(const sb_gid *gid)
+{
+    int64_t n = 0;
+    for (int32_t r = 0; r < gid->n_runs; r++)
+        n += (gid->run[r].len + FILL_ROWS - 1) / FILL_ROWS;
+    return n;
+}
+
+static piece *list_pieces(piece *at, sb_operand part, const sb_gid *gid, int64_t kv_heads,
+                          const sb_tensor *to)
+{
+    int64_t slot = 0;
+    for (int32_t r = 0; r < gid->n_runs; slot += gid->run[r++].len)
+        for (int64_t i = 0; i < gid->run[r].len; i += FILL_ROWS) {
+            int64_t left = gid->run[r].len - i;
+            for (int64_t h = 0; h < kv_heads; h++)
+                *at++ =
+                    (piece){part,     h, gid->run[r].start + i, left < FILL_ROWS ? left : FILL_ROWS,
+                            slot + i, to};
+        }
+    return at;
+}
+
+/* Error texts are a thread's own: the first one is carried over to the caller's. */
+static sb_status run_pieces(const sb_operands *o, const piece *pieces, int64_t n, int32_t threads)
+{
+    sb_status first            = SB_OK;
+    char      text[TEXT_BYTES] = "";
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t i = 0; i < n; i++) {
+        const piece *p  = &pieces[i];
+        sb_status    st = o->ops->fill(o, p->part, p->kv_head, p->first, p->n, p->slot, p->to);
+        if (st != SB_OK) {
+#pragma omp critical
+            if (first == SB_OK) {
+                first = st;
+                (void)snprintf(text, sizeof text, "%s", sb_error_text());
+            }
+        }
+    }
+    return first == SB_OK ? SB_OK : sb_fail(first, "%s", text);
+}
+
+static sb_status fill_cache_ids(sb_operator *op)
+{
+    int64_t slot = 0;
+    sb_cache_reset(&op->cache);
+    for (int32_t r = 0; r < op->kv_gid.n_runs; r++) {
+        sb_status st =
+            sb_cache_extend(&op->cache, op->kv_gid.run[r].start, op->kv_gid.run[r].len, &slot);
+        if (st != SB_OK)
+            return st;
+    }
+    op->cache.n_global = op->map.n_tokens;
+    return SB_OK;
+}
+
+static sb_status fill(sb_operator *op)
+{
+    const sb_operands *o = op->cfg.operands;
+    int64_t   n  = (count_pieces(&op->q_gid) + 2 * count_pieces(&op->kv_gid)) * o->shape.kv_heads;
+    sb_status st = fill_cache_ids(op);
+    if (st != SB_OK)
+        return st;
+    piece *pieces = malloc((size_t)(n + 1) * sizeof *pieces);
+    if (pieces == NULL)
+        return sb_fail(SB_ERR_NOMEM, "operator: no memory for %lld pieces", (long long)n);
+    piece *end = list_pieces(pieces, SB_OPERAND_Q, &op->q_gid, o->shape.kv_heads, &op->q);
+    end        = list_pieces(end, SB_OPERAND_K, &op->kv_gid, o->shape.kv_heads, &op->cache.k);
+    end        = list_pieces(end, SB_OPERAND_V, &op->kv_gid, o->shape.kv_heads, &op->cache.v);
+    st         = run_pieces(o, pieces, end - pieces, op->cfg.threads);
+    free(pieces);
+    return st;
+}
+
+sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t block_bytes,
+                             sb_operator **out)
+{
+    sb_status    st;
+    sb_operator *op = calloc(1, sizeof *op);
+    if (op == NULL)
+        return sb_fail(SB_ERR_NOMEM, "operator: no memory for the handle");
+    if ((st = init(op, cfg)) == SB_OK) {
+        sb_arena_init(&op->arena, block, block_bytes, cfg->arena_flags);
+        if ((st = lay_out(op)) == SB_OK)
+            st = fill(op);
+    }
+    if (st != SB_OK) {
+        sb_operator_destroy(op);
+        return st;
+    }
+    *out = op;
+    return SB_OK;
+}
+
+void sb_operator_destroy(sb_operator *op)
+{
+    if (op == NULL)
+        return;
+    fini(op);
+    free(op);
+}
+
+/* ---- calls ---- */
+
+sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times)
+{
+    sb_ctx ctx = context(op, times);
+    /* a method's state starts anew, K and V stay */
+    sb_status st = sb_comm_agree(op->cfg.comm, fill_cache_ids(op));
+    if (st != SB_OK)
+        return st;
+    return sb_shard_prefill(&op->shard, &ctx, op->cfg.method, op->cfg.params, &op->q, &op->cache,
+                            op->cfg.operands->scale, &op->o, op->lse);
+}
+
+sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
+{
+    const sb_operand_shape *s     = &op->cfg.operands->shape;
+    sb_ctx                  ctx   = context(op, NULL);
+    sb_shape                shape = shape_of(op);
+    sb_comm_stats           moved = op->cfg.comm->stats;
+    int                     local = carries_state(op) && op->cfg.comm->size > 1;
+    sb_layer_view           view  = {.n_layers    = 1,
+                                     .method      = op->cfg.method,
+                                     .shape       = &shape,
+                                     .plan        = &op->shard.plan,
+                                     .q           = &op->q,
+                                     .k           = local ? &op->cache.k : &op->shard.k_all,
+                                     .v           = local ? &op->cache.v : &op->shard.v_all,
+                                     .first_query = s->n_tokens - s->n_queries,
+                                     .o           = &op->o,
+                                     .lse         = op->lse,
+                                     .ctx         = &ctx,
+                                     .scale       = op->cfg.operands->scale};
+    sb_status               st    = SB_OK;
+    if (local && op->cfg.compares) {
+        st     = sb_shard_gather_keys(&op->shard, op->cfg.comm, &op->cache);
+        view.k = &op->shard.k_all;
+        view.v = &op->shard.v_all;
+    }
+    if (st == SB_OK)
+        st = look(look_arg, &view);
+    st                  = sb_comm_agree(op->cfg.comm, st);
+    op->cfg.comm->stats = moved;
+    return st;
+}
+
+size_t sb_operator_high_water(const sb_operator *op) { return op->arena.high_water_bytes; }
+
+int sb_operator_canaries_intact(const sb_operator *op)
+{
+    return sb_arena_canaries_intact(&op->arena);
+}

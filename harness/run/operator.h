@@ -1,0 +1,49 @@
+/* The attention operator alone on operands that nobody computed with a model: q, k and v of one
+ * sequence, shared out like a prefill and attended to through harness/shard, exactly as a model's
+ * layer is.
+ *
+ *   create: q, k, v of the local rows are made or read -> pass: gather K, V | plan | attend -> pass
+ * ...
+ *
+ * All storage is one arena block, counted first over the same code. */
+#ifndef SB_HARNESS_RUN_OPERATOR_H
+#define SB_HARNESS_RUN_OPERATOR_H
+
+#include "harness/model/forward.h"
+#include "workloads/base/operands.h"
+
+typedef struct sb_operator sb_operator;
+
+typedef struct sb_operator_config {
+    const sb_operands *operands; /* borrowed until destroy */
+    const sb_method   *method;
+    const void        *params;
+    const sb_backend  *backend; /* cpu: operands are filled in host memory */
+    sb_comm           *comm;
+    sb_layout_kind     layout;
+    int32_t            threads;
+    sb_arena_flags     arena_flags;
+    int32_t            compares; /* 1: a look compares with dense attention: it needs all keys, also
+                                    of methods that carry a state and gather none */
+} sb_operator_config;
+
+/* Bytes of memory this rank needs; local. */
+sb_status sb_operator_bytes(const sb_operator_config *cfg, size_t *bytes);
+
+/* block: bytes of backend memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. Fills q, k, v
+ * with cfg->threads threads. Local. Errors: those of the operands' fill. */
+sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t block_bytes,
+                             sb_operator **out);
+void      sb_operator_destroy(sb_operator *op); /* NULL is fine */
+
+/* One attention call. times (may be NULL) gets this rank's phases. Collective. */
+sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times);
+
+/* Let somebody look at the last pass; what the look moves and how long it takes counts nowhere.
+ * Collective when the look is. */
+sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg);
+
+size_t sb_operator_high_water(const sb_operator *op); /* bytes of the block ever in use */
+int    sb_operator_canaries_intact(const sb_operator *op);
+
+#endif

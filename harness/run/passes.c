@@ -1,0 +1,213 @@
+#include "harness/run/passes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/run/memory.h"
+
+void sb_block_fini(sb_block *b, const sb_backend *backend)
+{
+    if (b->base != NULL)
+        backend->free(b->base);
+    *b = (sb_block){0};
+}
+
+void sb_result_fini(sb_result *r)
+{
+    free(r->own.timings);
+    free(r->own.quality);
+    free(r->own.needles);
+    free(r->own.hits);
+    free(r->own.prediction);
+    free(r->own.error);
+    *r = (sb_result){0};
+}
+
+sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out)
+{
+    *out           = (sb_result){0};
+    out->own.error = strdup(reason);
+    if (out->own.error == NULL)
+        return sb_fail(SB_ERR_NOMEM, "sample: no memory for its reason");
+    out->facts.status = status;
+    out->facts.error  = out->own.error;
+    return SB_OK;
+}
+
+sb_status sbi_check_sharding(const sb_point *p)
+{
+    int state = (p->method->caps & SB_CAP_STATE) != 0;
+    if (state == (p->scheme == SB_SCHEME_STATE))
+        return SB_OK;
+    return state
+               ? sb_fail(
+                     SB_ERR_UNSUPPORTED,
+                     "sharding: found %s, allowed state: %s carries a state and gathers no keys",
+                     sb_scheme_name(p->scheme), p->method->name)
+               : sb_fail(SB_ERR_UNSUPPORTED,
+                         "sharding: found state, allowed allgather: %s reads keys and has no state "
+                         "to pass on",
+                         p->method->name);
+}
+
+sb_status sbi_reserve(sb_bench *b, size_t bytes)
+{
+    int64_t available = sb_memory_available_bytes() + (int64_t)b->block.bytes * b->comm->local_size;
+    int64_t wanted    = (int64_t)bytes * b->comm->local_size;
+    if (b->block.bytes >= bytes)
+        return SB_OK;
+    if (wanted > available)
+        return sb_fail(
+            SB_ERR_NO_FIT,
+            "needs %.2f GiB a rank, %.2f GiB for the %d ranks of this host; %.2f GiB are available",
+            (double)bytes / 0x1p30, (double)wanted / 0x1p30, b->comm->local_size,
+            (double)available / 0x1p30);
+    sb_block_fini(&b->block, b->backend);
+    sb_status st = b->backend->alloc(bytes, &b->block.base);
+    if (st == SB_OK)
+        b->block.bytes = bytes;
+    return st;
+}
+
+/* ---- facts ---- */
+
+sb_status sbi_timings_room(sb_result *out, int64_t n)
+{
+    out->own.timings = calloc((size_t)(n + 1), sizeof *out->own.timings);
+    return out->own.timings != NULL
+               ? SB_OK
+               : sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld timings", (long long)n);
+}
+
+void sbi_timing_add(sb_result *out, sb_phase phase, int64_t repetition, int64_t is_warmup,
+                    int64_t ns)
+{
+    out->own.timings[out->facts.n_timings++] = (sb_timing_facts){.layer      = -1,
+                                                                 .phase      = sb_phase_name(phase),
+                                                                 .repetition = (int32_t)repetition,
+                                                                 .is_warmup  = (int32_t)is_warmup,
+                                                                 .ns         = ns};
+}
+
+sb_status sbi_take_comm(sb_bench *b, const char *phase, int64_t exposed_ns, sb_comm_facts *out)
+{
+    int64_t x[4] = {b->comm->stats.received_bytes, b->comm->stats.sent_bytes, b->comm->stats.calls,
+                    exposed_ns};
+    sb_status st = sb_comm_allreduce_i64(b->comm, x, 4, SB_REDUCE_MAX);
+    *out         = (sb_comm_facts){.phase          = phase,
+                                   .received_bytes = x[0],
+                                   .sent_bytes     = x[1],
+                                   .calls          = x[2],
+                                   .exposed_ns     = x[3]};
+    b->comm->stats = (sb_comm_stats){0};
+    return st;
+}
+
+static int by_ns(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+double sbi_median_ms(int64_t *ns, int64_t n)
+{
+    qsort(ns, (size_t)n, sizeof *ns, by_ns);
+    return ((double)ns[(n - 1) / 2] + (double)ns[n / 2]) / 2e6;
+}
+
+sb_status sbi_memory_facts(sb_bench *b, size_t predicted_bytes, size_t high_water_bytes,
+                           sb_result *out)
+{
+    static const char *const kinds[] = {"predicted", "arena_high_water", "rss_high_water"};
+    int64_t                  m[3]    = {(int64_t)predicted_bytes, (int64_t)high_water_bytes,
+                                        sb_memory_high_water_bytes()};
+    sb_status                st      = sb_comm_allreduce_i64(b->comm, m, 3, SB_REDUCE_MAX);
+    for (int i = 0; i < 3; i++)
+        out->own.memory[i] = (sb_memory_facts){kinds[i], m[i]};
+    out->facts.n_memory = 3;
+    return st;
+}
+
+void sbi_quality_facts(sb_quality *q, sb_result *out)
+{
+    (void)snprintf(out->own.digest, sizeof out->own.digest, "%016" PRIx64, q->digest);
+    out->own.quality     = q->facts;
+    out->own.needles     = q->needles;
+    q->facts             = NULL;
+    q->needles           = NULL;
+    out->facts.n_quality = q->n_facts;
+    out->facts.n_needles = q->n_needles;
+    out->facts.fallback  = q->fallback;
+    out->has_index       = q->has_index;
+}
+
+void sbi_own_facts(sb_status st, sb_result *out)
+{
+    if (st != SB_OK || strcmp(out->facts.status, "ok") != 0)
+        return;
+    out->facts.plan_digest = out->has_index ? out->own.digest : NULL;
+    out->facts.timings     = out->own.timings;
+    out->facts.quality     = out->own.quality;
+    out->facts.needles     = out->own.needles;
+    out->facts.comm        = out->own.comm;
+    out->facts.memory      = out->own.memory;
+}
+
+/* ---- failures become results ---- */
+
+/* Rank 0 stores the row, so it must know why the first failing rank failed. Collective; returns the
+ * status all ranks act on. */
+static sb_status share_failure(sb_comm *comm, sb_status st, char *text, size_t text_bytes)
+{
+    /* A rank that only heard of the failure (PEER) comes after every rank that knows its cause. */
+    int64_t   key   = st == SB_OK
+                          ? INT64_MAX
+                          : ((int64_t)(st == SB_ERR_PEER) * comm->size + comm->rank) * SB_STATUS_COUNT +
+                            (int64_t)st;
+    int64_t   first = key;
+    sb_status cs    = comm->ops->allreduce_i64(comm, &first, 1, SB_REDUCE_MIN);
+    if (cs != SB_OK)
+        return cs;
+    if (first == INT64_MAX)
+        return SB_OK;
+    int32_t rank = (int32_t)(first / SB_STATUS_COUNT % comm->size);
+    if (rank == comm->rank) {
+        int n = comm->size > 1 ? snprintf(text, text_bytes, "rank %d: ", rank) : 0;
+        (void)snprintf(text + n, text_bytes - (size_t)n, "%s (%s)", sb_error_text(),
+                       sb_error_where());
+    }
+    if ((cs = comm->ops->bcast(comm, text, (int64_t)text_bytes, rank)) != SB_OK)
+        return cs;
+    return (sb_status)(first % SB_STATUS_COUNT);
+}
+
+static const char *result_status(sb_status st)
+{
+    return st == SB_ERR_UNSUPPORTED ? "unsupported" : st == SB_ERR_NO_FIT ? "no_fit" : "failed";
+}
+
+sb_status sbi_failure(sb_comm *comm, const sb_metric *metric, sb_status st, sb_result *out)
+{
+    char      text[1024] = "";
+    sb_status all        = share_failure(comm, st, text, sizeof text);
+    if (all == SB_OK)
+        return SB_OK;
+    if (all == SB_ERR_STOPPED || all == SB_ERR_COMM)
+        return st == all ? st : sb_fail(all, "%s", text);
+    sb_result_fini(out);
+    /* Where it was found matters to us for failures; users of a method read the reason alone. */
+    if (all == SB_ERR_UNSUPPORTED || all == SB_ERR_NO_FIT) {
+        char *where = strrchr(text, '(');
+        if (where != NULL && where > text)
+            where[-1] = '\0';
+    }
+    if ((st = sb_result_unrun(result_status(all), text, out)) != SB_OK)
+        return st;
+    if (metric != NULL && all != SB_ERR_UNSUPPORTED && all != SB_ERR_NO_FIT) {
+        out->facts.metric          = metric->name; /* failed counts, with score 0 */
+        out->facts.score_is_binary = metric->is_binary;
+    }
+    return SB_OK;
+}

@@ -1,0 +1,41 @@
+/* What a sample of either experiment does: room for it, its facts, and failures that become
+ * results. For the files of this folder. */
+#ifndef SB_HARNESS_RUN_PASSES_H
+#define SB_HARNESS_RUN_PASSES_H
+
+#include "harness/run/quality.h"
+#include "harness/run/sample.h"
+#include "kernels/base/phase.h"
+
+/* A state passes from rank to rank, keys are gathered: a method can do one of the two. SB_OK, or
+ * SB_ERR_UNSUPPORTED with the reason when the point asks for the other. */
+sb_status sbi_check_sharding(const sb_point *p);
+
+/* Room for `bytes` on every rank of this host, or SB_ERR_NO_FIT with the numbers. Grows the kept
+ * block. */
+sb_status sbi_reserve(sb_bench *b, size_t bytes);
+
+sb_status sbi_timings_room(sb_result *out, int64_t n);
+void      sbi_timing_add(sb_result *out, sb_phase phase, int64_t repetition, int64_t is_warmup,
+                         int64_t ns);
+
+/* Bytes and exposed time since the counters were last cleared, maximum over ranks; clears them. */
+sb_status sbi_take_comm(sb_bench *b, const char *phase, int64_t exposed_ns, sb_comm_facts *out);
+
+double sbi_median_ms(int64_t *ns, int64_t n); /* sorts; n >= 1 */
+
+/* Collective: maxima over ranks. */
+sb_status sbi_memory_facts(sb_bench *b, size_t predicted_bytes, size_t high_water_bytes,
+                           sb_result *out);
+/* The facts move from q to out. */
+void sbi_quality_facts(sb_quality *q, sb_result *out);
+
+/* Of a sample that went well: point the facts at what the result owns. */
+void sbi_own_facts(sb_status st, sb_result *out);
+
+/* Collective. st of any rank becomes the same result on all ranks (status, reason with the rank),
+ * and SB_OK; a stop and a broken communicator stay errors. metric (or NULL) is what a failed sample
+ * scores 0 in. */
+sb_status sbi_failure(sb_comm *comm, const sb_metric *metric, sb_status st, sb_result *out);
+
+#endif
