@@ -11,7 +11,9 @@
 static const char HELP[] =
     "Usage: spanbench list methods|workloads|models|views\n\n"
     "  methods    attention methods: capabilities, parameters with defaults and ranges, source\n"
-    "  workloads  suites and tasks with their parameters, metric and chance level\n"
+    "  workloads  suites and tasks with their parameters, metric and chance level; distributions "
+    "of\n"
+    "             experiment: attention\n"
     "  models     models and their knobs\n"
     "  views      the database's public views\n";
 
@@ -50,6 +52,15 @@ static void list_methods(void)
     }
 }
 
+static void list_distributions(void)
+{
+    (void)printf("distributions (experiment: attention)\n");
+    for (const sb_distribution *const *d = sb_distributions; *d != NULL; d++) {
+        (void)printf("  %-18s %s\n", (*d)->name, (*d)->summary);
+        list_params((*d)->params);
+    }
+}
+
 static void list_workloads(void)
 {
     const char *suite = "";
@@ -62,6 +73,7 @@ static void list_workloads(void)
         (void)printf("  %-18s %s; metric %s, from %lld tokens\n", (*t)->name, (*t)->summary,
                      (*t)->metric->name, (long long)(*t)->min_length_tokens);
     }
+    list_distributions();
 }
 
 static void list_models(void)

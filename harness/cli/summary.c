@@ -45,7 +45,7 @@ static sb_status scores_sql(FILE *f, const sb_sweep *s)
     (void)fputs("SELECT name AS method, length, ranks", f);
     for (int64_t i = 0; i < s->n_points; i++)
         if (first_of_task(s, i)) {
-            const char *task = s->points[i].task->name;
+            const char *task = s->points[i].task_name;
             char        expr[128];
             (void)snprintf(expr, sizeof expr, "avg(score) FILTER (WHERE task = '%s')", task);
             fixed(f, expr, 2, strncmp(task, "niah_", 5) == 0 ? task + 5 : task);
@@ -87,6 +87,56 @@ static sb_status times_sql(FILE *f, const sb_sweep *s)
     return st;
 }
 
+/* Do inputs of the sweep differ in heads or head_dim? Then a column says which. */
+static int shapes_differ(const sb_sweep *s)
+{
+    for (int64_t i = 1; i < s->n_points; i++)
+        if (strcmp(s->points[i].model_json, s->points[0].model_json) != 0)
+            return 1;
+    return 0;
+}
+
+/* The operator alone: a line each input, since two distributions have no common time or density.
+ * The phases stand beside their whole; index is estimate, select and permute together. */
+static sb_status attention_sql(FILE *f, const sb_sweep *s)
+{
+    static const struct {
+        const char *expr;
+        int         digits;
+        const char *name;
+    } columns[]                          = {{"avg(t.median_ms)", 1, "attention_ms"},
+                                            {"avg(e.median_ms + l.median_ms + p.median_ms)", 1, "index_ms"},
+                                            {"avg(c.median_ms)", 1, "compute_ms"},
+                                            {"avg(m.median_ms)", 1, "communicate_ms"},
+                                            {"avg(s.attention_x)", 2, "attention_x"},
+                                            {"avg(s.density)", 3, "density"},
+                                            {"avg(s.recall)", 3, "recall"}};
+    static const char *const phases[][2] = {{"t", "attention"}, {"e", "estimate"},
+                                            {"l", "select"},    {"p", "permute"},
+                                            {"c", "compute"},   {"m", "communicate"}};
+    sb_status                st          = asked(f, s);
+    int                      shape       = shapes_differ(s);
+    (void)fputs("SELECT s.task AS input, s.length", f);
+    if (shape)
+        (void)fputs(", json_extract(s.model_params, '$.heads') || '/' ||"
+                    " json_extract(s.model_params, '$.kv_heads') || ' x ' ||"
+                    " json_extract(s.model_params, '$.head_dim') AS \"heads x dim\"",
+                    f);
+    (void)fputs(", s.ranks, a.name AS method, sum(t.n) AS n", f);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        fixed(f, columns[i].expr, columns[i].digits, columns[i].name);
+    (void)fputs("\nFROM asked a JOIN speedup s USING (point_hash)\n", f);
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
+        (void)fprintf(f,
+                      "LEFT JOIN latency %s ON %s.point_hash = s.point_hash AND %s.phase = '%s'"
+                      " AND %s.is_anchor = 0\n",
+                      phases[i][0], phases[i][0], phases[i][0], phases[i][1], phases[i][0]);
+    (void)fputs("GROUP BY s.task, s.task_params, s.length, s.model_params, s.ranks, a.name"
+                " ORDER BY min(a.place)",
+                f);
+    return st;
+}
+
 static sb_status print(sb_store *db, const sb_sweep                             *s,
                        sb_status (*write)(FILE *, const sb_sweep *), const char *title, FILE *out)
 {
@@ -106,21 +156,32 @@ static sb_status print(sb_store *db, const sb_sweep                             
     return st;
 }
 
-sb_status sb_summary_print(const char *db_path, const sb_sweep *sweep, FILE *out)
+static sb_status print_task(sb_store *db, const sb_sweep *sweep, FILE *out)
 {
-    sb_store *db = NULL;
-    sb_status st = sb_store_open(db_path, SB_STORE_READ, &db);
-    char      title[128];
+    char title[128];
     (void)snprintf(title, sizeof title,
                    "accuracy by task (model %s: figures of a constructed model, not RULER scores)",
                    sweep->points[0].model);
-    if (st == SB_OK)
-        st = print(db, sweep, scores_sql, title, out);
+    sb_status st = print(db, sweep, scores_sql, title, out);
     if (st == SB_OK)
         st = print(db, sweep, times_sql,
                    "latency beside the dense anchor of the same process, density and recall (means "
                    "over tasks)",
                    out);
+    return st;
+}
+
+sb_status sb_summary_print(const char *db_path, const sb_sweep *sweep, FILE *out)
+{
+    sb_store *db = NULL;
+    sb_status st = sb_store_open(db_path, SB_STORE_READ, &db);
+    if (st == SB_OK && sweep->points[0].input != NULL)
+        st = print(db, sweep, attention_sql,
+                   "attention alone (medians) beside the dense anchor of the same process, density "
+                   "and recall",
+                   out);
+    else if (st == SB_OK)
+        st = print_task(db, sweep, out);
     (void)fputc('\n', out);
     sb_store_close(db);
     return st;

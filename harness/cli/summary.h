@@ -7,8 +7,8 @@
 
 #include "harness/config/sweep.h"
 
-/* Accuracy by task, then accuracy, latency, density and recall by method and length. Reads the
- * views only. */
+/* Accuracy by task, then accuracy, latency, density and recall by method and length; of the
+ * operator alone, latency, density and recall of each input. Reads the views only. */
 sb_status sb_summary_print(const char *db_path, const sb_sweep *sweep, FILE *out);
 
 #endif
