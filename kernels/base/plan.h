@@ -1,12 +1,15 @@
 /* The index a method writes and an executor reads: which keys each query row may see.
  *
- * Up to three disjoint parts; one softmax runs over their union, always ANDed with causality (gid_k <= gid_q):
- *   WINDOW  keys with gid < sink_tokens or gid_q - gid < window_tokens (own token included); dense = unbounded window
+ * Up to three disjoint parts; one softmax runs over their union, always ANDed with causality
+ * (gid_k <= gid_q):
+ *   WINDOW  keys with gid < sink_tokens or gid_q - gid < window_tokens (own token included);
+ *           dense = unbounded window; sb_window_form says more
  *   TILES   per (head, row block): ascending tile ids; tile t covers keys [t*unit, t*unit + width)
  *   TOKENS  per (head, row block): ascending single key ids
- * A row block is `row_tokens` queries that share one list: row block b = global tokens [b*row_tokens, (b+1)*row_tokens).
- * CSR rows follow the LOCAL row blocks of the query shard in order (row_id names them); ids are global, so the index of
- * a row does not depend on the number of ranks. n_heads == 1 means one list serves every query head. */
+ * A row block is `row_tokens` queries that share one list: row block b = global tokens
+ * [b*row_tokens, (b+1)*row_tokens). CSR rows follow the LOCAL row blocks of the query shard in
+ * order (row_id names them); ids are global, so the index of a row does not depend on the number of
+ * ranks. n_heads == 1 means one list serves every query head. */
 #ifndef SB_KERNELS_BASE_PLAN_H
 #define SB_KERNELS_BASE_PLAN_H
 
@@ -37,12 +40,40 @@ typedef struct sb_slots {
     uint16_t *offset;         /* [n_heads][n_slots] */
 } sb_slots;
 
+/* The window, where it is more than two numbers. All zero: it is not. Query q sees keys k <= q with
+ *   k < sink_tokens,  or  k >= first(q) and (q - k) % dilation_tokens == 0
+ * first(q): the token that lies window_tokens - 1 steps of dilation_tokens before the last one of
+ * q's unit, or the sequence's start. A unit is unit_tokens tokens of one residue class, from the
+ * class's first one on; the sequence's end at n_tokens (0: unknown) cuts the last unit short.
+ *
+ *   unit 4, window 6:   q = 9 belongs to unit 8..11: sees 6, 7, 8, 9
+ *
+ * With spans, first(q) is that of the last span whose row <= q instead. */
+typedef struct sb_head_window {
+    int64_t sink_tokens, window_tokens;
+} sb_head_window;
+
+typedef struct sb_window_span {
+    int64_t row;   /* queries from this one on, up to the next span's */
+    int64_t first; /* see keys from this one on; at most row */
+} sb_window_span;
+
+typedef struct sb_window_form {
+    int64_t         unit_tokens, dilation_tokens; /* 0: 1 */
+    int64_t         n_tokens;
+    sb_head_window *head; /* [query heads] instead of the plan's two numbers; NULL: those for all */
+    int64_t         n_heads;
+    sb_window_span *span; /* ascending, the first at row 0 */
+    int64_t         n_spans;
+} sb_window_form;
+
 typedef struct sb_plan {
     uint32_t parts;      /* OR of sb_plan_part */
     int64_t  row_tokens; /* queries that share a list (TILES, TOKENS) */
     int64_t  n_rows;     /* local row blocks */
     int32_t *row_id;     /* [n_rows] global row block numbers, ascending */
     int64_t  sink_tokens, window_tokens;
+    sb_window_form form;
     sb_csr   tiles, tokens;
     sb_slots slots;
     int32_t  fallback;   /* 1: the method asked for dense here (too short); density cells leave it out */

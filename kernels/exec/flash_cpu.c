@@ -43,15 +43,22 @@ static int64_t cell_end(const cut *c, int64_t cell)
     return min_i64(cell_begin(c, cell) + c->tile_tokens, block_end);
 }
 
+/* Does each query head have keys of its own? */
+static int heads_differ(const sb_plan *p)
+{
+    return p != NULL && (((p->parts & SB_PART_TILES) && p->tiles.n_heads > 1) ||
+                         ((p->parts & SB_PART_TOKENS) && p->tokens.n_heads > 1) ||
+                         p->slots.n_heads > 1 ||
+                         ((p->parts & SB_PART_WINDOW) && p->form.head != NULL));
+}
+
 static void cut_job(cut *c, const sbi_flash_job *j)
 {
     const sb_tensor *q = j->in->q;
     int     lists  = j->plan != NULL && (j->plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
     int64_t rows   = min_i64((SB_TILE_POOL / q->dim - 2 * SB_TILE_KEYS) / 2, SB_TILE_MAX_ROWS);
     c->group       = q->heads / j->in->k->heads;
-    c->shared      = !(lists && (((j->plan->parts & SB_PART_TILES) && j->plan->tiles.n_heads > 1) ||
-                            ((j->plan->parts & SB_PART_TOKENS) && j->plan->tokens.n_heads > 1) ||
-                            j->plan->slots.n_heads > 1));
+    c->shared               = !heads_differ(j->plan);
     c->tile_heads  = c->shared ? min_i64(c->group, rows) : 1;
     c->head_tiles  = (c->group + c->tile_heads - 1) / c->tile_heads;
     c->tile_tokens = max_i64(1, min_i64(rows / c->tile_heads, SB_TILE_MAX_TOKENS));
@@ -75,6 +82,7 @@ typedef struct tile {
     int64_t        kv_head, head, n_heads; /* query heads [head, head + n_heads) */
     int64_t        row, n_tokens;          /* local rows [row, row + n_tokens) */
     int64_t        gid[SB_TILE_MAX_TOKENS];
+    sb_row_window  window[SB_TILE_MAX_TOKENS];
 } tile;
 
 static void load_rows(tile *t)
@@ -130,9 +138,8 @@ static void store_rows(const tile *t)
 /* Which keys of the block each row sees. */
 static void set_visible(const tile *t, const sb_key_block *b)
 {
-    sb_window w = sb_plan_window(t->c->job->plan, t->head);
     for (int64_t i = 0; i < t->n_tokens; i++) {
-        uint64_t sees = sb_key_block_visible(b, w, t->gid[i]);
+        uint64_t sees = sb_key_block_visible(b, t->window[i], t->gid[i]);
         for (int64_t h = 0; h < t->n_heads; h++)
             t->f.visible[h * t->n_tokens + i] = sees;
     }
@@ -160,6 +167,8 @@ static void run_tile(tile *t)
     sb_key_block         b;
     t->f.n_rows = t->n_heads * t->n_tokens;
     load_rows(t);
+    for (int64_t i = 0; i < t->n_tokens; i++)
+        t->window[i] = sb_plan_row_window(j->plan, t->head, t->gid[i]);
     sb_key_blocks_begin(&it, j->plan, t->head, sb_plan_row(j->plan, t->gid[0]), t->gid[0],
                         t->gid[t->n_tokens - 1], &j->in->k->gid);
     while (sb_key_blocks_next(&it, &b)) {

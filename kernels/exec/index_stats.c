@@ -23,11 +23,29 @@ static int64_t clamp_sum(int64_t first, int64_t end, int64_t shift, int64_t top)
     return triangle(flat + shift) - triangle(rise + shift) + (end - flat) * top;
 }
 
-/* Pairs of rows [first, end) with the keys of one range, by the rule of segments.h. */
-static int64_t count_pairs(sb_window w, const sb_segment *s, int64_t first, int64_t end)
+/* Keys of [begin, end) that query q sees through its window. */
+static int64_t row_keys(sb_row_window w, int64_t q, int64_t begin, int64_t end)
 {
+    end           = min_i64(end, q + 1);
+    int64_t sinks = max_i64(min_i64(w.sink_end, end) - begin, 0);
+    int64_t least = max_i64(max_i64(w.first, w.sink_end), begin);
+    /* q - m * step in [least, end) */
+    return least < end ? sinks + (q - least) / w.step - (q - end + w.step) / w.step + 1 : sinks;
+}
+
+/* Pairs of rows [first, end) with the keys of one range, by the rule of segments.h. */
+static int64_t count_pairs(const sb_plan *plan, int64_t head, const sb_segment *s, int64_t first,
+                           int64_t end)
+{
+    sb_head_window w = sb_plan_window(plan, head);
     if (s->listed)
         return clamp_sum(first, end, 1 - s->begin, s->end - s->begin);
+    if (!sb_plan_window_is_plain(plan)) {
+        int64_t pairs = 0;
+        for (int64_t q = first; q < end; q++)
+            pairs += row_keys(sb_plan_row_window(plan, head, q), q, s->begin, s->end);
+        return pairs;
+    }
     int64_t sink_end =
         min_i64(max_i64(w.sink_tokens, s->begin), s->end); /* keys [begin, sink_end) are sinks */
     int64_t n        = clamp_sum(first, end, 1 - s->begin, sink_end - s->begin);
@@ -92,12 +110,11 @@ static void count_tile(const sb_plan *plan, int64_t head, int64_t row, int64_t b
 {
     sb_segments it;
     sb_segment  s;
-    sb_window   w = sb_plan_window(plan, head);
     sb_segments_begin(&it, plan, head, row, begin, end - 1);
     while (sb_segments_next(&it, &s))
         sum->rho_num += sb_plan_has_slots(plan)
                             ? count_slot_pairs(&plan->slots, head, &s, begin, end)
-                            : count_pairs(w, &s, begin, end);
+                            : count_pairs(plan, head, &s, begin, end);
     sum->rho_den += triangle(end + 1) - triangle(begin + 1);
     sum->tile_lanes += issued_rows(tile, begin, end) * SB_TILE_KEYS *
                        count_blocks(plan, head, row, tile->begin, tile->end - 1);
@@ -137,6 +154,23 @@ static uint64_t digest_row(const sb_plan *plan, int64_t head, int64_t row)
     return h;
 }
 
+/* The window rule of a head as one number. */
+static uint64_t digest_window(const sb_plan *plan, int64_t head)
+{
+    sb_head_window w      = sb_plan_window(plan, head);
+    int64_t        rule[] = {head, w.sink_tokens, w.window_tokens};
+    uint64_t       h      = hash_words(rule, 3);
+    if (sb_plan_window_is_plain(plan))
+        return h;
+    int64_t form[] = {(int64_t)h, plan->form.unit_tokens, plan->form.dilation_tokens,
+                      plan->form.n_tokens};
+    h              = hash_words(form, 4);
+    return plan->form.n_spans == 0
+               ? h
+               : XXH3_64bits_withSeed(plan->form.span,
+                                      (size_t)plan->form.n_spans * sizeof *plan->form.span, h);
+}
+
 sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                sb_index_stats *out)
 {
@@ -168,10 +202,8 @@ sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64
                 tile = dense = (row_tile){.begin = a, .end = b};
             count_tile(plan, head, row, a, b, &tile, &dense, &sum);
         }
-        if (plan->parts & SB_PART_WINDOW) { /* one rule for all rows: it counts once a row */
-            int64_t rule[] = {head, plan->sink_tokens, plan->window_tokens};
-            sum.digest += (uint64_t)run.len * hash_words(rule, 3);
-        }
+        if (plan->parts & SB_PART_WINDOW) /* one rule for all rows: it counts once a row */
+            sum.digest += (uint64_t)run.len * digest_window(plan, head);
     }
     for (int64_t row = 0; lists && row < plan->n_rows; row++)
         sum.digest += digest_row(plan, head, row);

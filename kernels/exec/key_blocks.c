@@ -154,7 +154,16 @@ int sb_key_blocks_next(sb_key_blocks *it, sb_key_block *b)
     return next_aligned(it, b);
 }
 
-uint64_t sb_key_block_visible(const sb_key_block *b, sb_window w, int64_t q)
+/* Lanes whose ids are a multiple of step away from q. */
+static uint64_t in_step(int64_t base, int64_t q, int64_t step)
+{
+    uint64_t bits = 0;
+    for (int64_t lane = ((q - base) % step + step) % step; lane < SB_TILE_KEYS; lane += step)
+        bits |= UINT64_C(1) << lane;
+    return bits;
+}
+
+uint64_t sb_key_block_visible(const sb_key_block *b, sb_row_window w, int64_t q)
 {
     if (b->base < 0) {
         uint64_t sees = 0;
@@ -165,7 +174,9 @@ uint64_t sb_key_block_visible(const sb_key_block *b, sb_window w, int64_t q)
             sees |= (uint64_t)(b->id[lane] <= q) << lane;
         return sees;
     }
-    uint64_t sink = low_bits(w.sink_tokens - b->base);
-    uint64_t old  = low_bits(q + 1 - w.window_tokens - b->base);
-    return low_bits(q + 1 - b->base) & (b->listed | (b->window & (sink | ~old)));
+    uint64_t recent = ~low_bits(w.first - b->base);
+    if (w.step > 1)
+        recent &= in_step(b->base, q, w.step);
+    return low_bits(q + 1 - b->base) &
+           (b->listed | (b->window & (low_bits(w.sink_end - b->base) | recent)));
 }

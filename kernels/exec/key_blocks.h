@@ -46,8 +46,8 @@ void sb_key_blocks_begin(sb_key_blocks *it, const sb_plan *plan, int64_t head, i
  * they were. */
 int sb_key_blocks_next(sb_key_blocks *it, sb_key_block *b);
 
-/* Lanes that query token `q` sees; w from sb_plan_window. Packed lanes may hold ids in any order.
- */
-uint64_t sb_key_block_visible(const sb_key_block *b, sb_window w, int64_t q);
+/* Lanes that query token `q` sees; w from sb_plan_row_window. Packed lanes may hold ids in any
+ * order. */
+uint64_t sb_key_block_visible(const sb_key_block *b, sb_row_window w, int64_t q);
 
 #endif

@@ -28,7 +28,7 @@ static int next(row_walk *w, const sb_plan *plan, int64_t head, int64_t gid)
 {
     if (!sb_key_blocks_next(&w->blocks, &w->b))
         return 0;
-    w->sees = sb_key_block_visible(&w->b, sb_plan_window(plan, head), gid);
+    w->sees = sb_key_block_visible(&w->b, sb_plan_row_window(plan, head, gid), gid);
     return 1;
 }
 

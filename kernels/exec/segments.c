@@ -20,6 +20,59 @@ int64_t sb_plan_row(const sb_plan *plan, int64_t gid)
     return lo < plan->n_rows && plan->row_id[lo] == want ? lo : -1;
 }
 
+/* first(q) by units of one residue class [plan.h]. */
+static int64_t unit_first(const sb_window_form *f, int64_t window_tokens, int64_t q)
+{
+    int64_t u = max_i64(f->unit_tokens, 1), e = max_i64(f->dilation_tokens, 1), r = q % e;
+    int64_t g = q / e / u * u + u - 1; /* the last place of q's unit in its class */
+    if (f->n_tokens > 0)
+        g = min_i64(g, (f->n_tokens - r + e - 1) / e - 1);
+    return r + max_i64(g - window_tokens + 1, 0) * e;
+}
+
+/* The last span whose row <= q. */
+static int64_t span_of(const sb_window_form *f, int64_t q)
+{
+    int64_t lo = 0, hi = f->n_spans - 1;
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo + 1) / 2;
+        if (f->span[mid].row <= q)
+            lo = mid;
+        else
+            hi = mid - 1;
+    }
+    return lo;
+}
+
+sb_row_window sb_plan_row_window(const sb_plan *plan, int64_t head, int64_t q)
+{
+    sb_head_window w = sb_plan_window(plan, head);
+    sb_row_window  r = {.sink_end = w.sink_tokens, .step = 1};
+    if (sb_plan_window_is_plain(plan))
+        r.first = max_i64(0, q - w.window_tokens + 1);
+    else if (plan->form.n_spans > 0)
+        r.first = plan->form.span[span_of(&plan->form, q)].first;
+    else
+        r.first = unit_first(&plan->form, w.window_tokens, q);
+    if (plan != NULL)
+        r.step = max_i64(plan->form.dilation_tokens, 1);
+    return r;
+}
+
+/* The least first(q) of rows [first, last]: in one residue class, and between spans, first(q) does
+ * not fall. */
+static int64_t least_first(const sb_plan *plan, int64_t head, int64_t first, int64_t last)
+{
+    int64_t least = sb_plan_row_window(plan, head, first).first;
+    int64_t end   = min_i64(last, first + max_i64(plan->form.dilation_tokens, 1) - 1);
+    for (int64_t q = first + 1; q <= end && plan->form.n_spans == 0; q++)
+        least = min_i64(least, sb_plan_row_window(plan, head, q).first);
+    for (int64_t i = plan->form.n_spans > 0 ? span_of(&plan->form, first) + 1 : 0;
+         i < plan->form.n_spans && plan->form.span[i].row <= last; i++)
+        least = min_i64(least, plan->form.span[i].first);
+    return least;
+}
+
 /* First key of the next listed tile or token, whichever comes first; INT64_MAX when there is none
  * before the limit. */
 static int64_t peek(const sb_segments *s, int *is_tile)
@@ -68,11 +121,8 @@ void sb_segments_begin(sb_segments *s, const sb_plan *plan, int64_t head, int64_
         return;
     }
     if (plan->parts & SB_PART_WINDOW) {
-        sb_window w        = sb_plan_window(plan, head);
-        int64_t   sink_end = min_i64(w.sink_tokens, s->limit);
-        int64_t   recent   = max_i64(0, first - w.window_tokens + 1);
-        if (w.window_tokens <= 0)
-            recent = s->limit;
+        int64_t sink_end = min_i64(sb_plan_window(plan, head).sink_tokens, s->limit);
+        int64_t recent   = min_i64(least_first(plan, head, first, last), s->limit);
         if (recent <= sink_end) {
             s->window[0] = (sb_segment){.begin = 0, .end = s->limit};
         } else {

@@ -2,14 +2,14 @@
  *
  * For query rows whose ids lie in [first, last], all in one row block, a plan gives an ascending
  * list of disjoint ranges of key ids. A key k of a range is visible to row q iff k <= q  and  (the
- * range is `listed`  or  q - k < window_tokens  or  k < sink_tokens).
+ * range is `listed`  or the window rule of plan.h lets q see it).
  *
  *   sink      tiles (listed)      window
  *   |==|......|====|..|===|.......|=======>   keys, ascending; nothing past `last`
  *
  * Parts may overlap (a listed tile inside the window): a key comes once, listed ranges win. Every
- * key of every range is visible to at least one row id of [first, last]. Executors, pair counts and
- * tile counts all read this one list.
+ * key of every range is visible to at least one row id of [first, last], but for the gaps of a
+ * dilated window. Executors, pair counts and tile counts all read this one list.
  *
  * Where the plan has slots (slots.h), ranges are of slots: k is the token of a slot, and the last
  * ones, of the segment of `last`, may hold tokens that no row sees. */
@@ -35,20 +35,34 @@ typedef struct sb_segments {  /* an iterator: no storage, no allocation */
     int64_t        unit_tokens, width_tokens;
 } sb_segments;
 
-typedef struct sb_window {
-    int64_t sink_tokens, window_tokens; /* the query's own token included */
-} sb_window;
-
-/* The window rule of a query head; dense is one without end. window_tokens as arithmetic can bear
- * it: SB_WINDOW_ALL minus an id would overflow. */
-static inline sb_window sb_plan_window(const sb_plan *plan, int64_t head)
+/* The two numbers of a query head's window; dense is one without end. window_tokens as arithmetic
+ * can bear it: SB_WINDOW_ALL minus an id would overflow. */
+static inline sb_head_window sb_plan_window(const sb_plan *plan, int64_t head)
 {
-    const int64_t most = INT64_C(1) << 61;
-    (void)head;
-    if (plan == NULL)
-        return (sb_window){0, most};
-    return (sb_window){plan->sink_tokens, plan->window_tokens < most ? plan->window_tokens : most};
+    const int64_t  most = INT64_C(1) << 61;
+    sb_head_window w    = {0, most};
+    if (plan != NULL && plan->form.head != NULL)
+        w = plan->form.head[head];
+    else if (plan != NULL)
+        w = (sb_head_window){plan->sink_tokens, plan->window_tokens};
+    w.window_tokens = w.window_tokens < most ? w.window_tokens : most;
+    return w;
 }
+
+/* 1: two numbers say all about the window. */
+static inline int sb_plan_window_is_plain(const sb_plan *plan)
+{
+    return plan == NULL || (plan->form.unit_tokens <= 1 && plan->form.dilation_tokens <= 1 &&
+                            plan->form.n_spans == 0);
+}
+
+/* The window as one row has it: keys below sink_end, and those from `first` on that are a multiple
+ * of `step` away. */
+typedef struct sb_row_window {
+    int64_t sink_end, first, step;
+} sb_row_window;
+
+sb_row_window sb_plan_row_window(const sb_plan *plan, int64_t head, int64_t q);
 
 /* 1: the executors pack the listed keys of a row block together, 64 after 64; 0: they take the
  * 64-key blocks that the ranges touch (tiles.h SB_TILE_KEYS says why there are both). A function of

@@ -78,7 +78,6 @@ static void run(const random_plan *p, const sb_gid *hand, int64_t first, int64_t
 {
     sb_key_blocks it;
     sb_key_block  b;
-    sb_window     win = sb_plan_window(&p->plan, 0);
     memset(w, 0, sizeof *w);
     memset(w->lane, -1, sizeof w->lane);
     memset(&b, 0xee, sizeof b);
@@ -100,7 +99,7 @@ static void run(const random_plan *p, const sb_gid *hand, int64_t first, int64_t
                 wrong |= hand->run[r].start + at != id;
             }
         for (int64_t q = first; q <= last; q++) {
-            uint64_t sees = sb_key_block_visible(&b, win, q);
+            uint64_t sees = sb_key_block_visible(&b, sb_plan_row_window(&p->plan, 0, q), q);
             wrong |= (sees & ~used) != 0;
             for (int lane = 0; lane < 64; lane++)
                 if (sees >> lane & 1)
@@ -197,10 +196,10 @@ END_TEST
 START_TEST(ids_in_any_order)
 {
     sb_key_block b = {.base = -1, .listed = 7, .last = 90, .id = {90, 10, 40}};
-    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_window){0, 1}, 9), 0);
-    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_window){0, 1}, 10), 2);
-    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_window){0, 1}, 89), 6);
-    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_window){0, 1}, 90), 7);
+    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_row_window){0, 0, 1}, 9), 0);
+    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_row_window){0, 0, 1}, 10), 2);
+    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_row_window){0, 0, 1}, 89), 6);
+    ck_assert_uint_eq(sb_key_block_visible(&b, (sb_row_window){0, 0, 1}, 90), 7);
 }
 END_TEST
 
