@@ -37,11 +37,12 @@ static const struct {
     {"tensors", ATTENTION}, {"heads", ATTENTION}, {"kv_heads", ATTENTION},
     {"head_dim", ATTENTION}};
 
-enum { VALUE_BYTES = 128 };
+enum { VALUE_BYTES = SB_PARAM_JSON_BYTES };
 
 typedef struct field {
-    field_id        id;
-    const sb_param *param; /* FIELD_PARAM */
+    field_id         id;
+    const sb_method *method; /* FIELD_PARAM: whose */
+    const sb_param  *param;
     const char    **value;
     int64_t         n;
 } field;
@@ -136,7 +137,7 @@ static const char *value_read(sbi_ctx *c, const sbi_node *n, const field *f, voi
     int64_t   number;
     sbi_names names = {0};
     if (f->id == FIELD_PARAM) {
-        if (!sbi_param_read(c, n, f->param, scratch) ||
+        if (!sbi_method_param_read(c, n, f->method, f->param, scratch) ||
             sb_param_json(f->param, scratch, buf, sizeof buf) != SB_OK)
             return NULL;
         return sbi_pool_text(&c->temp, buf, strlen(buf));
@@ -197,7 +198,7 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, int experiment, struct sb
     if (map->n == 0)
         sbi_refuse(c, map, "a mapping with at least one key");
     for (int64_t i = 0; i < map->n && out->fields != NULL && scratch != NULL; i++) {
-        field f = {.id = FIELD_PARAM};
+        field f = {.id = FIELD_PARAM, .method = method};
         for (int j = 0; j < FIELD_COUNT; j++)
             if ((fields_known[j].experiments & experiment) &&
                 strcmp(fields_known[j].name, map->key[i]->text) == 0)

@@ -1,6 +1,7 @@
 /* Typed values: words, lists, numbers and choices described by sb_param entries. */
 #include "harness/config/fields.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *sbi_found(sbi_ctx *c, const sbi_node *n)
@@ -64,6 +65,20 @@ const char *sbi_word(sbi_ctx *c, const sbi_node *n, const char *allowed)
         return n->text;
     sbi_refuse(c, n, allowed);
     return NULL;
+}
+
+char *sbi_home_path(sbi_ctx *c, const sbi_node *n)
+{
+    const char *home = getenv("HOME");
+    if (n->text[0] != '~')
+        return sbi_pool_text(c->keep, n->text, strlen(n->text));
+    if ((n->text[1] != '\0' && n->text[1] != '/') || home == NULL || home[0] == '\0') {
+        sbi_refuse(c, n,
+                   home == NULL || home[0] == '\0' ? "a path without `~` (HOME is not set)"
+                                                   : "a path, `~` or `~/...`");
+        return NULL;
+    }
+    return sbi_pool_printf(c->keep, "%s%s", home, n->text + 1);
 }
 
 int64_t sbi_items(sbi_ctx *c, sbi_node *n, const char *allowed, sbi_node *const **items)

@@ -1,5 +1,5 @@
-/* The bytes of a sweep file, and whether they are text at all. libyaml would refuse bad bytes too,
- * but without a place. */
+/* The bytes of a file, and for a sweep file whether they are text at all: libyaml would refuse bad
+ * bytes too, but without a place. */
 #include "harness/config/tree.h"
 
 #include <errno.h>
@@ -75,41 +75,47 @@ static int read_all(int fd, char *buf, size_t room, size_t *bytes)
     return 1;
 }
 
-char *sbi_file_read(sbi_ctx *c, size_t *bytes)
+char *sbi_bytes_read(sbi_ctx *c, const char *path, int64_t max_bytes, size_t *bytes,
+                     const char **found)
 {
     struct stat sb;
     char       *text = NULL;
-    int fd = open(c->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO must not hold us up */
+    int         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO must not hold us up */
+    *found         = NULL;
     if (fd < 0) {
-        sbi_error_add(c, whole, "", "found no readable file (%s), allowed a sweep file",
-                      strerror(errno));
+        *found = sbi_pool_printf(&c->temp, "no readable file (%s)", strerror(errno));
         return NULL;
     }
     if (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode)) {
-        sbi_error_add(c, whole, "", "found %s, allowed a sweep file",
-                      S_ISDIR(sb.st_mode) ? "a directory" : "a device or pipe");
+        *found = S_ISDIR(sb.st_mode) ? "a directory" : "a device or pipe";
         goto done;
     }
     /* one byte more than there should be tells that there is more; some files do not know their
      * size */
-    size_t room = sb.st_size > 0 && sb.st_size < SBI_MAX_FILE_BYTES ? (size_t)sb.st_size + 1
-                                                                    : SBI_MAX_FILE_BYTES + 1;
-    char  *buf  = sbi_pool_alloc(&c->temp, (int64_t)room, 1);
+    int64_t room = sb.st_size > 0 && sb.st_size < max_bytes ? sb.st_size + 1 : max_bytes + 1;
+    char   *buf  = sbi_pool_alloc(&c->temp, room + 1, 1);
     if (buf == NULL)
         goto done;
-    if (!read_all(fd, buf, room, bytes)) {
-        sbi_error_add(c, whole, "", "found a file that cannot be read (%s), allowed a sweep file",
-                      strerror(errno));
-        goto done;
-    }
-    if (*bytes > SBI_MAX_FILE_BYTES) {
-        sbi_error_add(c, whole, "", "found a file of more than %d bytes, allowed at most %d",
-                      SBI_MAX_FILE_BYTES, SBI_MAX_FILE_BYTES);
-        goto done;
-    }
-    if (check_text(c, buf, *bytes))
-        text = sbi_pool_text(c->keep, buf, *bytes);
+    if (!read_all(fd, buf, (size_t)room, bytes))
+        *found = sbi_pool_printf(&c->temp, "a file that cannot be read (%s)", strerror(errno));
+    else if ((int64_t)*bytes > max_bytes)
+        *found = sbi_pool_printf(&c->temp, "a file of more than %lld bytes", (long long)max_bytes);
+    else
+        text = buf;
 done:
     (void)close(fd);
     return text;
+}
+
+char *sbi_file_read(sbi_ctx *c, size_t *bytes)
+{
+    const char *found;
+    char       *buf = sbi_bytes_read(c, c->path, SBI_MAX_FILE_BYTES, bytes, &found);
+    if (buf != NULL)
+        return check_text(c, buf, *bytes) ? sbi_pool_text(c->keep, buf, *bytes) : NULL;
+    if (found != NULL && strncmp(found, "a file of more", 14) == 0)
+        sbi_error_add(c, whole, "", "found %s, allowed at most %d", found, SBI_MAX_FILE_BYTES);
+    else if (found != NULL)
+        sbi_error_add(c, whole, "", "found %s, allowed a sweep file", found);
+    return NULL;
 }

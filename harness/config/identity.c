@@ -47,7 +47,7 @@ char *sbi_params_json(sbi_pool *p, const sb_param *table, const void *params)
 {
     json_t *root = json_object();
     for (const sb_param *q = table; q != NULL && q->name != NULL; q++) {
-        char buf[128];
+        char buf[SB_PARAM_JSON_BYTES];
         if (sb_param_json(q, params, buf, sizeof buf) != SB_OK) {
             json_decref(root);
             return NULL;
@@ -99,7 +99,7 @@ char *sbi_capture_json(sbi_pool *p, const sb_point_input *in, const char *file)
                              "queries", (json_int_t)in->n_queries));
 }
 
-static sb_status hash_text(const char *text, size_t bytes, char out[65])
+sb_status sbi_sha256_text(const char *text, size_t bytes, char out[65])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int  n = 0;
@@ -125,7 +125,7 @@ sb_status sbi_point_identify(sbi_pool *pool, sb_point *p)
     p->identity_json = dump(pool, root);
     if (p->identity_json == NULL)
         return sb_fail(SB_ERR_NOMEM, "no memory for the identity of a point");
-    return hash_text(p->identity_json, strlen(p->identity_json), p->hash);
+    return sbi_sha256_text(p->identity_json, strlen(p->identity_json), p->hash);
 }
 
 sb_status sbi_points_hash(const sb_point *points, int64_t n_points, char out[65])
@@ -139,7 +139,7 @@ sb_status sbi_points_hash(const sb_point *points, int64_t n_points, char out[65]
         memcpy(text + i * 65, points[i].hash, 64);
         text[i * 65 + 64] = '\n';
     }
-    st = hash_text(text, (size_t)n_points * 65, out);
+    st = sbi_sha256_text(text, (size_t)n_points * 65, out);
     sbi_pool_fini(&temp);
     return st;
 }

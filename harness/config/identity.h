@@ -16,6 +16,8 @@ char *sbi_json_with_path(sbi_pool *p, const char *object, const char *key, const
  * `file` is its name without the directory. */
 char *sbi_input_json(sbi_pool *p, const sb_point_input *in);
 char *sbi_capture_json(sbi_pool *p, const sb_point_input *in, const char *file);
+/* Hex SHA-256. */
+sb_status sbi_sha256_text(const char *text, size_t bytes, char out[65]);
 
 /* Fill p->identity_json and p->hash from the rest of the point. */
 sb_status sbi_point_identify(sbi_pool *pool, sb_point *p);

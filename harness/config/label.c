@@ -7,7 +7,7 @@
 
 sb_status sb_point_label(const sb_point *p, char *buf, size_t buf_bytes)
 {
-    char      def[160], now[160];
+    char      def[SB_PARAM_JSON_BYTES], now[SB_PARAM_JSON_BYTES];
     size_t    at       = (size_t)snprintf(buf, buf_bytes, "%s", p->method->name);
     void     *defaults = calloc(1, p->method->params_bytes + 1);
     sb_status st       = SB_OK;
@@ -21,6 +21,9 @@ sb_status sb_point_label(const sb_point *p, char *buf, size_t buf_bytes)
         if (strcmp(def, now) == 0 || at >= buf_bytes)
             continue;
         int quoted = now[0] == '"'; /* an enum's word: shown without its quotes */
+        if (q->type == SB_FILE && strrchr(now, '@') != NULL)
+            strrchr(now, '@')[1] =
+                '\0'; /* the hash is for the database; '@' stands for the quote */
         at += (size_t)snprintf(buf + at, buf_bytes - at, " %s=%.*s", q->name,
                                (int)strlen(now) - 2 * quoted, now + quoted);
     }

@@ -36,7 +36,8 @@ void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s)
         return;
     }
     sbi_names_add(c, &keys, "name");
-    sbi_variants_read(c, n, s->model->params, s->model->params_bytes, &keys, &s->model_params);
+    sbi_variants_read(c, n, NULL, s->model->params, s->model->params_bytes, &keys,
+                      &s->model_params);
 }
 
 void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)
@@ -58,7 +59,8 @@ void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)
             sbi_refuse_choice(c, name, "one of ", &names);
             continue;
         }
-        sbi_variants_read(c, items[i], m.method->params, m.method->params_bytes, &keys, &m.params);
+        sbi_variants_read(c, items[i], m.method, m.method->params, m.method->params_bytes, &keys,
+                          &m.params);
         s->methods[s->n_methods++] = m;
     }
 }

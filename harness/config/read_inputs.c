@@ -115,14 +115,14 @@ static void params_read(sbi_ctx *c, const sbi_node *map, sbi_input_axis *a)
         return; /* the distribution is wrong, and with it what the other keys may be */
     if (n == 1) {
         const sb_distribution *d = sb_distributions[a->distributions.v[0]];
-        sbi_variants_read(c, map, d->params, d->params_bytes, &names, &a->params[0]);
+        sbi_variants_read(c, map, NULL, d->params, d->params_bytes, &names, &a->params[0]);
         return;
     }
     sbi_names_add(c, &names, "and beside a single `distribution` its parameters");
     sbi_check_keys(c, map, &names);
     for (int64_t i = 0; i < n; i++) {
         const sb_distribution *d = sb_distributions[a->distributions.v[i]];
-        sbi_variants_read(c, NULL, d->params, d->params_bytes, &names, &a->params[i]);
+        sbi_variants_read(c, NULL, NULL, d->params, d->params_bytes, &names, &a->params[i]);
     }
 }
 
@@ -163,7 +163,7 @@ static int file_read(sbi_ctx *c, const sbi_node *n, sb_point_input *in)
                                   "[kv_heads][tokens][head_dim]";
     if (sbi_word(c, n, allowed) == NULL)
         return 0;
-    in->path    = sbi_home_expand(c, n);
+    in->path    = sbi_home_path(c, n);
     in->written = sbi_pool_text(c->keep, n->text, strlen(n->text));
     if (in->path == NULL || in->written == NULL)
         return 0;
@@ -265,7 +265,7 @@ void sbi_dump_read(sbi_ctx *c, sbi_node *n, sbi_spec *s)
     if (dir == NULL)
         sbi_refuse_missing(c, n, "dir", "a directory for the files");
     else if (sbi_word(c, dir, "a directory for the files") != NULL)
-        s->dump_dir = sbi_home_expand(c, dir);
+        s->dump_dir = sbi_home_path(c, dir);
     if (list == NULL)
         sbi_refuse_missing(c, n, "what", need_what);
     else

@@ -87,10 +87,9 @@ static char *path_read(sbi_ctx *c, const sbi_node *n)
     struct stat sb;
     if (sbi_word(c, n, "a directory of text files") == NULL)
         return NULL;
-    char *path = sbi_home_expand(c, n);
-    /* a directory that bears the name of a built-in corpus */
-    if (path != NULL && (strcmp(path, "zipf") == 0 || strcmp(path, "default") == 0))
-        path = sbi_pool_printf(c->keep, "./%s", path);
+    /* a directory may bear the name of a built-in corpus */
+    int   built_in = strcmp(n->text, "zipf") == 0 || strcmp(n->text, "default") == 0;
+    char *path     = built_in ? sbi_pool_printf(c->keep, "./%s", n->text) : sbi_home_path(c, n);
     if (path == NULL)
         return NULL;
     int missing = stat(path, &sb) != 0;
@@ -167,7 +166,7 @@ static void params_read(sbi_ctx *c, const sbi_node *map, sbi_workload *w)
     int fine = corpus_read(c, map, w, &word, &path);
     if (t == NULL)
         return; /* the suite is wrong, and with it what the other keys may be */
-    sbi_variants_read(c, map, t->params, t->params_bytes, &others, &w->params);
+    sbi_variants_read(c, map, NULL, t->params, t->params_bytes, &others, &w->params);
     for (int64_t i = 0; i < w->params.n && fine; i++) {
         sbi_variant *v = &w->params.v[i];
         v->json        = word != NULL ? sbi_json_with_word(c->keep, v->json, "corpus", word)

@@ -92,10 +92,10 @@ int  sbi_value_length(sbi_ctx *c, const sbi_node *n, const void *unused,
                       int64_t *out); /* 4096, 4K, 1M */
 
 /* Every combination of the parameters that the mapping gives (a list is an axis, the first key
- * varies slowest). map NULL: the defaults alone. Keys must be in `others` or in the table. Stored
- * in the keep pool. */
-void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_param *table, size_t params_bytes,
-                       const sbi_names *others, sbi_variants *out);
+ * varies slowest). map NULL: the defaults alone. Keys must be in `others` or in the table. m: whose
+ * files the parameters may name; NULL: none. Stored in the keep pool. */
+void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_method *m, const sb_param *table,
+                       size_t params_bytes, const sbi_names *others, sbi_variants *out);
 
 void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s);
 void sbi_workloads_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
@@ -104,9 +104,6 @@ void sbi_dump_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
 void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
 void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
 void sbi_sharding_read(sbi_ctx *c, sbi_node *list, sbi_spec *s); /* NULL: the default */
-
-/* `~` and `~/x` by HOME, as a shell would; in the keep pool. NULL after an error. */
-char *sbi_home_expand(sbi_ctx *c, const sbi_node *n);
 
 /* The seeds of `n`, the default when NULL. */
 void sbi_seeds_read(sbi_ctx *c, sbi_node *n, sbi_values *out);

@@ -29,8 +29,12 @@ struct sbi_node {
     int64_t     n, capacity, key_capacity;
 };
 
-/* The file's bytes, checked to be UTF-8 without NUL and other control characters; NULL after an
- * error. */
+/* The content of any regular file, with a NUL behind it, in the temp pool. NULL: *found says what
+ * was found instead, or memory is out (*found NULL). */
+char *sbi_bytes_read(sbi_ctx *c, const char *path, int64_t max_bytes, size_t *bytes,
+                     const char **found);
+/* The sweep file's bytes, checked to be UTF-8 without NUL and other control characters; NULL after
+ * an error. */
 char *sbi_file_read(sbi_ctx *c, size_t *bytes);
 
 /* Parse; `set` is 0 for the file, or the number of the --set whose value this is (then an empty

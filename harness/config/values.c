@@ -74,28 +74,17 @@ void sbi_seeds_read(sbi_ctx *c, sbi_node *n, sbi_values *out)
         out->n = sbi_i64_read(c, NULL, &sbi_param_seed, out->v);
 }
 
-char *sbi_home_expand(sbi_ctx *c, const sbi_node *n)
-{
-    const char *home = getenv("HOME");
-    int         none = home == NULL || home[0] == '\0';
-    if (n->text[0] != '~')
-        return sbi_pool_text(c->keep, n->text, strlen(n->text));
-    if ((n->text[1] != '\0' && n->text[1] != '/') || none) {
-        sbi_refuse(c, n, none ? "a path without `~` (HOME is not set)" : "a path, `~` or `~/...`");
-        return NULL;
-    }
-    return sbi_pool_printf(c->keep, "%s%s", home, n->text + 1);
-}
-
-/* A parameter that the file gives: the texts of its values. */
+/* A parameter that the file gives: the texts of its values, or the files they name. */
 typedef struct axis {
     const sb_param *param;
     const char    **text;
+    sb_param_file  *file; /* SB_FILE */
     int64_t         n;
 } axis;
 
 /* Values of one parameter, each tried on the scratch struct. 0 after an error. */
-static int axis_read(sbi_ctx *c, sbi_node *n, const sb_param *p, void *scratch, axis *out)
+static int axis_read(sbi_ctx *c, sbi_node *n, const sb_method *m, const sb_param *p, void *scratch,
+                     axis *out)
 {
     char             allowed[256];
     sbi_node *const *items = NULL;
@@ -103,11 +92,12 @@ static int axis_read(sbi_ctx *c, sbi_node *n, const sb_param *p, void *scratch, 
     int64_t      count = sbi_items(c, n, allowed, &items);
     const char **json  = sbi_pool_alloc(&c->temp, count, sizeof *json);
     int          fine  = count > 0;
-    *out               = (axis){p, sbi_pool_alloc(&c->temp, count, sizeof *out->text), 0};
-    for (int64_t i = 0; i < count && json != NULL && out->text != NULL; i++) {
-        char    buf[128];
+    *out               = (axis){p, sbi_pool_alloc(&c->temp, count, sizeof *out->text),
+                                sbi_pool_alloc(&c->temp, p->type == SB_FILE ? count : 0, sizeof *out->file), 0};
+    for (int64_t i = 0; i < count && json != NULL && out->text != NULL && out->file != NULL; i++) {
+        char    buf[SB_PARAM_JSON_BYTES];
         int64_t j = 0;
-        if (!sbi_param_read(c, items[i], p, scratch) ||
+        if (!sbi_method_param_read(c, items[i], m, p, scratch) ||
             sb_param_json(p, scratch, buf, sizeof buf) != SB_OK) {
             fine = 0;
             continue;
@@ -119,6 +109,8 @@ static int axis_read(sbi_ctx *c, sbi_node *n, const sb_param *p, void *scratch, 
             sbi_refuse_twice(c, items[i], items[j]);
             fine = 0;
         }
+        if (p->type == SB_FILE)
+            memcpy(&out->file[out->n], (char *)scratch + p->offset, sizeof *out->file);
         out->text[out->n++] = items[i]->text;
     }
     return fine;
@@ -132,16 +124,20 @@ static int variant_make(sbi_ctx *c, const sb_param *table, size_t bytes, const a
     if (out->params == NULL || sb_params_default(table, out->params) != SB_OK)
         return 0;
     for (int64_t a = n_axes - 1; a >= 0; a--) {
-        if (sb_param_set(axes[a].param, out->params, axes[a].text[which % axes[a].n]) != SB_OK)
+        const axis *x  = &axes[a];
+        int64_t     at = which % x->n;
+        if (x->param->type == SB_FILE)
+            memcpy((char *)out->params + x->param->offset, &x->file[at], sizeof *x->file);
+        else if (sb_param_set(x->param, out->params, x->text[at]) != SB_OK)
             return 0;
-        which /= axes[a].n;
+        which /= x->n;
     }
     out->json = sbi_params_json(c->keep, table, out->params);
     return out->json != NULL;
 }
 
-void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_param *table, size_t params_bytes,
-                       const sbi_names *others, sbi_variants *out)
+void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_method *m, const sb_param *table,
+                       size_t params_bytes, const sbi_names *others, sbi_variants *out)
 {
     int64_t   n_axes = 0, total = 1, n_keys = map != NULL && map->kind == SBI_MAP ? map->n : 0;
     int       fine    = 1;
@@ -162,7 +158,7 @@ void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_param *table, s
         const sb_param *p = sb_params_find(table, map->key[i]->text);
         if (p == NULL)
             continue;
-        fine &= axis_read(c, map->item[i], p, scratch, &axes[n_axes]);
+        fine &= axis_read(c, map->item[i], m, p, scratch, &axes[n_axes]);
         if (fine && total * axes[n_axes].n > SBI_MAX_POINTS - c->n_variants) {
             sbi_error_add(
                 c, map->pos, sbi_node_path(c, map),

@@ -116,10 +116,11 @@ static sb_status lay_out(sb_forward *f)
     return SB_OK;
 }
 
-/* What the calls take on top and give back: the index of the prefill, or that of a decode step. */
-static sb_status lay_out_calls(sb_forward *f)
+/* What the calls of one layer take on top and give back: the index of the prefill, or that of a
+ * decode step. */
+static sb_status lay_out_layer(sb_forward *f, int32_t layer)
 {
-    sb_ctx                ctx     = context(f, 0, NULL);
+    sb_ctx                ctx     = context(f, layer, NULL);
     sb_run                one     = {f->in->n_tokens + f->in->n_feed, 1};
     sb_shape              prefill = prefill_shape(f);
     sb_shape              decode  = prefill;
@@ -133,6 +134,15 @@ static sb_status lay_out_calls(sb_forward *f)
         st = sb_shard_layout_method(&f->shard, &ctx, f->cfg.decode_method, f->cfg.decode_params,
                                     &decode);
     sb_arena_reset(&f->arena, f->scratch_mark);
+    return st;
+}
+
+/* Layers may differ: a method's plan file has a line for each. */
+static sb_status lay_out_calls(sb_forward *f)
+{
+    sb_status st = SB_OK;
+    for (int32_t l = 0; st == SB_OK && l < f->shape.n_layers; l++)
+        st = lay_out_layer(f, l);
     return st;
 }
 

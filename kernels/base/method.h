@@ -105,6 +105,12 @@ typedef struct sb_method {
     sb_status (*check)(const void *params, const sb_shape *shape);
     /* Every run of a shard must start at and (but for the sequence's end) be a multiple of this many tokens. */
     int64_t (*quantum_tokens)(const void *params);
+    /* From the text of the file that parameter p names (SB_FILE) to what layout and plan find in
+     * sb_param_file.content, in room from `a`. Runs twice, as layout does, and once per file, not
+     * per call. A NUL follows the text; n_bytes does not count it. SB_ERR_USAGE says what is wrong
+     * with the text. NULL: no parameter of that kind. */
+    sb_status (*read_file)(const sb_param *p, const char *text, int64_t n_bytes, sb_arena *a,
+                           const void **out);
     /* Bytes that the cache of each layer keeps for the method from prefill to the last decode step
      * (sb_cache.state); NULL: none. */
     int64_t (*state_bytes)(const void *params, const sb_shape *shape);

@@ -61,6 +61,10 @@ void sb_param_allowed(const sb_param *p, char *buf, size_t buf_bytes)
             buf[n] = '\0';
         return;
     }
+    if (p->type == SB_FILE) {
+        (void)snprintf(buf, buf_bytes, "none or the path of %s", p->range);
+        return;
+    }
     const char *what = p->type == SB_I64 ? "a whole number" : "a number";
     range       r    = range_parse(p->range);
     if (isinf(r.lo) && isinf(r.hi))
@@ -94,6 +98,29 @@ static sb_status set_enum(const sb_param *p, void *field, const char *text)
     }
 }
 
+/* Last component of a path; "" where it names a folder. */
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static sb_status set_file(const sb_param *p, void *field, const char *text)
+{
+    sb_param_file f = {0};
+    if (strcmp(text, "none") != 0) {
+        if (strlen(text) >= sizeof f.path || base_name(text)[0] == '\0' ||
+            strlen(base_name(text)) > 255)
+            return refuse(p, text);
+        for (const char *s = text; *s != '\0'; s++)
+            if ((unsigned char)*s < 0x20 || *s == 0x7f)
+                return refuse(p, text);
+        memcpy(f.path, text, strlen(text) + 1);
+    }
+    memcpy(field, &f, sizeof f);
+    return SB_OK;
+}
+
 sb_status sb_param_set(const sb_param *p, void *params, const char *text)
 {
     char *field = (char *)params + p->offset;
@@ -101,6 +128,8 @@ sb_status sb_param_set(const sb_param *p, void *params, const char *text)
     range r;
     if (p->type == SB_ENUM)
         return set_enum(p, field, text);
+    if (p->type == SB_FILE)
+        return set_file(p, field, text);
     /* The C library also takes blanks, a leading "+", hexadecimal, nan and inf: not numbers in a
      * sweep file. */
     if (text[0] == '+' || text[strspn(text, "0123456789.eE+-")] != '\0')
@@ -122,10 +151,30 @@ sb_status sb_param_set(const sb_param *p, void *params, const char *text)
     return SB_OK;
 }
 
+/* "NAME@SHA256" or "none"; the number of characters, or -1 where it has not been read. */
+static int file_json(const void *field, char *buf, size_t buf_bytes)
+{
+    sb_param_file f;
+    char          name[2 * SB_PARAM_PATH_BYTES];
+    size_t        n = 0;
+    memcpy(&f, field, sizeof f);
+    if (f.path[0] == '\0')
+        return snprintf(buf, buf_bytes, "\"none\"");
+    for (const char *s = base_name(f.path); *s != '\0'; s++) {
+        if (*s == '"' || *s == '\\')
+            name[n++] = '\\';
+        name[n++] = *s;
+    }
+    name[n] = '\0';
+    return f.sha256[0] == '\0' ? -1 : snprintf(buf, buf_bytes, "\"%s@%s\"", name, f.sha256);
+}
+
 sb_status sb_param_json(const sb_param *p, const void *params, char *buf, size_t buf_bytes)
 {
     const char *field = (const char *)params + p->offset;
     int         n     = 0;
+    if (p->type == SB_FILE && (n = file_json(field, buf, buf_bytes)) < 0)
+        return sb_fail(SB_ERR_INTERNAL, "the file of parameter %s has not been read", p->name);
     if (p->type == SB_I64) {
         int64_t v;
         memcpy(&v, field, sizeof v);
@@ -138,7 +187,7 @@ sb_status sb_param_json(const sb_param *p, const void *params, char *buf, size_t
             if (strtod(buf, NULL) == d)
                 break;
         }
-    } else {
+    } else if (p->type == SB_ENUM) {
         int32_t     index;
         const char *s = p->range;
         memcpy(&index, field, sizeof index);

@@ -2,11 +2,13 @@
 
 #include "kernels/exec/attend.h"
 #include "kernels/exec/shape_check.h"
+#include "kernels/power_attention/patterns.h"
 
 #define P(field) offsetof(sb_power_attention_params, field)
 static const sb_param params[] = {
-    {"pattern", "power", "power|sliding_window|stride_slash|dilated|longnet",
-     "which blocks a query block sees", SB_ENUM, P(pattern)},
+    {"pattern", "power",
+     "power|sliding_window|stride_slash|dilated|longnet|moa|neighborhood|blockrank",
+     "what a query sees: blocks (the first five), or a window", SB_ENUM, P(pattern)},
     {"block_tokens", "256", "[1,1073741824]", "tokens of a block", SB_I64, P(block_tokens)},
     {"window_blocks", "0", "[0,)",
      "blocks of the window, the query's own included; longnet: blocks of the shortest segment; 0: "
@@ -22,208 +24,91 @@ static const sb_param params[] = {
      SB_I64, P(dilation_blocks)},
     {"levels", "5", "[1,30]", "longnet: number of segment lengths, each twice the one before",
      SB_I64, P(levels)},
+    {"plan_file", "none", "a JSON file {alphas, betas} or {sinks, windows} of [layers][heads]",
+     "moa: spans of each layer and head; none: the next two for all", SB_FILE, P(plan_file)},
+    {"alpha_tokens", "0", "[-1e12,1e12]", "moa: tokens of a span beside its share", SB_F64,
+     P(alpha_tokens)},
+    {"beta", "0.5", "[-1000,1000]",
+     "moa: share of prompt and max_new_tokens that a head's span covers", SB_F64, P(beta)},
+    {"max_new_tokens", "1024", "[0,1073741824]",
+     "moa: tokens that spans reckon with behind the prompt", SB_I64, P(max_new_tokens)},
+    {"granularity_tokens", "64", "[1,1073741824]",
+     "moa: windows move on in steps of this many tokens; 1: with every token, as the ring buffer "
+     "of "
+     "a decoder does",
+     SB_I64, P(granularity_tokens)},
+    {"window_tokens", "256", "[1,1099511627776]",
+     "neighborhood: keys a query sees, its own included, tokens", SB_I64, P(window_tokens)},
+    {"stride_tokens", "1", "[1,1073741824]",
+     "neighborhood: queries that share their window's end, tokens; up to window_tokens", SB_I64,
+     P(stride_tokens)},
+    {"dilation_tokens", "1", "[1,1073741824]", "neighborhood: distance between the keys, tokens",
+     SB_I64, P(dilation_tokens)},
+    {"instruction_tokens", "160", "[0,1073741824]",
+     "blockrank: first tokens, which every query sees", SB_I64, P(instruction_tokens)},
+    {"document_tokens", "160", "[1,1073741824]",
+     "blockrank: tokens of a document, the last one may be shorter", SB_I64, P(document_tokens)},
+    {"documents", "0", "[0,1073741824]",
+     "blockrank: number of documents of equal length, instead of document_tokens; 0: by that",
+     SB_I64, P(documents)},
+    {"query_tokens", "160", "[1,1073741824]",
+     "blockrank: last tokens of the prompt, which see everything", SB_I64, P(query_tokens)},
     {0},
 };
-
-/* The table of [power_attention 4]. */
-static const int64_t own_window[SB_POWER_PATTERN_COUNT] = {5, 9, 6, 20, 8};
-static const int64_t own_sink[SB_POWER_PATTERN_COUNT]   = {1, 1, 1, 0, 0};
-
-static int64_t window_of(const sb_power_attention_params *p)
-{
-    return p->window_blocks > 0 ? p->window_blocks : own_window[p->pattern];
-}
-
-static int64_t sink_of(const sb_power_attention_params *p)
-{
-    return p->sink_blocks >= 0 ? p->sink_blocks : own_sink[p->pattern];
-}
-
-typedef struct row_list {
-    int32_t *ids;
-    int64_t  n;
-    int64_t  next; /* ids below this are listed or skipped for good */
-} row_list;
-
-/* Ascending calls; what is below `next` (already in the sink, or before block 0) drops out. */
-static void add(row_list *r, int64_t id)
-{
-    if (id < r->next)
-        return;
-    if (r->ids != NULL)
-        r->ids[r->n] = (int32_t)id;
-    r->n++;
-    r->next = id + 1;
-}
-
-/* The same for all of [begin, end): counting takes no time. */
-static void add_range(row_list *r, int64_t begin, int64_t end)
-{
-    begin = begin > r->next ? begin : r->next;
-    for (int64_t id = begin; r->ids != NULL && id < end; id++)
-        r->ids[r->n + id - begin] = (int32_t)id;
-    if (end > begin) {
-        r->n += end - begin;
-        r->next = end;
-    }
-}
-
-/* OR over levels m: same aligned segment of w * 2^m blocks, and both blocks on the grid of 2^m
- * [power_attention 4]. */
-static void add_longnet(row_list *r, int64_t block, int64_t w, int64_t levels)
-{
-    int64_t top =
-        0; /* the highest level whose grid holds this block: the longest segment it attends in */
-    while (top + 1 < levels && (block & ((INT64_C(1) << (top + 1)) - 1)) == 0)
-        top++;
-    for (int64_t k = block & ~((w << top) - 1); k <= block; k++)
-        for (int64_t m = 0; m <= top; m++)
-            if ((block ^ k) < (w << m) && ((block | k) & ((INT64_C(1) << m) - 1)) == 0) {
-                add(r, k);
-                break;
-            }
-}
-
-void sb_power_attention_row(const sb_power_attention_params *p, int64_t block, int32_t *ids,
-                            int64_t *n)
-{
-    int64_t  w = window_of(p), sink = sink_of(p), window_begin = block >= w ? block - w + 1 : 0;
-    row_list r = {.ids = ids};
-    add_range(&r, 0, sink <= block ? sink : block + 1);
-    switch ((sb_power_pattern)p->pattern) {
-    case SB_POWER_LONGNET:
-        add_longnet(&r, block, w, p->levels);
-        break;
-    case SB_POWER_DILATED:
-        for (int64_t d = (block - window_begin) / p->dilation_blocks * p->dilation_blocks; d >= 0;
-             d -= p->dilation_blocks)
-            add(&r, block - d);
-        break;
-    case SB_POWER_POWER:
-        for (int64_t d = INT64_C(1) << 62; d >= w; d >>= 1)
-            if (d <= block)
-                add(&r, block - d);
-        break;
-    case SB_POWER_STRIDE_SLASH:
-        for (int64_t d = block / p->stride_blocks * p->stride_blocks; d >= w; d -= p->stride_blocks)
-            add(&r, block - d);
-        break;
-    default:
-        break;
-    }
-    if (p->pattern != SB_POWER_LONGNET && p->pattern != SB_POWER_DILATED)
-        add_range(&r, window_begin, block + 1);
-    *n = r.n;
-}
 
 static sb_status check(const void *params_, const sb_shape *shape)
 {
     const sb_power_attention_params *p = params_;
-    int64_t                          w = window_of(p);
-    if (p->pattern == SB_POWER_LONGNET && ((w & (w - 1)) != 0 || w > INT64_C(1) << 30))
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "window_blocks: found %lld, allowed for longnet a power of two up to 2^30",
-                       (long long)w);
-    return sb_shape_check(shape, p->block_tokens);
+    sb_status                        st;
+    if (p->pattern == SB_POWER_LONGNET) {
+        int64_t w = sbi_power_window_blocks(p);
+        if ((w & (w - 1)) != 0 || w > INT64_C(1) << 30)
+            return sb_fail(
+                SB_ERR_UNSUPPORTED,
+                "window_blocks: found %lld, allowed for longnet a power of two up to 2^30",
+                (long long)w);
+    }
+    if ((st = sbi_power_windows_check(p, shape)) != SB_OK)
+        return st;
+    return sb_shape_check(shape, sbi_power_is_window(p) ? 1 : p->block_tokens);
 }
 
 static int64_t quantum_tokens(const void *p)
 {
-    return ((const sb_power_attention_params *)p)->block_tokens;
+    return sbi_power_is_window(p) ? 1 : ((const sb_power_attention_params *)p)->block_tokens;
 }
 
-/* Calls visit(state, block) for each local row block, ascending; a block that two runs share comes
- * once. */
-static void each_row(const sb_shape *shape, int64_t                   block_tokens,
-                     void (*visit)(void *state, int64_t block), void *state)
+/* The prompt's length, for moa's spans in decode. */
+static int64_t state_bytes(const void *p, const sb_shape *shape)
 {
-    int64_t next = 0;
-    for (int32_t r = 0; r < shape->q_gid.n_runs; r++) {
-        sb_run run = shape->q_gid.run[r];
-        if (run.len == 0)
-            continue;
-        int64_t block = run.start / block_tokens, last = (run.start + run.len - 1) / block_tokens;
-        for (block = block > next ? block : next; block <= last; block++)
-            visit(state, block);
-        next = last + 1;
-    }
+    (void)shape;
+    return ((const sb_power_attention_params *)p)->pattern == SB_POWER_MOA
+               ? (int64_t)sizeof(int64_t)
+               : 0;
 }
 
-typedef struct filling {
-    const sb_power_attention_params *p;
-    int64_t                          n_rows, n_ids;
-    sb_plan                         *plan; /* NULL: count only */
-} filling;
-
-static void visit_row(void *state, int64_t block)
-{
-    filling *f   = state;
-    int32_t *ids = f->plan != NULL ? f->plan->tiles.id + f->n_ids : NULL;
-    int64_t  n;
-    sb_power_attention_row(f->p, block, ids, &n);
-    if (f->plan != NULL) {
-        f->plan->row_id[f->n_rows]        = (int32_t)block;
-        f->plan->tiles.row_ptr[f->n_rows] = f->n_ids;
-    }
-    f->n_rows++;
-    f->n_ids += n;
-}
-
-static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape, sb_plan *plan,
+static sb_status layout(sb_ctx *ctx, const void *p, const sb_shape *shape, sb_plan *plan,
                         sb_cache *cache)
 {
-    const sb_power_attention_params *p = params_;
-    filling                          f = {.p = p};
-    sb_status                        st;
     (void)cache;
-    each_row(shape, p->block_tokens, visit_row, &f);
-    sb_plan made = {.row_tokens = p->block_tokens, .n_rows = f.n_rows};
-    made.tiles   = (sb_csr){.n_heads      = 1,
-                            .capacity     = f.n_ids,
-                            .unit_tokens  = p->block_tokens,
-                            .width_tokens = p->block_tokens};
-    if ((st = sb_arena_alloc(ctx->arena, f.n_rows, sizeof *made.row_id, "power_attention row ids",
-                             (void **)&made.row_id)) != SB_OK ||
-        (st = sb_arena_alloc(ctx->arena, f.n_rows + 1, sizeof *made.tiles.row_ptr,
-                             "power_attention row pointers", (void **)&made.tiles.row_ptr)) !=
-            SB_OK ||
-        (st = sb_arena_alloc(ctx->arena, f.n_ids, sizeof *made.tiles.id, "power_attention tile ids",
-                             (void **)&made.tiles.id)) != SB_OK)
-        return st;
-    *plan = made;
-    return SB_OK;
+    return sbi_power_is_window(p) ? sbi_power_windows_layout(ctx, p, shape, plan)
+                                  : sbi_power_blocks_layout(ctx, p, shape, plan);
 }
 
-/* The mask depends on positions only: q and k are not read, and decode takes the same rows at its
- * own position [6]. */
-static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shape,
-                          const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
+static sb_status plan_cpu(sb_ctx *ctx, const void *p, const sb_shape *shape, const sb_tensor *q,
+                          const sb_tensor *k, sb_cache *cache, sb_plan *plan)
 {
-    const sb_power_attention_params *p = params_;
     (void)q;
     (void)k;
-    (void)cache;
-    int64_t t0 = sb_now_ns();
-    filling f  = {.p = p};
-    each_row(shape, p->block_tokens, visit_row, &f);
-    if (f.n_rows != plan->n_rows || f.n_ids > plan->tiles.capacity)
-        return sb_fail(
-            SB_ERR_INTERNAL,
-            "power_attention: laid out for %lld rows and %lld tiles, asked for %lld and %lld",
-            (long long)plan->n_rows, (long long)plan->tiles.capacity, (long long)f.n_rows,
-            (long long)f.n_ids);
-    f = (filling){.p = p, .plan = plan};
-    each_row(shape, p->block_tokens, visit_row, &f);
-    plan->tiles.row_ptr[f.n_rows] = f.n_ids;
-    plan->parts                   = SB_PART_TILES;
-    sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
-    return SB_OK;
+    return sbi_power_is_window(p) ? sbi_power_windows_plan(ctx, p, shape, cache, plan)
+                                  : sbi_power_blocks_plan(ctx, p, shape, plan);
 }
 
 const sb_method sb_power_attention = {
     .name    = "power_attention",
-    .summary = "static block patterns: power, sliding_window, stride_slash, dilated, longnet",
-    .source  = "arXiv 2503.03588; power_attention 3, 4",
+    .summary = "static patterns: power and other block patterns, MoA, neighborhood, BlockRank",
+    .source = "arXiv 2503.03588, power_attention 3, 4; arXiv 2406.14909, NATTEN, arXiv 2510.05396, "
+              "other_seed_methods",
     /* accuracy needs weights trained with the mask; timings do not [9] */
     .caps           = SB_CAP_PREFILL | SB_CAP_DECODE | SB_CAP_GQA | SB_CAP_SHARDED,
     .plan_keys      = SB_PLAN_KEYS_LOCAL,
@@ -231,6 +116,8 @@ const sb_method sb_power_attention = {
     .params_bytes   = sizeof(sb_power_attention_params),
     .check          = check,
     .quantum_tokens = quantum_tokens,
+    .read_file      = sbi_moa_read_file,
+    .state_bytes    = state_bytes,
     .layout         = layout,
     .plan           = {[SB_CPU] = plan_cpu},
     .attend         = {[SB_CPU] = sb_attend_block_csr_cpu},

@@ -199,6 +199,12 @@ static void prefill_equals_one_rank(span_rank *r)
         {"a_shape", "sink_tokens=5 window_tokens=100"},
         {"power_attention", POWER},
         {"power_attention", LONGNET},
+        {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"},
+        {"power_attention", "pattern=neighborhood window_tokens=40 stride_tokens=7"},
+        {"power_attention",
+         "pattern=neighborhood window_tokens=9 stride_tokens=2 dilation_tokens=5"},
+        {"power_attention",
+         "pattern=blockrank instruction_tokens=30 document_tokens=50 query_tokens=9"},
         {"minference", "vertical_tokens=50 slash_tokens=130"},
         {"minference", "vertical_tokens=400 slash_tokens=60"},
         {"minference", "pattern=block_sparse top_k_blocks=3"},
@@ -375,7 +381,9 @@ static void decode_equals_one_rank(span_rank *r)
     } methods[] = {{"dense", ""},
                    {"power_attention", POWER},
                    {"power_attention", SEGMENTS},
-                   {"hip", HIP " block_q_tokens=3 stride_q_tokens=3 refresh_steps=5"}};
+                   {"hip", HIP " block_q_tokens=3 stride_q_tokens=3 refresh_steps=5"},
+                   {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"},
+                   {"power_attention", "pattern=neighborhood window_tokens=9 dilation_tokens=5"}};
     enum { N_METHODS = sizeof methods / sizeof *methods };
     static const int64_t lengths[] = {1, 5, 63, 517}; /* 5 tokens, blocks of 64: empty shards */
     for (int m = 0; m < N_METHODS; m++)

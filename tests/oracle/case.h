@@ -9,7 +9,7 @@ typedef struct sb_case_shape {
     int64_t n_q, n_k, heads, kv_heads, dim;
 } sb_case_shape;
 
-enum { SB_CASE_RUNS = 64, SB_CASE_PARAMS = 256 };
+enum { SB_CASE_RUNS = 64, SB_CASE_PARAMS = 4096 };
 
 typedef struct sb_case {
     sb_case_shape shape;

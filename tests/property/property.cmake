@@ -1,6 +1,7 @@
 # tests of property
 # properties of the attention methods on the CPU, from section 10 of their specs
 span_test(test_power_attention SOURCES property/test_power_attention.c property/graph.c LINK test_oracle)
+span_test(test_static_windows SOURCES property/test_static_windows.c LINK test_oracle)
 span_test(test_a_shape SOURCES property/test_a_shape.c property/window_methods.c LINK test_oracle)
 span_test(test_streaming_llm SOURCES property/test_streaming_llm.c property/window_methods.c LINK test_oracle)
 span_test(test_minference_lists SOURCES property/test_minference_lists.c LINK test_oracle)

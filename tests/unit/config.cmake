@@ -5,8 +5,8 @@ foreach(name test_sweep test_inputs test_bad_sweeps test_robust)
     LINK sb_config
     LABELS unit)
 endforeach()
-# the shipped sweep files, and methods that carry a state, over the real registries
-foreach(name test_shipped test_state_sharding)
+# the shipped sweep files, methods that carry a state, files that parameters name: over the real registries
+foreach(name test_shipped test_state_sharding test_param_files)
   span_test(${name}
     SOURCES unit/harness/config/${name}.c
     LINK sb_model sb_config sb_methods sb_workloads

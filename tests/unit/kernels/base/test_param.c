@@ -231,6 +231,43 @@ START_TEST(json_that_does_not_fit_is_an_error)
 }
 END_TEST
 
+/* A file's value is its name and what it holds; the path is where to look. */
+START_TEST(files_are_what_they_hold)
+{
+    static const sb_param files[] = {{"plan", "none", "a JSON file of spans", "", SB_FILE, 0}, {0}};
+    sb_param_file         f;
+    char                  buf[SB_PARAM_JSON_BYTES], longest[SB_PARAM_PATH_BYTES + 1];
+    ck_assert_int_eq(sb_params_default(files, &f), SB_OK);
+    ck_assert_str_eq(f.path, "");
+    ck_assert_int_eq(sb_param_json(files, &f, buf, sizeof buf), SB_OK);
+    ck_assert_str_eq(buf, "\"none\"");
+    ck_assert_int_eq(sb_param_set(files, &f, "/a/b \"c\\.json"), SB_OK);
+    ck_assert_str_eq(f.path, "/a/b \"c\\.json");
+    ck_assert_int_eq(sb_param_json(files, &f, buf, sizeof buf), SB_ERR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "plan has not been read"));
+    memset(f.sha256, '7', 64);
+    f.content = &f;
+    ck_assert_int_eq(sb_param_json(files, &f, buf, sizeof buf), SB_OK);
+    ck_assert_ptr_eq(strstr(buf, "\"b \\\"c\\\\.json@7777"), buf);
+    ck_assert_int_eq(sb_param_json(files, &f, buf, 20), SB_ERR_INTERNAL);
+    ck_assert_int_eq(sb_param_set(files, &f, "x"), SB_OK); /* another file: not read yet */
+    ck_assert(f.sha256[0] == '\0' && f.content == NULL);
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    ck_assert_int_eq(sb_param_set(files, &f, longest), SB_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "allowed none or the path of a JSON file of"));
+    longest[256] = '\0'; /* a name may have 255 bytes */
+    ck_assert_int_eq(sb_param_set(files, &f, longest), SB_ERR_USAGE);
+    longest[255] = '\0';
+    ck_assert_int_eq(sb_param_set(files, &f, longest), SB_OK);
+    memset(f.sha256, '7', 64);
+    ck_assert_int_eq(sb_param_json(files, &f, buf, sizeof buf), SB_OK);
+    ck_assert_int_eq(sb_param_set(files, &f, ""), SB_ERR_USAGE);
+    ck_assert_int_eq(sb_param_set(files, &f, "a/"), SB_ERR_USAGE);
+    ck_assert_int_eq(sb_param_set(files, &f, "a\nb"), SB_ERR_USAGE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("param");
@@ -245,6 +282,7 @@ int main(void)
     tcase_add_test(t, json_is_short_and_reads_back_equal);
     tcase_add_test(t, equal_values_have_equal_json);
     tcase_add_test(t, json_that_does_not_fit_is_an_error);
+    tcase_add_test(t, files_are_what_they_hold);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
