@@ -2,7 +2,6 @@
  * No block is forced, not even the first or the own one; still every query sees a key, for a row
  * block keeps an earlier block or its own. Every score comes from one rank, and rows are chosen
  * where they live: no communication. */
-#include <assert.h>
 #include <string.h>
 
 #include "kernels/exec/tiles.h"
@@ -77,52 +76,31 @@ static sb_status whole_rows(const sb_shape *s, const sb_plan *plan, const sbi_mi
     return SB_OK;
 }
 
-/* A row block lists min(row + 1, k_b) blocks: known beforehand. */
-static void place_rows(int64_t top_k, sb_plan *plan)
+sb_status sbi_minference_key_means(sb_ctx *ctx, const sb_shape *shape, const sb_tensor *k,
+                                   sb_plan *plan)
 {
-    int64_t *ptr = plan->tiles.row_ptr, n = plan->tiles.n_heads * plan->n_rows;
-    ptr[0] = 0;
-    for (int64_t at = 0; at < n; at++)
-        ptr[at + 1] = ptr[at] + min_i64(top_k, plan->row_id[at % plan->n_rows] + INT64_C(1));
-    assert(ptr[n] == plan->tiles.capacity);
+    sbi_minference_work *w  = plan->method_data;
+    int64_t              t0 = sb_now_ns();
+    sb_status            st = whole_rows(shape, plan, w);
+    if (st != SB_OK)
+        return st;
+    key_means(ctx, k, w);
+    for (int64_t r = 0; r < plan->n_rows; r++) /* products of means, 2 d each [minference 7] */
+        plan->estimate_flops += w->n_heads[SB_MINFERENCE_BLOCK_SPARSE] * 2 * shape->head_dim *
+                                (plan->row_id[r] + INT64_C(1));
+    sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
+    return SB_OK;
 }
 
-static void choose_row(const sb_shape *s, const sb_tensor *q, const sbi_minference_work *w,
-                       const sb_plan *plan, int64_t at, uint64_t *score)
+void sbi_minference_choose_blocks(const sb_shape *s, const sb_tensor *q, const sb_plan *plan,
+                                  int64_t at, int64_t n, uint64_t *score, int32_t *ids)
 {
-    float   q_mean[SB_TILE_DIM_MAX];
+    const sbi_minference_work *w = plan->method_data;
+    float                      q_mean[SB_TILE_DIM_MAX];
     int64_t head = at / plan->n_rows, r = at % plan->n_rows, row = plan->row_id[r];
     int64_t groups = sbi_minference_groups(s->n_keys), kv = head / (s->heads / s->kv_heads);
     block_mean(sb_tensor_bf16(q, head, w->row_at[r]), min_i64(B, s->n_keys - row * B), q->dim,
                q_mean, 1);
     score_row(q_mean, w->k_mean + kv * groups * q->dim * GROUP, q->dim, row, score);
-    (void)sbi_top_k(score, row + 1, plan->tiles.row_ptr[at + 1] - plan->tiles.row_ptr[at], 16,
-                    plan->tiles.id + plan->tiles.row_ptr[at]);
-}
-
-sb_status sbi_minference_block_sparse(sb_ctx *ctx, const sb_minference_params *p,
-                                      const sb_shape *shape, const sb_tensor *q, const sb_tensor *k,
-                                      sb_plan *plan)
-{
-    sbi_minference_work *w  = plan->method_data;
-    int64_t              t0 = sb_now_ns(), blocks = sbi_minference_blocks(shape->n_keys);
-    int64_t              n  = plan->tiles.n_heads * plan->n_rows;
-    sb_status            st = whole_rows(shape, plan, w);
-    if (st != SB_OK)
-        return st;
-    key_means(ctx, k, w);
-    sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
-    t0 = sb_now_ns();
-    place_rows(p->top_k_blocks, plan);
-    plan->estimate_flops = 0;
-    for (int64_t r = 0; r < plan->n_rows; r++) /* products of means, 2 d each [minference 7] */
-        plan->estimate_flops += shape->heads * 2 * shape->head_dim * (plan->row_id[r] + INT64_C(1));
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)
-    for (int32_t t = 0; t < ctx->threads;
-         t++) /* rows dealt out: under causality later ones cost more */
-        for (int64_t at = t; at < n; at += ctx->threads)
-            choose_row(shape, q, w, plan, at, w->score + t * blocks);
-    plan->parts = SB_PART_TILES;
-    sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
-    return SB_OK;
+    (void)sbi_top_k(score, row + 1, n, 16, ids);
 }

@@ -1,6 +1,7 @@
 /* MInference 1.0: one sparse pattern in prefill, its indices estimated from the last 64 queries
  * (vertical_slash) or from block means (block_sparse), or fixed (a_shape); dense decode
- * [minference 3]. Every head takes the same pattern and budgets. */
+ * [minference 3]. Every head takes the same pattern and budgets, or a configuration file says which
+ * [3.8]. */
 #ifndef SB_KERNELS_MINFERENCE_MINFERENCE_H
 #define SB_KERNELS_MINFERENCE_MINFERENCE_H
 
@@ -22,6 +23,7 @@ typedef struct sb_minference_params {
     int64_t window_tokens;   /* n_local of a_shape, the query's own token included */
     double  ratio;           /* times k_v and k_s, or n_init and n_local, truncated [3.1] */
     int64_t starting_layer;  /* layers below it are dense [3.1] */
+    sb_param_file config_file;     /* heads that it names do not follow pattern and budgets above */
 } sb_minference_params;
 
 extern const sb_method sb_minference;

@@ -1,11 +1,13 @@
-/* Which pattern this call takes, and the one exchange all ranks need first: the last 64 queries and
- * the number of queries. */
+/* What this call runs, and the one exchange all ranks need first: the last 64 queries and the
+ * number of queries. */
 #include "kernels/exec/window_plan.h"
+#include "kernels/minference/lists.h"
 #include "kernels/minference/work.h"
 
 static sb_status dense(sb_ctx *ctx, sb_plan *plan, int32_t fallback)
 {
     plan->fallback = fallback;
+    plan->form     = (sb_window_form){0};
     return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
 }
 
@@ -36,22 +38,13 @@ static sb_status name_rows(const sb_shape *shape, sbi_minference_work *w, sb_pla
     return SB_OK;
 }
 
-sb_status sbi_minference_plan_cpu(sb_ctx *ctx, const void *params, const sb_shape *shape,
-                                  const sb_tensor *q, const sb_tensor *k, sb_cache *cache,
-                                  sb_plan *plan)
+/* Estimates of the patterns that read q and k, then the lists. */
+static sb_status plan_lists(sb_ctx *ctx, const sb_minference_params *p, const sb_shape *shape,
+                            const sb_tensor *q, const sb_tensor *k, sb_plan *plan)
 {
-    const sb_minference_params *p = params;
-    sbi_minference_work        *w = plan->method_data;
-    sb_status                   st;
-    (void)cache;
-    plan->fallback = 0;
-    if (shape->is_decode)
-        return dense(ctx, plan, 1);
-    if (ctx->layer < p->starting_layer) /* [3.1] */
-        return dense(ctx, plan, 0);
-    if (p->pattern == SB_MINFERENCE_A_SHAPE) /* [3.2] */
-        return sb_window_plan(ctx, sbi_minference_scaled(p->sink_tokens, p->ratio),
-                              sbi_minference_scaled(p->window_tokens, p->ratio), plan);
+    sbi_minference_work *w     = plan->method_data;
+    int                  slash = w->n_heads[SB_MINFERENCE_VERTICAL_SLASH] > 0;
+    sb_status            st;
     /* the ranks hold the same keys here, so all of them fail or none */
     if (k->tokens != shape->n_keys)
         return sb_fail(SB_ERR_INTERNAL, "minference: plan reads all %lld keys, found %lld",
@@ -62,10 +55,42 @@ sb_status sbi_minference_plan_cpu(sb_ctx *ctx, const void *params, const sb_shap
         shape->n_keys) /* queries of a part of the sequence [5] */
         return dense(ctx, plan, 1);
     st = name_rows(shape, w, plan);
-    if (p->pattern == SB_MINFERENCE_BLOCK_SPARSE)
-        return st == SB_OK ? sbi_minference_block_sparse(ctx, p, shape, q, k, plan) : st;
+    if (st == SB_OK && w->n_heads[SB_MINFERENCE_BLOCK_SPARSE] > 0)
+        st = sbi_minference_key_means(ctx, shape, k, plan);
     /* one more collective call: a rank alone must not stay away from it */
-    if (ctx->comm != NULL && ctx->comm->size > 1)
+    if (slash && ctx->comm != NULL && ctx->comm->size > 1)
         st = sb_comm_agree(ctx->comm, st);
-    return st == SB_OK ? sbi_minference_vertical_slash(ctx, shape, k, plan) : st;
+    if (st == SB_OK && slash)
+        st = sbi_minference_choose_lines(ctx, shape, k, plan);
+    return st == SB_OK ? sbi_minference_lists(ctx, p, shape, q, plan) : st;
+}
+
+sb_status sbi_minference_plan_cpu(sb_ctx *ctx, const void *params, const sb_shape *shape,
+                                  const sb_tensor *q, const sb_tensor *k, sb_cache *cache,
+                                  sb_plan *plan)
+{
+    const sb_minference_params *p  = params;
+    sbi_minference_work        *w  = plan->method_data;
+    sb_status                   st = SB_OK;
+    (void)cache;
+    plan->fallback       = 0;
+    plan->estimate_flops = 0;
+    if (shape->is_decode)
+        return dense(ctx, plan, 1);
+    if (ctx->layer < p->starting_layer) /* [3.1] */
+        return dense(ctx, plan, 0);
+    if (w == NULL) /* [3.2], for all heads alike */
+        return sb_window_plan(ctx, sbi_minference_scaled(p->sink_tokens, p->ratio),
+                              sbi_minference_scaled(p->window_tokens, p->ratio), plan);
+    int64_t t0  = sb_now_ns();
+    plan->parts = 0;
+    for (int64_t h = 0; h < shape->heads && plan->form.head != NULL; h++)
+        plan->form.head[h] = w->head[h].window;
+    sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
+    if (w->n_heads[SB_MINFERENCE_A_SHAPE] < shape->heads &&
+        (st = plan_lists(ctx, p, shape, q, k, plan)) != SB_OK)
+        return st;
+    if (plan->form.head != NULL)
+        plan->parts |= SB_PART_WINDOW;
+    return SB_OK;
 }

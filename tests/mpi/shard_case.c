@@ -21,9 +21,28 @@ static void fill_row(sb_tensor *t, span_what what, int64_t slot, int64_t token)
             sb_tensor_bf16(t, h, slot)[i] = span_value(what, h, token, i);
 }
 
+/* A file parameter's text stands in for the file. */
+static sb_status set_file(span_seq *s, const sb_param *p, const char *text)
+{
+    sb_param_file f = {.path = "case.json"};
+    sb_arena      a;
+    int64_t       n = (int64_t)strlen(text);
+    sb_arena_init_count(&a);
+    sb_status st = s->method->read_file(p, text, n, &a, &f.content);
+    if (st != SB_OK)
+        return st;
+    s->file = aligned_alloc(SB_ARENA_ALIGN, a.high_water_bytes);
+    if (s->file == NULL)
+        abort();
+    sb_arena_init(&a, s->file, a.high_water_bytes, SB_ARENA_PLAIN);
+    st = s->method->read_file(p, text, n, &a, &f.content);
+    memcpy((char *)s->params + p->offset, &f, sizeof f);
+    return st;
+}
+
 static sb_status parse_params(span_seq *s)
 {
-    char      text[256], *save = NULL;
+    char      text[512], *save = NULL;
     sb_status st = sb_params_default(s->method->params, s->params);
     snprintf(text, sizeof text, "%s", s->spec.params);
     for (char *w = strtok_r(text, " ", &save); st == SB_OK && w != NULL;
@@ -33,8 +52,9 @@ static sb_status parse_params(span_seq *s)
             return sb_fail(SB_ERR_USAGE, "found `%s`, allowed name=value", w);
         *eq               = '\0';
         const sb_param *p = sb_params_find(s->method->params, w);
-        st                = p == NULL ? sb_fail(SB_ERR_USAGE, "no parameter %s", w)
-                                      : sb_param_set(p, s->params, eq + 1);
+        st                = p == NULL            ? sb_fail(SB_ERR_USAGE, "no parameter %s", w)
+                            : p->type == SB_FILE ? set_file(s, p, eq + 1)
+                                                 : sb_param_set(p, s->params, eq + 1);
     }
     return st;
 }
@@ -161,6 +181,7 @@ void span_seq_close(span_seq *s)
 {
     sb_map_fini(&s->map);
     free(s->params);
+    free(s->file);
     free(s->block);
     free(s->gate.data);
     free(s->beta.data);

@@ -7,7 +7,7 @@
 
 typedef struct span_seq_spec {
     const char    *method;
-    const char    *params; /* "block_tokens=64 window_blocks=2" */
+    const char    *params; /* "block_tokens=64 window_blocks=2"; a file: its text, without blanks */
     sb_layout_kind kind;
     int64_t        n_tokens, max_new_tokens;
     int64_t        heads, kv_heads, head_dim;
@@ -16,7 +16,7 @@ typedef struct span_seq_spec {
 typedef struct span_seq {
     span_seq_spec    spec;
     const sb_method *method;
-    void            *params;
+    void            *params, *file;
     sb_map           map;
     sb_gid           gid;
     void            *block;

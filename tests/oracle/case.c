@@ -60,7 +60,48 @@ void sb_case_destroy(sb_case *c)
     free(c->k.data);
     free(c->v.data);
     free(c->memory);
+    free(c->file_memory);
     free(c);
+}
+
+static const sb_param *file_param(const sb_method *m)
+{
+    const sb_param *p = m->params;
+    while (p->name != NULL && p->type != SB_FILE)
+        p++;
+    ck_assert_msg(p->name != NULL, "%s has no file", m->name);
+    return p;
+}
+
+const void *sb_case_read(const sb_method *m, const char *text, unsigned char **memory)
+{
+    sb_arena    a;
+    const void *content = NULL;
+    int64_t     n       = (int64_t)strlen(text);
+    *memory             = NULL;
+    sb_arena_init_count(&a);
+    sb_status st = m->read_file(file_param(m), text, n, &a, &content);
+    ck_assert(st == SB_OK || st == SB_ERR_USAGE);
+    if (st != SB_OK)
+        return NULL;
+    size_t bytes = a.high_water_bytes;
+    *memory      = room((int64_t)bytes);
+    sb_arena_init(&a, *memory, bytes, SB_ARENA_PLAIN);
+    ck_assert_msg(m->read_file(file_param(m), text, n, &a, &content) == SB_OK, "%s",
+                  sb_error_text());
+    ck_assert_uint_eq(a.high_water_bytes, bytes);
+    return content;
+}
+
+/* The method's file parameter, as harness/config would leave it. */
+static void set_file(sb_case *c, const sb_method *m)
+{
+    const sb_param *p = file_param(m);
+    sb_param_file   f = {.path = "case.json"};
+    free(c->file_memory);
+    f.content = sb_case_read(m, c->file_text, &c->file_memory);
+    ck_assert_msg(f.content != NULL, "%s", sb_error_text());
+    memcpy(c->params + p->offset, &f, sizeof f);
 }
 
 void sb_case_params(sb_case *c, const sb_method *m, const char *text)
@@ -83,7 +124,7 @@ void sb_case_params(sb_case *c, const sb_method *m, const char *text)
 static sb_status lay(sb_case *c, const sb_method *m, sb_arena *a, sb_dtype dtype,
                      const sb_tensor *q)
 {
-    sb_ctx    ctx = {.backend = &sb_backend_cpu, .arena = a, .threads = c->threads};
+    sb_ctx ctx = {.backend = &sb_backend_cpu, .arena = a, .layer = c->layer, .threads = c->threads};
     sb_status st  = m->layout(&ctx, c->params, &c->seen, &c->plan, NULL);
     c->o          = (sb_tensor){.dtype       = dtype,
                                 .heads       = q->heads,
@@ -106,6 +147,8 @@ sb_status sb_case_attend_on(sb_case *c, const sb_method *m, const char *params, 
     k = k != NULL ? k : &c->k;
     v = v != NULL ? v : &c->v;
     sb_case_params(c, m, params);
+    if (c->file_text != NULL)
+        set_file(c, m);
     c->seen      = (sb_shape){.q_gid     = q->gid,
                               .n_keys    = c->shape.n_k,
                               .heads     = q->heads,
@@ -117,12 +160,14 @@ sb_status sb_case_attend_on(sb_case *c, const sb_method *m, const char *params, 
         return st;
     sb_arena count;
     sb_arena_init_count(&count);
-    ck_assert_int_eq(lay(c, m, &count, dtype, q), SB_OK);
+    if ((st = lay(c, m, &count, dtype, q)) != SB_OK)
+        return st;
     free(c->memory);
     c->memory = room((int64_t)count.high_water_bytes);
     sb_arena_init(&c->arena, c->memory, count.high_water_bytes, SB_ARENA_GUARD);
     ck_assert_msg(lay(c, m, &c->arena, dtype, q) == SB_OK, "%s", sb_error_text());
-    sb_ctx      ctx = {.backend = &sb_backend_cpu, .arena = &c->arena, .threads = c->threads};
+    sb_ctx ctx = {
+        .backend = &sb_backend_cpu, .arena = &c->arena, .layer = c->layer, .threads = c->threads};
     sb_attn_in  in  = {.q = q, .k = k, .v = v, .scale = c->scale};
     sb_attn_out out = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};
     /* as harness/shard does: such a plan reads all keys, wherever the executor has them */

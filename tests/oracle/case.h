@@ -16,10 +16,11 @@ typedef struct sb_case {
     sb_tensor     q, k, v; /* queries are the last n_q of n_k tokens; all keys */
     sb_run        q_run, k_run;
     float         scale;
-    int32_t       is_decode, threads;
+    int32_t       is_decode, threads, layer;
+    const char   *file_text; /* what the method's file parameter holds; NULL: the default */
     /* of the last sb_case_attend */
     sb_arena       arena; /* guarded: index, o and lse start as NaN */
-    unsigned char *memory;
+    unsigned char *memory, *file_memory;
     sb_plan        plan;
     sb_shape       seen; /* what the method was told */
     sb_tensor      o;
@@ -30,6 +31,10 @@ typedef struct sb_case {
 /* Aborts on failure of its own parts (a broken test, not a result). */
 sb_case *sb_case_random(sb_case_shape shape, uint64_t seed);
 void     sb_case_destroy(sb_case *c);
+
+/* What m makes of the text of a file, in malloc'd *memory; NULL and the error text where it is
+ * refused. Checks that both passes of read_file take the same room. */
+const void *sb_case_read(const sb_method *m, const char *text, unsigned char **memory);
 
 /* params as "block_tokens: 16, window_blocks: 2"; fills c->params. */
 void sb_case_params(sb_case *c, const sb_method *m, const char *text);

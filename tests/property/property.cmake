@@ -6,6 +6,7 @@ span_test(test_a_shape SOURCES property/test_a_shape.c property/window_methods.c
 span_test(test_streaming_llm SOURCES property/test_streaming_llm.c property/window_methods.c LINK test_oracle)
 span_test(test_minference_lists SOURCES property/test_minference_lists.c LINK test_oracle)
 span_test(test_minference SOURCES property/test_minference.c LINK test_oracle)
+span_test(test_minference_config SOURCES property/test_minference_config.c LINK test_oracle)
 span_test(test_xattention SOURCES property/test_xattention.c property/xattention_judge.c LINK test_oracle)
 span_test(test_anchor_attention SOURCES property/test_anchor_attention.c property/anchor_judge.c LINK test_oracle)
 foreach(name test_pbs_attn test_pbs_attn_output)

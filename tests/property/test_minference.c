@@ -24,12 +24,12 @@ static const sbi_minference_work *work_of(const sb_case *c) { return c->plan.met
 static const int32_t *columns(const sb_case *c, int64_t head)
 {
     const sbi_minference_work *w = work_of(c);
-    return w->chosen + head * (w->n_vertical + w->n_slash);
+    return w->chosen + w->head[head].chosen_at;
 }
 
 static const int32_t *diagonals(const sb_case *c, int64_t head)
 {
-    return columns(c, head) + work_of(c)->n_vertical;
+    return columns(c, head) + work_of(c)->head[head].n_vertical;
 }
 
 START_TEST(defaults_are_the_codes)
@@ -195,20 +195,20 @@ START_TEST(choice_is_the_judges)
     double  *v = malloc((size_t)n * 8), *s = malloc((size_t)n * 8);
     attend(c, &sb_minference, "vertical_tokens: 60, slash_tokens: 115");
     const sbi_minference_work *w = work_of(c);
-    ck_assert_int_eq(w->n_vertical, n < 60 ? n : 60);
-    ck_assert_int_eq(w->n_slash, n < 115 ? n : 115);
+    ck_assert_int_eq(w->head[0].n_vertical, n < 60 ? n : 60);
+    ck_assert_int_eq(w->head[0].n_slash, n < 115 ? n : 115);
     ck_assert_int_eq(c->plan.tiles.unit_tokens, 1);
     ck_assert_int_eq(c->plan.tiles.width_tokens, 64);
     for (int64_t h = 0; h < c->shape.heads; h++) {
         judge_sums(c, h, v, s);
-        ck_best(columns(c, h), w->n_vertical, v, n, 30, "columns");
-        ck_best(diagonals(c, h), w->n_slash, s, n, 100, "diagonals");
+        ck_best(columns(c, h), w->head[0].n_vertical, v, n, 30, "columns");
+        ck_best(diagonals(c, h), w->head[0].n_slash, s, n, 100, "diagonals");
         head_plan see = {&c->plan, h};
         for (int64_t q = 0; q < n; q += 3) {
             int bad = 0;
-            for (int64_t i = 0; i < w->n_vertical; i++)
+            for (int64_t i = 0; i < w->head[0].n_vertical; i++)
                 bad |= columns(c, h)[i] <= q && !see_listed(q, columns(c, h)[i], &see);
-            for (int64_t i = 0; i < w->n_slash; i++)
+            for (int64_t i = 0; i < w->head[0].n_slash; i++)
                 bad |= diagonals(c, h)[i] <= q && !see_listed(q, q - diagonals(c, h)[i], &see);
             ck_assert_msg(!bad, "head %lld, query %lld", (long long)h, (long long)q);
         }
@@ -261,8 +261,8 @@ START_TEST(forced_entries_and_ties)
     memset(c->q.data, 0, 2 * N * 32 * sizeof(sb_bf16));
     for (int t = 0; t < 5; t++) {
         attend(c, &sb_minference, table[t].params);
-        ck_assert_int_eq(work_of(c)->n_vertical, table[t].n_vertical);
-        ck_assert_int_eq(work_of(c)->n_slash, table[t].n_slash);
+        ck_assert_int_eq(work_of(c)->head[0].n_vertical, table[t].n_vertical);
+        ck_assert_int_eq(work_of(c)->head[0].n_slash, table[t].n_slash);
         for (int64_t h = 0; h < 2; h++) {
             for (int32_t i = 0; i < table[t].n_vertical; i++)
                 ck_assert_int_eq(columns(c, h)[i], i);

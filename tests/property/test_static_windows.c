@@ -203,30 +203,9 @@ END_TEST
 
 /* ---- plan files ---- */
 
-static const sb_param *plan_file(void)
+static const void *content_of(const char *text, unsigned char **memory)
 {
-    return sb_params_find(sb_power_attention.params, "plan_file");
-}
-
-/* The text as the method keeps it, in malloc'd *room; NULL when it is refused. */
-static const void *content_of(const char *text, void **room)
-{
-    sb_arena    a;
-    const void *content = NULL;
-    int64_t     n       = (int64_t)strlen(text);
-    *room               = NULL;
-    sb_arena_init_count(&a);
-    sb_status st = sb_power_attention.read_file(plan_file(), text, n, &a, &content);
-    if (st != SB_OK) {
-        ck_assert_int_eq(st, SB_ERR_USAGE);
-        return NULL;
-    }
-    size_t bytes = a.high_water_bytes + 256;
-    *room        = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    sb_arena_init(&a, *room, bytes, SB_ARENA_PLAIN);
-    ck_assert_int_eq(sb_power_attention.read_file(plan_file(), text, n, &a, &content), SB_OK);
-    ck_assert_uint_le(a.high_water_bytes, bytes - 256);
-    return content;
+    return sb_case_read(&sb_power_attention, text, memory);
 }
 
 /* Two layers of two heads; a head of the second layer has window 320, the others differ too. */
@@ -272,7 +251,7 @@ static void ck_window(sb_head_window w, int64_t sink, int64_t window)
 
 START_TEST(plan_file_gives_each_head_its_window)
 {
-    void          *room;
+    unsigned char *room;
     sb_head_window w[2];
     const void    *content = content_of(spans, &room);
     ck_assert_msg(content != NULL, "%s", sb_error_text());
@@ -319,8 +298,8 @@ END_TEST
 /* Heads of one KV head may see different keys: each against its own formula. */
 START_TEST(heads_with_windows_of_their_own)
 {
-    void       *room;
-    const void *content =
+    unsigned char *room;
+    const void    *content =
         content_of("{\"sinks\": [[0, 3, 70, 5]], \"windows\": [[1, 128, 200, 1000]]}", &room);
     static const block_rule rules[H] = {{16, 16, 0, 0, 0, 0},
                                         {16, 128, 3, 0, 0, 0},
@@ -388,7 +367,7 @@ START_TEST(bad_plan_files_say_what_is_wrong)
         {"{\"sinks\": [[1, 1]], \"windows\": [[1, 2.5]]}",
          "windows[0][1]: found 2.5, allowed a whole number"},
     };
-    void *room;
+    unsigned char *room;
     ck_assert_ptr_null(content_of(table[_i][0], &room));
     ck_assert_msg(strstr(sb_error_text(), table[_i][1]) != NULL, "%s: %s", table[_i][0],
                   sb_error_text());
@@ -401,9 +380,9 @@ START_TEST(hostile_plan_files_are_refused)
 {
     sb_rng r = {(uint64_t)_i};
     for (int t = 0; t < 400; t++) {
-        const char *good = t % 2 ? spans : windows;
-        char        text[sizeof windows + sizeof spans];
-        void       *room;
+        const char    *good = t % 2 ? spans : windows;
+        char           text[sizeof windows + sizeof spans];
+        unsigned char *room;
         memcpy(text, good, strlen(good) + 1);
         for (int f = 0; f <= t % 4; f++)
             text[sb_rng_below(&r, strlen(good))] = (char)(1 + sb_rng_below(&r, 255));
@@ -412,8 +391,8 @@ START_TEST(hostile_plan_files_are_refused)
         (void)content_of(text, &room);
         free(room);
     }
-    char *deep = malloc(100001);
-    void *room;
+    char          *deep = malloc(100001);
+    unsigned char *room;
     memset(deep, '[', 100000);
     deep[100000] = '\0';
     ck_assert_ptr_null(content_of(deep, &room));
@@ -423,7 +402,7 @@ END_TEST
 
 START_TEST(files_of_another_model_are_unsupported)
 {
-    void                     *room;
+    unsigned char            *room;
     sb_power_attention_params p;
     sb_run                    run   = {0, 100};
     sb_shape                  shape = {
