@@ -44,6 +44,10 @@ typedef struct sbi_flash_ops {
     /* Fold the block into every row's state. A row with visible == 0 keeps its state bit for bit
      * (zeros may lose their sign). */
     void (*block)(const sbi_flash_tile *t);
+    /* pack and block in one, bit for bit, from rows of K and V as they lie; t->kt and t->v are not
+     * touched (t->v NULL still says: m and l alone). Faster for few rows: SB_TILE_THIN_ROWS. */
+    void (*thin)(const sbi_flash_tile *t, const sb_bf16 *const k_row[SB_TILE_KEYS],
+                 const sb_bf16 *const v_row[SB_TILE_KEYS]);
     /* y[i] = exp(x[i]) as the softmax computes it: x <= 0; 0 below -87.33. n a multiple of 16. */
     void (*exp)(const float *x, float *y, int64_t n);
     /* The product of both steps of `block`; sums run over k ascending, so c[i][j] has the same bits

@@ -76,39 +76,37 @@ static inline void transpose(__m256i r[8])
         r[i] = t[i];
 }
 
-/* A 32-bit word holds dims 2j (low) and 2j + 1 (high): one transpose serves 16 dims of 8 keys. */
-static void pack_keys(const sb_bf16 *const k_row[SB_TILE_KEYS], int64_t dim, float *kt)
+static inline vf vf_load_bf16(const sb_bf16 *p)
 {
-    const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
-    for (int64_t key = 0; key < SB_TILE_KEYS; key += 8) {
-        for (int64_t x = 0; x < dim; x += 16) {
-            __m256i r[8];
-#pragma GCC unroll 8
-            for (int i = 0; i < 8; i++)
-                r[i] = _mm256_loadu_si256((const __m256i *)(const void *)(k_row[key + i] + x));
-            transpose(r);
-#pragma GCC unroll 8
-            for (int64_t j = 0; j < 8; j++) {
-                float *to = kt + (x + 2 * j) * SB_TILE_KEYS + key;
-                _mm256_store_si256((__m256i *)(void *)to, _mm256_slli_epi32(r[j], 16));
-                _mm256_store_si256((__m256i *)(void *)(to + SB_TILE_KEYS),
-                                   _mm256_and_si256(r[j], high));
-            }
-        }
-    }
+    __m256i w = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(w, 16));
 }
 
-static void pack_values(const sb_bf16 *const v_row[SB_TILE_KEYS], int64_t dim, float *v)
+enum { KEY_DIMS = 16 };
+
+/* A 32-bit word holds dims 2j (low) and 2j + 1 (high): one transpose serves 16 dims of 8 keys. */
+static inline void widen_keys(const sb_bf16 *const *k_row, int64_t x, int64_t n, vf t[KEY_DIMS])
 {
-    for (int64_t key = 0; key < SB_TILE_KEYS; key++)
-        for (int64_t x = 0; x < dim; x += 8) {
-            __m256i w = _mm256_cvtepu16_epi32(
-                _mm_loadu_si128((const __m128i *)(const void *)(v_row[key] + x)));
-            _mm256_store_si256((__m256i *)(void *)(v + key * dim + x), _mm256_slli_epi32(w, 16));
-        }
+    const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
+    __m256i       r[8];
+    (void)n; /* always all 16 */
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_si256((const __m256i *)(const void *)(k_row[i] + x));
+    transpose(r);
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) {
+        t[2 * j]     = _mm256_castsi256_ps(_mm256_slli_epi32(r[j], 16));
+        t[2 * j + 1] = _mm256_castsi256_ps(_mm256_and_si256(r[j], high));
+    }
 }
 
 #include "kernels/exec/flash_impl.h"
 
 const sbi_flash_ops sbi_flash_avx2 = {
-    .pack = flash_pack, .block = flash_block, .exp = flash_exp, .matmul = flash_matmul};
+    .pack   = flash_pack,
+    .block  = flash_block,
+    .thin   = flash_thin,
+    .exp    = flash_exp,
+    .matmul = flash_matmul,
+};

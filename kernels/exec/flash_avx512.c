@@ -72,39 +72,37 @@ static inline void transpose(__m512i r[16])
     }
 }
 
-/* A 32-bit word holds dims 2j (low) and 2j + 1 (high): one transpose serves 32 dims of 16 keys. */
-static void pack_keys(const sb_bf16 *const k_row[SB_TILE_KEYS], int64_t dim, float *kt)
+static inline vf vf_load_bf16(const sb_bf16 *p)
 {
-    const __m512i high = _mm512_set1_epi32((int)0xffff0000u);
-    for (int64_t key = 0; key < SB_TILE_KEYS; key += 16) {
-        for (int64_t x = 0; x < dim; x += 32) {
-            int64_t   pairs = dim - x < 32 ? (dim - x) / 2 : 16;
-            __mmask16 in    = (__mmask16)((1u << pairs) - 1);
-            __m512i   r[16];
-#pragma GCC unroll 16
-            for (int i = 0; i < 16; i++)
-                r[i] = _mm512_maskz_loadu_epi32(in, k_row[key + i] + x);
-            transpose(r);
-            for (int64_t j = 0; j < pairs; j++) {
-                float *to = kt + (x + 2 * j) * SB_TILE_KEYS + key;
-                _mm512_store_si512(to, _mm512_slli_epi32(r[j], 16));
-                _mm512_store_si512(to + SB_TILE_KEYS, _mm512_and_si512(r[j], high));
-            }
-        }
-    }
+    __m512i w = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(w, 16));
 }
 
-static void pack_values(const sb_bf16 *const v_row[SB_TILE_KEYS], int64_t dim, float *v)
+enum { KEY_DIMS = 32 };
+
+/* A 32-bit word holds dims 2j (low) and 2j + 1 (high): one transpose serves 32 dims of 16 keys. */
+static inline void widen_keys(const sb_bf16 *const *k_row, int64_t x, int64_t n, vf t[KEY_DIMS])
 {
-    for (int64_t key = 0; key < SB_TILE_KEYS; key++)
-        for (int64_t x = 0; x < dim; x += 16) {
-            __m512i w = _mm512_cvtepu16_epi32(
-                _mm256_loadu_si256((const __m256i *)(const void *)(v_row[key] + x)));
-            _mm512_store_si512(v + key * dim + x, _mm512_slli_epi32(w, 16));
-        }
+    const __m512i high = _mm512_set1_epi32((int)0xffff0000u);
+    __mmask16     in   = (__mmask16)((1u << (n / 2)) - 1);
+    __m512i       r[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        r[i] = _mm512_maskz_loadu_epi32(in, k_row[i] + x);
+    transpose(r);
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; j++) {
+        t[2 * j]     = _mm512_castsi512_ps(_mm512_slli_epi32(r[j], 16));
+        t[2 * j + 1] = _mm512_castsi512_ps(_mm512_and_si512(r[j], high));
+    }
 }
 
 #include "kernels/exec/flash_impl.h"
 
 const sbi_flash_ops sbi_flash_avx512 = {
-    .pack = flash_pack, .block = flash_block, .exp = flash_exp, .matmul = flash_matmul};
+    .pack   = flash_pack,
+    .block  = flash_block,
+    .thin   = flash_thin,
+    .exp    = flash_exp,
+    .matmul = flash_matmul,
+};

@@ -145,8 +145,8 @@ static void set_visible(const tile *t, const sb_key_block *b)
     }
 }
 
-/* The block's rows of K and V; lanes out of use are zeros: V must be finite there. */
-static void pack(const tile *t, const sb_key_block *b)
+/* Fold the block into the tile. Lanes out of use are zeros: V must be finite there. */
+static void fold(const tile *t, const sb_key_block *b)
 {
     const sb_tensor *k = t->c->job->in->k, *v = t->c->job->in->v;
     const sb_bf16   *k_row[SB_TILE_KEYS], *v_row[SB_TILE_KEYS];
@@ -155,7 +155,12 @@ static void pack(const tile *t, const sb_key_block *b)
         k_row[lane] = used ? sb_tensor_bf16(k, t->kv_head, b->local[lane]) : zero_row;
         v_row[lane] = used ? sb_tensor_bf16(v, t->kv_head, b->local[lane]) : zero_row;
     }
+    if (t->f.n_rows <= SB_TILE_THIN_ROWS) {
+        t->c->ops->thin(&t->f, k_row, v_row);
+        return;
+    }
     t->c->ops->pack(k_row, v_row, t->f.dim, t->f.kt, t->f.v);
+    t->c->ops->block(&t->f);
 }
 
 /* Attention of t->n_tokens rows that lie in one row block; everything but the pool pointers'
@@ -173,8 +178,7 @@ static void run_tile(tile *t)
                         t->gid[t->n_tokens - 1], &j->in->k->gid);
     while (sb_key_blocks_next(&it, &b)) {
         set_visible(t, &b);
-        pack(t, &b);
-        t->c->ops->block(&t->f);
+        fold(t, &b);
     }
     store_rows(t);
 }

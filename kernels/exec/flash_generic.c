@@ -54,22 +54,27 @@ static inline float vf_hsum16(const vf *a)
     return (y[0] + y[2]) + (y[1] + y[3]);
 }
 
-static void pack_keys(const sb_bf16 *const k_row[SB_TILE_KEYS], int64_t dim, float *kt)
+static inline vf vf_load_bf16(const sb_bf16 *p)
 {
-    for (int64_t x = 0; x < dim; x += 16)
-        for (int64_t key = 0; key < SB_TILE_KEYS; key++)
-            for (int64_t i = x; i < x + 16; i++)
-                kt[i * SB_TILE_KEYS + key] = sb_bf16_to_f32(k_row[key][i]);
+    return (vf){sb_bf16_to_f32(p[0]), sb_bf16_to_f32(p[1]), sb_bf16_to_f32(p[2]),
+                sb_bf16_to_f32(p[3])};
 }
 
-static void pack_values(const sb_bf16 *const v_row[SB_TILE_KEYS], int64_t dim, float *v)
+enum { KEY_DIMS = 16 };
+
+static inline void widen_keys(const sb_bf16 *const *k_row, int64_t x, int64_t n, vf t[KEY_DIMS])
 {
-    for (int64_t key = 0; key < SB_TILE_KEYS; key++)
-        for (int64_t i = 0; i < dim; i++)
-            v[key * dim + i] = sb_bf16_to_f32(v_row[key][i]);
+    for (int64_t j = 0; j < n; j++)
+        t[j] = (vf){sb_bf16_to_f32(k_row[0][x + j]), sb_bf16_to_f32(k_row[1][x + j]),
+                    sb_bf16_to_f32(k_row[2][x + j]), sb_bf16_to_f32(k_row[3][x + j])};
 }
 
 #include "kernels/exec/flash_impl.h"
 
 const sbi_flash_ops sbi_flash_generic = {
-    .pack = flash_pack, .block = flash_block, .exp = flash_exp, .matmul = flash_matmul};
+    .pack   = flash_pack,
+    .block  = flash_block,
+    .thin   = flash_thin,
+    .exp    = flash_exp,
+    .matmul = flash_matmul,
+};

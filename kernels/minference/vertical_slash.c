@@ -18,11 +18,11 @@ static void choose_head(sb_ctx *ctx, const sb_shape *s, const sb_tensor *k, sbi_
                         int64_t head)
 {
     int64_t   d = s->head_dim, t0 = sb_now_ns();
-    sbi_probe p    = {.q_t     = w->q_t,
-                      .k       = k,
-                      .kv_head = head / (s->heads / s->kv_heads),
-                      .n_rows  = w->probe.n_rows,
-                      .threads = ctx->threads};
+    sbi_probe                  p    = {.q_t     = w->q_t,
+                                       .k       = k,
+                                       .kv_head = head / (s->heads / s->kv_heads),
+                                       .n_rows  = w->probe.n_rows,
+                                       .threads = ctx->threads};
     const sbi_minference_head *own  = &w->head[head];
     int32_t                   *list = w->chosen + own->chosen_at;
     memset(w->q_t, 0, (size_t)(d * SBI_PROBE_ROWS) * sizeof *w->q_t);

@@ -1,7 +1,9 @@
-/* The inner steps that executors share, one kernel variant at a time: exp and matrix product. */
+/* The inner steps that executors share, one kernel variant at a time: exp, matrix product,
+ * few rows against packed ones. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/backend/cpu_isa.h"
 #include "kernels/base/rng.h"
@@ -81,6 +83,69 @@ START_TEST(matmul_is_exact_on_integers)
 }
 END_TEST
 
+/* One tile in two copies: state that two blocks of random keys and masks have gone through. */
+typedef struct thin_state {
+    float    o[2][16 * SB_TILE_DIM_MAX], m[2][16], l[2][16];
+    uint64_t visible[16];
+} thin_state;
+
+/* Rows that read K and V as they lie have the bits of packed ones: _i, the variant. */
+START_TEST(thin_rows_equal_packed_ones)
+{
+    static thin_state         s;
+    static sb_bf16            kv[2][64 * SB_TILE_DIM_MAX];
+    static float              q[16 * SB_TILE_DIM_MAX];
+    static _Alignas(64) float kt[64 * SB_TILE_DIM_MAX], v[64 * SB_TILE_DIM_MAX];
+    sb_rng                    r = {(uint64_t)_i + 5};
+    if (!sb_cpu_isa_available((sb_cpu_isa)_i))
+        return;
+    for (int64_t d = 16; d <= SB_TILE_DIM_MAX; d += 16)
+        for (int64_t rows = 1; rows <= 13; rows++) {
+            const sb_bf16 *k_row[64], *v_row[64];
+            sbi_flash_tile t = {.n_rows = rows, .dim = d, .q = q, .visible = s.visible, .kt = kt};
+            for (int64_t i = 0; i < 16; i++)
+                for (int c = 0; c < 2; c++) {
+                    s.m[c][i] = -INFINITY;
+                    s.l[c][i] = 0;
+                }
+            memset(s.o, 0, sizeof s.o);
+            for (int64_t i = 0; i < rows * d; i++)
+                q[i] = (float)sb_rng_below(&r, 1000) * 1e-3f - 0.5f;
+            for (int block = 0; block < 3; block++) {
+                for (int64_t i = 0; i < 64 * d; i++)
+                    for (int x = 0; x < 2; x++)
+                        kv[x][i] = sb_bf16_from_f32((float)sb_rng_below(&r, 4000) * 1e-3f - 2.0f);
+                for (int64_t i = 0; i < 64; i++) {
+                    k_row[i] = kv[0] + (i * 7 % 64) * d;
+                    v_row[i] = kv[1] + (i * 5 % 64) * d;
+                }
+                for (int64_t i = 0; i < rows; i++) {
+                    uint64_t some = sb_mix(sb_rng_below(&r, UINT64_MAX));
+                    uint64_t low  = some >> sb_rng_below(&r, 64);
+                    s.visible[i]  = i % 4 == 0 ? ~UINT64_C(0) : i % 4 == 1 ? some : low & some;
+                }
+                for (int c = 0; c < 2; c++) {
+                    t.o = s.o[c];
+                    t.m = s.m[c];
+                    t.l = s.l[c];
+                    t.v = v;
+                    if (c == 0) {
+                        ops[_i]->pack(k_row, v_row, d, kt, v);
+                        ops[_i]->block(&t);
+                    } else {
+                        ops[_i]->thin(&t, k_row, v_row);
+                    }
+                }
+            }
+            ck_assert_mem_eq(s.m[0], s.m[1], sizeof s.m[0]);
+            ck_assert_mem_eq(s.l[0], s.l[1], sizeof s.l[0]);
+            for (int64_t i = 0; i < rows * d; i++) /* == : zeros may differ in sign */
+                if (s.o[0][i] != s.o[1][i])
+                    ck_abort_msg("dim %d, %d rows, number %d", (int)d, (int)rows, (int)i);
+        }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("flash ops");
@@ -88,6 +153,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, vector_exp_is_accurate, 0, SB_CPU_ISA_COUNT);
     tcase_add_loop_test(t, matmul_is_exact_on_integers, 0, SB_CPU_ISA_COUNT);
+    tcase_add_loop_test(t, thin_rows_equal_packed_ones, 0, SB_CPU_ISA_COUNT);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "kernels/base/rng.h"
 
@@ -33,6 +35,17 @@ sb_tensor bench_tensor(int64_t heads, int64_t tokens, int64_t dim, const sb_run 
         ((sb_bf16 *)t.data)[i] =
             sb_bf16_from_f32((float)(sb_mix(seed + (uint64_t)i) >> 40) * 0x1p-23f - 1.0f);
     return t;
+}
+
+double bench_now_ns(void)
+{
+    const char     *clock = getenv("BENCH_CLOCK");
+    struct timespec t;
+    if (clock == NULL || strcmp(clock, "cpu") != 0)
+        return (double)sb_now_ns();
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0)
+        exit(1);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 static int by_value(const void *a, const void *b)

@@ -12,6 +12,10 @@ sb_tensor bench_tensor(int64_t heads, int64_t tokens, int64_t dim, const sb_run 
                        uint64_t seed);
 void      bench_must(sb_status st);
 
+/* Wall time; with BENCH_CLOCK=cpu in the environment the process's CPU time, which is what counts
+ * on a machine that others use: run one thread then. */
+double bench_now_ns(void);
+
 /* Nanoseconds of `n` calls, after one that does not count. */
 typedef struct bench_times {
     int32_t n;

@@ -19,17 +19,17 @@ typedef struct gemm {
 
 static double sgemm_ns(const gemm *g)
 {
-    int64_t t0 = sb_now_ns();
+    double t0 = bench_now_ns();
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, GEMM, GEMM, GEMM, 1.0f, g->a, GEMM, g->b,
                 GEMM, 0.0f, g->c, GEMM);
-    return (double)(sb_now_ns() - t0);
+    return bench_now_ns() - t0;
 }
 
 static double dense_ns(sb_ctx *ctx, const sb_attn_in *in, sb_attn_out *out)
 {
-    int64_t t0 = sb_now_ns();
+    double t0 = bench_now_ns();
     bench_must(sb_attend_dense_cpu(ctx, NULL, in, NULL, NULL, out));
-    return (double)(sb_now_ns() - t0);
+    return bench_now_ns() - t0;
 }
 
 int main(int argc, char **argv)

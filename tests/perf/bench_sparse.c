@@ -78,10 +78,10 @@ static double density(const sb_plan *p, const sb_shape *shape, double *work)
 
 static double run_ns(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *p, sb_attn_out *out)
 {
-    int64_t t0 = sb_now_ns();
+    double t0 = bench_now_ns();
     bench_must(p == NULL ? sb_attend_dense_cpu(ctx, NULL, in, NULL, NULL, out)
                          : sb_attend_block_csr_cpu(ctx, NULL, in, p, NULL, out));
-    return (double)(sb_now_ns() - t0);
+    return bench_now_ns() - t0;
 }
 
 /* The two by turns; medians of both. */

@@ -1,4 +1,5 @@
-# Benchmarks, built on request (ninja bench_sparse bench_linear bench_dense bench_method) and never part of ctest; OpenBLAS is the yardstick here only.
+# Benchmarks, built on request (ninja bench_sparse bench_decode bench_linear bench_dense bench_method) and never part of ctest; OpenBLAS
+# is the yardstick here only.
 function(span_bench name)
   add_executable(${name} EXCLUDE_FROM_ALL perf/${name}.c perf/bench.c)
   target_link_libraries(${name} PRIVATE sb_flags sb_exec ${ARGN})
@@ -7,6 +8,7 @@ endfunction()
 span_bench(bench_sparse)
 span_bench(bench_method sb_methods)
 span_bench(bench_linear sb_methods)
+span_bench(bench_decode)
 pkg_check_modules(openblas QUIET IMPORTED_TARGET openblas)
 if(openblas_FOUND)
   span_bench(bench_dense PkgConfig::openblas)
