@@ -46,10 +46,10 @@ static int64_t cell_end(const cut *c, int64_t cell)
 /* Does each query head have keys of its own? */
 static int heads_differ(const sb_plan *p)
 {
-    return p != NULL && (((p->parts & SB_PART_TILES) && p->tiles.n_heads > 1) ||
-                         ((p->parts & SB_PART_TOKENS) && p->tokens.n_heads > 1) ||
-                         p->slots.n_heads > 1 ||
-                         ((p->parts & SB_PART_WINDOW) && p->form.head != NULL));
+    return p != NULL &&
+           (((p->parts & SB_PART_TILES) && p->tiles.n_heads > 1) ||
+            ((p->parts & SB_PART_TOKENS) && p->tokens.n_heads > 1) || p->slots.n_heads > 1 ||
+            ((p->parts & SB_PART_WINDOW) && p->form.head != NULL));
 }
 
 static void cut_job(cut *c, const sbi_flash_job *j)

@@ -52,7 +52,8 @@ sb_status sbi_minference_choose_lines(sb_ctx *ctx, const sb_shape *s, const sb_t
     for (int64_t h = s->heads * rank / size; h < s->heads * (rank + 1) / size; h++)
         if (w->head[h].pattern == SB_MINFERENCE_VERTICAL_SLASH) {
             choose_head(ctx, s, k, w, h);
-            plan->estimate_flops += sbi_minference_probe_flops(w->probe.n_rows, s->n_keys, s->head_dim);
+            plan->estimate_flops +=
+                sbi_minference_probe_flops(w->probe.n_rows, s->n_keys, s->head_dim);
         }
     if (size == 1)
         return SB_OK;

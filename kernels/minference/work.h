@@ -25,8 +25,8 @@ typedef struct sbi_minference_head {
 typedef struct sbi_minference_work {
     sbi_minference_head *head; /* [heads + 1]: the last one says where `chosen` ends */
     int64_t              n_heads[SB_MINFERENCE_PATTERN_COUNT]; /* of each pattern */
-    sb_last_queries probe; /* for lines min(64, keys) rows; else none, the count alone */
-    int64_t        *row_at; /* [n_rows] local row of each row block's first query */
+    sb_last_queries      probe;  /* for lines min(64, keys) rows; else none, the count alone */
+    int64_t             *row_at; /* [n_rows] local row of each row block's first query */
     /* vertical_slash */
     float    *q_t;         /* [dim][64] of one head */
     uint64_t *vertical, *slash;          /* [keys] of one head */

@@ -42,7 +42,10 @@ static const sb_param params[] = {
     {"stride_tokens", "1", "[1,1073741824]",
      "neighborhood: queries that share their window's end, tokens; up to window_tokens", SB_I64,
      P(stride_tokens)},
-    {"dilation_tokens", "1", "[1,1073741824]", "neighborhood: distance between the keys, tokens",
+    {"dilation_tokens", "1", "[1,1073741824]",
+     "neighborhood: distance between the keys, tokens; those between are masked, so the work is "
+     "that "
+     "of a window so many times as wide",
      SB_I64, P(dilation_tokens)},
     {"instruction_tokens", "160", "[0,1073741824]",
      "blockrank: first tokens, which every query sees", SB_I64, P(instruction_tokens)},

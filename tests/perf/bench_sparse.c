@@ -3,8 +3,8 @@
  *   bench_sparse [n_tokens [head_dim [heads [kv_heads [threads [repeat]]]]]]
  *   default       8192      128       8      2         all     3
  * Every query head has lists of its own; density is the share of visible pairs, counted exactly
- * [quality_metrics B1]. Dense and sparse take turns. Then one decode step with the last row's list.
- */
+ * [quality_metrics B1]. Dense runs again before each form. Then one decode step with the last row's
+ * list. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,20 +84,17 @@ static double run_ns(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *p, sb_att
     return bench_now_ns() - t0;
 }
 
-/* The two by turns; medians of both. */
-static void compare(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *p, sb_attn_out *out,
-                    int64_t repeat, double *dense_ns, double *sparse_ns)
+/* Median of `repeat` calls; the first of several does not count. */
+static double median_ns(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *p, sb_attn_out *out,
+                        int64_t repeat)
 {
-    bench_times dense = {0}, sparse = {0};
-    for (int64_t r = -1; r < repeat; r++) {
-        double x = run_ns(ctx, in, NULL, out), y = run_ns(ctx, in, p, out);
-        if (r < 0 && repeat > 1)
-            continue;
-        bench_add(&dense, x);
-        bench_add(&sparse, y);
+    bench_times t = {0};
+    for (int64_t r = repeat > 1 ? -1 : 0; r < repeat; r++) {
+        double ns = run_ns(ctx, in, p, out);
+        if (r >= 0)
+            bench_add(&t, ns);
     }
-    *dense_ns  = bench_median(&dense);
-    *sparse_ns = bench_median(&sparse);
+    return bench_median(&t);
 }
 
 int main(int argc, char **argv)
@@ -121,23 +118,25 @@ int main(int argc, char **argv)
            (long long)heads, (long long)kv_heads, (int)ctx.threads, (long long)repeat);
     printf("%-14s %8s %8s %10s %10s %6s | %10s %10s\n", "lists", "density", "work", "dense ms",
            "ms", "ratio", "dense step", "step us");
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        double dense      = median_ns(&ctx, &in, NULL, &out, repeat);
+        double dense_step = median_ns(&ctx, &step, NULL, &out1, 21);
         for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
             sb_plan p = {0};
             sb_csr  c = {0};
-            double  dense, sparse, dense_step, sparse_step, work, rho;
+            double  work;
             fill(&p, &c, &forms[i], n, heads, shares[s]);
-            rho = density(&p, &shape, &work);
-            compare(&ctx, &in, &p, &out, repeat, &dense, &sparse);
-            compare(&ctx, &step, &p, &out1, 21, &dense_step, &sparse_step);
+            double rho    = density(&p, &shape, &work);
+            double sparse = median_ns(&ctx, &in, &p, &out, repeat);
             printf("%-14s %8.4f %8.4f %10.1f %10.1f %6.2f | %10.0f %10.0f\n", forms[i].name, rho,
                    work, dense * 1e-6, sparse * 1e-6, sparse / (rho * dense), dense_step * 1e-3,
-                   sparse_step * 1e-3);
+                   median_ns(&ctx, &step, &p, &out1, 21) * 1e-3);
             fflush(stdout);
             free(p.row_id);
             free(c.row_ptr);
             free(c.id);
         }
+    }
     free(q.data);
     free(k.data);
     free(v.data);
