@@ -37,7 +37,7 @@ typedef struct op_case {
     size_t             bytes;
     void              *block;
     sb_operator       *op;
-    _Alignas(16) unsigned char params[256], drawn[128];
+    _Alignas(16) unsigned char params[4096], drawn[128];
 } op_case;
 
 static sb_status set_params(const sb_method *m, const char *text, void *params)
@@ -61,6 +61,9 @@ static sb_status op_open(const op_spec *s, sb_comm *comm, op_case *c)
     const sb_distribution *d = sb_distribution_find(s->distribution);
     const sb_method       *m = sb_method_find(s->method);
     *c                       = (op_case){0};
+    if (m->params_bytes > sizeof c->params || d->params_bytes > sizeof c->drawn)
+        return sb_fail(SB_ERR_INTERNAL, "%s or %s: more parameters than the case has room for",
+                       s->method, s->distribution);
     sb_status st             = sb_params_default(d->params, c->drawn);
     sb_draw   draw           = {.heads         = 4,
                                 .kv_heads      = 2,
