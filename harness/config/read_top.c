@@ -10,10 +10,10 @@ static const sb_param experiment_param = {"experiment", "task", "task|attention"
 static const sb_param mode_param       = {"mode", "sampled", "none|sampled|exact", "", SB_ENUM, 0};
 static const sb_param detail_param     = {"detail", "summary", "summary|per_head", "", SB_ENUM, 0};
 static const sb_param warmup_param     = {"warmup", "1", "[0,1000]", "", SB_I64, 0};
-static const sb_param repeat_param     = {"repetitions", "3", "[1,1000000]", "", SB_I64, 0};
+static const sb_param repeat_param     = {"repetitions", "3", "[0,1000000]", "", SB_I64, 0};
 /* of the operator alone [quality_metrics B5] */
 static const sb_param op_warmup_param = {"warmup", "5", "[0,1000]", "", SB_I64, 0};
-static const sb_param op_repeat_param = {"repetitions", "20", "[1,1000000]", "", SB_I64, 0};
+static const sb_param op_repeat_param = {"repetitions", "20", "[0,1000000]", "", SB_I64, 0};
 
 /* The name becomes part of a file's name. */
 static void name_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
@@ -82,6 +82,10 @@ static void timing_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
     }
     (void)sbi_i64_read(c, warmup, s->attention ? &op_warmup_param : &warmup_param, &s->warmup);
     (void)sbi_i64_read(c, repeat, s->attention ? &op_repeat_param : &repeat_param, &s->repetitions);
+    if (s->repetitions == 0 && warmup != NULL && s->warmup > 0)
+        sbi_refuse(c, warmup, "0 where repetitions is 0 (nothing is timed)");
+    if (s->repetitions == 0)
+        s->warmup = 0;
 }
 
 static sbi_node *required(sbi_ctx *c, const sbi_node *root, const char *key, const char *allowed)

@@ -21,7 +21,8 @@
  *                method is an unsupported row
  *   decode       [list] method | dense
  *   quality      sampled | none | exact or {mode, detail: summary | per_head}
- *   timing       {warmup 1, repetitions 3}
+ *   timing       {warmup 1, repetitions 3}; repetitions 0: accuracy and quality of one pass,
+ *                nothing timed, no speed-ups
  *   exclude      list of mappings over method, its parameters, task, suite, length, seed, sharding,
  *                layout, decode; a point goes when all keys of one of them match, a list of values
  *                matches any of them

@@ -100,8 +100,8 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
 {
     sb_phase_times t;
     sb_status      st        = SB_OK;
-    int            looked    = pt->quality != SB_QUALITY_NONE;
-    int64_t       *attention = malloc((size_t)pt->repetitions * sizeof *attention);
+    int            looked    = sbi_looks_first(pt);
+    int64_t       *attention = malloc((size_t)(pt->repetitions + 1) * sizeof *attention);
     if (attention == NULL)
         st = sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
                      (long long)pt->repetitions);
@@ -120,7 +120,10 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     }
     if (st == SB_OK) {
         out->median_ms = sbi_median_ms(attention, pt->repetitions);
-        st             = sbi_take_comm(b, "prefill", t.ns[SB_PHASE_COMMUNICATE], &out->own.comm[0]);
+        if (pt->repetitions > 0) /* else the traffic of the look is in it */
+            st = sbi_take_comm(b, "prefill", t.ns[SB_PHASE_COMMUNICATE],
+                               &out->own.comm[out->facts.n_comm++]);
+        b->comm->stats = (sb_comm_stats){0};
     }
     free(attention);
     return st;
@@ -136,8 +139,7 @@ static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *
         (st = sbi_memory_facts(b, bytes, sb_operator_high_water(p->op), out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
-    out->facts.n_comm = 1;
-    out->passes       = p->done;
+    out->passes = p->done;
     return SB_OK;
 }
 
@@ -146,7 +148,7 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
 {
     sb_operator_config cfg   = config(b, pt, o);
     size_t             bytes = 0;
-    passes  p  = {.total = pt->warmup + pt->repetitions + (pt->quality != SB_QUALITY_NONE)};
+    passes             p     = {.total = sbi_passes(pt)};
     int64_t t0 = sb_now_ns();
     *out       = (sb_result){0};
     sb_quality_init(&p.quality, pt->quality, pt->detail, o->sha256, in);

@@ -1,6 +1,7 @@
 #include "harness/run/passes.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,8 +112,17 @@ static int by_ns(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+int sbi_looks_first(const sb_point *p)
+{
+    return p->quality != SB_QUALITY_NONE || p->repetitions == 0;
+}
+
+int64_t sbi_passes(const sb_point *p) { return sbi_looks_first(p) + p->warmup + p->repetitions; }
+
 double sbi_median_ms(int64_t *ns, int64_t n)
 {
+    if (n == 0)
+        return NAN;
     qsort(ns, (size_t)n, sizeof *ns, by_ns);
     return ((double)ns[(n - 1) / 2] + (double)ns[n / 2]) / 2e6;
 }

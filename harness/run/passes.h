@@ -22,7 +22,12 @@ void      sbi_timing_add(sb_result *out, sb_phase phase, int64_t repetition, int
 /* Bytes and exposed time since the counters were last cleared, maximum over ranks; clears them. */
 sb_status sbi_take_comm(sb_bench *b, const char *phase, int64_t exposed_ns, sb_comm_facts *out);
 
-double sbi_median_ms(int64_t *ns, int64_t n); /* sorts; n >= 1 */
+double sbi_median_ms(int64_t *ns, int64_t n); /* sorts; n = 0: NaN */
+
+/* Passes of a point: [one outside the clock, which looks at the index] warm-ups, repetitions. Where
+ * nothing is timed the first is also the one that is answered from. */
+int     sbi_looks_first(const sb_point *p);
+int64_t sbi_passes(const sb_point *p);
 
 /* Collective: maxima over ranks. */
 sb_status sbi_memory_facts(sb_bench *b, size_t predicted_bytes, size_t high_water_bytes,

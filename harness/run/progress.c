@@ -145,7 +145,7 @@ void sb_progress_point_end(sb_progress *p)
         (void)fprintf(stderr, " score %.3f,", p->score_sum / (double)(p->ok + p->failed));
     if (p->ok + p->failed > 0)
         (void)fprintf(stderr, " n %lld", (long long)(p->ok + p->failed));
-    if (p->ok > 0)
+    if (p->ok > 0 && !isnan(p->ms_sum)) /* NaN: nothing is timed */
         (void)fprintf(stderr, ", %s %.1f ms", p->point->task != NULL ? "prefill" : "attention",
                       p->ms_sum / (double)p->ok);
     if (p->reason[0] != '\0')

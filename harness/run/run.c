@@ -10,6 +10,7 @@
 #include "harness/run/attention.h"
 #include "harness/run/ceiling.h"
 #include "harness/run/facts.h"
+#include "harness/run/passes.h"
 #include "harness/run/progress.h"
 #include "harness/run/sample.h"
 #include "harness/run/source.h"
@@ -46,7 +47,7 @@ static const sb_backend *backend_of(const sb_point *p)
 static double work_of(runner *r, const sb_point *p, const sb_input *in)
 {
     sb_model_shape s      = {.n_layers = 1};
-    double         passes = (double)(p->warmup + p->repetitions + (p->quality != SB_QUALITY_NONE));
+    double         passes = (double)sbi_passes(p);
     if (p->task != NULL)
         (void)r->bench.model->ops->shape(r->bench.model, in, &s);
     return sb_progress_work(p) * s.n_layers * passes;
@@ -197,6 +198,8 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
 static sb_status need_anchor(runner *r, int64_t point, int *stop)
 {
     int64_t   anchor;
+    if (r->sweep->points[point].repetitions == 0) /* no time to put beside it */
+        return SB_OK;
     sb_status st = sb_sweep_anchor(r->sweep, point, &anchor);
     /* appending the anchor may have moved it */
     r->progress.point = &r->sweep->points[point];

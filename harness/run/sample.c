@@ -95,8 +95,8 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
 {
     sb_phase_times t;
     sb_status      st      = SB_OK;
-    int            looked  = pt->quality != SB_QUALITY_NONE;
-    int64_t       *prefill = malloc((size_t)pt->repetitions * sizeof *prefill);
+    int            looked  = sbi_looks_first(pt);
+    int64_t       *prefill = malloc((size_t)(pt->repetitions + 1) * sizeof *prefill);
     if (prefill == NULL)
         return sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
                        (long long)pt->repetitions);
@@ -116,7 +116,10 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
     }
     if (st == SB_OK) {
         out->median_ms = sbi_median_ms(prefill, pt->repetitions);
-        st             = sbi_take_comm(b, "prefill", t.ns[SB_PHASE_COMMUNICATE], &out->own.comm[0]);
+        if (pt->repetitions > 0) /* else the traffic of the look is in it */
+            st = sbi_take_comm(b, "prefill", t.ns[SB_PHASE_COMMUNICATE],
+                               &out->own.comm[out->facts.n_comm++]);
+        b->comm->stats = (sb_comm_stats){0};
     }
     free(prefill);
     return st;
@@ -135,7 +138,8 @@ static sb_status run_decode(sb_bench *b, const sb_point *pt, const sb_input *in,
         goto done;
     }
     if ((st = sb_forward_decode(p->f, emitted, step_ns)) != SB_OK ||
-        (st = sbi_take_comm(b, "decode", b->comm->stats.ns, &out->own.comm[1])) != SB_OK ||
+        (st = sbi_take_comm(b, "decode", b->comm->stats.ns, &out->own.comm[out->facts.n_comm++])) !=
+            SB_OK ||
         (st = sb_comm_allreduce_i64(b->comm, step_ns, in->n_feed, SB_REDUCE_MAX)) != SB_OK)
         goto done;
     for (int64_t i = 0; i < in->n_feed; i++)
@@ -175,8 +179,7 @@ static sb_status measure(sb_bench *b, const sb_point *pt, const sb_input *in, si
     if ((st = sbi_memory_facts(b, bytes, sb_forward_high_water(p->f), out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
-    out->facts.n_comm = 2;
-    out->passes       = p->done;
+    out->passes = p->done;
     return SB_OK;
 }
 
@@ -184,7 +187,7 @@ sb_status sb_sample_run(sb_bench *b, const sb_point *pt, const sb_input *in, sb_
 {
     sb_forward_config cfg   = {0};
     size_t            bytes = 0;
-    passes  p  = {.total = pt->warmup + pt->repetitions + (pt->quality != SB_QUALITY_NONE)};
+    passes            p     = {.total = sbi_passes(pt)};
     int64_t t0 = sb_now_ns();
     *out       = (sb_result){0};
     sb_quality_init(&p.quality, pt->quality, pt->detail, in->sha256, in);

@@ -55,6 +55,17 @@ case_is "static pattern: needles out of reach are lost" "0.0" \
     "$(ask static "select coalesce(avg(value), 0.0) from score join sample on sample.id = score.sample_id join input on input.id = sample.input_id
        join span using (input_id) where span.kind = 'needle' and sample.is_anchor = 0 and n_prompt_tokens - tok_end > 448 and tok_begin > 256")"
 
+# ---- nothing timed: one pass gives the answers and the quality of the timed run ----
+cp "$work/window.yaml" "$work/untimed.yaml"
+sed -i 's/^timing: .*/timing: {repetitions: 0}/' "$work/untimed.yaml"
+scores="select row_no, prediction, rho_num, recall_mean from sample join input on input.id = input_id join quality on sample_id = sample.id
+        where is_anchor = 0 order by 1, layer"
+case_ok "an untimed sweep runs" run untimed
+case_is "an untimed sweep answers as the timed one" "$(ask window "$scores")" "$(ask untimed "$scores")"
+case_is "an untimed sweep has no times and no anchor" "0|0" \
+    "$(ask untimed "select (select count(*) from timing where phase <> 'decode_token'), (select count(*) from sample where is_anchor = 1)")"
+case_is "an untimed sweep says why it has no ratio" "no timed repetition" "$(ask untimed "select reason from speedup")"
+
 # ---- negative controls: nothing is answered without the values, or with another readout ----
 for ablate in permute_v readout_seed; do
     sweep "$ablate" "$all" "1024" 4 "[dense]" "{name: probe, ablate: $ablate}"
@@ -119,7 +130,8 @@ case_is "to the same facts" "0" "$(code_of "$spanbench" db diff "$work/stop.db" 
 sweep limit "vt" "4096" 30 "[dense]"
 t0=$SECONDS
 case_is "a time limit stops with 75" "75" "$(code_of run limit --time-limit 6)"
-case_is "before the limit" "1" "$((SECONDS - t0 <= 6))"
+# All thirty take some 25 s. The slack is for whole seconds and for a host that stalls in the last sample.
+case_is "near the limit" "1" "$((SECONDS - t0 <= 10))"
 
 # ---- wrong use ----
 case_is "unknown verb" "2" "$(code_of "$spanbench" dance)"
