@@ -187,10 +187,11 @@ for part in $parts; do
             if build cpu-asan; then run_ctest build-cpu-asan -L '^(unit|property|fault)$'; fi
             ;;
         mutants)
-            if tests/mutants/run.py | tee build-mutants.log; then :; fi
-            read -r p f < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' build-mutants.log)
+            log=$(mktemp)
+            if tests/mutants/run.py | tee "$log"; then :; fi
+            read -r p f < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log")
             passed=$((passed + ${p:-0})) failed=$((failed + ${f:-1}))
-            rm -f build-mutants.log
+            rm -f "$log"
             ;;
         coverage)
             if build coverage; then

@@ -69,6 +69,7 @@ class Tree:
             if (ROOT / name).is_file():
                 (self.source / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, self.source / name)
+                shutil.copymode(ROOT / name, self.source / name)
         # fresh file times: a build directory of an earlier run may hold a mutant. -O1: mutants are built often and run once
         code, text = run(["cmake", "-S", self.source, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
                           "-DCMAKE_C_FLAGS_RELEASE=-O1", "-DSPAN_CUDA=OFF", "-DSPAN_WERROR=OFF"], ROOT)
