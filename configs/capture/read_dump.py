@@ -40,13 +40,19 @@ def round_to_bf16(x):
     return bits.astype("<u4").view("<f4").astype(np.float64)
 
 
-def visible(dump, notes, head, query):
-    """Key numbers that query `query` (a token's number) of query head `head` attends to, ascending: one softmax runs over them."""
-    keys = np.zeros(int(notes["keys"]), dtype=bool)
+def multiplicity(dump, notes, head, query):
+    """How often each key counts in the softmax of query `query` (a token's number) of query head `head`: 0, 1, or, where the index
+    says so, 2."""
+    keys, listed = np.zeros((2, int(notes["keys"])), dtype=np.int64)
     if notes["window"] == "yes":
         window = notes["window_tokens"]
-        keys[:int(notes["sink_tokens"])] = True
-        keys[0 if window == "all" else max(0, query + 1 - int(window)):query + 1] = True
+        keys[:int(notes["sink_tokens"])] = 1
+        keys[0 if window == "all" else max(0, query + 1 - int(window)):query + 1] = 1
+    if notes["window"] == "rows":  # a window of its own for every query
+        at = head if len(dump["index.window.sinks"]) > 1 else 0
+        step, first = int(notes["window.step"]), int(dump["index.window.first"][at, query - int(notes["first_query"])])
+        keys[:dump["index.window.sinks"][at]] = 1
+        keys[first + (query - first) % step:query + 1:step] = 1
     for part in ("tiles", "tokens"):
         heads = int(notes[part + ".heads"])
         if heads == 0:
@@ -62,9 +68,15 @@ def visible(dump, notes, head, query):
         if "index.slots" in dump:  # ids count slots of an order of their own
             slots = dump["index.slots"]
             ids = slots[head if len(slots) > 1 else 0][ids]
-        keys[ids] = True
-    keys[query + 1:] = False  # causality, always
-    return np.flatnonzero(keys)
+        listed[ids] = 1
+    keys = keys + listed if notes["overlap"] == "twice" else keys | listed
+    keys[query + 1:] = 0  # causality, always
+    return keys
+
+
+def visible(dump, notes, head, query):
+    """Key numbers that query `query` of query head `head` attends to, ascending."""
+    return np.flatnonzero(multiplicity(dump, notes, head, query))
 
 
 def density(dump, notes, heads):
@@ -76,10 +88,11 @@ def density(dump, notes, heads):
 def attend(q, k, v, notes, dump, head, query):
     """o and lse of one row over its indexed keys, in float64 from bf16 inputs."""
     kv = head // (q.shape[0] // k.shape[0])
-    keys = visible(dump, notes, head, query)
+    times = multiplicity(dump, notes, head, query)
+    keys = np.flatnonzero(times)
     logits = k[kv, keys] @ q[head, query - int(notes["first_query"])] * float(notes["scale"])
     top = logits.max()
-    weights = np.exp(logits - top)
+    weights = times[keys] * np.exp(logits - top)
     return weights @ v[kv, keys] / weights.sum(), top + np.log(weights.sum())
 
 

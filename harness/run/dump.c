@@ -10,7 +10,7 @@
 
 #include "harness/run/dump_parts.h"
 
-enum { MAX_TENSORS = 8, MAX_NOTES = 32, NOTE_BYTES = 32 };
+enum { MAX_TENSORS = 10, MAX_NOTES = 32, NOTE_BYTES = 32 };
 
 /* ---- names ---- */
 
@@ -97,7 +97,25 @@ static void add_list(content *c, const sbi_dump_index *x, const sbi_dump_list *l
     add_tensor(c, id_name, SB_FILE_I32, 1, l->row_ptr[n], 0, 0);
 }
 
-static void describe_index(content *c, const sbi_dump_index *x, const sb_plan *plan)
+static void describe_window(content *c, const sbi_dump_index *x, int64_t n_queries)
+{
+    int there = (x->parts & SB_PART_WINDOW) != 0, plain = there && x->window_heads == 0;
+    add_text(c, "window", x->window_heads > 0 ? "rows" : there ? "yes" : "no");
+    add_number(c, "sink_tokens", plain ? x->sink_tokens : 0);
+    if (plain && x->window_tokens == SB_WINDOW_ALL)
+        add_text(c, "window_tokens", "all");
+    else
+        add_number(c, "window_tokens", plain ? x->window_tokens : 0);
+    add_number(c, "window.step", x->window_step);
+    add_text(c, "overlap", x->overlap_twice ? "twice" : "once");
+    if (x->window_heads > 0) {
+        add_tensor(c, "index.window.sinks", SB_FILE_I64, 1, x->window_heads, 0, 0);
+        add_tensor(c, "index.window.first", SB_FILE_I64, 2, x->window_heads, n_queries, 0);
+    }
+}
+
+static void describe_index(content *c, const sbi_dump_index *x, const sb_plan *plan,
+                           int64_t n_queries)
 {
     const sb_slots *slots = &plan->slots;
     if (x->n_rows > 0)
@@ -106,12 +124,7 @@ static void describe_index(content *c, const sbi_dump_index *x, const sb_plan *p
     add_list(c, x, &x->tokens, "index.tokens.row_ptr", "index.tokens.id");
     if (slots->n_heads > 0)
         add_tensor(c, "index.slots", SB_FILE_I32, 2, slots->n_heads, slots->n_slots, 0);
-    add_text(c, "window", x->parts & SB_PART_WINDOW ? "yes" : "no");
-    add_number(c, "sink_tokens", x->parts & SB_PART_WINDOW ? x->sink_tokens : 0);
-    if ((x->parts & SB_PART_WINDOW) && x->window_tokens == SB_WINDOW_ALL)
-        add_text(c, "window_tokens", "all");
-    else
-        add_number(c, "window_tokens", x->parts & SB_PART_WINDOW ? x->window_tokens : 0);
+    describe_window(c, x, n_queries);
     add_number(c, "row_tokens", x->n_rows > 0 ? x->row_tokens : 0);
     add_number(c, "tiles.heads", x->tiles.n_heads);
     add_number(c, "tiles.unit_tokens", x->tiles.n_heads > 0 ? x->tiles.unit_tokens : 0);
@@ -149,7 +162,7 @@ static void describe(content *c, const sb_dump *d, const sb_layer_view *v, const
     (void)snprintf(c->number[c->n_notes], NOTE_BYTES, "%.9g", (double)v->scale);
     add_text(c, "scale", c->number[c->n_notes]);
     if (given(d) & SB_DUMP_INDEX)
-        describe_index(c, x, v->plan);
+        describe_index(c, x, v->plan, nq);
     if (given(d) & SB_DUMP_LSE)
         add_tensor(c, "lse", SB_FILE_F32, 2, v->shape->heads, nq, 0);
     if (d->what & SB_DUMP_O)
@@ -207,7 +220,9 @@ static sb_status write_index(sb_safetensors_out *out, const sb_layer_view *v,
         return st;
     if (out != NULL && v->plan->slots.n_heads > 0)
         st = write_slots(out, &v->plan->slots);
-    return sb_comm_agree(v->ctx->comm, st);
+    if ((st = sb_comm_agree(v->ctx->comm, st)) == SB_OK && x->window_heads > 0)
+        st = sbi_dump_windows(out, v, x);
+    return st;
 }
 
 /* In the order of `describe`. */

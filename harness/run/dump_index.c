@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "harness/run/dump_parts.h"
+#include "kernels/exec/segments.h"
 
 void sbi_dump_index_fini(sbi_dump_index *x)
 {
@@ -11,6 +12,15 @@ void sbi_dump_index_fini(sbi_dump_index *x)
     free(x->tiles.row_ptr);
     free(x->tokens.row_ptr);
     *x = (sbi_dump_index){0};
+}
+
+static int64_t window_heads(const sb_plan *p)
+{
+    if (!(p->parts & SB_PART_WINDOW))
+        return 0;
+    if (p->form.head != NULL)
+        return p->form.n_heads;
+    return sb_plan_window_is_plain(p) ? 0 : 1;
 }
 
 /* What all ranks with rows agree on; one without any may have left it open. */
@@ -26,17 +36,23 @@ static sb_status share_rule(const sb_layer_view *v, sbi_dump_index *x)
                           p->tiles.unit_tokens,
                           p->tiles.width_tokens,
                    p->parts & SB_PART_TOKENS ? p->tokens.n_heads : 0,
-                          p->own_softmax};
+                          p->own_softmax,
+                          p->overlap_twice,
+                          window_heads(p),
+                   p->form.dilation_tokens > 1 ? p->form.dilation_tokens : 1};
     sb_status      st = sb_comm_allreduce_i64(v->ctx->comm, m, sizeof m / sizeof *m, SB_REDUCE_MAX);
-    *x                = (sbi_dump_index){
-                       .parts         = (uint32_t)m[0],
-                       .row_tokens    = m[1],
-                       .sink_tokens   = m[2],
-                       .window_tokens = m[3],
-                       .fallback      = (int32_t)m[4],
-                       .own_softmax   = (int32_t)m[9],
-                       .tiles  = {.csr = &p->tiles, .n_heads = m[5], .unit_tokens = m[6], .width_tokens = m[7]},
-                       .tokens = {.csr = &p->tokens, .n_heads = m[8], .unit_tokens = 1, .width_tokens = 1}};
+    *x                 = (sbi_dump_index){
+                        .parts         = (uint32_t)m[0],
+                        .row_tokens    = m[1],
+                        .sink_tokens   = m[2],
+                        .window_tokens = m[3],
+                        .fallback      = (int32_t)m[4],
+                        .own_softmax   = (int32_t)m[9],
+                        .overlap_twice = (int32_t)m[10],
+                        .window_heads  = m[11],
+                        .window_step   = m[12],
+                        .tiles  = {.csr = &p->tiles, .n_heads = m[5], .unit_tokens = m[6], .width_tokens = m[7]},
+                        .tokens = {.csr = &p->tokens, .n_heads = m[8], .unit_tokens = 1, .width_tokens = 1}};
     if (x->tiles.n_heads + x->tokens.n_heads > 0)
         x->n_local = p->n_rows;
     return st;
@@ -173,5 +189,31 @@ sb_status sbi_dump_ids(sb_safetensors_out *out, const sb_layer_view *v, const sb
     free(begin);
     free(ids);
     sbi_gathered_fini(&g);
+    return st;
+}
+
+sb_status sbi_dump_windows(sb_safetensors_out *out, const sb_layer_view *v, const sbi_dump_index *x)
+{
+    const sb_gid *gid = &v->shape->q_gid;
+    int64_t       n = gid->n_tokens, rows = x->window_heads * n;
+    int64_t      *first = calloc((size_t)rows + 1, sizeof *first);
+    int64_t      *sinks = calloc((size_t)x->window_heads + 1, sizeof *sinks);
+    sb_status     st    = SB_OK;
+    if (first == NULL || sinks == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "dump: no memory for %lld windows", (long long)rows);
+    for (int64_t h = 0; st == SB_OK && h < x->window_heads; h++) {
+        sinks[h]   = sb_plan_window(v->plan, h).sink_tokens;
+        int64_t at = h * n;
+        for (int32_t r = 0; r < gid->n_runs; r++)
+            for (int64_t i = 0; i < gid->run[r].len; i++)
+                first[at++] = sb_plan_row_window(v->plan, h, gid->run[r].start + i).first;
+    }
+    if (st == SB_OK && out != NULL)
+        st = sb_safetensors_write(out, sinks, x->window_heads * (int64_t)sizeof *sinks);
+    if ((st = sb_comm_agree(v->ctx->comm, st)) == SB_OK)
+        st = sbi_dump_rows(out, v, first, x->window_heads, n * (int64_t)sizeof *first,
+                           (int64_t)sizeof *first);
+    free(first);
+    free(sinks);
     return st;
 }

@@ -39,7 +39,10 @@ typedef struct sbi_dump_list {
 typedef struct sbi_dump_index {
     uint32_t      parts; /* of any rank: one without rows may have none */
     int64_t       row_tokens, sink_tokens, window_tokens;
-    int32_t       fallback, own_softmax;
+    int64_t       window_heads; /* 0: sink_tokens and window_tokens say all about the window; else 1
+                                   or the query heads: it is written row by row */
+    int64_t       window_step;
+    int32_t       fallback, own_softmax, overlap_twice;
     int64_t       n_rows;  /* on all ranks; 0: no lists */
     int32_t      *row_id;  /* [n_rows] ascending */
     int64_t      *place;   /* [n_rows] where row i stands among the rows rank by rank */
@@ -50,6 +53,9 @@ typedef struct sbi_dump_index {
 /* Everything but the ids; on all ranks. Errors: SB_ERR_INTERNAL when two ranks have one row. */
 sb_status sbi_dump_index_gather(const sb_layer_view *v, sbi_dump_index *x);
 void      sbi_dump_index_fini(sbi_dump_index *x);
+/* Where x->window_heads > 0: sinks of those heads, and the first recent key of every query. */
+sb_status sbi_dump_windows(sb_safetensors_out *out, const sb_layer_view *v,
+                           const sbi_dump_index *x);
 /* The ids of one CSR, head by head. */
 sb_status sbi_dump_ids(sb_safetensors_out *out, const sb_layer_view *v, const sbi_dump_index *x,
                        const sbi_dump_list *l);

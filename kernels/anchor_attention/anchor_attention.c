@@ -38,12 +38,7 @@ static int is_dense(const sb_anchor_attention_params *p, const sb_shape *shape)
 
 static sb_status check(const void *params_, const sb_shape *shape)
 {
-    const sb_anchor_attention_params *p = params_;
-    if (p->windows == SB_ANCHOR_WINDOWS_RELEASED)
-        return sb_fail(
-            SB_ERR_UNSUPPORTED,
-            "windows: found released, allowed partition: the released kernel gives kept "
-            "keys of the first super-block double weight, and an index holds a key once");
+    (void)params_;
     return sb_shape_check(shape, 1);
 }
 

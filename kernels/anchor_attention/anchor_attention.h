@@ -1,6 +1,7 @@
 /* AnchorAttention: stripes found by their distance from an anchor [anchor_attention 3]. Queries are
  * cut into super-blocks of block_tokens * step_blocks. A query's anchor is its largest logit over
- * what it always sees: the first block, its own super-block and the block before that. A key in
+ * what it always sees: the first block, its own super-block and the block before that (windows
+ * `released`: the first super-block and its own). A key in
  * between is kept for the whole super-block, as a stripe, where for one of its blocks the mean
  * query's logit plus theta reaches the mean anchor. No sort, no budget, no softmax. Prefill only;
  * decode is dense [6]. */
@@ -12,7 +13,9 @@
 /* What is always seen [2]. The candidates are the same, so only `partition` gives each key once. */
 typedef enum sb_anchor_windows {
     SB_ANCHOR_WINDOWS_PARTITION, /* first block, own super-block, the block before it */
-    SB_ANCHOR_WINDOWS_RELEASED,  /* first and own super-block: stripes in the first count twice */
+    /* First and own super-block, as the released kernel has it: stripes in the first one weigh
+     * twice, keys of the block before the own one are never seen from the third super-block on. */
+    SB_ANCHOR_WINDOWS_RELEASED,
     SB_ANCHOR_WINDOWS_COUNT
 } sb_anchor_windows;
 

@@ -63,8 +63,9 @@ void sbi_anchor_means(const sbi_anchor_room *room, const sbi_anchor_in *in, int6
     load_queries(room, in, head, row->slot + step * b, scratch, q_mean);
     for (int64_t i = 0; i < b * LANES; i++)
         scratch->top[i] = -INFINITY;
-    fold(room, in, kv_head, first, 0, b, scratch);
-    fold(room, in, kv_head, first, start - b, first + b, scratch); /* start >= 2 b: candidates */
+    int64_t init = room->released ? room->super_tokens : b; /* start >= 2 b: there are candidates */
+    fold(room, in, kv_head, first, 0, init, scratch);
+    fold(room, in, kv_head, first, room->released ? start : start - b, first + b, scratch);
     float sum = 0;
     for (int64_t i = 0; i < b; i++) {
         const float *top = scratch->top + i * LANES;

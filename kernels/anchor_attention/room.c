@@ -17,6 +17,8 @@ static int64_t list_tiles(const sbi_anchor_room *r, const sbi_anchor_row *row, i
 {
     int64_t end = min_i64((row->block + 1) * r->step_blocks, r->n_blocks), n = 0;
     int64_t before = max_i64(row->block * r->step_blocks - 1, 0);
+    if (r->released)
+        return 0;
     if (row->n_tokens < r->super_tokens)
         before = 0;
     if (before > 0) {
@@ -73,6 +75,37 @@ void sbi_anchor_rows(const sb_shape *shape, sb_plan *plan)
     plan->tiles.row_ptr[c.rows] = c.tiles;
 }
 
+/* Whole super-blocks see themselves, others everything; the same list on all ranks, since it is a
+ * rule. A chunk of queries may begin inside a super-block. */
+static void list_spans(const sbi_anchor_room *r, int64_t first_query, int64_t n_keys,
+                       sb_window_form *form)
+{
+    int64_t t     = r->super_tokens;
+    form->n_spans = 0;
+    for (int64_t a = 0; a < n_keys; a += t)
+        form->span[form->n_spans++] =
+            (sb_window_span){.row = a, .first = a >= first_query && a + t <= n_keys ? a : 0};
+}
+
+sb_status sbi_anchor_windows(sb_ctx *ctx, const sb_shape *shape, sb_plan *plan)
+{
+    const sbi_anchor_room *r = plan->method_data;
+    if (!r->released) {
+        plan->parts = SB_PART_TILES | SB_PART_TOKENS;
+        return SB_OK;
+    }
+    int64_t   first = shape->q_gid.n_runs > 0 ? shape->q_gid.run[0].start : shape->n_keys;
+    sb_status st    = SB_OK;
+    if (ctx->comm != NULL)
+        st = sb_comm_allreduce_i64(ctx->comm, &first, 1, SB_REDUCE_MIN);
+    list_spans(r, first, shape->n_keys, &plan->form);
+    plan->parts         = SB_PART_WINDOW | SB_PART_TOKENS;
+    plan->sink_tokens   = r->super_tokens;
+    plan->window_tokens = 0; /* the spans say */
+    plan->own_softmax = plan->overlap_twice = 1;
+    return st;
+}
+
 static sb_status lay_out_csr(sb_arena *a, int64_t heads, int64_t n_rows, int64_t capacity,
                              sb_csr *c)
 {
@@ -121,17 +154,20 @@ sb_status sbi_anchor_layout(sb_ctx *ctx, const sb_anchor_attention_params *p, co
                              .heads_per_kv = group,
                              .block_rows   = pass_rows(b),
                              .mean_rows    = pass_rows(group * p->step_blocks),
-                             .threads      = ctx->threads > 1 ? ctx->threads : 1};
+                             .threads      = ctx->threads > 1 ? ctx->threads : 1,
+                             .released     = p->windows == SB_ANCHOR_WINDOWS_RELEASED};
     counts          c     = walk(&r, shape, NULL);
     sb_plan         made  = {.row_tokens = r.super_tokens, .n_rows = c.rows};
     int64_t         means = shape->kv_heads * c.rows * r.mean_rows;
-    void           *room, *row_id, *row, *q_mean, *anchor_mean, *scratch;
+    void           *room, *row_id, *row, *span, *q_mean, *anchor_mean, *scratch;
     sb_status       st;
     r.ids_per_head = c.tokens;
     made.tiles     = (sb_csr){.unit_tokens = b, .width_tokens = b};
     made.tokens    = (sb_csr){.unit_tokens = 1, .width_tokens = 1};
     if ((st = sb_arena_alloc(a, c.rows, sizeof(int32_t), "anchor_attention row ids", &row_id)) !=
             SB_OK ||
+        (st = sb_arena_alloc(a, r.released ? shape->n_keys / r.super_tokens + 1 : 0,
+                             sizeof(sb_window_span), "anchor_attention spans", &span)) != SB_OK ||
         (st = lay_out_csr(a, 1, c.rows, c.tiles, &made.tiles)) != SB_OK ||
         (st = lay_out_csr(a, shape->heads, c.rows, shape->heads * c.tokens, &made.tokens)) !=
             SB_OK ||
@@ -145,6 +181,7 @@ sb_status sbi_anchor_layout(sb_ctx *ctx, const sb_anchor_attention_params *p, co
                              &scratch)) != SB_OK)
         return st;
     made.row_id   = row_id;
+    made.form     = (sb_window_form){.span = span};
     r.row         = row;
     r.q_mean      = q_mean;
     r.anchor_mean = anchor_mean;

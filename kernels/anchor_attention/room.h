@@ -5,7 +5,8 @@
  *     0     B              gT-B    gT          (g+1)T
  *
  * first, before and own are TILES of B keys, one list for all heads; the kept candidates are
- * TOKENS, one list a head. No key is in two parts. */
+ * TOKENS, one list a head. No key is in two parts. Windows `released`: the first super-block is a
+ * sink and the own one a span of the WINDOW, beside the same TOKENS: those below T are in both. */
 #ifndef SB_KERNELS_ANCHOR_ATTENTION_ROOM_H
 #define SB_KERNELS_ANCHOR_ATTENTION_ROOM_H
 
@@ -36,6 +37,7 @@ typedef struct sbi_anchor_room {
     int64_t         mean_rows;    /* heads_per_kv * step_blocks, rounded likewise */
     int64_t         ids_per_head; /* of the token ids before they are moved together */
     int32_t         threads;
+    int32_t             released;        /* windows */
     sbi_anchor_row *row;             /* [n_rows] */
     float          *q_mean;          /* [kv_heads][n_rows][mean_rows][d]; rows [head of the group]
                                         [block], the rest zeros */
@@ -58,5 +60,8 @@ sb_status sbi_anchor_layout(sb_ctx *ctx, const sb_anchor_attention_params *p, co
 
 /* Name the local super-blocks (plan->row_id, room->row) and list their tiles. */
 void sbi_anchor_rows(const sb_shape *shape, sb_plan *plan);
+
+/* The plan's parts, and with windows `released` its rule for them. Collective then. */
+sb_status sbi_anchor_windows(sb_ctx *ctx, const sb_shape *shape, sb_plan *plan);
 
 #endif

@@ -80,6 +80,10 @@ typedef struct sb_plan {
     /* 1: attend changes the logits of the keys it keeps (rotary positions inside a cache), so its
      * lse is of another softmax than dense attention's: recall does not exist, density does. */
     int32_t own_softmax;
+    /* 1: a key that is in the WINDOW and listed besides weighs twice in the softmax, as partial
+     * sums over parts that overlap give it (own_softmax then, too). Else a key comes once. Counts
+     * of pairs take it once either way. */
+    int32_t overlap_twice;
     /* FLOP of the matrix products that planning ran to find the selection [quality_metrics B4]: of
      * all query heads and the local rows, a multiply-add counting 2, whole tiles (masked products
      * count, padding to a vector does not); softmax, sorting, sums of means and gathers are left

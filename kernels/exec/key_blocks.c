@@ -17,6 +17,9 @@ static void restart(sb_key_blocks *it)
     it->run        = 0;
     it->run_offset = 0;
     sb_segments_begin(&it->ranges, it->plan, it->head, it->row, it->first, it->last);
+    if (it->plan != NULL && it->plan->overlap_twice && !it->packing)
+        sb_segments_drop_listed(
+            &it->ranges); /* the packed walk has had them: here they come again */
 }
 
 void sb_key_blocks_begin(sb_key_blocks *it, const sb_plan *plan, int64_t head, int64_t row,

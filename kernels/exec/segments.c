@@ -140,6 +140,13 @@ void sb_segments_begin(sb_segments *s, const sb_plan *plan, int64_t head, int64_
     advance(s);
 }
 
+void sb_segments_drop_listed(sb_segments *s)
+{
+    s->tile  = s->tile_end;
+    s->token = s->token_end;
+    s->next  = (sb_segment){0};
+}
+
 int sb_segments_next(sb_segments *s, sb_segment *out)
 {
     sb_segment *w = s->window[0].begin < s->window[0].end ? &s->window[0] : &s->window[1];

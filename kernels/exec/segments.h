@@ -7,7 +7,8 @@
  *   sink      tiles (listed)      window
  *   |==|......|====|..|===|.......|=======>   keys, ascending; nothing past `last`
  *
- * Parts may overlap (a listed tile inside the window): a key comes once, listed ranges win. Every
+ * Parts may overlap (a listed tile inside the window): a key comes once, listed ranges win (but for
+ * plans that say overlap_twice, whose executors drop the listed ones on their second walk). Every
  * key of every range is visible to at least one row id of [first, last], but for the gaps of a
  * dilated window. Executors, pair counts and tile counts all read this one list.
  *
@@ -84,6 +85,9 @@ int64_t sb_plan_row(const sb_plan *plan, int64_t gid);
  * plan NULL: dense. */
 void sb_segments_begin(sb_segments *s, const sb_plan *plan, int64_t head, int64_t row,
                        int64_t first, int64_t last);
+
+/* From here on as if nothing were listed: windows alone. */
+void sb_segments_drop_listed(sb_segments *s);
 
 /* 1 and the next range, or 0 at the end. Amortised cost: one step a listed id. */
 int sb_segments_next(sb_segments *s, sb_segment *out);

@@ -43,6 +43,10 @@ methods:
   - {name: minference, vertical_tokens: 40, slash_tokens: 100}
   - {name: xattention, block_tokens: 32, stride_tokens: 4, tau: 0.7}
   - {name: anchor_attention, block_tokens: 16, step_blocks: 3, theta: 3}
+  - {name: anchor_attention, block_tokens: 16, step_blocks: 3, theta: 3, windows: released}
+  - {name: power_attention, pattern: moa, alpha_tokens: 40, beta: 0.1, granularity_tokens: 32}
+  - {name: power_attention, pattern: neighborhood, window_tokens: 50, stride_tokens: 7, dilation_tokens: 3}
+  - {name: power_attention, pattern: blockrank, instruction_tokens: 30, document_tokens: 64, query_tokens: 40}
   - {name: pbs_attn, block_tokens: 16, segment_tokens: 64, tau: 0.6}
   - {name: flexprefill, block_tokens: 32, gamma: 0.7, min_budget_tokens: 64}
   - {name: hip, top_k_tokens: 64, window_tokens: 64, block_q_tokens: 32}
@@ -52,14 +56,14 @@ Y
 case_ok "files of numpy run" mpirun -np 2 "$spanbench" run "$work/sweep.yaml" --db "$work/out.db" --no-table
 case_is "methods that judge by all queries refuse a chunk" "flexprefill,pbs_attn" \
     "$(sqlite3 "$work/out.db" "select group_concat(method) from (select method from coverage where status = 'unsupported' and task = 'chunk.safetensors' order by 1)")"
-case_is "a dump each" "16" "$(find "$work/dump" -name '*.safetensors' | wc -l)"
+case_is "a dump each" "24" "$(find "$work/dump" -name '*.safetensors' | wc -l)"
 for dump in "$work"/dump/*.safetensors; do
     name=${dump##*/}
     input=$work/${name%%.*}.safetensors
     case_ok "$name computed again" "$python" configs/capture/read_dump.py "$dump" "$input" model.q model.k model.v
-    method=$(sed -E 's/^[a-z]+\.safetensors_[0-9]+_(.*)_[0-9a-f]{12}_r0\.safetensors$/\1/' <<<"$name")
+    point=$(sed -E 's/^.*_([0-9a-f]{12})_r0\.safetensors$/\1/' <<<"$name")
     stored=$(sqlite3 "$work/out.db" "select printf('%.4f', 1.0 * rho_num / rho_den) from quality join sample on sample.id = sample_id
-        join point on point.id = point_id where method = '$method' and task = '${name%%.*}.safetensors' and head is null")
+        join point on point.id = point_id where substr(hash, 1, 12) = '$point' and task = '${name%%.*}.safetensors' and head is null")
     case_is "$name: its density is the database's" "$stored" "$(awk '$1 == "density" {print $2}' "$work/case.log")"
 done
 # The comparison can fail: with the keys for values.

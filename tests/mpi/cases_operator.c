@@ -169,6 +169,7 @@ static const op_spec specs[] = {
     {"clustered", "xattention", XATTN, SB_LAYOUT_ZIGZAG, 700, 333},
     {"clustered", "minference", LINES, SB_LAYOUT_CONTIGUOUS, 400, 100},
     {"clustered", "anchor_attention", ANCHOR, SB_LAYOUT_ZIGZAG, 700, 250},
+    {"clustered", "anchor_attention", ANCHOR " windows=released", SB_LAYOUT_ZIGZAG, 700, 250},
     {"clustered", "power_attention", "block_tokens=64", SB_LAYOUT_BLOCK_STRIPED, 600, 1},
 };
 enum { N_SPECS = sizeof specs / sizeof *specs };

@@ -212,11 +212,12 @@ static void prefill_equals_one_rank(span_rank *r)
         {"minference", "vertical_tokens=50 slash_tokens=130 top_k_blocks=3 "
                        "config_file=[{},{\"0\":[\"block_sparse\",0,0],\"1\":[\"stream_llm\",5,100],"
                        "\"2\":[\"vertical_and_slash\",400,60,0.5]}]"},
-        {"minference",
-         "top_k_blocks=2 config_file=[{},{\"0\":[\"stream_llm\",5,100],\"1\":[\"block_sparse\",0,0],"
-         "\"2\":[\"block_sparse\",0,0],\"3\":[\"stream_llm\",64,64]}]"},
+        {"minference", "top_k_blocks=2 "
+                       "config_file=[{},{\"0\":[\"stream_llm\",5,100],\"1\":[\"block_sparse\",0,0],"
+                       "\"2\":[\"block_sparse\",0,0],\"3\":[\"stream_llm\",64,64]}]"},
         {"xattention", "block_tokens=32 stride_tokens=8 tau=0.7"},
         {"anchor_attention", "block_tokens=16 step_blocks=2 theta=2.2"},
+        {"anchor_attention", "block_tokens=16 step_blocks=2 theta=2.2 windows=released"},
         {"pbs_attn", "block_tokens=16 segment_tokens=32 tau=0.6"},
         {"pbs_attn", "block_tokens=12 segment_tokens=36 tau=0.5 perm_share=group"},
         {"pbs_attn", "block_tokens=32 segment_tokens=32 tau=0.5 compat=official key_pool=max"},

@@ -1,6 +1,15 @@
 #include "tests/property/anchor_judge.h"
 
 #include <math.h>
+#include <stdio.h>
+
+void ajudge_params(const ajudge_rule *r, char *to, size_t bytes)
+{
+    (void)snprintf(to, bytes,
+                   "block_tokens: %lld, step_blocks: %lld, theta: %.17g, windows: %s, compat: %s",
+                   (long long)r->block, (long long)r->step, r->theta,
+                   r->released ? "released" : "partition", r->round ? "official" : "clean");
+}
 
 static double at(const sb_tensor *t, int64_t head, int64_t i, int64_t x)
 {

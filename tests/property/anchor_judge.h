@@ -3,6 +3,8 @@
 #ifndef SB_TESTS_PROPERTY_ANCHOR_JUDGE_H
 #define SB_TESTS_PROPERTY_ANCHOR_JUDGE_H
 
+#include <stddef.h>
+
 #include "kernels/base/tensor.h"
 
 typedef struct ajudge_rule {
@@ -11,6 +13,9 @@ typedef struct ajudge_rule {
     int     released; /* windows of the released kernel [anchor_attention 2] */
     int     round;    /* the released code's roundings, for inputs with exact dot products */
 } ajudge_rule;
+
+/* The rule as parameters of the method. */
+void ajudge_params(const ajudge_rule *r, char *to, size_t bytes);
 
 /* How often the windows give query i of n tokens the key j <= i: 0, 1, or 2 (never both for
  * `partition`); dense rows: 1. */
