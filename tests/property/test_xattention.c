@@ -76,10 +76,10 @@ static double *scores_of(sb_case *c, const char *params)
     ck_assert_uint_eq(a.high_water_bytes, bytes);
     const sbi_xattention_room *r  = plan.method_data;
     double                     sd = sqrt((double)shape.head_dim), s = (double)p->stride_tokens;
-    sb_antidiagonal_in         in = {.q         = &c->q,
-                                     .k         = &c->k,
-                                     .factor    = (float)(1.0 / (sd * s * p->norm)),
-                                     .round_raw = p->compat == SB_XATTENTION_OFFICIAL};
+    sb_antidiagonal_in         in  = {.q         = &c->q,
+                                      .k         = &c->k,
+                                      .factor    = (float)(1.0 / (sd * s * p->norm)),
+                                      .round_raw = p->compat == SB_XATTENTION_OFFICIAL};
     double *out = calloc((size_t)(shape.heads * plan.n_rows * MAX_BLOCKS), sizeof *out);
     ck_assert_int_eq(sb_product_choose(&in.product), SB_OK);
     sb_row_blocks_name(&r->blocks, &shape, &plan);
@@ -458,28 +458,29 @@ END_TEST
 /* Step 4 alone: forced blocks count, the comparison is strict, equal scores go by id. */
 START_TEST(choice_by_hand)
 {
+    enum { PAPER = SBI_XATTENTION_RULE_PUBLISHED, CHUNK = SBI_XATTENTION_RULE_FIRST_CHUNK };
     static const struct {
         double              a[6], tau;
         int                 n, keep[6];
-        sbi_xattention_rule rule;
+        int                 rule;
     } table[] = {
-        {{1, 1, 1, 1}, .5, 4, {1, 0, 0, 1}},              /* forced mass is req: nothing more */
-        {{1, 1, 1, 1}, .51, 4, {1, 1, 0, 1}},             /* equal scores: lower id first */
-        {{1, 1, 2, 1, 1}, .5, 5, {1, 0, 1, 0, 1}},        /* the largest first */
-        {{0, 2, 4, 2, 8, 0}, .75, 6, {1, 0, 1, 0, 1, 1}}, /* 12 of 16 is enough */
-        {{0, 2, 4, 2, 8, 0}, .76, 6, {1, 1, 1, 0, 1, 1}},
-        {{4, 1e-13, 0, 4}, 1, 4, {1, 1, 0, 1}}, /* tau = 1: what is not 0, however small */
-        {{4, 1e-13, 0, 4}, .999, 4, {1, 0, 0, 1}},
-        {{0, 0, 0, 0}, 1, 4, {1, 0, 0, 1}},
-        {{5}, 1, 1, {1}},
-        {{0, 7}, 0, 2, {1, 1}},
+        {{1, 1, 1, 1}, .5, 4, {1, 0, 0, 1}, PAPER},              /* forced mass is req: nothing more */
+        {{1, 1, 1, 1}, .51, 4, {1, 1, 0, 1}, PAPER},             /* equal scores: lower id first */
+        {{1, 1, 2, 1, 1}, .5, 5, {1, 0, 1, 0, 1}, PAPER},        /* the largest first */
+        {{0, 2, 4, 2, 8, 0}, .75, 6, {1, 0, 1, 0, 1, 1}, PAPER}, /* 12 of 16 is enough */
+        {{0, 2, 4, 2, 8, 0}, .76, 6, {1, 1, 1, 0, 1, 1}, PAPER},
+        {{4, 1e-13, 0, 4}, 1, 4, {1, 1, 0, 1}, PAPER}, /* tau = 1: what is not 0, however small */
+        {{4, 1e-13, 0, 4}, .999, 4, {1, 0, 0, 1}, PAPER},
+        {{0, 0, 0, 0}, 1, 4, {1, 0, 0, 1}, PAPER},
+        {{5}, 1, 1, {1}, PAPER},
+        {{0, 7}, 0, 2, {1, 1}, PAPER},
         /* the first chunk: block 0 is one of the others, and one more of them is kept */
-        {{1, 2, 4, 8, 8}, .5, 5, {1, 0, 1, 1, 1}, SBI_XATTENTION_RULE_FIRST_CHUNK},
-        {{8, 4, 2, 8, 8}, .5, 5, {1, 0, 0, 1, 1}, SBI_XATTENTION_RULE_FIRST_CHUNK},
-        {{0, 4, 2, 9}, .5, 4, {1, 1, 0, 1}, SBI_XATTENTION_RULE_FIRST_CHUNK},
-        {{1, 1, 1, 1}, 1, 4, {1, 1, 1, 1}, SBI_XATTENTION_RULE_FIRST_CHUNK},
-        {{1, 1, 1, 1}, 0, 4, {1, 0, 0, 1}, SBI_XATTENTION_RULE_FIRST_CHUNK},
-        {{5}, .5, 1, {1}, SBI_XATTENTION_RULE_FIRST_CHUNK},
+        {{1, 2, 4, 8, 8}, .5, 5, {1, 0, 1, 1, 1}, CHUNK},
+        {{8, 4, 2, 8, 8}, .5, 5, {1, 0, 0, 1, 1}, CHUNK},
+        {{0, 4, 2, 9}, .5, 4, {1, 1, 0, 1}, CHUNK},
+        {{1, 1, 1, 1}, 1, 4, {1, 1, 1, 1}, CHUNK},
+        {{1, 1, 1, 1}, 0, 4, {1, 0, 0, 1}, CHUNK},
+        {{5}, .5, 1, {1}, CHUNK},
     };
     for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
         int32_t bits[6], order[12];
@@ -488,7 +489,7 @@ START_TEST(choice_by_hand)
         for (int64_t i = 0; i < n; i++)
             bits[i] = sb_bf16_from_f32((float)table[t].a[i]);
         int64_t kept =
-            sbi_xattention_select(bits, n, table[t].tau, table[t].rule, order, room, bits);
+            sbi_xattention_select(bits, n, table[t].tau, (sbi_xattention_rule)table[t].rule, order, room, bits);
         for (int64_t i = 0; i < n; i++)
             if (table[t].keep[i])
                 ck_assert_msg(at < kept && bits[at++] == i, "row %zu block %lld", t, (long long)i);
