@@ -460,13 +460,13 @@ START_TEST(choice_by_hand)
 {
     enum { PAPER = SBI_XATTENTION_RULE_PUBLISHED, CHUNK = SBI_XATTENTION_RULE_FIRST_CHUNK };
     static const struct {
-        double              a[6], tau;
-        int                 n, keep[6];
-        int                 rule;
+        double a[6], tau;
+        int    n, keep[6];
+        int    rule;
     } table[] = {
-        {{1, 1, 1, 1}, .5, 4, {1, 0, 0, 1}, PAPER},              /* forced mass is req: nothing more */
-        {{1, 1, 1, 1}, .51, 4, {1, 1, 0, 1}, PAPER},             /* equal scores: lower id first */
-        {{1, 1, 2, 1, 1}, .5, 5, {1, 0, 1, 0, 1}, PAPER},        /* the largest first */
+        {{1, 1, 1, 1}, .5, 4, {1, 0, 0, 1}, PAPER},       /* forced mass is req: nothing more */
+        {{1, 1, 1, 1}, .51, 4, {1, 1, 0, 1}, PAPER},      /* equal scores: lower id first */
+        {{1, 1, 2, 1, 1}, .5, 5, {1, 0, 1, 0, 1}, PAPER}, /* the largest first */
         {{0, 2, 4, 2, 8, 0}, .75, 6, {1, 0, 1, 0, 1, 1}, PAPER}, /* 12 of 16 is enough */
         {{0, 2, 4, 2, 8, 0}, .76, 6, {1, 1, 1, 0, 1, 1}, PAPER},
         {{4, 1e-13, 0, 4}, 1, 4, {1, 1, 0, 1}, PAPER}, /* tau = 1: what is not 0, however small */
@@ -488,8 +488,8 @@ START_TEST(choice_by_hand)
         int64_t n = table[t].n, at = 0;
         for (int64_t i = 0; i < n; i++)
             bits[i] = sb_bf16_from_f32((float)table[t].a[i]);
-        int64_t kept =
-            sbi_xattention_select(bits, n, table[t].tau, (sbi_xattention_rule)table[t].rule, order, room, bits);
+        int64_t kept = sbi_xattention_select(bits, n, table[t].tau,
+                                             (sbi_xattention_rule)table[t].rule, order, room, bits);
         for (int64_t i = 0; i < n; i++)
             if (table[t].keep[i])
                 ck_assert_msg(at < kept && bits[at++] == i, "row %zu block %lld", t, (long long)i);
