@@ -36,9 +36,24 @@ static void round_scores(int32_t *score, int64_t n)
     }
 }
 
+/* Row blocks [0, this) lie in the released code's first chunk of queries [4, chunk_size C]: at
+ * least 2048 tokens, and so many that scores of all keys fit 2^28 numbers. A chunk behind earlier
+ * tokens is taken for a part of the whole sequence. */
+static int64_t first_chunk_blocks(const sb_xattention_params *p, int64_t n_keys)
+{
+    int64_t power = 2048, fit;
+    if (p->compat != SB_XATTENTION_OFFICIAL)
+        return 0;
+    while (power < n_keys)
+        power *= 2;
+    fit = (INT64_C(1) << 28) / power;
+    fit = fit > 2048 ? fit : 2048;
+    return (power < fit ? power : fit) / p->block_tokens;
+}
+
 /* Lists in their own places; row_ptr[i + 1] = length of list i. */
-static void select_all(const sbi_xattention_room *room, double tau, const sb_plan *plan,
-                       int32_t threads)
+static void select_all(const sbi_xattention_room *room, double tau, int64_t first_chunk,
+                       const sb_plan *plan, int32_t threads)
 {
     int64_t jobs = plan->tiles.n_heads * plan->n_rows;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 16)
@@ -47,8 +62,10 @@ static void select_all(const sbi_xattention_room *room, double tau, const sb_pla
         int64_t                       h = job / plan->n_rows, r = job % plan->n_rows;
         int32_t                      *id = sb_row_blocks_place(&room->blocks, plan, h, r);
         round_scores(id, plan->row_id[r] + 1);
+        sbi_xattention_rule rule = plan->row_id[r] < first_chunk ? SBI_XATTENTION_RULE_FIRST_CHUNK
+                                                                 : SBI_XATTENTION_RULE_PUBLISHED;
         plan->tiles.row_ptr[job + 1] =
-            sbi_xattention_select(id, plan->row_id[r] + 1, tau, s->order, s->keep, id);
+            sbi_xattention_select(id, plan->row_id[r] + 1, tau, rule, s->order, s->keep, id);
     }
 }
 
@@ -75,7 +92,7 @@ sb_status sbi_xattention_plan_cpu(sb_ctx *ctx, const sb_xattention_params *p, co
     score_all(room, &in, plan, threads);
     sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
     t0 = sb_now_ns();
-    select_all(room, p->tau, plan, threads);
+    select_all(room, p->tau, first_chunk_blocks(p, shape->n_keys), plan, threads);
     sb_row_blocks_close(&room->blocks, plan);
     plan->parts          = SB_PART_TILES;
     plan->estimate_flops = shape->heads * sb_antidiagonal_flops(&room->grid, plan, shape->head_dim);

@@ -15,24 +15,27 @@ static uint64_t units(int32_t score)
     return u > 0 ? u : 1;
 }
 
-int64_t sbi_xattention_select(const int32_t *scores, int64_t n, double tau, int32_t *order,
-                              uint8_t *keep, int32_t *ids)
+int64_t sbi_xattention_select(const int32_t *scores, int64_t n, double tau,
+                              sbi_xattention_rule rule, int32_t *order, uint8_t *keep, int32_t *ids)
 {
     uint64_t total = 0, kept;
-    int64_t  own = n - 1, others = n > 2 ? n - 2 : 0, count = 0;
+    int64_t  own = n - 1, first = rule == SBI_XATTENTION_RULE_PUBLISHED;
+    int64_t  others = own > first ? own - first : 0, most = 0, count = 0;
     for (int64_t i = 0; i < n; i++)
         total += units(scores[i]);
     memset(keep, 0, (size_t)n);
     keep[0] = keep[own] = 1;
-    kept                = units(scores[own]) + (own > 0 ? units(scores[0]) : 0);
+    kept                = units(scores[own]) + (first > 0 && own > 0 ? units(scores[0]) : 0);
     for (int64_t i = 0; i < others; i++)
-        order[i] = (int32_t)(i + 1);
+        order[i] = (int32_t)(i + first);
     sb_falling_order(scores, SB_SCORE_BF16, others, order);
     double wanted = tau * (double)total;
-    for (int64_t i = 0; i < others && (double)kept < wanted; i++) {
+    while (most < others && (double)kept < wanted)
+        kept += units(scores[order[most++]]);
+    if (rule == SBI_XATTENTION_RULE_FIRST_CHUNK && most < others && wanted > 0.0)
+        most++;
+    for (int64_t i = 0; i < most; i++)
         keep[order[i]] = 1;
-        kept += units(scores[order[i]]);
-    }
     for (int64_t i = 0; i < n; i++)
         if (keep[i])
             ids[count++] = (int32_t)i;

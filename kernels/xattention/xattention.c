@@ -20,7 +20,7 @@ static const sb_param params[] = {
      SB_F64, P(norm)},
     {"compat", "clean", "clean|official",
      "official: sums of products of the estimate are rounded to bf16, as the released code stores "
-     "them",
+     "them, and rows of its first chunk of queries keep a block more, as they do there",
      SB_ENUM, P(compat)},
     {0},
 };

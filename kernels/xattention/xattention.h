@@ -10,7 +10,8 @@
 
 typedef enum sb_xattention_compat {
     SB_XATTENTION_CLEAN,    /* logits stay fp32; block sums are rounded to bf16 [3 steps 1, 3] */
-    SB_XATTENTION_OFFICIAL, /* the sums of products are rounded to bf16 as well [3 step 1] */
+    SB_XATTENTION_OFFICIAL, /* the sums of products are rounded to bf16 as well [3 step 1], and rows
+                               of the first chunk follow SBI_XATTENTION_RULE_FIRST_CHUNK */
     SB_XATTENTION_COMPAT_COUNT
 } sb_xattention_compat;
 

@@ -428,23 +428,59 @@ START_TEST(official_rounds_raw)
 }
 END_TEST
 
+/* compat official, rows of the released code's first chunk of queries. Of 16500 tokens it has 8192,
+ * for 2^28 scores hold no more rows of so many keys; later rows follow the paper. */
+START_TEST(official_keeps_a_block_more_in_the_first_chunk)
+{
+    enum { N = 16500, FIRST = 8192 / 128 };
+    const char *params  = "stride_tokens: 64, tau: 0.3, compat: official";
+    int64_t     n_other = 0; /* rows that the two rules choose differently for */
+    sb_case    *c       = sb_case_random((sb_case_shape){N, N, 1, 1, 16}, 77);
+    double     *a       = scores_of(c, params);
+    attend(c, "xattention", params);
+    ck_assert_int_eq(c->plan.n_rows, (N + 127) / 128);
+    for (int64_t row = 0; row < c->plan.n_rows; row++) {
+        int           keep[MAX_BLOCKS], late[MAX_BLOCKS], paper[MAX_BLOCKS];
+        const double *of = a + row * MAX_BLOCKS;
+        flags_of(&c->plan, 0, row, keep);
+        xjudge_select_first_chunk(of, row + 1, 0.3, late);
+        xjudge_select(of, row + 1, 0.3, paper);
+        for (int64_t j = 0; j <= row; j++)
+            ck_assert_int_eq(keep[j], row < FIRST ? late[j] : paper[j]);
+        n_other += memcmp(late, paper, (size_t)(row + 1) * sizeof *late) != 0;
+    }
+    ck_assert_int_gt(n_other, FIRST);
+    free(a);
+    sb_case_destroy(c);
+}
+END_TEST
+
 /* Step 4 alone: forced blocks count, the comparison is strict, equal scores go by id. */
 START_TEST(choice_by_hand)
 {
+    enum { PAPER = SBI_XATTENTION_RULE_PUBLISHED, CHUNK = SBI_XATTENTION_RULE_FIRST_CHUNK };
     static const struct {
         double a[6], tau;
         int    n, keep[6];
+        int    rule;
     } table[] = {
-        {{1, 1, 1, 1}, .5, 4, {1, 0, 0, 1}},              /* forced mass is req: nothing more */
-        {{1, 1, 1, 1}, .51, 4, {1, 1, 0, 1}},             /* equal scores: lower id first */
-        {{1, 1, 2, 1, 1}, .5, 5, {1, 0, 1, 0, 1}},        /* the largest first */
-        {{0, 2, 4, 2, 8, 0}, .75, 6, {1, 0, 1, 0, 1, 1}}, /* 12 of 16 is enough */
-        {{0, 2, 4, 2, 8, 0}, .76, 6, {1, 1, 1, 0, 1, 1}},
-        {{4, 1e-13, 0, 4}, 1, 4, {1, 1, 0, 1}}, /* tau = 1: what is not 0, however small */
-        {{4, 1e-13, 0, 4}, .999, 4, {1, 0, 0, 1}},
-        {{0, 0, 0, 0}, 1, 4, {1, 0, 0, 1}},
-        {{5}, 1, 1, {1}},
-        {{0, 7}, 0, 2, {1, 1}},
+        {{1, 1, 1, 1}, .5, 4, {1, 0, 0, 1}, PAPER},       /* forced mass is req: nothing more */
+        {{1, 1, 1, 1}, .51, 4, {1, 1, 0, 1}, PAPER},      /* equal scores: lower id first */
+        {{1, 1, 2, 1, 1}, .5, 5, {1, 0, 1, 0, 1}, PAPER}, /* the largest first */
+        {{0, 2, 4, 2, 8, 0}, .75, 6, {1, 0, 1, 0, 1, 1}, PAPER}, /* 12 of 16 is enough */
+        {{0, 2, 4, 2, 8, 0}, .76, 6, {1, 1, 1, 0, 1, 1}, PAPER},
+        {{4, 1e-13, 0, 4}, 1, 4, {1, 1, 0, 1}, PAPER}, /* tau = 1: what is not 0, however small */
+        {{4, 1e-13, 0, 4}, .999, 4, {1, 0, 0, 1}, PAPER},
+        {{0, 0, 0, 0}, 1, 4, {1, 0, 0, 1}, PAPER},
+        {{5}, 1, 1, {1}, PAPER},
+        {{0, 7}, 0, 2, {1, 1}, PAPER},
+        /* the first chunk: block 0 is one of the others, and one more of them is kept */
+        {{1, 2, 4, 8, 8}, .5, 5, {1, 0, 1, 1, 1}, CHUNK},
+        {{8, 4, 2, 8, 8}, .5, 5, {1, 0, 0, 1, 1}, CHUNK},
+        {{0, 4, 2, 9}, .5, 4, {1, 1, 0, 1}, CHUNK},
+        {{1, 1, 1, 1}, 1, 4, {1, 1, 1, 1}, CHUNK},
+        {{1, 1, 1, 1}, 0, 4, {1, 0, 0, 1}, CHUNK},
+        {{5}, .5, 1, {1}, CHUNK},
     };
     for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
         int32_t bits[6], order[12];
@@ -452,7 +488,8 @@ START_TEST(choice_by_hand)
         int64_t n = table[t].n, at = 0;
         for (int64_t i = 0; i < n; i++)
             bits[i] = sb_bf16_from_f32((float)table[t].a[i]);
-        int64_t kept = sbi_xattention_select(bits, n, table[t].tau, order, room, bits);
+        int64_t kept = sbi_xattention_select(bits, n, table[t].tau,
+                                             (sbi_xattention_rule)table[t].rule, order, room, bits);
         for (int64_t i = 0; i < n; i++)
             if (table[t].keep[i])
                 ck_assert_msg(at < kept && bits[at++] == i, "row %zu block %lld", t, (long long)i);
@@ -476,8 +513,13 @@ START_TEST(choice_matches_judge)
                 ldexpf((float)sb_rng_below(&r, 9), -(int)sb_rng_below(&r, _i % 2 ? 3 : 20)));
             a[i] = (double)sb_bf16_to_f32((sb_bf16)bits[i]);
         }
-        xjudge_select(a, n, tau, keep);
-        int64_t kept = sbi_xattention_select(bits, n, tau, order, room, ids);
+        sbi_xattention_rule rule =
+            _i < 6 ? SBI_XATTENTION_RULE_PUBLISHED : SBI_XATTENTION_RULE_FIRST_CHUNK;
+        if (rule == SBI_XATTENTION_RULE_PUBLISHED)
+            xjudge_select(a, n, tau, keep);
+        else
+            xjudge_select_first_chunk(a, n, tau, keep);
+        int64_t kept = sbi_xattention_select(bits, n, tau, rule, order, room, ids);
         for (int64_t i = 0; i < n; i++)
             if (keep[i])
                 ck_assert_msg(at < kept && ids[at++] == i, "n %lld block %lld", (long long)n,
@@ -690,8 +732,9 @@ int main(void)
     tcase_add_test(t, scaling_q_scales_logits);
     tcase_add_test(t, reversed_groups_select_the_same);
     tcase_add_test(t, official_rounds_raw);
+    tcase_add_test(t, official_keeps_a_block_more_in_the_first_chunk);
     tcase_add_test(t, choice_by_hand);
-    tcase_add_loop_test(t, choice_matches_judge, 0, 6);
+    tcase_add_loop_test(t, choice_matches_judge, 0, 12);
     tcase_add_test(t, short_and_decode_are_dense);
     tcase_add_test(t, same_lists_for_every_rank_count);
     tcase_add_test(t, cut_blocks_keep_their_places);

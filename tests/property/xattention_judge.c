@@ -73,3 +73,22 @@ void xjudge_select(const double *a, int64_t n, double tau, int *keep)
         cum += a[best];
     }
 }
+
+void xjudge_select_first_chunk(const double *a, int64_t n, double tau, int *keep)
+{
+    double req = 0, before = 0; /* before: mass of the order but for its latest block */
+    for (int64_t j = 0; j < n; j++) {
+        req += tau * a[j];
+        keep[j] = -1; /* not yet in the order */
+    }
+    for (int64_t p = 0, at = n - 1, latest = -1; p < n; p++) {
+        keep[at] = p == 0 || before < req;
+        before += latest >= 0 ? a[latest] : 0;
+        latest = at;
+        at     = -1;
+        for (int64_t j = 0; j < n; j++)
+            if (keep[j] < 0 && (at < 0 || a[j] > a[at]))
+                at = j;
+    }
+    keep[0] = 1;
+}

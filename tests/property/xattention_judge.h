@@ -22,4 +22,9 @@ int64_t xjudge_scores(const sb_tensor *q, const sb_tensor *k, const xjudge_rule 
 /* keep[0..n-1] from A [step 4], picking the largest block again and again. */
 void xjudge_select(const double *a, int64_t n, double tau, int *keep);
 
+/* The same for a row of the released code's first chunk: own block, then all others by falling
+ * score; the p-th of this order (p = 0, 1, ...) is kept when the mass of the first p - 1 is below
+ * tau of the whole. Block 0 is kept besides. */
+void xjudge_select_first_chunk(const double *a, int64_t n, double tau, int *keep);
+
 #endif
