@@ -203,7 +203,8 @@ SERIES = (
     Series("minference_lines", "minference", Lines(), [{"pattern": "vertical_slash", "vertical_tokens": v, "slash_tokens": s}
                                                        for v, s in ((100, 800), (500, 700))], .9999, None),
     Series("minference_blocks", "minference", Blocks(LINE_BLOCK), [{"pattern": "block_sparse", "top_k_blocks": 8}], .9999, None),
-    Series("anchor_attention", "anchor_attention", Stripes(), [{"theta": t} for t in (12, 5)], .999, .989, LONG),
+    Series("anchor_attention", "anchor_attention", Stripes(), [{"theta": t, "windows": "partition"} for t in (12, 5)], .999, .989, LONG),
+    Series("anchor_released", "anchor_attention", Stripes(), [{"theta": t, "windows": "released"} for t in (12, 5)], .994, .98, LONG),
 )
 
 
