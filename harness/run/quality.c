@@ -25,22 +25,6 @@ void sb_quality_fini(sb_quality *q)
     *q = (sb_quality){0};
 }
 
-sb_status sbi_share(sb_comm *comm, double *values, int64_t n)
-{
-    int64_t *bits = (int64_t *)(void *)values;
-    _Static_assert(sizeof(double) == sizeof(int64_t), "bit patterns travel as integers");
-    return sb_comm_allreduce_i64(comm, bits, n, SB_REDUCE_SUM);
-}
-
-int64_t sbi_local_row(const sb_gid *gid, int64_t id)
-{
-    int64_t local = 0;
-    for (int32_t r = 0; r < gid->n_runs && gid->run[r].start <= id; local += gid->run[r++].len)
-        if (id < gid->run[r].start + gid->run[r].len)
-            return local + id - gid->run[r].start;
-    return -1;
-}
-
 /* values [rows->n][heads] on all ranks. */
 static sb_status compare(const sb_layer_view *v, const sb_rows *rows, sbi_row_value **out)
 {

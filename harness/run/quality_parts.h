@@ -26,6 +26,8 @@ static inline int sbi_has_recall(const sb_layer_view *v)
     return sbi_has_index(v) && !v->plan->own_softmax;
 }
 
+/* ---- quality_parts.c ---- */
+
 /* Doubles that are non-zero on one rank at most, to all ranks: bit patterns add up exactly. */
 sb_status sbi_share(sb_comm *comm, double *values, int64_t n);
 
