@@ -52,12 +52,43 @@ static sb_status check(const sbi_cuda_job *j)
     return st;
 }
 
+/* What the Hopper kernel cannot do here; NULL: it can. */
+static const char *sm90_refusal(const sbi_cuda_job *j)
+{
+#if defined(SB_HAVE_SM90A)
+    int device = 0, major = 0, minor = 0;
+    if (cudaGetDevice(&device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return "a device that does not tell its compute capability";
+    }
+    return major == 9 && minor == 0 ? sbi_attend_sm90_refusal(j)
+                                    : "a device but of compute capability 9.0";
+#else
+    (void)j;
+    return "a build without sm_90a";
+#endif
+}
+
 static sb_status launch(const sbi_cuda_job *j)
 {
-    const char *kernel = getenv("SPAN_CUDA_KERNEL");
-    if (kernel != nullptr && strcmp(kernel, "auto") != 0 && strcmp(kernel, "portable") != 0)
-        return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable", kernel);
-    return sbi_attend_portable_cuda(j);
+    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
+    if (asked == nullptr)
+        asked = "auto";
+    if (strcmp(asked, "portable") == 0)
+        return sbi_attend_portable_cuda(j);
+    int only = strcmp(asked, "sm90") == 0;
+    if (!only && strcmp(asked, "auto") != 0)
+        return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
+                       asked);
+    refusal = sm90_refusal(j);
+#if defined(SB_HAVE_SM90A)
+    if (refusal == nullptr)
+        return sbi_attend_sm90_cuda(j);
+#endif
+    return only ? sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
+                : sbi_attend_portable_cuda(j);
 }
 
 /* The call between two events, waited for. */

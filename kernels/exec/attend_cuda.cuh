@@ -21,4 +21,11 @@ sb_status sbi_cuda_status(cudaError_t e, const char *what);
 /* Any plan on any device from compute capability 8.0 on. Asynchronous. */
 sb_status sbi_attend_portable_cuda(const sbi_cuda_job *job);
 
+#if defined(SB_HAVE_SM90A)
+/* The Hopper kernel, for devices of compute capability 9.0. Asynchronous. What it cannot do, as
+ * "found ..." would go on; NULL: it can do this call. */
+const char *sbi_attend_sm90_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_sm90_cuda(const sbi_cuda_job *job);
+#endif
+
 #endif

@@ -1,5 +1,6 @@
 #include "kernels/exec/plan_check.h"
 
+#include "kernels/exec/segments.h"
 #include "kernels/exec/slots.h"
 
 static sb_status check_heads(const char *what, int64_t found, int64_t n_heads)
@@ -79,7 +80,17 @@ static sb_status check_slots(const sb_slots *s, int64_t n_heads, int64_t n_keys)
     return st;
 }
 
-sb_status sb_plan_check(const sb_plan *plan, int64_t n_heads, int64_t n_keys)
+static sb_status check_rows(const sb_plan *plan, const sb_gid *q)
+{
+    for (int32_t r = 0; r < q->n_runs; r++)
+        for (int64_t b = q->run[r].start / plan->row_tokens;
+             b * plan->row_tokens < q->run[r].start + q->run[r].len; b++)
+            if (q->run[r].len > 0 && sb_plan_row(plan, b * plan->row_tokens) < 0)
+                return sb_fail(SB_ERR_INTERNAL, "plan: no list for row block %lld", (long long)b);
+    return SB_OK;
+}
+
+sb_status sb_plan_check(const sb_plan *plan, const sb_gid *q, int64_t n_heads, int64_t n_keys)
 {
     sb_status st    = sb_slots_check(plan);
     int       lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
@@ -90,6 +101,8 @@ sb_status sb_plan_check(const sb_plan *plan, int64_t n_heads, int64_t n_keys)
         if (plan->row_id[i] < 0 || (i > 0 && plan->row_id[i] <= plan->row_id[i - 1]))
             st = sb_fail(SB_ERR_INTERNAL, "plan: row block %lld has number %lld", (long long)i,
                          (long long)plan->row_id[i]);
+    if (st == SB_OK && lists && q != NULL)
+        st = check_rows(plan, q);
     int64_t end = lists && st == SB_OK
                       ? (n_keys + plan->row_tokens - 1) / plan->row_tokens * plan->row_tokens
                       : n_keys;

@@ -50,12 +50,12 @@ static sb_status move_form(const mover *m, const sb_window_form *f, sb_window_fo
 }
 
 sb_status sb_plan_place(const sb_backend *to, void *stream, sb_arena *a, const sb_plan *plan,
-                        int64_t n_heads, int64_t n_keys, sb_plan *placed)
+                        const sb_gid *q, int64_t n_heads, int64_t n_keys, sb_plan *placed)
 {
     mover     m    = {to, stream, a};
     sb_plan   made = *plan;
     void     *p;
-    sb_status st     = sb_plan_check(plan, n_heads, n_keys);
+    sb_status st     = sb_plan_check(plan, q, n_heads, n_keys);
     made.method_data = NULL;
     if (st == SB_OK && (plan->parts & (SB_PART_TILES | SB_PART_TOKENS))) {
         st          = move(&m, "plan rows", plan->row_id, plan->n_rows, sizeof *plan->row_id, &p);

@@ -79,14 +79,14 @@ sb_status device_place(device_case *c, const sb_plan *plan, int64_t n_keys)
 {
     sb_arena a;
     sb_arena_init_count(&a);
-    sb_status st = sb_plan_place(b, NULL, &a, plan, c->q.heads, n_keys, &c->plan);
+    sb_status st = sb_plan_place(b, NULL, &a, plan, &c->q.gid, c->q.heads, n_keys, &c->plan);
     if (st != SB_OK)
         return st;
     size_t bytes = a.high_water_bytes;
     b->free(c->index);
     c->index = device_room(bytes);
     sb_arena_init(&a, c->index, bytes, SB_ARENA_PLAIN);
-    if ((st = sb_plan_place(b, NULL, &a, plan, c->q.heads, n_keys, &c->plan)) == SB_OK)
+    if ((st = sb_plan_place(b, NULL, &a, plan, &c->q.gid, c->q.heads, n_keys, &c->plan)) == SB_OK)
         must(b->sync(NULL));
     return st;
 }

@@ -92,11 +92,11 @@ int main(int argc, char **argv)
         int64_t  rows = p.n_rows, used = p.tiles.row_ptr[heads * rows];
         sb_arena a;
         sb_arena_init_count(&a);
-        bench_must(sb_plan_place(b, NULL, &a, &p, heads, n, &placed));
+        bench_must(sb_plan_place(b, NULL, &a, &p, &q.gid, heads, n, &placed));
         size_t bytes = a.high_water_bytes;
         bench_must(b->alloc(bytes, &index));
         sb_arena_init(&a, index, bytes, SB_ARENA_PLAIN);
-        bench_must(sb_plan_place(b, NULL, &a, &p, heads, n, &placed));
+        bench_must(sb_plan_place(b, NULL, &a, &p, &q.gid, heads, n, &placed));
         bench_must(b->sync(NULL));
         density = (double)used * (double)tile /
                   ((double)heads * (double)rows * (double)(rows + 1) / 2 * ROW_TOKENS);

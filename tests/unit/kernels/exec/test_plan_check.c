@@ -49,18 +49,18 @@ static void slots_instead(void)
 
 static void refused(const char *text)
 {
-    ck_assert_int_eq(sb_plan_check(&s.plan, HEADS, KEYS), SB_ERR_INTERNAL);
+    ck_assert_int_eq(sb_plan_check(&s.plan, NULL, HEADS, KEYS), SB_ERR_INTERNAL);
     ck_assert_msg(strstr(sb_error_text(), text) != NULL, "%s", sb_error_text());
     reset();
 }
 
 START_TEST(sound_plans_pass)
 {
-    ck_assert_msg(sb_plan_check(&s.plan, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(sb_plan_check(&s.plan, NULL, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
     slots_instead();
-    ck_assert_msg(sb_plan_check(&s.plan, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(sb_plan_check(&s.plan, NULL, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
     s.plan = (sb_plan){.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
-    ck_assert_int_eq(sb_plan_check(&s.plan, HEADS, KEYS), SB_OK);
+    ck_assert_int_eq(sb_plan_check(&s.plan, NULL, HEADS, KEYS), SB_OK);
 }
 END_TEST
 
@@ -105,6 +105,19 @@ START_TEST(each_broken_rule_is_named)
 }
 END_TEST
 
+START_TEST(every_row_block_of_the_queries_has_a_list)
+{
+    sb_run q[2] = {{3, 4}, {12, 8}};
+    sb_gid gid  = {q, 2, 12};
+    ck_assert_msg(sb_plan_check(&s.plan, &gid, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
+    s.row_id[1] = 2;
+    ck_assert_int_eq(sb_plan_check(&s.plan, &gid, HEADS, KEYS), SB_ERR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "no list for row block 1"));
+    q[1].len = 0;
+    ck_assert_int_eq(sb_plan_check(&s.plan, &gid, HEADS, KEYS), SB_OK);
+}
+END_TEST
+
 START_TEST(a_placed_plan_says_the_same)
 {
     _Alignas(64) static unsigned char room[8192];
@@ -114,11 +127,11 @@ START_TEST(a_placed_plan_says_the_same)
         if (slots)
             slots_instead();
         sb_arena_init_count(&a);
-        ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, HEADS, KEYS, &placed),
+        ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed),
                          SB_OK);
         size_t bytes = a.high_water_bytes;
         sb_arena_init(&a, room, bytes, SB_ARENA_PLAIN);
-        ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, HEADS, KEYS, &placed),
+        ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed),
                          SB_OK);
         ck_assert_uint_eq(a.high_water_bytes, bytes);
         sb_plan was = s.plan;
@@ -131,19 +144,19 @@ START_TEST(a_placed_plan_says_the_same)
         memset(s.head, 0x55, sizeof s.head);
         memset(s.span, 0x55, sizeof s.span);
         memset(s.offset, 0x55, sizeof s.offset);
-        ck_assert_msg(sb_plan_check(&placed, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
+        ck_assert_msg(sb_plan_check(&placed, NULL, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
         reset();
     }
     s.tile[1] = 0;
     sb_arena a;
     sb_plan  placed = {.n_rows = -3};
     sb_arena_init_count(&a);
-    ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, HEADS, KEYS, &placed),
+    ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed),
                      SB_ERR_INTERNAL);
     ck_assert_int_eq(placed.n_rows, -3);
     reset();
     sb_arena_init(&a, room, 256, SB_ARENA_PLAIN);
-    ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, HEADS, KEYS, &placed),
+    ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed),
                      SB_ERR_NOMEM);
 }
 END_TEST
@@ -155,6 +168,7 @@ int main(void)
     tcase_add_checked_fixture(t, reset, NULL);
     tcase_add_test(t, sound_plans_pass);
     tcase_add_test(t, each_broken_rule_is_named);
+    tcase_add_test(t, every_row_block_of_the_queries_has_a_list);
     tcase_add_test(t, a_placed_plan_says_the_same);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
