@@ -30,6 +30,9 @@ sb_status sb_attend_window_cpu(sb_ctx *ctx, const void *params, const sb_attn_in
 sb_status sb_attend_block_csr_cpu(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                   const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 
+/* One phrase for `doctor`: the kernels that attention on the current CUDA device would take. */
+sb_status sb_attend_cuda_kernels(char *out, size_t bytes);
+
 /* The same on the cuda backend: tensors' data, lse and the arrays of the plan (plan_place.h) are
  * device memory; ids of tensors (gid) and the structs themselves are host memory. Queued on
  * ctx->stream; where ctx->phases is given, the call waits and adds device time by events.

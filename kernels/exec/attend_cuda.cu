@@ -1,4 +1,5 @@
 /* The entry points of attend.h on the cuda backend: checks, choice of the kernel, time. */
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -69,6 +70,28 @@ static const char *sm90_refusal(const sbi_cuda_job *j)
     (void)j;
     return "a build without sm_90a";
 #endif
+}
+
+extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
+{
+    const char *asked  = getenv("SPAN_CUDA_KERNEL");
+    int         device = 0, major = 0, minor = 0, hopper = 0;
+    sb_status   st = SB_CUDA(cudaGetDevice(&device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+    if (st != SB_OK)
+        return st;
+#if defined(SB_HAVE_SM90A)
+    hopper = major == 9 && minor == 0;
+#endif
+    (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)",
+                   hopper       ? "sm90 for dense and tile lists, portable for the rest"
+                   : major >= 8 ? "portable"
+                                : "none: bf16 products need compute capability 8.0",
+                   asked != nullptr ? asked : "not set: auto");
+    return SB_OK;
 }
 
 static sb_status launch(const sbi_cuda_job *j)
