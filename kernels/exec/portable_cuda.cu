@@ -134,8 +134,12 @@ __device__ bool at_key(walk &w, const portable_args &a, bool slots)
         while (w.now.begin >= w.now.end)
             if (!sbi_segments_next(&w.ranges, &w.now))
                 return false;
-        if (slots)
-            return true;
+        if (slots) { /* the map has nothing below slot 0, whatever a list says */
+            w.now.begin = sbi_max_i64(w.now.begin, 0);
+            if (w.now.begin < w.now.end)
+                return true;
+            continue;
+        }
         while (w.run < a.n_k_runs && a.k_run[w.run].start + a.k_run[w.run].len <= w.now.begin)
             w.run_offset += a.k_run[w.run++].len;
         if (w.run == a.n_k_runs)
