@@ -80,6 +80,8 @@ START_TEST(each_broken_rule_is_named)
     refused("tiles pointers go from 1");
     s.token_ptr[1] = 4;
     refused("tokens pointer 1 falls from 4 to 3");
+    s.tile_ptr[1] = 3; /* below the last pointer */
+    refused("tiles pointer 1 falls from 3 to 2");
     s.plan.tiles.n_heads = 3;
     refused("tiles of 3 heads, allowed 1 or 2");
     s.plan.tiles.width_tokens = 0;
