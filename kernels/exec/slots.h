@@ -23,7 +23,8 @@ static inline SB_HOST_DEVICE uint16_t *sb_slots_of(const sb_slots *s, int64_t he
 }
 
 /* The token in slot `slot`; of = sb_slots_of. */
-static inline SB_HOST_DEVICE int64_t sb_slot_token(const sb_slots *s, const uint16_t *of, int64_t slot)
+static inline SB_HOST_DEVICE int64_t sb_slot_token(const sb_slots *s, const uint16_t *of,
+                                                   int64_t slot)
 {
     return slot - slot % s->segment_tokens + of[slot];
 }

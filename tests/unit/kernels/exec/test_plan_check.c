@@ -129,12 +129,12 @@ START_TEST(a_placed_plan_says_the_same)
         if (slots)
             slots_instead();
         sb_arena_init_count(&a);
-        ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed),
-                         SB_OK);
+        ck_assert_int_eq(
+            sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed), SB_OK);
         size_t bytes = a.high_water_bytes;
         sb_arena_init(&a, room, bytes, SB_ARENA_PLAIN);
-        ck_assert_int_eq(sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed),
-                         SB_OK);
+        ck_assert_int_eq(
+            sb_plan_place(&sb_backend_cpu, NULL, &a, &s.plan, NULL, HEADS, KEYS, &placed), SB_OK);
         ck_assert_uint_eq(a.high_water_bytes, bytes);
         sb_plan was = s.plan;
         ck_assert_int_eq(memcmp(placed.row_id, was.row_id, sizeof s.row_id), 0);
