@@ -1,4 +1,5 @@
-/* Attention for Hopper (sm_90a): dense causal, and lists of 128-key or 64-key tiles.
+/* Attention for Hopper (sm_90a): dense causal, windows of two numbers, and lists of 128-key or
+ * 64-key tiles.
  *
  * 384 threads, one CTA an SM, persistent. The first warpgroup (32 registers) takes work items
  * (query tile of 128 rows, head) off a counter and loads Q, K and V by tensor copies; the other two
@@ -10,7 +11,7 @@
  *
  * Blocks go from the last to the first, so that only the first two visited can hold keys that some
  * row does not see: behind the diagonal, past the end of K, or none (an odd number of 64-key
- * tiles). All others need no mask.
+ * tiles). All others need no mask. A window has edges of its own: there each block is asked.
  *
  * Work order: KV head outermost (its K and V stay in L2), then query tiles, longest first, then the
  * heads of the group.
@@ -40,7 +41,7 @@ enum {
     Q_RUNS     = 8,           /* of queries; each is a launch */
     NO_KEY     = INT_MAX / 2, /* first key of no tile: past every tensor */
 };
-enum form { DENSE, TILES_128, TILES_64 };
+enum form { DENSE, TILES_128, TILES_64, WINDOW };
 
 SB_HOST_DEVICE constexpr int tile_bytes(int d) { return d / 64 * HALF_BYTES; }
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 4 : 2; }
@@ -63,7 +64,8 @@ struct sm90_args {
 };
 
 /* What the producer tells the consumers, beside Q, in 32-bit words. key: first keys of the halves
- * of the first two blocks visited. */
+ * of the first two blocks visited; of a WINDOW its sink blocks, the blocks between those and the
+ * recent ones, sink_tokens and window_tokens. */
 struct work {
     int32_t head, tile, n, key[4];
 };
@@ -73,10 +75,11 @@ enum { WORK_WORDS = sizeof(work) / sizeof(int32_t) };
 __device__ int counters[COUNTERS];
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-/* The list of one work item: ids[0 .. count), ascending. */
+/* The list of one work item: ids[0 .. count), ascending; of a WINDOW, blocks 0 .. count, then a gap
+ * of so many. */
 struct item_list {
     const int32_t *id;
-    int32_t        count;
+    int32_t        count, gap;
 };
 
 /* First key of half h of block j. */
@@ -84,6 +87,8 @@ template <form F> static __device__ __forceinline__ int32_t key_of(const item_li
 {
     if (F == DENSE)
         return j * KEYS + 64 * h;
+    if (F == WINDOW)
+        return (j < x.count ? j : j + x.gap) * KEYS + 64 * h;
     if (F == TILES_128)
         return x.id[j] * KEYS + 64 * h;
     return 2 * j + h < x.count ? x.id[2 * j + h] * 64 : NO_KEY;
@@ -101,6 +106,20 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
     const int last = min(out->tile * ROWS + ROWS - 1 + a.offset, a.n_k - 1); /* key seen */
     if (F == DENSE) {
         out->n = last < 0 ? 0 : last / KEYS + 1;
+    } else if (F == WINDOW) {
+        const sb_head_window win    = sb_plan_window(&a.plan, out->head);
+        const int32_t        window = static_cast<int32_t>(min(win.window_tokens, int64_t(NO_KEY)));
+        const int32_t        sink   = static_cast<int32_t>(min(win.sink_tokens, int64_t(NO_KEY)));
+        const int32_t        recent = min(max(out->tile * ROWS + a.offset - window + 1, 0) / KEYS,
+                                          last / KEYS + 1); /* keys at hand may end before it */
+        x->count                    = min((min(sink, last + 1) + KEYS - 1) / KEYS, recent);
+        x->gap                      = recent - x->count;
+        out->n                      = last / KEYS + 1 - x->gap;
+        out->key[0]                 = x->count;
+        out->key[1]                 = x->gap;
+        out->key[2]                 = sink;
+        out->key[3]                 = window;
+        return;
     } else {
         const sb_csr &c    = a.plan.tiles;
         const int     keys = F == TILES_64 ? 64 : KEYS;
@@ -181,6 +200,19 @@ static __device__ __forceinline__ void mask_block(float (&s)[64], const int (&la
         const int column = 8 * (e >> 2) + 2 * (lane & 3) + (e & 1);
         const int limit  = last[(e >> 1) & 1] - (e < 32 ? key0 : key1 - 64);
         if (column > limit)
+            s[e] = -INFINITY;
+    }
+}
+
+/* A block of a window from key0 on: keys behind the row, and those between sink and window. */
+static __device__ __forceinline__ void mask_window(float (&s)[64], const int (&last)[2],
+                                                   const int (&first)[2], int sink, int key0,
+                                                   int lane)
+{
+#pragma unroll
+    for (int e = 0; e < 64; e++) {
+        const int key = key0 + 8 * (e >> 2) + 2 * (lane & 3) + (e & 1), i = (e >> 1) & 1;
+        if (key > last[i] || (key >= sink && key < first[i]))
             s[e] = -INFINITY;
     }
 }
@@ -274,12 +306,12 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
                                                const CUtensorMap *mk, const CUtensorMap *mv)
 {
     enum { NS = stages(D), TILE = tile_bytes(D) };
-    const int64_t csr_row = F == DENSE ? 0 : sbi_plan_row(&a.plan, a.first);
+    const int64_t csr_row = F == DENSE || F == WINDOW ? 0 : sbi_plan_row(&a.plan, a.first);
     const int     total   = a.n_tiles * a.heads;
     uint32_t      kc = 0, vc = 0, it = 0;
     for (int w = blockIdx.x; w < total; it++) {
         work      x;
-        item_list list = {nullptr, 0};
+        item_list list = {nullptr, 0, 0};
         int       kv;
         take_work<F>(a, csr_row, w, &x, &kv, &list);
         mbar_wait(at.q_empty, (it & 1) ^ 1);
@@ -294,6 +326,8 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
         for (int i = 0; i < D / 64; i++)
             tma_load(at.q + i * HALF_BYTES, mq, at.q_full, 64 * i, x.tile * ROWS, x.head);
         int now[2] = {0, 0}, before[2] = {0, 0}, next[2] = {x.key[0], x.key[1]};
+        if (F == WINDOW)
+            next[0] = key_of<F>(list, x.n - 1, 0);
         for (int j = x.n - 1; j >= -1; j--) {
 #pragma unroll
             for (int h = 0; h < 2; h++) {
@@ -365,7 +399,7 @@ static __device__ __forceinline__ void store(const sm90_args &a, const places<D>
     }
 }
 
-template <int D>
+template <form F, int D>
 static __device__ __forceinline__ void consume(const sm90_args &a, const places<D> &at,
                                                const volatile int32_t *slot, const CUtensorMap *mo,
                                                int group)
@@ -386,7 +420,7 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             break;
         const int row0 = __shfl_sync(~0u, word, 1) * ROWS + 64 * group;
         const int n    = __shfl_sync(~0u, word, 2);
-        int       key[4], last[2];
+        int       key[4], last[2], first[2];
 #pragma unroll
         for (int i = 0; i < 4; i++)
             key[i] = __shfl_sync(~0u, word, 3 + i);
@@ -394,15 +428,18 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
         release(at.q_empty, lane);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-            last[i] = min(row0 + 16 * warp + (lane >> 2) + 8 * i + a.offset, a.n_k - 1);
-            m[i]    = -INFINITY;
-            l[i]    = 0.0f;
+            const int gid = row0 + 16 * warp + (lane >> 2) + 8 * i + a.offset;
+            last[i]       = min(gid, a.n_k - 1);
+            first[i]      = gid - key[3] + 1;
+            m[i]          = -INFINITY;
+            l[i]          = 0.0f;
         }
 #pragma unroll
         for (int e = 0; e < D / 2; e++)
             o[e] = 0.0f;
         /* does a row of this warpgroup miss a key of the first, of the second block? */
-        const int least = min(row0 + a.offset, a.n_k - 1);
+        const int least        = min(row0 + a.offset, a.n_k - 1);
+        const int latest_first = row0 + 63 + a.offset - key[3] + 1;
         const int masks =
             (max(key[0], key[1]) + 63 > least ? 1 : 0) | (max(key[2], key[3]) + 63 > least ? 2 : 0);
         if (n > 0) {
@@ -414,7 +451,10 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             wgmma_wait_all(s);
             release(at.k_empty + 8 * st, lane);
             kc++;
-            if (masks & 1)
+            if (F == WINDOW)
+                mask_window(s, last, first, key[2], (n - 1 + (n > key[0] ? key[1] : 0)) * KEYS,
+                            lane);
+            else if (masks & 1)
                 mask_block(s, last, key[0], key[1], lane);
             softmax_step<0>(s, m, l, keep, a.scale_log2);
             to_p(p, s);
@@ -432,8 +472,13 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             wgmma_wait_one(s);
             release(at.k_empty + 8 * ks, lane);
             kc++;
-            if ((masks & 2) && j == n - 2)
+            if (F == WINDOW) {
+                const int key0 = (j < key[0] ? j : j + key[1]) * KEYS;
+                if (key0 + KEYS - 1 > least || (key0 + KEYS > key[2] && key0 < latest_first))
+                    mask_window(s, last, first, key[2], key0, lane);
+            } else if ((masks & 2) && j == n - 2) {
                 mask_block(s, last, key[2], key[3], lane);
+            }
             const int grow = softmax_step<1>(s, m, l, keep, a.scale_log2);
             wgmma_wait_all(o);
             release(at.v_empty + 8 * vs, lane);
@@ -489,7 +534,7 @@ __global__ void __launch_bounds__(THREADS, 1)
             produce<F, D>(a, at, slot, &mq, &mk, &mv);
     } else {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-        consume<D>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
+        consume<F, D>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
     }
 #endif
 }
@@ -548,6 +593,8 @@ sb_status next_counter(cudaStream_t stream, int **out)
 
 form form_of(const sb_plan *p)
 {
+    if (p != nullptr && p->parts == SB_PART_WINDOW)
+        return WINDOW;
     return p == nullptr ? DENSE : p->tiles.width_tokens == 64 ? TILES_64 : TILES_128;
 }
 
@@ -583,8 +630,9 @@ sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const sb_run 
     a.lse        = j->out->lse + local;
     a.lse_stride = q->tokens;
     a.first      = run.start;
-    if (F != DENSE) {
-        a.plan       = *j->plan;
+    if (F != DENSE)
+        a.plan = *j->plan;
+    if (F == TILES_128 || F == TILES_64) {
         a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / ROWS);
         a.skip_tiles = static_cast<int32_t>(run.start / ROWS % a.row_tiles);
     }
@@ -602,6 +650,8 @@ sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const sb
     switch (form_of(j->plan)) {
     case DENSE:
         return launch<DENSE, D>(j, encode, sms, run, local);
+    case WINDOW:
+        return launch<WINDOW, D>(j, encode, sms, run, local);
     case TILES_128:
         return launch<TILES_128, D>(j, encode, sms, run, local);
     default:
@@ -611,6 +661,8 @@ sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const sb
 
 const char *plan_refusal(const sb_plan *p)
 {
+    if (p->parts == SB_PART_WINDOW)
+        return sb_plan_window_is_plain(p) ? nullptr : "a window of more than two numbers";
     if (p->parts != SB_PART_TILES)
         return "parts beside tiles";
     if (p->slots.n_heads > 0)
@@ -637,8 +689,10 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
     if (j->in->q->heads * ((j->in->q->tokens + ROWS - 1) / ROWS) > INT_MAX - 1024)
         return "more than 2^31 query tiles";
     for (int32_t r = 0; j->plan != nullptr && r < q->n_runs; r++)
-        if (q->run[r].start % ROWS != 0 || k->run[0].start != 0)
-            return "lists for queries that start inside a tile of 128";
+        if (k->run[0].start != 0 ||
+            (j->plan->parts != SB_PART_WINDOW && q->run[r].start % ROWS != 0))
+            return "a plan for keys from inside the sequence, or lists for queries that start "
+                   "inside a tile of 128";
     return nullptr;
 }
 

@@ -278,11 +278,16 @@ START_TEST(queries_in_runs)
     sb_case *c   = sb_case_random((sb_case_shape){N, N, H, 2, _i == 0 ? 64 : 128}, 31);
     c->k_run.len = c->k.tokens = c->v.tokens = c->k.gid.n_tokens = c->v.gid.n_tokens = AT_HAND;
     c->q_run.len = c->q.tokens = c->q.gid.n_tokens = AT_HAND;
-    for (int f = 0; f < 3; f++) { /* dense, tiles of 128, tiles of 64 */
-        sb_plan   p       = random_plan(&forms[f == 2], H, 0, N, 9);
-        sb_plan   unbound = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
-        sb_tensor o;
-        float    *lse;
+    /* dense, tiles of 128, tiles of 64, windows: one over fewer keys than queries */
+    for (int f = 0; f < 5; f++) {
+        static const form windows[] = {{1, 0, 0, W, 0, 0, 70, 300}, {1, 0, 0, W, 0, 0, 300, 130}};
+        const form       *of        = f < 3 ? &forms[f == 2] : &windows[f - 3];
+        sb_plan           p         = random_plan(of, H, 0, N, 9);
+        sb_plan           unbound   = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
+        sb_tensor         o;
+        float            *lse;
+        if (f == 4)
+            c->k_run.len = c->k.tokens = c->v.tokens = c->k.gid.n_tokens = c->v.gid.n_tokens = 999;
         on_cpu(c, f == 0 ? &unbound : &p, &o, &lse);
         for (int64_t rank = 0; rank < RANKS; rank++) {
             sb_run      q_run[2];
@@ -430,5 +435,11 @@ int main(void)
     srunner_free(r);
     for (int k = 0; k < N_KERNELS; k++)
         (void)printf("%s: %d calls\n", kernels[k], calls[k]);
+    sb_device_facts f = {0};
+    if (sb_backend_cuda.facts(&f) == SB_OK && strstr(f.detail, "capability 9.0") != NULL &&
+        calls[1] == 0) {
+        (void)printf("no call was taken by %s, on %s\n", kernels[1], f.name);
+        return 1;
+    }
     return failures != 0;
 }

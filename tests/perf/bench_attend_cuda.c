@@ -1,11 +1,12 @@
 /* How fast are the device executors on this GPU?
- *   bench_attend_cuda dense|lists [n_tokens [head_dim [heads [kv_heads [repeat [kernels
- *                                 [percent [tile_tokens]]]]]]]]
+ *   bench_attend_cuda dense|lists|window [n_tokens [head_dim [heads [kv_heads [repeat [kernels
+ *                                 [percent|sink [tile_tokens|window_tokens]]]]]]]]
  *   default                        32768     128       32     8         21      sm90,portable
  *                                  10        128
  * Device time by events, one launch of each kernel in turn so that clock and power drift hit all
  * alike; median with least and most. dense: 4 * d FLOP a pair, n^2 / 2 pairs a head. lists: random
- * tiles, each with the work of a dense tile, the diagonal's always among them. The share is of the
+ * tiles, each with the work of a dense tile, the diagonal's always among them. window: the pairs it
+ * keeps. The share is of the
  * 989 TFLOP/s in the H100 SXM data sheet. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
     int64_t heads = bench_arg(argc, argv, 4, 32), kv_heads = bench_arg(argc, argv, 5, 8);
     int64_t repeat = bench_arg(argc, argv, 6, 21), percent = bench_arg(argc, argv, 8, 10);
     int64_t tile = bench_arg(argc, argv, 9, 128), n_kernels = 0;
+    int     is_window = argc > 1 && strcmp(argv[1], "window") == 0;
     char    text[128], *kernel[MAX_KERNELS];
     (void)snprintf(text, sizeof text, "%s", argc > 7 ? argv[7] : "sm90,portable");
     for (char *k = strtok(text, ","); k != NULL && n_kernels < MAX_KERNELS; k = strtok(NULL, ","))
@@ -105,6 +107,17 @@ int main(int argc, char **argv)
         free(p.tiles.row_ptr);
         free(p.tiles.id);
     }
+    if (is_window) {
+        double pairs = 0;
+        placed = (sb_plan){.parts = SB_PART_WINDOW, .sink_tokens = percent, .window_tokens = tile};
+        for (int64_t i = 0; i < n; i++) {
+            int64_t out_of_window = i + 1 > tile ? i + 1 - tile : 0;
+            pairs += (double)(i + 1 - out_of_window);
+            pairs += (double)(out_of_window < percent ? out_of_window : percent);
+        }
+        density = 2 * pairs / ((double)n * (double)n);
+        flop *= density;
+    }
     bench_times    times[MAX_KERNELS] = {0};
     sb_phase_times phases;
     sb_ctx         ctx = {.backend = b, .phases = &phases, .threads = 1};
@@ -114,8 +127,9 @@ int main(int argc, char **argv)
         for (int64_t i = 0; i < n_kernels; i++) {
             phases = (sb_phase_times){0};
             bench_must(setenv("SPAN_CUDA_KERNEL", kernel[i], 1) == 0 ? SB_OK : SB_ERR_INTERNAL);
-            bench_must(is_lists ? sb_attend_block_csr_cuda(&ctx, NULL, &in, &placed, NULL, &out)
-                                : sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out));
+            bench_must(is_lists || is_window
+                           ? sb_attend_block_csr_cuda(&ctx, NULL, &in, &placed, NULL, &out)
+                           : sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out));
             if (r >= 0)
                 bench_add(&times[i], (double)phases.ns[SB_PHASE_COMPUTE]);
         }
@@ -123,10 +137,13 @@ int main(int argc, char **argv)
         double ns = bench_median(&times[i]), rate = flop / ns * 1e-3;
         (void)printf("%-8s %s tile %3lld density %.3f  n %7lld d %3lld heads %lld/%lld  %9.3f ms "
                      "(%.3f to %.3f, %d runs)  %6.1f TFLOP/s  %4.1f %%\n",
-                     kernel[i], is_lists ? "lists" : "dense", (long long)tile, density,
-                     (long long)n, (long long)d, (long long)heads, (long long)kv_heads, ns * 1e-6,
-                     bench_least(&times[i]) * 1e-6, bench_most(&times[i]) * 1e-6, times[i].n, rate,
-                     rate / 9.89);
+                     kernel[i],
+                     is_lists    ? "lists"
+                     : is_window ? "window"
+                                 : "dense",
+                     (long long)tile, density, (long long)n, (long long)d, (long long)heads,
+                     (long long)kv_heads, ns * 1e-6, bench_least(&times[i]) * 1e-6,
+                     bench_most(&times[i]) * 1e-6, times[i].n, rate, rate / 9.89);
     }
     (void)fprintf(stderr, "%s; %s\n", facts.name, facts.detail);
     void *rooms[] = {q.data, k.data, v.data, o_room, lse, index};
