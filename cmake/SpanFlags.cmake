@@ -18,11 +18,15 @@ set(SPAN_C_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-pro
 if(SPAN_WERROR)
   list(APPEND SPAN_C_WARNINGS -Werror)
 endif()
+set(SPAN_CUDA_WERROR "")
+if(SPAN_WERROR)
+  set(SPAN_CUDA_WERROR --Werror=all-warnings -Xcompiler=-Werror)
+endif()
 # __FILE__ counts from the repository root, so that error texts and the program do not depend on where it was built.
 set(SPAN_FILE_MAP -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 target_compile_options(sb_flags INTERFACE
   $<$<COMPILE_LANGUAGE:C>:${SPAN_C_WARNINGS};-ffp-contract=off;${SPAN_FILE_MAP}>
-  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,${SPAN_FILE_MAP}>)
+  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,${SPAN_FILE_MAP};${SPAN_CUDA_WERROR}>)
 
 # A binary built here must start on any x86-64-v2 CPU; AVX2 and AVX-512 kernels are chosen at run time.
 # Other processors (arm64) take their compiler's baseline.

@@ -11,6 +11,7 @@
 #include "harness/run/facts.h"
 #include "harness/run/memory.h"
 #include "kernels/base/backend.h"
+#include "kernels/exec/attend.h"
 
 static const char HELP[] = "Usage: spanbench doctor [DIR]     (alone, or under mpirun / srun)\n\n"
                            "Prints ranks, cores, memory, backends, communicator and the file "
@@ -52,6 +53,16 @@ static void say_backend(const char *name, const sb_backend *b)
         (void)printf("backend %-7s %s; %s\n", name, f.name, f.detail);
 }
 
+/* Only where the backend is there: its own line says why it is not. */
+static void say_kernels(const sb_backend *b, sb_status (*kernels)(char *out, size_t bytes))
+{
+    char text[160];
+    if (b == NULL || b->available() != SB_OK)
+        return;
+    (void)printf("attention %-5s %s\n", b->name,
+                 kernels(text, sizeof text) == SB_OK ? text : sb_error_text());
+}
+
 static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
 {
     char        mpi[128], host[64] = "";
@@ -71,6 +82,7 @@ static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
     (void)printf("communicator    %s, launcher MPI: %s\n", l->comm->ops->name, mpi);
     say_backend("cpu", &sb_backend_cpu);
     say_backend("cuda", SB_IF_CUDA(&sb_backend_cuda));
+    say_kernels(SB_IF_CUDA(&sb_backend_cuda), SB_IF_CUDA(sb_attend_cuda_kernels));
     if (fs == NULL)
         (void)printf("results in      %s: not there yet; spanbench run makes it\n", dir);
     else

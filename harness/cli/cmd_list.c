@@ -47,7 +47,7 @@ static void list_methods(void)
                          ? ""
                          : " (needs trained weights: accuracy on others is marked)");
         (void)printf("%s%s\n", (*m)->plan[SB_CPU] != NULL ? " cpu" : "",
-                     (*m)->plan[SB_CUDA] != NULL ? " cuda" : "");
+                     (*m)->attend[SB_CUDA] != NULL ? " cuda" : "");
         list_params((*m)->params);
     }
 }

@@ -22,14 +22,9 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
                                      .heads  = s->heads,
                                      .kv_heads = s->kv_heads,
                                      .head_dim = s->head_dim};
-    if (b->backend->id != SB_CPU)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "backend: found %s, allowed cpu for the operator alone: its inputs are made "
-                       "in host memory",
-                       b->backend->name);
     if ((p->method->caps & SB_CAP_PREFILL) == 0)
         return sb_fail(SB_ERR_UNSUPPORTED, "%s has no prefill", p->method->name);
-    if (p->method->plan[SB_CPU] == NULL || p->method->attend[SB_CPU] == NULL)
+    if (p->method->plan[SB_CPU] == NULL || p->method->attend[b->backend->id] == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED, "%s has no %s implementation in this build",
                        p->method->name, b->backend->name);
     if (b->comm->size > 1 && (p->method->caps & SB_CAP_SHARDED) == 0)

@@ -15,6 +15,7 @@ struct sb_operator {
     sb_shard           shard;
     sb_tensor          q, o;
     float             *lse;
+    sb_device_call    *device; /* NULL on the cpu */
 };
 
 /* ---- storage ---- */
@@ -100,6 +101,7 @@ static sb_status init(sb_operator *op, const sb_operator_config *cfg)
 
 static void fini(sb_operator *op)
 {
+    sb_device_call_close(op->device);
     sb_map_fini(&op->map);
     free(op->q_runs);
 }
@@ -205,6 +207,18 @@ static sb_status fill(sb_operator *op)
     return st;
 }
 
+static sb_status to_device(sb_operator *op)
+{
+    sb_status st;
+    if (op->cfg.comm->size > 1)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "found %d ranks, allowed 1 on backend %s: keys are gathered in host memory",
+                       op->cfg.comm->size, op->cfg.backend->name);
+    st = sb_device_call_open(op->cfg.backend, &op->q, &op->cache.k, &op->cache.v, &op->device);
+    op->shard.device = op->device;
+    return st;
+}
+
 sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t block_bytes,
                              sb_operator **out)
 {
@@ -216,6 +230,8 @@ sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t 
         sb_arena_init(&op->arena, block, block_bytes, cfg->arena_flags);
         if ((st = lay_out(op)) == SB_OK)
             st = fill(op);
+        if (st == SB_OK && cfg->backend->id != SB_CPU)
+            st = to_device(op);
     }
     if (st != SB_OK) {
         sb_operator_destroy(op);
@@ -266,7 +282,10 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
                                      .ctx         = &ctx,
                                      .scale       = op->cfg.operands->scale};
     sb_status               st    = SB_OK;
-    if (local && op->cfg.compares) {
+    ctx.backend                   = &sb_backend_cpu; /* whoever looks reads host memory */
+    if (op->device != NULL)
+        st = sb_device_call_fetch(op->device, &op->o, op->lse);
+    if (st == SB_OK && local && op->cfg.compares) {
         st     = sb_shard_gather_keys(&op->shard, op->cfg.comm, &op->cache);
         view.k = &op->shard.k_all;
         view.v = &op->shard.v_all;

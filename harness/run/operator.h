@@ -18,7 +18,8 @@ typedef struct sb_operator_config {
     const sb_operands *operands; /* borrowed until destroy */
     const sb_method   *method;
     const void        *params;
-    const sb_backend  *backend; /* cpu: operands are filled in host memory */
+    const sb_backend  *backend; /* operands are filled in host memory; other backends than cpu get
+                                   copies, of one rank */
     sb_comm           *comm;
     sb_layout_kind     layout;
     int32_t            threads;
@@ -27,11 +28,12 @@ typedef struct sb_operator_config {
                                     of methods that carry a state and gather none */
 } sb_operator_config;
 
-/* Bytes of memory this rank needs; local. */
+/* Bytes of host memory this rank needs; local. */
 sb_status sb_operator_bytes(const sb_operator_config *cfg, size_t *bytes);
 
-/* block: bytes of backend memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. Fills q, k, v
- * with cfg->threads threads. Local. Errors: those of the operands' fill. */
+/* block: bytes of host memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. Fills q, k, v
+ * with cfg->threads threads. Local. Errors: those of the operands' fill and of
+ * sb_device_call_open. */
 sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t block_bytes,
                              sb_operator **out);
 void      sb_operator_destroy(sb_operator *op); /* NULL is fine */

@@ -8,10 +8,10 @@
 
 #include "harness/run/memory.h"
 
-void sb_block_fini(sb_block *b, const sb_backend *backend)
+void sb_block_fini(sb_block *b)
 {
     if (b->base != NULL)
-        backend->free(b->base);
+        sb_backend_cpu.free(b->base);
     *b = (sb_block){0};
 }
 
@@ -65,8 +65,8 @@ sb_status sbi_reserve(sb_bench *b, size_t bytes)
             "needs %.2f GiB a rank, %.2f GiB for the %d ranks of this host; %.2f GiB are available",
             (double)bytes / 0x1p30, (double)wanted / 0x1p30, b->comm->local_size,
             (double)available / 0x1p30);
-    sb_block_fini(&b->block, b->backend);
-    sb_status st = b->backend->alloc(bytes, &b->block.base);
+    sb_block_fini(&b->block);
+    sb_status st = sb_backend_cpu.alloc(bytes, &b->block.base);
     if (st == SB_OK)
         b->block.bytes = bytes;
     return st;

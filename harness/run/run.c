@@ -141,8 +141,6 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
         return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
     if (backend->available() != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
-    if (r->bench.backend != backend && r->bench.backend != NULL)
-        sb_block_fini(&r->bench.block, r->bench.backend);
     r->bench.backend = backend;
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
@@ -346,7 +344,6 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     sb_store_close(r.store);
     sb_source_fini(&r.source);
     free(r.anchored);
-    if (r.bench.backend != NULL)
-        sb_block_fini(&r.bench.block, r.bench.backend);
+    sb_block_fini(&r.bench.block);
     return sb_comm_agree(o->comm, st);
 }

@@ -12,12 +12,12 @@
 #include "harness/model/forward.h"
 #include "results/store/store.h"
 
-/* Memory kept between samples, so that only a larger input allocates. */
+/* Host memory kept between samples, so that only a larger input allocates. */
 typedef struct sb_block {
     void  *base;
     size_t bytes;
 } sb_block;
-void sb_block_fini(sb_block *b, const sb_backend *backend);
+void sb_block_fini(sb_block *b);
 
 typedef struct sb_bench {
     sb_comm          *comm;
@@ -51,7 +51,7 @@ typedef struct sb_result {
 } sb_result;
 void sb_result_fini(sb_result *r);
 
-/* Bytes of backend memory one rank needs for the point on this input. */
+/* Bytes of host memory one rank needs for the point on this input. */
 sb_status sb_sample_bytes(const sb_bench *b, const sb_point *p, const sb_input *in, size_t *bytes);
 
 /* A method that cannot run here, memory that does not suffice and a failure inside the run are

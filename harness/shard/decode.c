@@ -11,6 +11,8 @@
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
                        const sb_tensor *o)
 {
+    if (s->device != NULL)
+        return sb_fail(SB_ERR_UNSUPPORTED, "decode: found a device call, allowed prefill");
     if (o->dtype != SB_BF16 || o->heads != s->heads || o->tokens != 1 || o->dim != s->head_dim ||
         o->head_stride != s->head_dim)
         return sb_fail(SB_ERR_INTERNAL, "decode: the output is not a dense bf16 [%lld][1][%lld]",

@@ -110,7 +110,8 @@ sb_status sbi_call_check(const sb_shard *s, const sb_ctx *ctx, const sb_method *
                          const sb_tensor *q, int64_t q_tokens)
 {
     sb_backend_id id = ctx->backend->id;
-    if (m->plan[id] == NULL || m->attend[id] == NULL)
+    sb_backend_id planner = s->device != NULL ? SB_CPU : id;
+    if (m->plan[planner] == NULL || m->attend[id] == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED, "method %s does not run on backend %s", m->name,
                        ctx->backend->name);
     if (q->heads != s->heads || q->dim != s->head_dim || q->tokens != q_tokens)

@@ -85,9 +85,14 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t1);
     if (st == SB_OK) {
         const sb_tensor *k = m->plan_keys == SB_PLAN_KEYS_ALL ? &s->k_all : &cache->k;
-        st = m->plan[ctx->backend->id](ctx, params, &shape, &rows, k, cache, &s->plan);
+        sb_ctx           planner = *ctx;
+        if (s->device != NULL)
+            planner.backend = &sb_backend_cpu;
+        st = m->plan[planner.backend->id](&planner, params, &shape, &rows, k, cache, &s->plan);
     }
-    if (st == SB_OK) {
+    if (st == SB_OK && s->device != NULL) {
+        st = sb_device_call_attend(s->device, ctx, m, params, &s->plan, shape.n_keys, scale);
+    } else if (st == SB_OK) {
         sb_attn_in  in  = {.q = &rows, .k = &s->k_all, .v = &s->v_all, .scale = scale};
         sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
         st              = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);

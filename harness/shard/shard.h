@@ -11,6 +11,7 @@
 #define SB_HARNESS_SHARD_SHARD_H
 
 #include "harness/config/sweep.h"
+#include "harness/shard/device.h"
 #include "kernels/base/method.h"
 
 /* The token map of one prefill: every rank's runs. Runs start at multiples of quantum_tokens and
@@ -62,6 +63,8 @@ typedef struct sb_shard {
     int64_t  *count_bytes, *displ_bytes; /* [ranks] */
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */
+    sb_device_call *device; /* of prefills on a device, set by the caller, borrowed; NULL: attend on
+                               the host. o and lse of such a call stay there */
     sb_arena *method_arena; /* where the method's index lives, and from which mark on */
     size_t    method_mark;
 } sb_shard;

@@ -38,5 +38,5 @@ const sb_method sb_a_shape = {
     .quantum_tokens = sb_window_quantum,
     .layout         = sb_window_layout,
     .plan           = {[SB_CPU] = plan_cpu},
-    .attend         = {[SB_CPU] = sb_attend_window_cpu},
+    .attend = {[SB_CPU] = sb_attend_window_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_window_cuda)},
 };

@@ -115,7 +115,9 @@ typedef struct sb_method {
      * (sb_cache.state); NULL: none. */
     int64_t (*state_bytes)(const void *params, const sb_shape *shape);
     sb_layout_fn layout;
-    sb_plan_fn   plan[SB_BACKEND_COUNT];   /* NULL: not on that backend, stored as unsupported */
+    /* attend NULL: not on that backend, stored as unsupported. plan NULL where attend is there: the
+     * index is made on the cpu, from shape and parameters alone, and copied to the device. */
+    sb_plan_fn   plan[SB_BACKEND_COUNT];
     sb_attend_fn attend[SB_BACKEND_COUNT];
 } sb_method;
 

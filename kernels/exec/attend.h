@@ -13,6 +13,10 @@
 
 #include "kernels/base/method.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* All keys up to the query's own; plan is not read and may be NULL. 4 * d * pairs FLOP. */
 sb_status sb_attend_dense_cpu(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                               const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
@@ -26,4 +30,27 @@ sb_status sb_attend_window_cpu(sb_ctx *ctx, const void *params, const sb_attn_in
 sb_status sb_attend_block_csr_cpu(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                   const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 
+/* One phrase for `doctor`: the kernels that attention on the current CUDA device would take. */
+sb_status sb_attend_cuda_kernels(char *out, size_t bytes);
+
+/* The same on the cuda backend: tensors' data, lse and the arrays of the plan (plan_place.h) are
+ * device memory; ids of tensors (gid) and the structs themselves are host memory. Queued on
+ * ctx->stream; where ctx->phases is given, the call waits and adds device time by events.
+ * Rounding: products of bf16 in fp32, softmax in fp32, P to bf16 before its product with V, o once.
+ * A plan's index is followed as it is, but no id leads out of K and V.
+ * SPAN_CUDA_KERNEL=auto|portable|sm90 chooses the kernel: auto takes the Hopper kernel where it can
+ * do the call; sm90 refuses what it cannot do.
+ * Errors: SB_ERR_UNSUPPORTED with what was found and what is allowed: head_dim but 64 and 128, ids
+ * of 2^31 and up, keys in more than 32 runs, a device before compute capability 8.0;
+ * SB_ERR_DEVICE; SB_ERR_INTERNAL as above. */
+sb_status sb_attend_dense_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                               const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
+sb_status sb_attend_window_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
+sb_status sb_attend_block_csr_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                   const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

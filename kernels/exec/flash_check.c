@@ -35,7 +35,7 @@ static sb_status check_gid(const sb_tensor *t, const char *what)
     return SB_OK;
 }
 
-static sb_status check_tensors(const sbi_flash_job *j)
+sb_status sbi_flash_check_tensors(const sbi_flash_job *j)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v;
     sb_status        st;
@@ -97,7 +97,7 @@ static sb_status plan_rows_present(const sbi_flash_job *j)
 
 sb_status sbi_flash_check(const sbi_flash_job *job)
 {
-    sb_status st = check_tensors(job);
+    sb_status st = sbi_flash_check_tensors(job);
     if (st != SB_OK || (st = sb_slots_check(job->plan)) != SB_OK)
         return st;
     return plan_rows_present(job);

@@ -11,6 +11,10 @@
 
 #include "kernels/base/method.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct sbi_flash_job {
     const sb_attn_in *in;
     const sb_plan    *plan; /* NULL: dense */
@@ -31,5 +35,13 @@ sb_status sbi_flash_run(const sbi_flash_job *job);
 
 /* The errors of sbi_flash_run that lie in the job itself. */
 sb_status sbi_flash_check(const sbi_flash_job *job);
+
+/* Those of them that concern tensors, their ids and outputs: all that can be asked where the index
+ * lies in the memory of a device. */
+sb_status sbi_flash_check_tensors(const sbi_flash_job *job);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,6 +19,7 @@
 
 #include <stddef.h>
 
+#include "kernels/base/host_device.h"
 #include "kernels/base/plan.h"
 #include "kernels/exec/tiles.h"
 
@@ -38,20 +39,22 @@ typedef struct sb_segments {  /* an iterator: no storage, no allocation */
 
 /* The two numbers of a query head's window; dense is one without end. window_tokens as arithmetic
  * can bear it: SB_WINDOW_ALL minus an id would overflow. */
-static inline sb_head_window sb_plan_window(const sb_plan *plan, int64_t head)
+static inline SB_HOST_DEVICE sb_head_window sb_plan_window(const sb_plan *plan, int64_t head)
 {
     const int64_t  most = INT64_C(1) << 61;
     sb_head_window w    = {0, most};
+    if (plan != NULL) {
+        w.sink_tokens   = plan->sink_tokens;
+        w.window_tokens = plan->window_tokens;
+    }
     if (plan != NULL && plan->form.head != NULL)
         w = plan->form.head[head];
-    else if (plan != NULL)
-        w = (sb_head_window){plan->sink_tokens, plan->window_tokens};
     w.window_tokens = w.window_tokens < most ? w.window_tokens : most;
     return w;
 }
 
 /* 1: two numbers say all about the window. */
-static inline int sb_plan_window_is_plain(const sb_plan *plan)
+static inline SB_HOST_DEVICE int sb_plan_window_is_plain(const sb_plan *plan)
 {
     return plan == NULL || (plan->form.unit_tokens <= 1 && plan->form.dilation_tokens <= 1 &&
                             plan->form.n_spans == 0);

@@ -7,29 +7,31 @@
 #ifndef SB_KERNELS_EXEC_SLOTS_H
 #define SB_KERNELS_EXEC_SLOTS_H
 
+#include "kernels/base/host_device.h"
 #include "kernels/base/plan.h"
 #include "kernels/base/status.h"
 
-static inline int sb_plan_has_slots(const sb_plan *plan)
+static inline SB_HOST_DEVICE int sb_plan_has_slots(const sb_plan *plan)
 {
     return plan != NULL && plan->slots.n_heads > 0;
 }
 
 /* Offsets of one query head, [n_slots]. */
-static inline uint16_t *sb_slots_of(const sb_slots *s, int64_t head)
+static inline SB_HOST_DEVICE uint16_t *sb_slots_of(const sb_slots *s, int64_t head)
 {
     return s->offset + (s->n_heads == 1 ? 0 : head) * s->n_slots;
 }
 
 /* The token in slot `slot`; of = sb_slots_of. */
-static inline int64_t sb_slot_token(const sb_slots *s, const uint16_t *of, int64_t slot)
+static inline SB_HOST_DEVICE int64_t sb_slot_token(const sb_slots *s, const uint16_t *of,
+                                                   int64_t slot)
 {
     return slot - slot % s->segment_tokens + of[slot];
 }
 
 /* First slot behind the segment that holds token `token`: no token up to it stands there or later.
  */
-static inline int64_t sb_slots_end(const sb_slots *s, int64_t token)
+static inline SB_HOST_DEVICE int64_t sb_slots_end(const sb_slots *s, int64_t token)
 {
     int64_t end = (token / s->segment_tokens + 1) * s->segment_tokens;
     return end < s->n_slots ? end : s->n_slots;

@@ -123,5 +123,6 @@ const sb_method sb_power_attention = {
     .state_bytes    = state_bytes,
     .layout         = layout,
     .plan           = {[SB_CPU] = plan_cpu},
-    .attend         = {[SB_CPU] = sb_attend_block_csr_cpu},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

@@ -1,4 +1,10 @@
 # tests that need a CUDA build; each skips itself, with the reason, where no device is visible
 if(SPAN_HAVE_CUDA)
   span_test(test_backend_cuda SOURCES cuda/test_backend_cuda.c LINK sb_backend)
+  span_test(test_attend_cuda SOURCES cuda/test_attend_cuda.c cuda/device_case.c LINK test_oracle)
+  span_test(test_attend_million SOURCES cuda/test_attend_million.c LINK test_oracle)
+  span_test(test_operator_cuda SOURCES cuda/test_operator_cuda.c unit/harness/run/operator_rig.c
+            LINK sb_run sb_methods sb_workloads sb_comm_impl)
+  add_test(NAME cli_attention_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/attention.sh $<TARGET_FILE:spanbench>)
+  set_tests_properties(cli_attention_cuda PROPERTIES LABELS cuda TIMEOUT 300 SKIP_RETURN_CODE 77)
 endif()

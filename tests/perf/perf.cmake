@@ -1,4 +1,4 @@
-# Benchmarks, built on request (ninja bench_sparse bench_decode bench_linear bench_dense bench_method) and never part of ctest; OpenBLAS
+# Benchmarks, built on request (ninja bench_sparse bench_decode bench_linear bench_dense bench_method bench_attend_cuda) and never part of ctest; OpenBLAS
 # is the yardstick here only.
 function(span_bench name)
   add_executable(${name} EXCLUDE_FROM_ALL perf/${name}.c perf/bench.c)
@@ -12,4 +12,7 @@ span_bench(bench_decode)
 pkg_check_modules(openblas QUIET IMPORTED_TARGET openblas)
 if(openblas_FOUND)
   span_bench(bench_dense PkgConfig::openblas)
+endif()
+if(SPAN_HAVE_CUDA)
+  span_bench(bench_attend_cuda)
 endif()

@@ -39,6 +39,8 @@ static void make(void)
                                     .input_id = facts_input(s, 1),
                                     .status   = "no_fit",
                                     .error    = "needs 9 GiB"});
+    f = facts_ok(run, point, facts_input(s, 2), 1.0, 10);
+    facts_put(s, &f);
     sb_store_close(s);
 }
 
@@ -55,7 +57,7 @@ static const struct {
     const char *sql, *word;
 } broken[] = {
     {"DELETE FROM score", "without a score"},
-    {"DELETE FROM timing", "without a time"},
+    {"DELETE FROM timing WHERE sample_id = 3", "without a time"},
     {"DELETE FROM hit WHERE ref_no = 1", "differ in number"},
     {"UPDATE sample SET error = ' ' WHERE id = 2", "without a reason"},
     {"INSERT INTO score VALUES (2, 'm', 0, 1)", "never run"},

@@ -1,0 +1,186 @@
+/* The entry points of attend.h on the cuda backend: checks, choice of the kernel, time. */
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/exec/attend_cuda.cuh"
+#include "kernels/exec/flash_cpu.h"
+
+sb_status sbi_cuda_status(cudaError_t e, const char *what)
+{
+    if (e == cudaSuccess)
+        return SB_OK;
+    (void)cudaGetLastError();
+    return sb_fail(e == cudaErrorMemoryAllocation ? SB_ERR_NOMEM : SB_ERR_DEVICE,
+                   "cuda: %s: %s (%d)", what, cudaGetErrorString(e), static_cast<int>(e));
+}
+
+static int64_t end_of(const sb_gid *g)
+{
+    return g->n_runs > 0 ? g->run[g->n_runs - 1].start + g->run[g->n_runs - 1].len : 0;
+}
+
+static sb_status check(const sbi_cuda_job *j)
+{
+    sbi_flash_job f = {};
+    f.in            = j->in;
+    f.plan          = j->plan;
+    f.o             = j->out->o;
+    f.lse           = j->out->lse;
+    f.mode          = j->out->mode;
+    sb_status st    = sbi_flash_check_tensors(&f);
+    if (st != SB_OK)
+        return st;
+    int64_t dim = j->in->q->dim;
+    if (dim != 64 && dim != 128)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "attend: found head_dim %lld, allowed 64 and 128 on the cuda backend",
+                       (long long)dim);
+    if (end_of(&j->in->q->gid) > INT32_MAX || end_of(&j->in->k->gid) > INT32_MAX)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "attend: found token ids up to %lld, allowed below 2^31 on the cuda backend",
+                       (long long)end_of(&j->in->k->gid) - 1);
+    if (j->plan != nullptr && j->plan->overlap_twice)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "attend: found an index whose listed keys count twice in its window, allowed "
+                       "one that has each key once on the cuda backend");
+    if (j->out->o == nullptr || j->out->lse == nullptr)
+        return sb_fail(SB_ERR_INTERNAL, "attend: the cuda executors write o and lse");
+    int device = 0, major = 0;
+    if ((st = SB_CUDA(cudaGetDevice(&device))) == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    if (st == SB_OK && major < 8)
+        st = sb_fail(SB_ERR_UNSUPPORTED,
+                     "attend: found a device of compute capability %d.x, allowed 8.0 and newer "
+                     "(matrix products of bf16)",
+                     major);
+    return st;
+}
+
+/* What the Hopper kernel cannot do here; NULL: it can. */
+static const char *sm90_refusal(const sbi_cuda_job *j)
+{
+#if defined(SB_HAVE_SM90A)
+    int device = 0, major = 0, minor = 0;
+    if (cudaGetDevice(&device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return "a device that does not tell its compute capability";
+    }
+    return major == 9 && minor == 0 ? sbi_attend_sm90_refusal(j)
+                                    : "a device but of compute capability 9.0";
+#else
+    (void)j;
+    return "a build without sm_90a";
+#endif
+}
+
+extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
+{
+    const char *asked  = getenv("SPAN_CUDA_KERNEL");
+    int         device = 0, major = 0, minor = 0, hopper = 0;
+    sb_status   st = SB_CUDA(cudaGetDevice(&device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+    if (st != SB_OK)
+        return st;
+#if defined(SB_HAVE_SM90A)
+    hopper = major == 9 && minor == 0;
+#endif
+    (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)",
+                   hopper       ? "sm90 for dense, windows and tile lists, portable for the rest"
+                   : major >= 8 ? "portable"
+                                : "none: bf16 products need compute capability 8.0",
+                   asked != nullptr ? asked : "not set: auto");
+    return SB_OK;
+}
+
+static sb_status launch(const sbi_cuda_job *j)
+{
+    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
+    if (asked == nullptr)
+        asked = "auto";
+    if (strcmp(asked, "portable") == 0)
+        return sbi_attend_portable_cuda(j);
+    int only = strcmp(asked, "sm90") == 0;
+    if (!only && strcmp(asked, "auto") != 0)
+        return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
+                       asked);
+    refusal = sm90_refusal(j);
+#if defined(SB_HAVE_SM90A)
+    if (refusal == nullptr)
+        return sbi_attend_sm90_cuda(j);
+#endif
+    return only ? sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
+                : sbi_attend_portable_cuda(j);
+}
+
+/* The call between two events, waited for. */
+static sb_status launch_timed(const sbi_cuda_job *j, sb_phase_times *phases)
+{
+    cudaEvent_t at[2] = {nullptr, nullptr};
+    float       ms    = 0;
+    sb_status   st    = SB_CUDA(cudaEventCreate(&at[0]));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventCreate(&at[1]));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventRecord(at[0], j->stream));
+    if (st == SB_OK)
+        st = launch(j);
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventRecord(at[1], j->stream));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventSynchronize(at[1]));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventElapsedTime(&ms, at[0], at[1]));
+    if (st == SB_OK)
+        phases->ns[SB_PHASE_COMPUTE] += static_cast<int64_t>(static_cast<double>(ms) * 1e6);
+    for (int i = 0; i < 2; i++)
+        if (at[i] != nullptr)
+            (void)cudaEventDestroy(at[i]);
+    return st;
+}
+
+static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, sb_attn_out *out)
+{
+    sbi_cuda_job job = {in, plan, out, static_cast<cudaStream_t>(ctx->stream)};
+    sb_status    st  = check(&job);
+    if (st != SB_OK || in->q->tokens == 0)
+        return st;
+    return ctx->phases != nullptr ? launch_timed(&job, ctx->phases) : launch(&job);
+}
+
+extern "C" sb_status sb_attend_dense_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                          const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    (void)params;
+    (void)plan;
+    (void)cache;
+    return attend(ctx, in, nullptr, out);
+}
+
+extern "C" sb_status sb_attend_window_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                           const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    (void)params;
+    (void)cache;
+    if (plan == nullptr || plan->parts != SB_PART_WINDOW)
+        return sb_fail(SB_ERR_INTERNAL,
+                       "attend_window: the plan has parts %u, wanted the window part alone",
+                       plan == nullptr ? 0u : plan->parts);
+    return attend(ctx, in, plan, out);
+}
+
+extern "C" sb_status sb_attend_block_csr_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                              const sb_plan *plan, sb_cache *cache,
+                                              sb_attn_out *out)
+{
+    (void)params;
+    (void)cache;
+    if (plan == nullptr || plan->parts == 0)
+        return sb_fail(SB_ERR_INTERNAL, "attend_block_csr: the plan has no part");
+    return attend(ctx, in, plan, out);
+}

@@ -1,0 +1,31 @@
+/* What the device executors share: the checked call, and how CUDA's errors become ours. */
+#ifndef SB_KERNELS_EXEC_ATTEND_CUDA_CUH
+#define SB_KERNELS_EXEC_ATTEND_CUDA_CUH
+
+#include <cuda_runtime.h>
+
+#include "kernels/exec/attend.h"
+
+/* A call whose tensors have been checked. */
+typedef struct sbi_cuda_job {
+    const sb_attn_in *in;
+    const sb_plan    *plan; /* NULL: dense; arrays in device memory */
+    sb_attn_out      *out;
+    cudaStream_t      stream;
+} sbi_cuda_job;
+
+/* The call's error becomes the thread's error text; it is taken off cudart's error slot. */
+sb_status sbi_cuda_status(cudaError_t e, const char *what);
+#define SB_CUDA(call) sbi_cuda_status((call), #call)
+
+/* Any plan on any device from compute capability 8.0 on. Asynchronous. */
+sb_status sbi_attend_portable_cuda(const sbi_cuda_job *job);
+
+#if defined(SB_HAVE_SM90A)
+/* The Hopper kernel, for devices of compute capability 9.0. Asynchronous. What it cannot do, as
+ * "found ..." would go on; NULL: it can do this call. */
+const char *sbi_attend_sm90_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_sm90_cuda(const sbi_cuda_job *job);
+#endif
+
+#endif

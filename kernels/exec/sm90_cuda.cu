@@ -1,0 +1,715 @@
+/* Attention for Hopper (sm_90a): dense causal, windows of two numbers, and lists of 128-key or
+ * 64-key tiles.
+ *
+ * 384 threads, one CTA an SM, persistent. The first warpgroup (32 registers) takes work items
+ * (query tile of 128 rows, head) off a counter and loads Q, K and V by tensor copies; the other two
+ * (232 registers) have 64 rows each. A block is 128 keys: one tile, or two 64-key tiles from
+ * anywhere, side by side in the same shared memory, so that both forms run the same products.
+ *
+ *   per block   issue S = Q K^T | issue O += P V of the block before | wait for S | softmax, under
+ *               the second product | wait for O | P = bf16(S), which never leaves registers
+ *
+ * Blocks go from the last to the first, so that only the first two visited can hold keys that some
+ * row does not see: behind the diagonal, past the end of K, or none (an odd number of 64-key
+ * tiles). All others need no mask. A window has edges of its own: there each block is asked.
+ *
+ * Work order: KV head outermost (its K and V stay in L2), then query tiles, longest first, then the
+ * heads of the group.
+ *
+ * Shared memory: Q, O, and rings of K and V blocks behind pairs of barriers: 193 KiB at head_dim
+ * 128 (2 stages), 161 KiB at 64 (4 stages).
+ *
+ * Bound: tensor cores, 4 * 128 * 128 * d FLOP a block; K and V come out of L2 at 4 * 128 * d bytes
+ * a block and CTA. CUDA.md has the measurements. */
+#include <atomic>
+#include <climits>
+
+#include "kernels/exec/attend_cuda.cuh"
+#include "kernels/exec/segments_impl.h"
+#include "kernels/exec/sm90_ptx.cuh"
+
+namespace
+{
+enum {
+    ROWS       = 128,       /* queries a tile: two warpgroups of 64 */
+    KEYS       = 128,       /* a block */
+    HALF_BYTES = 128 * 128, /* 128 rows of 64 dims: the swizzle takes rows of 128 bytes */
+    THREADS    = 384,
+    BARRIERS   = 256, /* bytes of barriers and the work slot */
+    SLOT       = 192, /* the work slot among them */
+    COUNTERS   = 64,
+    Q_RUNS     = 8,           /* of queries; each is a launch */
+    NO_KEY     = INT_MAX / 2, /* first key of no tile: past every tensor */
+};
+enum form { DENSE, TILES_128, TILES_64, WINDOW };
+
+SB_HOST_DEVICE constexpr int tile_bytes(int d) { return d / 64 * HALF_BYTES; }
+SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 4 : 2; }
+SB_HOST_DEVICE constexpr int shared_bytes(int d)
+{
+    return (2 + 2 * stages(d)) * tile_bytes(d) + BARRIERS + 1024; /* 1024: to align the base */
+}
+
+struct sm90_args {
+    int32_t n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
+    int32_t heads, group, n_tiles;
+    float   scale, scale_log2;
+    float  *lse;
+    int64_t lse_stride;
+    int    *counter; /* zero at launch */
+    /* lists: one after the other from that of token `first` on, row_tiles query tiles to each */
+    sb_plan plan;
+    int64_t first;
+    int32_t row_tiles, skip_tiles; /* skipped: query tiles of its row block before it */
+};
+
+/* What the producer tells the consumers, beside Q, in 32-bit words. key: first keys of the halves
+ * of the first two blocks visited; of a WINDOW its sink blocks, the blocks between those and the
+ * recent ones, sink_tokens and window_tokens. */
+struct work {
+    int32_t head, tile, n, key[4];
+};
+enum { WORK_WORDS = sizeof(work) / sizeof(int32_t) };
+
+/* One concurrent launch has one of these to itself. */
+__device__ int counters[COUNTERS];
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+/* The list of one work item: ids[0 .. count), ascending; of a WINDOW, blocks 0 .. count, then a gap
+ * of so many. */
+struct item_list {
+    const int32_t *id;
+    int32_t        count, gap;
+};
+
+/* First key of half h of block j. */
+template <form F> static __device__ __forceinline__ int32_t key_of(const item_list &x, int j, int h)
+{
+    if (F == DENSE)
+        return j * KEYS + 64 * h;
+    if (F == WINDOW)
+        return (j < x.count ? j : j + x.gap) * KEYS + 64 * h;
+    if (F == TILES_128)
+        return x.id[j] * KEYS + 64 * h;
+    return 2 * j + h < x.count ? x.id[2 * j + h] * 64 : NO_KEY;
+}
+
+template <form F>
+static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr_row, int w,
+                                                 work *out, int *kv, item_list *x)
+{
+    const int per_kv = a.n_tiles * a.group;
+    *kv              = w / per_kv;
+    w -= *kv * per_kv;
+    out->tile      = a.n_tiles - 1 - w / a.group;
+    out->head      = *kv * a.group + w % a.group;
+    const int last = min(out->tile * ROWS + ROWS - 1 + a.offset, a.n_k - 1); /* key seen */
+    if (F == DENSE) {
+        out->n = last < 0 ? 0 : last / KEYS + 1;
+    } else if (F == WINDOW) {
+        const sb_head_window win    = sb_plan_window(&a.plan, out->head);
+        const int32_t        window = static_cast<int32_t>(min(win.window_tokens, int64_t(NO_KEY)));
+        const int32_t        sink   = static_cast<int32_t>(min(win.sink_tokens, int64_t(NO_KEY)));
+        const int32_t        recent = min(max(out->tile * ROWS + a.offset - window + 1, 0) / KEYS,
+                                          last / KEYS + 1); /* keys at hand may end before it */
+        x->count                    = min((min(sink, last + 1) + KEYS - 1) / KEYS, recent);
+        x->gap                      = recent - x->count;
+        out->n                      = last / KEYS + 1 - x->gap;
+        out->key[0]                 = x->count;
+        out->key[1]                 = x->gap;
+        out->key[2]                 = sink;
+        out->key[3]                 = window;
+        return;
+    } else {
+        const sb_csr &c    = a.plan.tiles;
+        const int     keys = F == TILES_64 ? 64 : KEYS;
+        const int64_t row = min(max(csr_row, int64_t(0)) + (a.skip_tiles + out->tile) / a.row_tiles,
+                                a.plan.n_rows - 1); /* sb_plan_place has seen that it is there */
+        const int64_t at  = (c.n_heads == 1 ? 0 : out->head) * a.plan.n_rows + row;
+        const int64_t end = min(max(c.row_ptr[at + 1], int64_t(0)), c.capacity);
+        const int64_t begin = min(max(c.row_ptr[at], int64_t(0)), end);
+        x->id               = c.id + begin;
+        x->count            = static_cast<int32_t>(min(end - begin, int64_t(INT_MAX / 2)));
+        while (x->count > 0 && x->id[x->count - 1] > last / keys)
+            x->count--; /* nobody sees these */
+        out->n = F == TILES_64 ? (x->count + 1) / 2 : x->count;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        out->key[i] = out->n > i / 2 ? key_of<F>(*x, out->n - 1 - i / 2, i % 2) : 0;
+}
+
+/* Block j of K or V into one stage. */
+template <form F, int D>
+static __device__ __forceinline__ void load_block(uint32_t dst, const CUtensorMap *map,
+                                                  uint32_t bar, const int (&key)[2], int kv)
+{
+    mbar_expect(bar, tile_bytes(D));
+#pragma unroll
+    for (int x = 0; x < D / 64; x++) {
+        tma_load(dst + x * HALF_BYTES, map, bar, 64 * x, key[0], kv);
+        if (F == TILES_64)
+            tma_load(dst + x * HALF_BYTES + HALF_BYTES / 2, map, bar, 64 * x, key[1], kv);
+    }
+}
+
+/* ---- the consumers ---- */
+
+/* S = Q K^T for 64 rows. */
+template <int D>
+static __device__ __forceinline__ void issue_qk(float (&s)[64], const uint32_t (&q)[D / 4],
+                                                uint64_t k)
+{
+#pragma unroll
+    for (int t = 0; t < D / 16; t++)
+        wgmma_qk(s, q + 4 * t,
+                 k + static_cast<uint64_t>((t >> 2) * (HALF_BYTES >> 4) + (t & 3) * (32 >> 4)),
+                 t != 0);
+}
+/* O += P V: 8 steps of 16 keys, 128 bytes each. */
+template <int NO>
+static __device__ __forceinline__ void issue_pv(float (&o)[NO], const uint32_t (&p)[32], uint64_t v)
+{
+#pragma unroll
+    for (int t = 0; t < 8; t++)
+        wgmma_pv(o, p + 4 * t, v + static_cast<uint64_t>(t) * (16 * 128 >> 4));
+}
+/* This warp's 16 rows of Q as operands, out of the swizzled tile. */
+template <int D>
+static __device__ __forceinline__ void load_q(uint32_t (&q)[D / 4], uint32_t tile, int row,
+                                              int lane)
+{
+    row += lane & 15;
+#pragma unroll
+    for (int t = 0; t < D / 16; t++) {
+        const uint32_t at = tile + (t >> 2) * HALF_BYTES + row * 128 +
+                            (((2 * (t & 3) + (lane >> 4)) ^ (row & 7)) << 4);
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(q[4 * t]), "=r"(q[4 * t + 1]), "=r"(q[4 * t + 2]), "=r"(q[4 * t + 3])
+                     : "r"(at)
+                     : "memory");
+    }
+}
+
+/* last: the last keys that this thread's two rows see; key: the first keys of the halves. */
+static __device__ __forceinline__ void mask_block(float (&s)[64], const int (&last)[2], int key0,
+                                                  int key1, int lane)
+{
+#pragma unroll
+    for (int e = 0; e < 64; e++) {
+        const int column = 8 * (e >> 2) + 2 * (lane & 3) + (e & 1);
+        const int limit  = last[(e >> 1) & 1] - (e < 32 ? key0 : key1 - 64);
+        if (column > limit)
+            s[e] = -INFINITY;
+    }
+}
+
+/* A block of a window from key0 on: keys behind the row, and those between sink and window. */
+static __device__ __forceinline__ void mask_window(float (&s)[64], const int (&last)[2],
+                                                   const int (&first)[2], int sink, int key0,
+                                                   int lane)
+{
+#pragma unroll
+    for (int e = 0; e < 64; e++) {
+        const int key = key0 + 8 * (e >> 2) + 2 * (lane & 3) + (e & 1), i = (e >> 1) & 1;
+        if (key > last[i] || (key >= sink && key < first[i]))
+            s[e] = -INFINITY;
+    }
+}
+
+/* s := exp2(s * c - m * c); m (unscaled) and l (this thread's part of the sum) are brought up to
+ * date. LAZY: m may stay behind as long as no exponent passes 8; bf16 and fp32 have room for that.
+ * keep: the factor of what was summed before; returns whether it is not one. */
+template <int LAZY>
+static __device__ __forceinline__ int softmax_step(float (&s)[64], float (&m)[2], float (&l)[2],
+                                                   float (&keep)[2], float c)
+{
+    float top[2] = {s[0], s[2]}, base[2], sum[2] = {0.0f, 0.0f};
+#pragma unroll
+    for (int j = 0; j < 16; j++) {
+        top[0] = fmaxf(top[0], fmaxf(s[4 * j], s[4 * j + 1]));
+        top[1] = fmaxf(top[1], fmaxf(s[4 * j + 2], s[4 * j + 3]));
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        top[i] = fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 1));
+        top[i] = fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 2));
+    }
+    int grow = 1;
+    if (LAZY)
+        grow = __any_sync(~0u, (top[0] - m[0]) * c > 8.0f || (top[1] - m[1]) * c > 8.0f);
+    keep[0] = keep[1] = 1.0f;
+    if (grow) {
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const float now = fmaxf(m[i], top[i]);
+            keep[i]         = ex2((m[i] - (now == -INFINITY ? 0.0f : now)) * c);
+            m[i]            = now;
+            l[i] *= keep[i];
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+        base[i] = m[i] == -INFINITY ? 0.0f : m[i] * c; /* no key so far: all exponents -inf */
+#pragma unroll
+    for (int j = 0; j < 16; j++) {
+        s[4 * j]     = ex2(fmaf(s[4 * j], c, -base[0]));
+        s[4 * j + 1] = ex2(fmaf(s[4 * j + 1], c, -base[0]));
+        s[4 * j + 2] = ex2(fmaf(s[4 * j + 2], c, -base[1]));
+        s[4 * j + 3] = ex2(fmaf(s[4 * j + 3], c, -base[1]));
+        sum[0] += s[4 * j] + s[4 * j + 1];
+        sum[1] += s[4 * j + 2] + s[4 * j + 3];
+    }
+    l[0] += sum[0];
+    l[1] += sum[1];
+    return grow;
+}
+static __device__ __forceinline__ void to_p(uint32_t (&p)[32], const float (&s)[64])
+{
+#pragma unroll
+    for (int e = 0; e < 32; e++)
+        p[e] = pack_bf16(s[2 * e], s[2 * e + 1]);
+}
+template <int NO>
+static __device__ __forceinline__ void rescale(float (&o)[NO], const float (&keep)[2])
+{
+#pragma unroll
+    for (int e = 0; e < NO; e++)
+        o[e] *= keep[(e >> 1) & 1];
+}
+
+/* Where everything stands in shared memory, as addresses. */
+template <int D> struct places {
+    enum { NS = stages(D), TILE = tile_bytes(D) };
+    uint32_t q, o, k, v, q_full, q_empty, k_full, k_empty, v_full, v_empty;
+
+    __device__ explicit places(uint32_t base)
+    {
+        q       = base;
+        o       = base + TILE;
+        k       = base + 2 * TILE;
+        v       = k + NS * TILE;
+        q_full  = v + NS * TILE;
+        q_empty = q_full + 8;
+        k_full  = q_full + 16;
+        k_empty = k_full + 8 * NS;
+        v_full  = k_empty + 8 * NS;
+        v_empty = v_full + 8 * NS;
+    }
+};
+
+/* One thread: work items, and their blocks in the order of consumption: K n-1, K n-2, V n-1,
+ * K n-3, V n-2, ..., V 0. Any other order can leave both sides waiting. */
+template <form F, int D>
+static __device__ __forceinline__ void produce(const sm90_args &a, const places<D> &at,
+                                               volatile int32_t *slot, const CUtensorMap *mq,
+                                               const CUtensorMap *mk, const CUtensorMap *mv)
+{
+    enum { NS = stages(D), TILE = tile_bytes(D) };
+    const int64_t csr_row = F == DENSE || F == WINDOW ? 0 : sbi_plan_row(&a.plan, a.first);
+    const int     total   = a.n_tiles * a.heads;
+    uint32_t      kc = 0, vc = 0, it = 0;
+    for (int w = blockIdx.x; w < total; it++) {
+        work      x;
+        item_list list = {nullptr, 0, 0};
+        int       kv;
+        take_work<F>(a, csr_row, w, &x, &kv, &list);
+        mbar_wait(at.q_empty, (it & 1) ^ 1);
+        slot[0] = x.head;
+        slot[1] = x.tile;
+        slot[2] = x.n;
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            slot[3 + i] = x.key[i];
+        mbar_expect(at.q_full, TILE);
+#pragma unroll
+        for (int i = 0; i < D / 64; i++)
+            tma_load(at.q + i * HALF_BYTES, mq, at.q_full, 64 * i, x.tile * ROWS, x.head);
+        int now[2] = {0, 0}, before[2] = {0, 0}, next[2] = {x.key[0], x.key[1]};
+        if (F == WINDOW)
+            next[0] = key_of<F>(list, x.n - 1, 0);
+        for (int j = x.n - 1; j >= -1; j--) {
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                now[h] = next[h];
+                if (j > 0) /* early: the id may come from far away */
+                    next[h] = key_of<F>(list, j - 1, h);
+            }
+            if (j >= 0) {
+                const uint32_t st = kc % NS;
+                mbar_wait(at.k_empty + 8 * st, ((kc / NS) & 1) ^ 1);
+                load_block<F, D>(at.k + st * TILE, mk, at.k_full + 8 * st, now, kv);
+                kc++;
+            }
+            if (j < x.n - 1) {
+                const uint32_t st = vc % NS;
+                mbar_wait(at.v_empty + 8 * st, ((vc / NS) & 1) ^ 1);
+                load_block<F, D>(at.v + st * TILE, mv, at.v_full + 8 * st, before, kv);
+                vc++;
+            }
+            before[0] = now[0];
+            before[1] = now[1];
+        }
+        w = static_cast<int>(gridDim.x) + atomicAdd(a.counter, 1);
+    }
+    mbar_wait(at.q_empty, (it & 1) ^ 1);
+    slot[0] = -1;
+    mbar_arrive(at.q_full);
+}
+
+/* Sum over the lanes of a row, lse, and O through shared memory to its rows (past n_q none). */
+template <int D>
+static __device__ __forceinline__ void store(const sm90_args &a, const places<D> &at,
+                                             const CUtensorMap *mo, int head, int row0, int group,
+                                             float (&o)[D / 2], const float (&m)[2], float (&l)[2])
+{
+    const int      tid = threadIdx.x & 127, lane = tid & 31, bar = 1 + group;
+    const int      in_group = 16 * (tid >> 5) + (lane >> 2);
+    const uint32_t to       = at.o + group * (tile_bytes(D) / 2);
+    float          w[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        l[i] += __shfl_xor_sync(~0u, l[i], 1);
+        l[i] += __shfl_xor_sync(~0u, l[i], 2);
+        w[i]          = l[i] > 0.0f ? 1.0f / l[i] : 0.0f;
+        const int row = row0 + in_group + 8 * i;
+        if ((lane & 3) == 0 && row < a.n_q)
+            a.lse[head * a.lse_stride + row] =
+                l[i] > 0.0f ? m[i] * a.scale + logf(l[i]) : -INFINITY;
+    }
+    if (tid == 0) /* the store before has left shared memory */
+        asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+    named_sync(bar, 128);
+#pragma unroll
+    for (int j = 0; j < D / 8; j++)
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const uint32_t off = (j >> 3) * 64 * 128 + (in_group + 8 * i) * 128 +
+                                 (((j & 7) ^ (in_group & 7)) << 4) + (lane & 3) * 4;
+            const uint32_t v = pack_bf16(o[4 * j + 2 * i] * w[i], o[4 * j + 2 * i + 1] * w[i]);
+            asm volatile("st.shared.b32 [%0], %1;" ::"r"(to + off), "r"(v) : "memory");
+        }
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    named_sync(bar, 128);
+    if (tid == 0) {
+#pragma unroll
+        for (int x = 0; x < D / 64; x++)
+            tma_store(mo, to + x * 64 * 128, 64 * x, row0, head);
+        asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+    }
+}
+
+template <form F, int D>
+static __device__ __forceinline__ void consume(const sm90_args &a, const places<D> &at,
+                                               const volatile int32_t *slot, const CUtensorMap *mo,
+                                               int group)
+{
+    enum { NS = stages(D), TILE = tile_bytes(D) };
+    const int      lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
+    const uint64_t k0 = wgmma_matrix(at.k, 16, 1024), v0 = wgmma_matrix(at.v, HALF_BYTES, 1024);
+    uint32_t       kc = 0, vc = 0, p[32], q[D / 4];
+    float          s[64], o[D / 2], m[2], l[2], keep[2];
+#pragma unroll
+    for (int e = 0; e < 64; e++)
+        s[e] = 0.0f;
+    for (uint32_t it = 0;; it++) {
+        mbar_wait(at.q_full, it & 1);
+        const int word = lane < WORK_WORDS ? slot[lane] : 0;
+        const int head = __shfl_sync(~0u, word, 0);
+        if (head < 0)
+            break;
+        const int row0 = __shfl_sync(~0u, word, 1) * ROWS + 64 * group;
+        const int n    = __shfl_sync(~0u, word, 2);
+        int       key[4], last[2], first[2];
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            key[i] = __shfl_sync(~0u, word, 3 + i);
+        load_q<D>(q, at.q, 64 * group + 16 * warp, lane);
+        release(at.q_empty, lane);
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const int gid = row0 + 16 * warp + (lane >> 2) + 8 * i + a.offset;
+            last[i]       = min(gid, a.n_k - 1);
+            first[i]      = gid - key[3] + 1;
+            m[i]          = -INFINITY;
+            l[i]          = 0.0f;
+        }
+#pragma unroll
+        for (int e = 0; e < D / 2; e++)
+            o[e] = 0.0f;
+        /* does a row of this warpgroup miss a key of the first, of the second block? */
+        const int least        = min(row0 + a.offset, a.n_k - 1);
+        const int latest_first = row0 + 63 + a.offset - key[3] + 1;
+        const int masks =
+            (max(key[0], key[1]) + 63 > least ? 1 : 0) | (max(key[2], key[3]) + 63 > least ? 2 : 0);
+        if (n > 0) {
+            const uint32_t st = kc % NS;
+            mbar_wait(at.k_full + 8 * st, (kc / NS) & 1);
+            wgmma_fence();
+            issue_qk<D>(s, q, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
+            wgmma_commit();
+            wgmma_wait_all(s);
+            release(at.k_empty + 8 * st, lane);
+            kc++;
+            if (F == WINDOW)
+                mask_window(s, last, first, key[2], (n - 1 + (n > key[0] ? key[1] : 0)) * KEYS,
+                            lane);
+            else if (masks & 1)
+                mask_block(s, last, key[0], key[1], lane);
+            softmax_step<0>(s, m, l, keep, a.scale_log2);
+            to_p(p, s);
+        }
+        for (int j = n - 2; j >= 0; j--) {
+            const uint32_t ks = kc % NS, vs = vc % NS;
+            mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
+            wgmma_fence();
+            issue_qk<D>(s, q, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
+            wgmma_commit();
+            mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
+            wgmma_fence();
+            issue_pv(o, p, v0 + static_cast<uint64_t>(vs) * (TILE >> 4));
+            wgmma_commit();
+            wgmma_wait_one(s);
+            release(at.k_empty + 8 * ks, lane);
+            kc++;
+            if (F == WINDOW) {
+                const int key0 = (j < key[0] ? j : j + key[1]) * KEYS;
+                if (key0 + KEYS - 1 > least || (key0 + KEYS > key[2] && key0 < latest_first))
+                    mask_window(s, last, first, key[2], key0, lane);
+            } else if ((masks & 2) && j == n - 2) {
+                mask_block(s, last, key[2], key[3], lane);
+            }
+            const int grow = softmax_step<1>(s, m, l, keep, a.scale_log2);
+            wgmma_wait_all(o);
+            release(at.v_empty + 8 * vs, lane);
+            vc++;
+            to_p(p, s);
+            if (grow)
+                rescale(o, keep);
+        }
+        if (n > 0) {
+            const uint32_t vs = vc % NS;
+            mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
+            wgmma_fence();
+            issue_pv(o, p, v0 + static_cast<uint64_t>(vs) * (TILE >> 4));
+            wgmma_commit();
+            wgmma_wait_all(o);
+            release(at.v_empty + 8 * vs, lane);
+            vc++;
+        }
+        store<D>(a, at, mo, head, row0, group, o, m, l);
+    }
+    if ((threadIdx.x & 127) == 0)
+        asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+#endif
+
+template <form F, int D>
+__global__ void __launch_bounds__(THREADS, 1)
+    attend_sm90(const __grid_constant__ sm90_args a, const __grid_constant__ CUtensorMap mq,
+                const __grid_constant__ CUtensorMap mk, const __grid_constant__ CUtensorMap mv,
+                const __grid_constant__ CUtensorMap mo)
+{
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    extern __shared__ uint8_t raw[];
+    const uint32_t            base = (smem_address(raw) + 1023u) & ~1023u;
+    const places<D>           at(base);
+    volatile int32_t         *slot =
+        reinterpret_cast<volatile int32_t *>(raw + (at.q_full - smem_address(raw)) + SLOT);
+    if (threadIdx.x == 0) {
+        mbar_init(at.q_full, 1);
+        mbar_init(at.q_empty, 8); /* one arrival a consumer warp */
+        for (int i = 0; i < stages(D); i++) {
+            mbar_init(at.k_full + 8 * i, 1);
+            mbar_init(at.k_empty + 8 * i, 8);
+            mbar_init(at.v_full + 8 * i, 1);
+            mbar_init(at.v_empty + 8 * i, 8);
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncthreads();
+    if (threadIdx.x < 128) {
+        asm volatile("setmaxnreg.dec.sync.aligned.u32 32;");
+        if (threadIdx.x == 0)
+            produce<F, D>(a, at, slot, &mq, &mk, &mv);
+    } else {
+        asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+        consume<F, D>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
+    }
+#endif
+}
+
+/* ---- host ---- */
+
+typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
+                              const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
+                              const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
+/* From the driver, so that nothing is linked to it. */
+sb_status find_encoder(encode_fn *out)
+{
+    cudaDriverEntryPointQueryResult found;
+    void                           *p = nullptr;
+    sb_status st = SB_CUDA(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &p, 12000,
+                                                            cudaEnableDefault, &found));
+    if (st == SB_OK && p == nullptr)
+        st = sb_fail(SB_ERR_DEVICE, "cuda: this driver has no cuTensorMapEncodeTiled");
+    if (st == SB_OK)
+        *out = reinterpret_cast<encode_fn>(p);
+    return st;
+}
+
+/* Rows [row, row + n) of every head, in boxes of `rows` x 64 dims. Rank 3, so that a ragged end of
+ * one head does not reach into the next. */
+sb_status make_map(encode_fn encode, const sb_tensor *t, int64_t row, int64_t n, int rows,
+                   CUtensorMap *out)
+{
+    cuuint64_t dim[3]    = {(cuuint64_t)t->dim, (cuuint64_t)n, (cuuint64_t)t->heads};
+    cuuint64_t stride[2] = {(cuuint64_t)t->dim * sizeof(sb_bf16),
+                            (cuuint64_t)t->head_stride * sizeof(sb_bf16)};
+    cuuint32_t box[3] = {64, (cuuint32_t)rows, 1}, step[3] = {1, 1, 1};
+    CUresult   r = encode(out, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3,
+                          static_cast<sb_bf16 *>(t->data) + row * t->dim, dim, stride, box, step,
+                          CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return r == CUDA_SUCCESS
+               ? SB_OK
+               : sb_fail(SB_ERR_DEVICE, "cuda: tensor map of [%lld][%lld][%lld]: %d",
+                         (long long)t->heads, (long long)n, (long long)t->dim, static_cast<int>(r));
+}
+
+/* A counter that no launch in flight uses, zeroed in stream order. */
+sb_status next_counter(cudaStream_t stream, int **out)
+{
+    static std::atomic<unsigned> turn{0};
+    void                        *p  = nullptr;
+    sb_status                    st = SB_CUDA(cudaGetSymbolAddress(&p, counters));
+    if (st != SB_OK)
+        return st;
+    *out = static_cast<int *>(p) + turn.fetch_add(1) % COUNTERS;
+    return SB_CUDA(cudaMemsetAsync(*out, 0, sizeof **out, stream));
+}
+
+form form_of(const sb_plan *p)
+{
+    if (p != nullptr && p->parts == SB_PART_WINDOW)
+        return WINDOW;
+    return p == nullptr ? DENSE : p->tiles.width_tokens == 64 ? TILES_64 : TILES_128;
+}
+
+template <form F, int D>
+sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const sb_run &run, int64_t local)
+{
+    const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v, *o = j->out->o;
+    const int        box = F == TILES_64 ? 64 : KEYS;
+    CUtensorMap      mq, mk, mv, mo;
+    sm90_args        a  = {};
+    sb_status        st = make_map(encode, q, local, run.len, ROWS, &mq);
+    if (st == SB_OK)
+        st = make_map(encode, k, 0, k->tokens, box, &mk);
+    if (st == SB_OK)
+        st = make_map(encode, v, 0, v->tokens, box, &mv);
+    if (st == SB_OK)
+        st = make_map(encode, o, local, run.len, 64, &mo);
+    if (st == SB_OK)
+        st = SB_CUDA(cudaFuncSetAttribute(
+            attend_sm90<F, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(D)));
+    if (st == SB_OK)
+        st = next_counter(j->stream, &a.counter);
+    if (st != SB_OK)
+        return st;
+    a.n_q        = static_cast<int32_t>(run.len);
+    a.n_k        = static_cast<int32_t>(k->tokens);
+    a.offset     = static_cast<int32_t>(run.start - k->gid.run[0].start);
+    a.heads      = static_cast<int32_t>(q->heads);
+    a.group      = static_cast<int32_t>(q->heads / k->heads);
+    a.n_tiles    = (a.n_q + ROWS - 1) / ROWS;
+    a.scale      = j->in->scale;
+    a.scale_log2 = j->in->scale * 1.4426950408889634f;
+    a.lse        = j->out->lse + local;
+    a.lse_stride = q->tokens;
+    a.first      = run.start;
+    if (F != DENSE)
+        a.plan = *j->plan;
+    if (F == TILES_128 || F == TILES_64) {
+        a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / ROWS);
+        a.skip_tiles = static_cast<int32_t>(run.start / ROWS % a.row_tiles);
+    }
+    const int      items  = a.n_tiles * a.heads;
+    const unsigned ctas   = static_cast<unsigned>(items < sms ? items : sms);
+    auto           kernel = attend_sm90<F, D>;
+    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(a, mq, mk, mv, mo);
+    return sbi_cuda_status(cudaGetLastError(), "launch of attend_sm90");
+}
+
+template <int D>
+sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const sb_run &run,
+                      int64_t local)
+{
+    switch (form_of(j->plan)) {
+    case DENSE:
+        return launch<DENSE, D>(j, encode, sms, run, local);
+    case WINDOW:
+        return launch<WINDOW, D>(j, encode, sms, run, local);
+    case TILES_128:
+        return launch<TILES_128, D>(j, encode, sms, run, local);
+    default:
+        return launch<TILES_64, D>(j, encode, sms, run, local);
+    }
+}
+
+const char *plan_refusal(const sb_plan *p)
+{
+    if (p->parts == SB_PART_WINDOW)
+        return sb_plan_window_is_plain(p) ? nullptr : "a window of more than two numbers";
+    if (p->parts != SB_PART_TILES)
+        return "parts beside tiles";
+    if (p->slots.n_heads > 0)
+        return "slots";
+    if (p->n_rows < 1)
+        return "no row block";
+    if (p->tiles.unit_tokens != p->tiles.width_tokens ||
+        (p->tiles.width_tokens != 64 && p->tiles.width_tokens != 128))
+        return "tiles but 64 or 128 keys side by side";
+    return p->row_tokens % ROWS != 0 ? "row blocks that are no multiple of 128 queries" : nullptr;
+}
+} // namespace
+
+const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
+{
+    const sb_gid *q = &j->in->q->gid, *k = &j->in->k->gid;
+    const char   *why = j->plan != nullptr ? plan_refusal(j->plan) : nullptr;
+    if (why != nullptr)
+        return why;
+    if (j->out->mode != SB_OUT_SET || j->out->o->dtype != SB_BF16)
+        return "outputs that are merged or fp32";
+    if (k->n_runs != 1 || j->in->k->tokens == 0 || q->n_runs > Q_RUNS)
+        return "keys in more runs than one, or queries in more than 8";
+    if (j->in->q->heads * ((j->in->q->tokens + ROWS - 1) / ROWS) > INT_MAX - 1024)
+        return "more than 2^31 query tiles";
+    for (int32_t r = 0; j->plan != nullptr && r < q->n_runs; r++)
+        if (k->run[0].start != 0 ||
+            (j->plan->parts != SB_PART_WINDOW && q->run[r].start % ROWS != 0))
+            return "a plan for keys from inside the sequence, or lists for queries that start "
+                   "inside a tile of 128";
+    return nullptr;
+}
+
+sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
+{
+    int       device = 0, sms = 0;
+    encode_fn encode = nullptr;
+    int64_t   local  = 0;
+    sb_status st     = find_encoder(&encode);
+    if (st == SB_OK)
+        st = SB_CUDA(cudaGetDevice(&device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+    const sb_gid *g = &j->in->q->gid;
+    for (int32_t r = 0; st == SB_OK && r < g->n_runs; local += g->run[r++].len)
+        if (g->run[r].len > 0)
+            st = j->in->q->dim == 64 ? launch_form<64>(j, encode, sms, g->run[r], local)
+                                     : launch_form<128>(j, encode, sms, g->run[r], local);
+    return st;
+}

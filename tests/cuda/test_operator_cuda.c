@@ -1,0 +1,77 @@
+/* The operator on the device beside the operator on the CPU, for the methods whose records say that
+ * they attend there. Without a device: skipped (77). */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "kernels/registry.h"
+#include "tests/tolerance.h"
+#include "tests/unit/harness/run/operator_rig.h"
+
+static const rig_spec specs[] = {
+    {"dense", "", 8, 2, 128, 1000, 1000},
+    {"dense", "", 4, 4, 64, 777, 130},
+    {"a_shape", "sink_tokens=8 window_tokens=150", 8, 2, 128, 900, 900},
+    {"streaming_llm", "sink_tokens=4 window_tokens=65", 8, 1, 64, 700, 700},
+    {"power_attention", "block_tokens=128", 8, 2, 128, 1400, 1400},
+    {"power_attention", "block_tokens=64 window_blocks=2", 4, 2, 64, 1000, 1000},
+    {"power_attention", "pattern=moa alpha_tokens=100", 4, 4, 64, 900, 900},
+    {"power_attention", "pattern=dilated block_tokens=24 window_blocks=9 dilation_blocks=3", 4, 2,
+     128, 900, 900},
+};
+
+START_TEST(device_and_host_agree)
+{
+    const rig_spec  *s = &specs[_i];
+    const sb_method *m = sb_method_find(s->method);
+    rig_result       host, dev;
+    double           num = 0, den = 0, worst = 0;
+    ck_assert_msg(rig_run(s, m, &sb_backend_cpu, &host) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(rig_run(s, m, &sb_backend_cuda, &dev) == SB_OK, "%s", sb_error_text());
+    for (int64_t i = 0; i < host.n; i++) {
+        double want = (double)sb_bf16_to_f32(host.o[i]), got = (double)sb_bf16_to_f32(dev.o[i]);
+        num += (got - want) * (got - want);
+        den += want * want;
+    }
+    for (int64_t i = 0; i < host.n_lse; i++)
+        worst = fmax(worst, fabs((double)host.lse[i] - (double)dev.lse[i]));
+    /* both sides round o */
+    ck_assert_msg(isfinite(num) && num <= (SB_NMSE_PO_BF16 + SB_NMSE_BF16) * den, "%s %s: nmse %g",
+                  s->method, s->params, num / den);
+    ck_assert_msg(worst <= SB_LSE_DEVICE_ABS, "%s %s: lse %g", s->method, s->params, worst);
+    ck_assert_int_gt(dev.times.ns[SB_PHASE_COMPUTE], 0);
+    ck_assert_int_le(dev.times.ns[SB_PHASE_COMPUTE], dev.times.ns[SB_PHASE_ATTENTION]);
+    rig_free(&host);
+    rig_free(&dev);
+}
+END_TEST
+
+START_TEST(other_widths_are_refused)
+{
+    const rig_spec s = {"dense", "", 4, 2, 32, 100, 100};
+    rig_result     r;
+    ck_assert_int_eq(rig_run(&s, sb_method_find("dense"), &sb_backend_cuda, &r),
+                     SB_ERR_UNSUPPORTED);
+}
+END_TEST
+
+int main(void)
+{
+    sb_status st = sb_backend_cuda.available();
+    if (st != SB_OK) {
+        (void)printf("skipped: %s\n", sb_error_text());
+        return st == SB_ERR_DEVICE ? 77 : 1;
+    }
+    Suite *s = suite_create("operator cuda");
+    TCase *t = tcase_create("device");
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, device_and_host_agree, 0, sizeof specs / sizeof *specs);
+    tcase_add_test(t, other_widths_are_refused);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
+    srunner_run_all(r, CK_ENV);
+    int failures = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failures != 0;
+}

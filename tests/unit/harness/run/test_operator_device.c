@@ -1,0 +1,195 @@
+/* The operator on a device that is none: memory of its own, seen only through the backend's table,
+ * and an attend that runs the CPU's executor there. What reaches it, what comes back, what is
+ * refused; the real device: tests/cuda/test_operator_cuda.c. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/exec/attend.h"
+#include "kernels/registry.h"
+#include "tests/unit/harness/run/operator_rig.h"
+
+enum { ROOMS = 16, POISON = 0xEE };
+
+static struct {
+    unsigned char *at[ROOMS];
+    size_t         bytes[ROOMS];
+    size_t         limit, used;
+    int            attends, syncs;
+} device;
+
+static sb_status fake_available(void) { return SB_OK; }
+
+static sb_status fake_alloc(size_t bytes, void **out)
+{
+    int i = 0;
+    if (device.used + bytes > device.limit)
+        return sb_fail(SB_ERR_NOMEM, "fake: full");
+    while (i < ROOMS && device.at[i] != NULL)
+        i++;
+    ck_assert_int_lt(i, ROOMS);
+    device.at[i]    = malloc(bytes + 1);
+    device.bytes[i] = bytes;
+    device.used += bytes;
+    memset(device.at[i], POISON, bytes);
+    *out = device.at[i];
+    return SB_OK;
+}
+
+/* The room that holds [p, p + bytes), -1 for host memory. */
+static int room_of(const void *p, size_t bytes)
+{
+    const unsigned char *at = p;
+    for (int i = 0; i < ROOMS; i++)
+        if (device.at[i] != NULL && at >= device.at[i] &&
+            at + bytes <= device.at[i] + device.bytes[i])
+            return i;
+    return -1;
+}
+
+static void fake_free(void *p)
+{
+    int i = room_of(p, 0);
+    ck_assert(i >= 0 && device.at[i] == p);
+    device.used -= device.bytes[i];
+    free(p);
+    device.at[i] = NULL;
+}
+
+static sb_status fake_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
+                           void *stream)
+{
+    (void)stream;
+    ck_assert_int_eq(room_of(dst, bytes) >= 0, kind == SB_COPY_TO_DEVICE);
+    ck_assert_int_eq(room_of(src, bytes) >= 0, kind == SB_COPY_TO_HOST);
+    memcpy(dst, src, bytes);
+    return SB_OK;
+}
+
+static sb_status fake_sync(void *stream)
+{
+    (void)stream;
+    device.syncs++;
+    return SB_OK;
+}
+
+static const sb_backend fake = {.name      = "fake",
+                                .id        = SB_CUDA,
+                                .available = fake_available,
+                                .alloc     = fake_alloc,
+                                .free      = fake_free,
+                                .copy      = fake_copy,
+                                .sync      = fake_sync};
+
+static void on_device(const sb_tensor *t)
+{
+    ck_assert_int_ge(room_of(t->data, (size_t)(t->heads * t->head_stride) * sizeof(sb_bf16)), 0);
+}
+
+static sb_status fake_attend(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                             const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    ck_assert_ptr_eq(ctx->backend, &fake);
+    on_device(in->q);
+    on_device(in->k);
+    on_device(in->v);
+    on_device(out->o);
+    ck_assert_int_ge(room_of(out->lse, (size_t)(out->o->heads * out->o->tokens) * sizeof *out->lse),
+                     0);
+    if (plan->parts & SB_PART_TILES)
+        ck_assert_int_ge(
+            room_of(plan->tiles.id, (size_t)plan->tiles.capacity * sizeof *plan->tiles.id), 0);
+    if (plan->form.head != NULL)
+        ck_assert_int_ge(room_of(plan->form.head, 1), 0);
+    device.attends++;
+    return sb_attend_block_csr_cpu(ctx, params, in, plan, cache, out);
+}
+
+static void reset(void)
+{
+    memset(&device, 0, sizeof device);
+    device.limit = (size_t)1 << 30;
+}
+
+static const rig_spec specs[] = {
+    {"dense", "", 4, 2, 32, 300, 300},
+    {"a_shape", "sink_tokens=8 window_tokens=50", 4, 2, 64, 300, 120},
+    {"power_attention", "block_tokens=32", 4, 1, 32, 500, 500},
+    {"power_attention", "pattern=moa alpha_tokens=100", 4, 4, 32, 500, 500},
+};
+
+START_TEST(results_are_the_hosts)
+{
+    const rig_spec *s = &specs[_i];
+    rig_result      host, dev;
+    sb_method       m = *sb_method_find(s->method);
+    m.attend[SB_CUDA] = fake_attend;
+    ck_assert_msg(rig_run(s, &m, &sb_backend_cpu, &host) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(device.attends, 0);
+    ck_assert_msg(rig_run(s, &m, &fake, &dev) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(device.attends, 2);
+    ck_assert_int_eq(host.n, dev.n);
+    ck_assert_int_eq(memcmp(host.o, dev.o, (size_t)host.n * sizeof *host.o), 0);
+    ck_assert_int_eq(memcmp(host.lse, dev.lse, (size_t)host.n_lse * sizeof *host.lse), 0);
+    ck_assert_int_gt(dev.times.ns[SB_PHASE_COMPUTE], 0);
+    ck_assert_int_gt(dev.times.ns[SB_PHASE_SELECT], 0);
+    ck_assert_int_le(dev.times.ns[SB_PHASE_COMPUTE] + dev.times.ns[SB_PHASE_SELECT],
+                     dev.times.ns[SB_PHASE_ATTENTION]);
+    ck_assert_uint_eq(device.used, 0); /* all rooms went back */
+    rig_free(&host);
+    rig_free(&dev);
+}
+END_TEST
+
+/* Room by room less of it: always no_fit with numbers, never a leak. */
+START_TEST(too_little_memory_is_no_fit)
+{
+    rig_result      r;
+    const rig_spec *s = &specs[2];
+    sb_method       m = *sb_method_find(s->method);
+    sb_status       st;
+    int             refused = 0;
+    m.attend[SB_CUDA]       = fake_attend;
+    for (size_t kib = 0;; kib += 40) {
+        device.limit = kib << 10;
+        st           = rig_run(s, &m, &fake, &r);
+        ck_assert_uint_eq(device.used, 0);
+        if (st == SB_OK)
+            break;
+        ck_assert_msg(st == SB_ERR_NO_FIT, "%s", sb_error_text());
+        ck_assert_ptr_nonnull(strstr(sb_error_text(), "GiB more on the device"));
+        refused++;
+    }
+    ck_assert_int_gt(refused, 4);
+    rig_free(&r);
+}
+END_TEST
+
+START_TEST(methods_that_do_not_attend_there_are_refused)
+{
+    rig_result r;
+    rig_spec   s      = specs[0];
+    sb_method  m      = *sb_method_find("xattention");
+    m.attend[SB_CUDA] = NULL;
+    s.params          = "block_tokens=64 stride_tokens=8";
+    ck_assert_int_eq(rig_run(&s, &m, &fake, &r), SB_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "xattention does not run on backend fake"));
+    ck_assert_uint_eq(device.used, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("operator on a device");
+    TCase *t = tcase_create("fake");
+    tcase_add_checked_fixture(t, reset, NULL);
+    tcase_add_loop_test(t, results_are_the_hosts, 0, sizeof specs / sizeof *specs);
+    tcase_add_test(t, too_little_memory_is_no_fit);
+    tcase_add_test(t, methods_that_do_not_attend_there_are_refused);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failures = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failures != 0;
+}
