@@ -385,7 +385,7 @@ static void hash_tail(sb_tok *t)
                         9);
     for (int32_t id = 0; id < t->n_tokens; id++) {
         int32_t n = (int32_t)(t->at[id + 1] - t->at[id]);
-        sbi_sha256_put_i32s(&t->sha, (int32_t[]){n, t->kind[id]}, 2);
+        sbi_sha256_put_i32s(&t->sha, (int32_t[]){n, t->kind[id] & SBI_TOK_SPECIAL}, 2);
         sbi_sha256_put(&t->sha, t->blob + t->at[id], (size_t)n);
     }
     for (int m = 0; m < 2; m++)
