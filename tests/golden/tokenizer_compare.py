@@ -83,7 +83,7 @@ def write_golden(t, program):
     rows = []
     for path in FIXTURES:
         tok = t.Tokenizer.from_file(path)
-        for seed in SEEDS:
+        for seed in SEEDS[:2]:
             docs = hf.seeded_docs(program, seed, SEED_BYTES)
             theirs = hf.their_ids(tok, docs)
             digest = hashlib.sha256(b"".join(theirs)).hexdigest()

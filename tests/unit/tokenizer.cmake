@@ -9,3 +9,6 @@ foreach(part cuts decode)
 endforeach()
 span_test(test_tokenizer_gguf
   SOURCES unit/workloads/tokenizer/test_gguf.c unit/workloads/tokenizer/gguf_file.c ${tokenizer_case} LINK sb_workloads)
+span_test(test_tokenizer_nomem
+  SOURCES unit/workloads/tokenizer/test_nomem.c unit/workloads/tokenizer/gguf_file.c ${tokenizer_case} LINK sb_workloads)
+target_link_options(test_tokenizer_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc)
