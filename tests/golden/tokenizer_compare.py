@@ -89,9 +89,9 @@ def write_golden(t, program):
             digest = hashlib.sha256(b"".join(theirs)).hexdigest()
             rows.append(f'    {{"{path}", {seed}, {len(docs)}, {sum(map(len, docs))}, {sum(map(len, theirs)) // 4},\n     "{digest}"}},')
     with open(os.path.join(hf.ROOT, "tests/golden/tokenizer_golden.h"), "w", encoding="utf-8") as f:
-        f.write("/* Ids of the Python package tokenizers " + t.__version__ + " on the seeded text of tokenizer_text.c, bytes that are no UTF-8\n"
-                " * replaced as Python does; our ids differed in 0 documents. SHA-256 of all ids as little-endian int32.\n"
-                " * Written by: tests/golden/tokenizer_compare.py build/tests/tokenizer_ids golden */\n"
+        f.write(f"/* Ids of the Python package tokenizers {t.__version__} on the seeded text of tokenizer_text.c,\n"
+                " * bytes that are no UTF-8 replaced as Python does; our ids differed in 0 documents. SHA-256 of all\n"
+                " * ids as little-endian int32. tokenizer_compare.py TOKENIZER_IDS golden writes this file. */\n"
                 "/* clang-format off */\n"
                 f"#define GOLDEN_TEXT_BYTES {SEED_BYTES}\n"
                 "static const struct {\n    const char *path;\n    uint64_t    seed;\n    int64_t     n_docs, n_bytes, n_tokens;\n"

@@ -1,6 +1,6 @@
-/* Ids of the Python package tokenizers 0.23.3 on the seeded text of tokenizer_text.c, bytes that are no UTF-8
- * replaced as Python does; our ids differed in 0 documents. SHA-256 of all ids as little-endian int32.
- * Written by: tests/golden/tokenizer_compare.py build/tests/tokenizer_ids golden */
+/* Ids of the Python package tokenizers 0.23.3 on the seeded text of tokenizer_text.c,
+ * bytes that are no UTF-8 replaced as Python does; our ids differed in 0 documents. SHA-256 of all
+ * ids as little-endian int32. tokenizer_compare.py TOKENIZER_IDS golden writes this file. */
 /* clang-format off */
 #define GOLDEN_TEXT_BYTES 1048576
 static const struct {

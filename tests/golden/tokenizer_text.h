@@ -11,7 +11,8 @@ typedef struct golden_text {
     int64_t        n_docs;
 } golden_text;
 
-/* About `bytes` bytes; seed 0 is a document for each character, one after the other. Ends the program when there is no memory. */
+/* About `bytes` bytes; seed 0 is a document for each character, one after the other. Ends the
+ * program when there is no memory. */
 golden_text golden_text_make(uint64_t seed, size_t bytes);
 void        golden_text_fini(golden_text *g);
 

@@ -6,13 +6,13 @@
  * warm   the same text again with the same context
  * 2^20   so many tokens, the text over and over where it is shorter, context fresh
  * random words of 12 random letters: nothing repeats, everything is merged
- * Each is the median of PASSES. */
-#include <errno.h>
+ * letter, blanks   a megabyte of one character: one piece, merged by the heap
+ * Each is the median of PASSES. BENCH_CLOCK=cpu counts CPU time, for a machine that others use. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "tests/perf/bench.h"
 #include "workloads/tokenizer/tokenizer.h"
 
 #define PASSES 7
@@ -37,12 +37,7 @@ static void die(const char *what)
     exit(2);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now(void) { return 1e-9 * bench_now_ns(); }
 
 static void add_file(text *t, const char *path)
 {

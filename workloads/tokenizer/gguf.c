@@ -135,6 +135,8 @@ static sb_status take_string(sbi_source *s, uint64_t max, sbi_bytes *to)
     if (n > max)
         return sb_fail(SB_ERR_USAGE, "a string of %llu bytes; up to %llu are possible",
                        (unsigned long long)n, (unsigned long long)max);
+    if (n == 0)
+        return SB_OK;
     if ((st = need(s, n)) != SB_OK || (st = sbi_bytes_reserve(to, to->n + (size_t)n)) != SB_OK)
         return st;
     st = take(s, to->data + to->n, (size_t)n);

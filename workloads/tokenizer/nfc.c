@@ -50,26 +50,35 @@ static size_t first_change(const unsigned char *s, size_t n)
 
 static int mark_class(int32_t code) { return utf8proc_get_property(code)->combining_class; }
 
-/* Stable, by class, every run of characters whose class is not 0. */
+/* Stable, by class: codes[begin .. end), none of class 0. */
+static void sort_run(sbi_nfc *w, size_t begin, size_t end)
+{
+    size_t at[257] = {0}; /* where the next mark of a class goes */
+    for (size_t k = begin; k < end; k++)
+        at[mark_class(w->codes[k]) + 1]++;
+    for (int c = 0; c < 256; c++)
+        at[c + 1] += at[c];
+    for (size_t k = begin; k < end; k++)
+        w->sorted[at[mark_class(w->codes[k])]++] = w->codes[k];
+    memcpy(w->codes + begin, w->sorted, (end - begin) * sizeof *w->codes);
+}
+
+/* Every run of marks in its order. */
 static void sort_marks(sbi_nfc *w, size_t n)
 {
-    for (size_t i = 0; i < n;) {
-        size_t end = i, at[257] = {0};
-        int    in_order = 1, before = 0;
-        for (int c; end < n && (c = mark_class(w->codes[end])) != 0; end++) {
+    size_t begin    = 0; /* of the run at hand */
+    int    in_order = 1, before = 0;
+    for (size_t i = 0; i <= n; i++) {
+        int c = i < n ? mark_class(w->codes[i]) : 0;
+        if (c == 0 && !in_order)
+            sort_run(w, begin, i);
+        if (c == 0) {
+            begin    = i + 1;
+            in_order = 1;
+        } else {
             in_order &= before <= c;
-            before = c;
         }
-        if (!in_order) {
-            for (size_t k = i; k < end; k++)
-                at[mark_class(w->codes[k]) + 1]++;
-            for (int c = 0; c < 256; c++)
-                at[c + 1] += at[c];
-            for (size_t k = i; k < end; k++)
-                w->sorted[at[mark_class(w->codes[k])]++] = w->codes[k];
-            memcpy(w->codes + i, w->sorted, (end - i) * sizeof *w->codes);
-        }
-        i = end > i ? end : i + 1;
+        before = c;
     }
 }
 

@@ -108,7 +108,7 @@ sb_status sb_tok_open(const char *path, const sb_tok_options *opt, sb_tok **out)
         (void)snprintf(file, n, "%s/tokenizer.json", path);
         path = file;
     }
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         st = sb_fail(errno == ENOENT ? SB_ERR_USAGE : SB_ERR_IO, "%s", strerror(errno));
     else

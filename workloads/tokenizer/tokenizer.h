@@ -18,8 +18,10 @@
 typedef struct sb_tok     sb_tok;
 typedef struct sb_tok_ctx sb_tok_ctx;
 
+/* pre: a splitter of sb_tok_splitters() instead of the one that a GGUF file names; NULL: the
+ * file's. */
 typedef struct sb_tok_options {
-    const char *pre; /* a splitter (sb_tok_splitters) for GGUF files that name none; else NULL */
+    const char *pre;
 } sb_tok_options;
 
 /* path: a tokenizer.json, a .gguf file, or a directory that holds a tokenizer.json. opt may be
@@ -90,9 +92,9 @@ typedef struct sb_tok_part {
 } sb_tok_part;
 
 /* Append the ids of a text. Bytes that are no UTF-8 become U+FFFD, as Python's errors="replace"
- * does. Cost: about 15 MB of English a second; linear in n up to a logarithm, whatever the text.
- * Errors: SB_ERR_NOMEM; SB_ERR_UNSUPPORTED a piece of 2^31 bytes. On error *out holds what it held.
- */
+ * does. Cost: linear in n up to a logarithm, whatever the text (README.md has figures); scratch up
+ * to 28 bytes for each byte of the longest piece. Errors: SB_ERR_NOMEM; SB_ERR_UNSUPPORTED a piece
+ * of 2^31 bytes. On error *out holds what it held. */
 sb_status sb_tok_encode(sb_tok_ctx *c, const void *bytes, size_t n, sb_tok_specials specials,
                         sb_tok_bos bos, sb_tok_ids *out);
 

@@ -233,6 +233,26 @@ START_TEST(keys)
 }
 END_TEST
 
+/* The first string of a list, or the only one, is empty. */
+START_TEST(empty_strings)
+{
+    gguf_small(&g, "", "gpt-2", 0);
+    refuse_it(SB_ERR_USAGE, "tokenizer.ggml.model is missing");
+    gguf_small(&g, "gpt2", "gpt-2", G_TOKENS | G_TYPES | G_BOS);
+    gguf_array(&g, "tokenizer.ggml.token_type", 5, 130);
+    for (int i = 0; i < 130; i++)
+        gguf_u32(&g, 1);
+    gguf_array(&g, "tokenizer.ggml.tokens", 8, 130);
+    for (int i = 0; i < 130; i++)
+        gguf_text(&g, "");
+    refuse_it(SB_ERR_USAGE, "tokenizer.ggml.tokens: token 0 has 0 bytes");
+    gguf_small(&g, "gpt2", "gpt-2", G_MERGES);
+    gguf_array(&g, "tokenizer.ggml.merges", 8, 1);
+    gguf_text(&g, "");
+    refuse_it(SB_ERR_USAGE, "tokenizer.ggml.merges[0]: two words");
+}
+END_TEST
+
 /* Counts and lengths that no file can have: refused before anything is allocated for them. */
 START_TEST(lies)
 {
@@ -303,6 +323,7 @@ int main(void)
     tcase_add_test(t, splitters);
     tcase_add_test(t, defaults_of_a_splitter);
     tcase_add_test(t, keys);
+    tcase_add_test(t, empty_strings);
     tcase_add_test(t, lies);
     tcase_add_test(t, cut_anywhere);
     suite_add_tcase(s, t);
