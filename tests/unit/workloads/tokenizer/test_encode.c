@@ -449,11 +449,11 @@ typedef struct naive {
     char    spell[256][3];
 } naive;
 
-static void naive_open(naive *v, const char *path)
+/* Takes root. */
+static void naive_init(naive *v, json_t *root)
 {
-    json_error_t e;
-    int          next = 0x100;
-    v->root           = json_load_file(path, 0, &e);
+    int next = 0x100;
+    v->root  = root;
     ck_assert_ptr_nonnull(v->root);
     v->vocab     = json_object_get(json_object_get(v->root, "model"), "vocab");
     v->merges    = json_object();
@@ -517,10 +517,11 @@ START_TEST(merge_equals_naive)
     static const char *const few[] = {"e",  "t",  "a",  "o",  "n", "th",   "he", "in",
                                       "er", "an", "re", "on", "s", "tion", "x"};
     naive                    v;
+    json_error_t             e;
     sb_tok                  *t     = must_open(FIXTURES "gpt2.json");
     sb_tok_ctx              *c     = must_ctx(t);
     uint64_t                 state = 11;
-    naive_open(&v, FIXTURES "gpt2.json");
+    naive_init(&v, json_load_file(FIXTURES "gpt2.json", 0, &e));
     for (int i = 0; i < 1500; i++) {
         char   s[600] = "";
         size_t parts  = 1 + next_random(&state) % (i % 3 == 0 ? 90 : 14);
@@ -535,6 +536,87 @@ START_TEST(merge_equals_naive)
     json_decref(v.root);
     sb_tok_ctx_destroy(c);
     sb_tok_close(t);
+}
+END_TEST
+
+/* The small vocabulary with n random merges of a, b and c in random order: unlike in a trained one,
+ * a pair may rank before the pairs that its parts are made of, and parts may be out of reach. */
+static json_t *random_vocabulary(uint64_t *state, int n)
+{
+    json_error_t e;
+    char         token[200][16] = {"a", "b", "c"}, pair[200][32];
+    int          have           = 3;
+    char        *text           = small_json();
+    json_t      *root = json_loads(text, 0, &e), *model = json_object_get(root, "model");
+    json_t      *vocab = json_object_get(model, "vocab"), *merges = json_array();
+    while (have < n + 3) {
+        const char *a = token[next_random(state) % (uint64_t)have];
+        const char *b = token[next_random(state) % (uint64_t)have];
+        char        both[32];
+        (void)snprintf(both, sizeof both, "%s%s", a, b);
+        if (strlen(both) > 12)
+            continue;
+        (void)snprintf(pair[have], sizeof pair[have], "%s %s", a, b);
+        (void)snprintf(token[have], sizeof token[have], "%s", both);
+        for (int i = 3; i < have; i++)
+            if (strcmp(pair[i], pair[have]) == 0)
+                goto again;
+        if (json_object_get(vocab, both) == NULL)
+            json_object_set_new(vocab, both, json_integer(0));
+        have++;
+    again:;
+    }
+    for (int i = have - 1; i > 3; i--) { /* shuffle */
+        int  k = 3 + (int)(next_random(state) % (uint64_t)(i - 2));
+        char swap[32];
+        memcpy(swap, pair[i], sizeof swap);
+        memcpy(pair[i], pair[k], sizeof swap);
+        memcpy(pair[k], swap, sizeof swap);
+    }
+    for (int i = 3; i < have; i++)
+        json_array_append_new(merges, json_string(pair[i]));
+    json_object_set_new(model, "merges", merges);
+    free(text);
+    return root;
+}
+
+START_TEST(random_vocabularies)
+{
+    uint64_t state = 17;
+    for (int round = 0; round < 60; round++) {
+        naive       v;
+        sb_tok     *t = NULL;
+        sb_tok_ctx *c;
+        char       *file;
+        json_t     *root = random_vocabulary(&state, 4 + round);
+        json_object_set_new(root, "added_tokens", json_array());
+        const char *key;
+        json_t     *id;
+        json_int_t  next = 0;
+        json_object_foreach(json_object_get(json_object_get(root, "model"), "vocab"), key, id)
+            json_integer_set(id, next++);
+        file = json_dumps(root, JSON_COMPACT);
+        ck_assert_msg(sb_tok_open_bytes("random", file, strlen(file), NULL, &t) == SB_OK, "%s",
+                      sb_error_text());
+        free(file);
+        naive_init(&v, root);
+        c = must_ctx(t);
+        for (int i = 0; i < 60; i++) {
+            char   s[120];
+            size_t n = i % 2 == 0 ? 1 + next_random(&state) % 32 : 33 + next_random(&state) % 80;
+            for (size_t k = 0; k < n; k++)
+                s[k] = (char)('a' + next_random(&state) % 3);
+            sb_tok_ids a = encode_all(c, s, n), b = naive_encode(&v, s, n);
+            ck_assert_msg(a.n == b.n && memcmp(a.ids, b.ids, (size_t)a.n * 4) == 0,
+                          "round %d: %.*s", round, (int)n, s);
+            sb_tok_ids_fini(&a);
+            sb_tok_ids_fini(&b);
+        }
+        json_decref(v.merges);
+        json_decref(v.root);
+        sb_tok_ctx_destroy(c);
+        sb_tok_close(t);
+    }
 }
 END_TEST
 
@@ -637,6 +719,7 @@ int main(void)
     tcase_add_test(t, bos);
     tcase_add_test(t, ignore_merges);
     tcase_add_test(t, merge_equals_naive);
+    tcase_add_test(t, random_vocabularies);
     tcase_add_loop_test(t, one_megabyte_of, 0, 10);
     tcase_add_test(t, threads);
     suite_add_tcase(s, t);
