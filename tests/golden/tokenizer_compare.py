@@ -54,8 +54,10 @@ def texts(program):
 
 def compare(program, name, path, tok, sets):
     bad = total = n_bytes = 0
-    for what, docs in sets:
-        ours, theirs = hf.our_ids(program, path, docs), hf.their_ids(tok, docs)
+    for what, docs in sets + [("literal", sets[1][1])]:
+        tok.encode_special_tokens = what == "literal"
+        ours = hf.our_ids(program, path, docs, *(["--literal"] if what == "literal" else []))
+        theirs = hf.their_ids(tok, docs)
         assert len(ours) == len(theirs) == len(docs)
         wrong = [i for i in range(len(docs)) if ours[i] != theirs[i]]
         for i in wrong[:5]:

@@ -70,8 +70,8 @@ def seeded_docs(program, seed, n_bytes):
     return unpack_docs(run(program, "--text", str(seed), str(n_bytes)), 1)
 
 
-def our_ids(program, path, docs):
-    return unpack_docs(run(program, path, data=pack(docs)), 4)
+def our_ids(program, path, docs, *options):
+    return unpack_docs(run(program, *options, path, data=pack(docs)), 4)
 
 
 def their_ids(tok, docs):

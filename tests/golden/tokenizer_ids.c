@@ -1,9 +1,9 @@
 /* The tokenizer as a filter, for comparing it with others (tokenizer_compare.py).
  *
- *   tokenizer_ids TOKENIZER [PRE] < DOCS > IDS      DOCS: u32 length, bytes, ...
- *   tokenizer_ids --text SEED BYTES > DOCS          IDS: u32 count, i32 ids, ...
+ *   tokenizer_ids [--literal] TOKENIZER < DOCS > IDS      DOCS: u32 length, bytes, ...
+ *   tokenizer_ids --text SEED BYTES > DOCS                IDS: u32 count, i32 ids, ...
  *
- * Little-endian. Special tokens are parsed, no BOS is added. */
+ * Little-endian. Special tokens are parsed unless --literal; no BOS is added. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static int write_text(uint64_t seed, size_t bytes)
     return 0;
 }
 
-static int encode(sb_tok_ctx *c)
+static int encode(sb_tok_ctx *c, sb_tok_specials specials)
 {
     sb_tok_ids     ids  = {0};
     unsigned char *text = NULL;
@@ -43,7 +43,7 @@ static int encode(sb_tok_ctx *c)
         if (fread(text, 1, n, stdin) != n)
             return fail("a document is cut short");
         ids.n = 0;
-        if (sb_tok_encode(c, text, n, SB_TOK_SPECIALS_PARSE, SB_TOK_BOS_NONE, &ids) != SB_OK)
+        if (sb_tok_encode(c, text, n, specials, SB_TOK_BOS_NONE, &ids) != SB_OK)
             return fail(sb_error_text());
         count = (uint32_t)ids.n;
         if (fwrite(&count, 4, 1, stdout) != 1 || fwrite(ids.ids, 4, count, stdout) != count)
@@ -56,17 +56,17 @@ static int encode(sb_tok_ctx *c)
 
 int main(int argc, char **argv)
 {
-    sb_tok        *t   = NULL;
-    sb_tok_ctx    *c   = NULL;
-    sb_tok_options opt = {argc == 3 ? argv[2] : NULL};
-    int            rc;
+    sb_tok     *t       = NULL;
+    sb_tok_ctx *c       = NULL;
+    int         literal = argc == 3 && strcmp(argv[1], "--literal") == 0;
+    int         rc;
     if (argc == 4 && strcmp(argv[1], "--text") == 0)
         return write_text(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
-    if (argc != 2 && argc != 3)
-        return fail("usage: tokenizer_ids TOKENIZER [PRE] | --text SEED BYTES");
-    if (sb_tok_open(argv[1], &opt, &t) != SB_OK || sb_tok_ctx_create(t, &c) != SB_OK)
+    if (argc != 2 + literal)
+        return fail("usage: tokenizer_ids [--literal] TOKENIZER | --text SEED BYTES");
+    if (sb_tok_open(argv[1 + literal], NULL, &t) != SB_OK || sb_tok_ctx_create(t, &c) != SB_OK)
         return fail(sb_error_text());
-    rc = encode(c);
+    rc = encode(c, literal ? SB_TOK_SPECIALS_LITERAL : SB_TOK_SPECIALS_PARSE);
     sb_tok_ctx_destroy(c);
     sb_tok_close(t);
     return rc;

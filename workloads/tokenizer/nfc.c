@@ -6,11 +6,14 @@
 
 #include <utf8proc.h>
 
+#include "workloads/tokenizer/tokenizer.h"
 #include "workloads/tokenizer/utf8.h"
 
 /* Below U+0300 everything is composed already and nothing joins what stands before it. */
 #define FIRST_MARK_LEAD 0xCC
 #define CHUNK_BYTES 65536 /* what is taken at once, and on to the next ASCII character */
+
+const char *sb_tok_utf8proc_version(void) { return utf8proc_version(); }
 
 static sb_status reserve(sbi_nfc *w, size_t n)
 {

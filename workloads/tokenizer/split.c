@@ -7,6 +7,7 @@
 #include "workloads/tokenizer/tokenizer.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,16 @@ const sbi_split *sbi_split_by_name(const char *name, size_t n)
 const char *sb_tok_splitters(void)
 {
     return "gpt-2, llama-bpe, qwen2, smollm (starcoder), chatglm-bpe (glm4)";
+}
+
+void sb_tok_pcre2_version(char *buf, size_t n)
+{
+    char version[64] = "", unicode[64] = "";
+    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) <= (int)sizeof version)
+        (void)pcre2_config(PCRE2_CONFIG_VERSION, version);
+    if (pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, NULL) <= (int)sizeof unicode)
+        (void)pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, unicode);
+    (void)snprintf(buf, n, "%s, Unicode %s", version, unicode);
 }
 
 sb_status sbi_split_compile(const sbi_split *s, sbi_split_code **out)

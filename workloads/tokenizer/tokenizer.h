@@ -44,6 +44,10 @@ const char *sb_tok_sha256(const sb_tok *t);
 const char *sb_tok_splitter(const sb_tok *t); /* "gpt-2", "llama-bpe", "qwen2", "smollm" */
 const char *sb_tok_splitters(void);           /* all names, for errors and help */
 
+/* Of the libraries at run time: "10.42 2022-12-11, Unicode 14.0.0" and "2.8.0". */
+void        sb_tok_pcre2_version(char *buf, size_t n);
+const char *sb_tok_utf8proc_version(void);
+
 typedef enum sb_tok_role {
     SB_TOK_ROLE_BOS = 0,
     SB_TOK_ROLE_EOS,
