@@ -159,7 +159,7 @@ static sb_status encode(sb_tok_ctx *c, const sb_tok_part *parts, int64_t n_parts
         st = sbi_emit(c, &id, 1);
     if (st == SB_OK && n > 0)
         st = encode_pass(c, 0, text, 0, n);
-    if (st == SB_OK && add && bos == SB_TOK_BOS_AUTO && out->n > start + 1 &&
+    if (st == SB_OK && add && bos == SB_TOK_BOS_AUTO && out != NULL && out->n > start + 1 &&
         out->ids[start + 1] == id) {
         out->n--; /* the text has its own */
         memmove(out->ids + start, out->ids + start + 1,

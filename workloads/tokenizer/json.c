@@ -235,7 +235,7 @@ static sb_status read_pre_tokenizer(const json_t *v, const sbi_split **out)
                                 "supported are Split and Digits");
     }
     return check_byte_level("pre_tokenizer.pretokenizers[1]", json_array_get(list, 1),
-                            (*out)->json_digits);
+                            is_type(first, "Digits"));
 }
 
 /* {"single": [{"SpecialToken": {"id": TEXT}}, {"Sequence": {"id": "A"}}], "special_tokens": {TEXT:

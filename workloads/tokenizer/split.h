@@ -10,7 +10,6 @@ typedef struct sbi_split {
     const char *name;         /* GGUF's tokenizer.ggml.pre */
     const char *aliases;      /* other names of GGUF for it, each between blanks */
     const char *json_pattern; /* what a Split pre-tokenizer says; NULL: ByteLevel's own */
-    int         json_digits;  /* a Digits pre-tokenizer stands before it */
     const char *pattern;      /* ours, for PCRE2 */
     int gguf_nfc, gguf_ignore_merges, gguf_adds_bos; /* what goes with it and GGUF does not say */
 } sbi_split;

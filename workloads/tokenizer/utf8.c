@@ -96,8 +96,9 @@ size_t sbi_utf8_replace(const unsigned char *s, size_t n, unsigned char *out)
         if (at == n)
             break;
         (void)sbi_utf8_next(s + at, n - at, &bad);
-        memcpy(out + w, SBI_UTF8_REPLACEMENT, 3);
-        w += 3;
+        out[w++] = 0xEF; /* U+FFFD */
+        out[w++] = 0xBF;
+        out[w++] = 0xBD;
         at += bad;
     }
     return w;

@@ -14,8 +14,6 @@ typedef enum sbi_utf8_kind {
     SBI_UTF8_PARTIAL /* the text ends inside a character */
 } sbi_utf8_kind;
 
-#define SBI_UTF8_REPLACEMENT "\xEF\xBF\xBD"
-
 /* What starts at s (n > 0 bytes left) and how many bytes it has. */
 sbi_utf8_kind sbi_utf8_next(const unsigned char *s, size_t n, size_t *bytes);
 /* How many bytes from the start are characters. */
