@@ -40,6 +40,9 @@ if(SPAN_SANITIZE)
   target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=${SPAN_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=undefined>)
   target_link_options(sb_flags INTERFACE -fsanitize=${SPAN_SANITIZE})
 endif()
+if(SPAN_FUZZ) # coverage counters for libFuzzer, in everything it may reach
+  target_compile_options(sb_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link>)
+endif()
 if(SPAN_COVERAGE) # CMakeLists.txt says what is instrumented
   target_link_options(sb_flags INTERFACE --coverage)
 endif()

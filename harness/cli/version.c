@@ -10,6 +10,7 @@
 #include "results/store/store.h"
 #include "spanbench_build.h"
 #include "spanbench_commit.h"
+#include "workloads/tokenizer/tokenizer.h"
 
 const char *sb_version_text(void) { return SB_VERSION; }
 
@@ -21,7 +22,7 @@ typedef struct library {
     char        version[96];
 } library;
 
-enum { N_LIBRARIES = 6 };
+enum { N_LIBRARIES = 8 };
 
 static void libraries(library *l)
 {
@@ -42,6 +43,10 @@ static void libraries(library *l)
     l[5].name = "xxhash";
     (void)snprintf(l[5].version, sizeof l[5].version, "%u.%u.%u", x / 10000, x / 100 % 100,
                    x % 100);
+    l[6].name = "pcre2"; /* its Unicode tables, and utf8proc's, decide how text is split */
+    sb_tok_pcre2_version(l[6].version, sizeof l[6].version);
+    l[7].name = "utf8proc";
+    (void)snprintf(l[7].version, sizeof l[7].version, "%s", sb_tok_utf8proc_version());
 }
 
 void sb_version_json(char *buf, size_t n)

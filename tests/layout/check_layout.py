@@ -49,6 +49,8 @@ LIBRARIES = {
     r"nccl\.h": ["harness/comm"],
     r"sqlite3\.h": ["results/store"],
     r"yaml\.h": ["harness/config"],
+    r"pcre2\.h": ["workloads/tokenizer"],
+    r"utf8proc\.h": ["workloads/tokenizer"],
 }
 # The only places that end the process outside harness/cli: the second Ctrl-C, and leaving a broken MPI job on behalf of main().
 MAY_EXIT = {"harness/run/stop.c", "harness/comm/launch.c"}
@@ -153,7 +155,7 @@ def rule_homeless(tree):
 
 
 def rule_libraries(tree):
-    """mpi.h, nccl.h, sqlite3.h, yaml.h stay behind their folder"""
+    """mpi.h, nccl.h, sqlite3.h, yaml.h, pcre2.h, utf8proc.h stay behind their folder"""
     for f, n, _, inc in includes(tree):
         for header, folders in LIBRARIES.items():
             if re.fullmatch(r"(.*/)?" + header, inc) and home(f)[0] not in folders + ["tests"]:
@@ -306,6 +308,8 @@ PLANTED = [
     ("rule_libraries", "harness/cli/x.c", "#include <sqlite3.h>\n"),
     ("rule_libraries", "kernels/base/x.c", "#include <yaml.h>\n"),
     ("rule_libraries", "harness/cli/x.c", "#include <nccl.h>\n"),
+    ("rule_libraries", "workloads/base/x.c", "#include <pcre2.h>\n"),
+    ("rule_libraries", "workloads/base/x.c", "#include <utf8proc.h>\n"),
     ("rule_cuda", "kernels/exec/x.c", "#include <cuda_runtime.h>\n"),
     ("rule_underscores", "kernels/base/a.c", "static int sb__x;\n"),
     ("rule_underscores", "kernels/base/a.c", "#define __SB_A 1\n"),
