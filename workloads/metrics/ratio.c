@@ -30,7 +30,19 @@ sb_status sbi_common_chars(sbi_pool *p, sbi_str a, sbi_str b, int64_t *length)
     int64_t   alphabet;
     sbi_lcs   l;
     sb_status st;
-    *length = 0;
+    int64_t   ends = 0; /* what both begin or end with is in a longest one */
+    *length        = 0;
+    while (a.n > 0 && b.n > 0 && a.c[0] == b.c[0]) {
+        a = sbi_slice(a, 1, a.n);
+        b = sbi_slice(b, 1, b.n);
+        ends++;
+    }
+    while (a.n > 0 && b.n > 0 && a.c[a.n - 1] == b.c[b.n - 1]) {
+        a.n--;
+        b.n--;
+        ends++;
+    }
+    *length = ends;
     if (a.n == 0 || b.n == 0)
         return SB_OK;
     if ((st = number_chars(p, a, b, &na, &nb, &alphabet)) != SB_OK ||
@@ -41,7 +53,9 @@ sb_status sbi_common_chars(sbi_pool *p, sbi_str a, sbi_str b, int64_t *length)
         head[i] = dense[i] = -1;
     if ((st = sbi_lcs_begin(p, nb, b.n, head, dense, &l)) != SB_OK)
         return st;
-    return sbi_lcs_length(p, &l, na, a.n, length);
+    st = sbi_lcs_length(p, &l, na, a.n, length);
+    *length += ends;
+    return st;
 }
 
 /* ---- difflib ---- */

@@ -1,67 +1,11 @@
 /* Segmentation with a dictionary and a model of a few lines: each rule alone; and data files that
  * are not what they should be. The real data are tested by test_metrics_golden zh. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "tests/unit/results/main.h"
+#include "tests/unit/workloads/metrics/jieba_data.h"
 #include "workloads/metrics/jieba.h"
-
-/* A = U+7532, B = U+4E59, C = U+4E19, D = U+4E01 stand for any characters. */
-#define A "\xe7\x94\xb2"
-#define B "\xe4\xb9\x99"
-#define C "\xe4\xb8\x99"
-#define D "\xe4\xb8\x81"
-
-static char folder[128];
-
-static const char *const good[4] = {
-    A " 10 n\n" A B " 50 n\n" B C " 50 n\n" A B C D " 1 n\n" C " 20 n\n",
-    "P={'B': -0.5, 'E': -3.14e+100, 'M': -3.14e+100, 'S': -1.0}\n",
-    "P={'B': {'E': -0.5, 'M': -1.0},\n 'E': {'B': -0.6, 'S': -0.8},\n 'M': {'E': -0.3, 'M': "
-    "-1.2},\n"
-    " 'S': {'B': -0.7, 'S': -0.7}}\n",
-    "from __future__ import unicode_literals\n\nP={'B': {'\\u4e01': -1.0, '\\u4e59': -2.0},\n"
-    " 'E': {'\\u4e01': -2.0, '\\u4e59': -1.0, },\n 'M': {'\\u4e01': -9.0},\n"
-    " 'S': {'\\u4e01': -5.0, u\"" B "\": -8.0}}\n"};
-
-static void write_files(const char *const *text)
-{
-    static const char *const names[4] = {"dict.txt", "finalseg/prob_start.py",
-                                         "finalseg/prob_trans.py", "finalseg/prob_emit.py"};
-    char                     path[256];
-    (void)snprintf(path, sizeof path, "%s/finalseg", folder);
-    ck_assert(mkdir(path, 0700) == 0 || errno == EEXIST);
-    for (int i = 0; i < 4; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        (void)unlink(path);
-        if (text[i] == NULL)
-            continue;
-        FILE *f = fopen(path, "wb");
-        ck_assert_ptr_nonnull(f);
-        size_t n = strlen(text[i]);
-        ck_assert_uint_eq(fwrite(text[i], 1, n, f), n);
-        fclose(f);
-    }
-}
-
-static void setup(void)
-{
-    (void)snprintf(folder, sizeof folder, "/tmp/sb_jieba_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void teardown(void)
-{
-    static const char *const none[4];
-    char                     path[256];
-    write_files(none);
-    (void)snprintf(path, sizeof path, "%s/finalseg", folder);
-    (void)rmdir(path);
-    (void)rmdir(folder);
-}
 
 static const struct {
     const char *text, *cut; /* segments parted by "|" */
@@ -103,9 +47,9 @@ START_TEST(segments)
     sbi_strs  out;
     uint32_t  flags = 0;
     char      text[256], *at = text;
-    write_files(good);
-    ck_assert_msg(sb_jieba_open(folder, &j) == SB_OK, "%s", sb_error_text());
-    ck_assert_str_eq(sb_jieba_folder(j), folder);
+    jieba_data_write(jieba_data_good);
+    ck_assert_msg(sb_jieba_open(jieba_data_folder, &j) == SB_OK, "%s", sb_error_text());
+    ck_assert_str_eq(sb_jieba_folder(j), jieba_data_folder);
     ck_assert_uint_eq(strlen(sb_jieba_sha256(j)), 64);
     ck_assert_int_eq(sbi_decode(&pool, sb_text_of(cuts[_i].text), &s, &flags), SB_OK);
     ck_assert_int_eq(sbi_jieba_cut(j, &pool, s, &out), SB_OK);
@@ -157,13 +101,14 @@ static const struct {
 
 START_TEST(bad_data)
 {
-    const char *text[4] = {good[0], good[1], good[2], good[3]};
+    const char *text[4] = {jieba_data_good[0], jieba_data_good[1], jieba_data_good[2],
+                           jieba_data_good[3]};
     sb_jieba   *j       = NULL;
     text[bad[_i].file]  = bad[_i].text;
-    write_files(text);
-    ck_assert_int_eq(sb_jieba_open(folder, &j), SB_ERR_USAGE);
+    jieba_data_write(text);
+    ck_assert_int_eq(sb_jieba_open(jieba_data_folder, &j), SB_ERR_USAGE);
     ck_assert_msg(strstr(sb_error_text(), bad[_i].says) != NULL, "%s", sb_error_text());
-    ck_assert_msg(strstr(sb_error_text(), folder) != NULL, "%s", sb_error_text());
+    ck_assert_msg(strstr(sb_error_text(), jieba_data_folder) != NULL, "%s", sb_error_text());
     ck_assert_ptr_null(j);
 }
 END_TEST
@@ -171,13 +116,14 @@ END_TEST
 /* The hash tells the data apart. */
 START_TEST(hash)
 {
-    const char *text[4] = {good[0], good[1], good[2], good[3]};
+    const char *text[4] = {jieba_data_good[0], jieba_data_good[1], jieba_data_good[2],
+                           jieba_data_good[3]};
     sb_jieba   *a, *b;
-    write_files(text);
-    ck_assert_int_eq(sb_jieba_open(folder, &a), SB_OK);
+    jieba_data_write(text);
+    ck_assert_int_eq(sb_jieba_open(jieba_data_folder, &a), SB_OK);
     text[0] = A " 11 n\n";
-    write_files(text);
-    ck_assert_int_eq(setenv("SPANBENCH_JIEBA", folder, 1), 0);
+    jieba_data_write(text);
+    ck_assert_int_eq(setenv("SPANBENCH_JIEBA", jieba_data_folder, 1), 0);
     ck_assert_int_eq(sb_jieba_open(NULL, &b), SB_OK);
     ck_assert_str_ne(sb_jieba_sha256(a), sb_jieba_sha256(b));
     sb_jieba_close(a);
@@ -190,7 +136,7 @@ int main(void)
 {
     Suite *suite = suite_create("jieba");
     TCase *t     = tcase_create("jieba");
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, jieba_data_make, jieba_data_remove);
     tcase_add_loop_test(t, segments, 0, (int)(sizeof cuts / sizeof *cuts));
     tcase_add_loop_test(t, bad_data, 0, (int)(sizeof bad / sizeof *bad));
     tcase_add_test(t, hash);
