@@ -86,11 +86,12 @@ static sb_status first_of(sbi_pool *p, const text *t, int64_t **first)
     return SB_OK;
 }
 
-/* Which sentences of t hold a word: with[start[w] .. start[w + 1]), each once or oftener. */
+/* Which sentences of t hold a word, each once: with[start[w] .. start[w + 1]). */
 typedef struct holders {
     int64_t *start;
     int64_t *with;
-    int64_t *seen; /* [sentences] the last one who asked, -1 */
+    int64_t *seen;  /* [sentences] the last sentence of the other text that met it, -1 */
+    int64_t *asked; /* [vocabulary] the last one that asked for the word, -1 */
 } holders;
 
 static sb_status holders_of(sbi_pool *p, const text *t, int64_t vocabulary, holders *out)
@@ -99,20 +100,40 @@ static sb_status holders_of(sbi_pool *p, const text *t, int64_t vocabulary, hold
     sb_status st;
     if ((st = sbi_pool_zero(p, vocabulary + 2, sizeof *h.start, &h.start)) != SB_OK ||
         (st = sbi_pool_get(p, t->n_words, sizeof *h.with, &h.with)) != SB_OK ||
-        (st = sbi_pool_get(p, t->n, sizeof *h.seen, &h.seen)) != SB_OK)
+        (st = sbi_pool_get(p, t->n, sizeof *h.seen, &h.seen)) != SB_OK ||
+        (st = sbi_pool_get(p, vocabulary, sizeof *h.asked, &h.asked)) != SB_OK)
         return st;
-    for (int64_t i = 0; i < t->n; i++) {
-        h.seen[i] = -1;
-        for (int64_t k = 0; k < t->s[i].n; k++)
-            h.start[t->s[i].w[k] + 2]++;
+    for (int pass = 0; pass < 2; pass++) { /* count, then fill */
+        for (int64_t w = 0; w < vocabulary; w++)
+            h.asked[w] = -1;
+        for (int64_t i = 0; i < t->n; i++) {
+            h.seen[i] = -1;
+            for (int64_t k = 0; k < t->s[i].n; k++) {
+                int32_t w = t->s[i].w[k];
+                if (h.asked[w] == i)
+                    continue;
+                h.asked[w] = i;
+                if (pass == 0)
+                    h.start[w + 2]++;
+                else
+                    h.with[h.start[w + 1]++] = i;
+            }
+        }
+        for (int64_t w = 2; pass == 0 && w < vocabulary + 2; w++)
+            h.start[w] += h.start[w - 1];
     }
-    for (int64_t w = 2; w < vocabulary + 2; w++)
-        h.start[w] += h.start[w - 1];
-    for (int64_t i = 0; i < t->n; i++)
-        for (int64_t k = 0; k < t->s[i].n; k++)
-            h.with[h.start[t->s[i].w[k] + 1]++] = i;
+    for (int64_t w = 0; w < vocabulary; w++)
+        h.asked[w] = -1;
     *out = h;
     return SB_OK;
+}
+
+/* Is this the first time that sentence i asks for the word? */
+static int asks_first(holders *h, int32_t word, int64_t i)
+{
+    int first      = h->asked[word] != i;
+    h->asked[word] = i;
+    return first;
 }
 
 static sb_status spend(int64_t *left, int64_t steps)
@@ -211,6 +232,8 @@ static sb_status walk_sentence(sbi_pool *p, union_walk *u, int64_t e, const int6
         if (first_ref[i] == i)
             st = walk_pair(p, u, &l, &ref->s[i]);
     for (int64_t k = 0; !risk && st == SB_OK && u->found < u->common && k < s->n; k++) {
+        if (!asks_first(h, s->w[k], e))
+            continue;
         for (int64_t at = h->start[s->w[k]]; st == SB_OK && at < h->start[s->w[k] + 1]; at++) {
             int64_t i = h->with[at];
             if (first_ref[i] != i || h->seen[i] == e)
@@ -363,6 +386,8 @@ static sb_status union_line(sbi_pool *p, pair *pr, int64_t i, const int64_t *fir
     if (st != SB_OK)
         return st;
     for (int64_t k = 0; st == SB_OK && k < r->n; k++) {
+        if (!asks_first(h, r->w[k], i))
+            continue;
         for (int64_t at = h->start[r->w[k]]; st == SB_OK && at < h->start[r->w[k] + 1]; at++) {
             int64_t       e    = h->with[at], steps;
             sbi_pool_mark mark = sbi_pool_here(p);

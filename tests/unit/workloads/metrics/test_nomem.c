@@ -37,7 +37,7 @@ static sb_jieba *open_data(void)
 /* Texts larger than a block of the pool, so that a call has many allocations. */
 START_TEST(score)
 {
-    enum { BYTES = 40000 };
+    enum { BYTES = 17000 };
     const sb_scorer *s = sb_scorers[_i];
     sb_jieba        *j = (s->needs & SB_NEED_JIEBA) ? open_data() : NULL;
     char            *a = malloc(BYTES), *b = malloc(BYTES);
