@@ -37,7 +37,7 @@ echo "== prefix"
 start=$SECONDS
 mkdir "$work/debs" && chmod 777 "$work/debs"
 (cd "$work/debs" && apt-get -q download libsqlite3-dev libsqlite3-0 libyaml-dev libyaml-0-2 libjansson-dev libjansson4 libssl-dev \
-    libssl3 libxxhash-dev libxxhash0) >"$work/download.log" 2>&1 || { cat "$work/download.log" && fail "apt-get download"; }
+    libssl3 libxxhash-dev libxxhash0 libutf8proc-dev libutf8proc2) >"$work/download.log" 2>&1 || { cat "$work/download.log" && fail "apt-get download"; }
 for deb in "$work"/debs/*.deb; do
     dpkg -x "$deb" "$work/home/prefix"
 done
@@ -52,13 +52,13 @@ rc=0
 as_user "PKG_CONFIG_LIBDIR=/nonexistent ./quickstart.sh --no-install" >"$work/missing.log" 2>&1 || rc=$?
 cat "$work/missing.log"
 [ $rc -eq 2 ] || fail "exit code $rc, expected 2"
-for name in libsqlite3-dev libyaml-dev libjansson-dev libssl-dev libxxhash-dev; do
+for name in libsqlite3-dev libyaml-dev libjansson-dev libssl-dev libxxhash-dev libutf8proc-dev; do
     grep -q "$name" "$work/missing.log" || fail "$name is not named"
 done
 
 # libraries: where the program's shared libraries come from
 libraries() {
-    ldd "$work/home/spanbench/build/spanbench" | grep -E 'libsqlite3|libyaml|libjansson|libcrypto|libxxhash' || true
+    ldd "$work/home/spanbench/build/spanbench" | grep -E 'libsqlite3|libyaml|libjansson|libcrypto|libxxhash|libutf8proc' || true
 }
 
 echo "== shared"

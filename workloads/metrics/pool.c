@@ -13,7 +13,7 @@ sb_status sbi_pool_get(sbi_pool *p, int64_t count, size_t elem_bytes, void *out)
         bytes > SIZE_MAX / 2)
         return sb_fail(SB_ERR_NOMEM, "no memory to score a text: %lld elements of %zu bytes",
                        (long long)count, elem_bytes);
-    bytes = (bytes + ALIGN - 1) & ~(ALIGN - 1);
+    bytes = bytes == 0 ? ALIGN : (bytes + ALIGN - 1) & ~(ALIGN - 1);
     if (bytes > p->left) {
         size_t size  = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
         char  *block = malloc(ALIGN + size);

@@ -6,6 +6,13 @@
 
 int64_t sbi_ratio_steps_most = (int64_t)10 * 1000 * 1000 * 1000;
 
+static sb_status too_long(sbi_str a, sbi_str b, int64_t steps)
+{
+    return sb_fail(SB_ERR_UNSUPPORTED,
+                   "the ratio of lines of %lld and %lld characters needs more than %lld steps",
+                   (long long)a.n, (long long)b.n, (long long)steps);
+}
+
 /* Both texts as numbers of one alphabet. */
 static sb_status number_chars(sbi_pool *p, sbi_str a, sbi_str b, int32_t **na, int32_t **nb,
                               int64_t *alphabet)
@@ -53,6 +60,8 @@ sb_status sbi_common_chars(sbi_pool *p, sbi_str a, sbi_str b, int64_t *length)
         head[i] = dense[i] = -1;
     if ((st = sbi_lcs_begin(p, nb, b.n, head, dense, &l)) != SB_OK)
         return st;
+    if (sbi_lcs_cost(&l, a.n) > 2 * sbi_ratio_steps_most) /* they are simple ones */
+        return too_long(a, b, 2 * sbi_ratio_steps_most);
     st = sbi_lcs_length(p, &l, na, a.n, length);
     *length += ends;
     return st;
@@ -177,10 +186,7 @@ sb_status sbi_ratio_difflib(sbi_pool *p, sbi_str a, sbi_str b, double *ratio)
         block   k = open[--n_open];
         int64_t i, j, size = longest(&m, &k, &i, &j);
         if (m.left < 0)
-            return sb_fail(SB_ERR_UNSUPPORTED,
-                           "difflib's ratio of lines of %lld and %lld characters needs more than "
-                           "%lld steps",
-                           (long long)a.n, (long long)b.n, (long long)sbi_ratio_steps_most);
+            return too_long(a, b, sbi_ratio_steps_most);
         matched += size;
         if (size == 0)
             continue;

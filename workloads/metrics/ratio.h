@@ -10,7 +10,8 @@
 sb_status      sbi_ratio_difflib(sbi_pool *p, sbi_str a, sbi_str b, double *ratio);
 extern int64_t sbi_ratio_steps_most; /* a variable so that tests can lower it */
 
-/* Length of the longest common subsequence of characters. */
+/* Length of the longest common subsequence of characters. SB_ERR_UNSUPPORTED likewise, past twice
+ * as many steps of 64 characters. */
 sb_status sbi_common_chars(sbi_pool *p, sbi_str a, sbi_str b, int64_t *length);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "workloads/metrics/lcs.h"
 
-static const int64_t pair_steps_most = (int64_t)40 * 1000 * 1000 * 1000;
+static const int64_t pair_steps_most = (int64_t)20 * 1000 * 1000 * 1000;
 
 #define PAIR_STEPS 16 /* what a pair costs besides its rows, in the same unit */
 
@@ -86,7 +86,8 @@ static sb_status first_of(sbi_pool *p, const text *t, int64_t **first)
     return SB_OK;
 }
 
-/* Which sentences of t hold a word, each once: with[start[w] .. start[w + 1]). */
+/* Which sentences of t hold a word, equal ones and repeated words once: with[start[w] .. start[w +
+ * 1]). */
 typedef struct holders {
     int64_t *start;
     int64_t *with;
@@ -94,7 +95,8 @@ typedef struct holders {
     int64_t *asked; /* [vocabulary] the last one that asked for the word, -1 */
 } holders;
 
-static sb_status holders_of(sbi_pool *p, const text *t, int64_t vocabulary, holders *out)
+static sb_status holders_of(sbi_pool *p, const text *t, const int64_t *first, int64_t vocabulary,
+                            holders *out)
 {
     holders   h;
     sb_status st;
@@ -108,7 +110,7 @@ static sb_status holders_of(sbi_pool *p, const text *t, int64_t vocabulary, hold
             h.asked[w] = -1;
         for (int64_t i = 0; i < t->n; i++) {
             h.seen[i] = -1;
-            for (int64_t k = 0; k < t->s[i].n; k++) {
+            for (int64_t k = 0; first[i] == i && k < t->s[i].n; k++) {
                 int32_t w = t->s[i].w[k];
                 if (h.asked[w] == i)
                     continue;
@@ -236,7 +238,7 @@ static sb_status walk_sentence(sbi_pool *p, union_walk *u, int64_t e, const int6
             continue;
         for (int64_t at = h->start[s->w[k]]; st == SB_OK && at < h->start[s->w[k] + 1]; at++) {
             int64_t i = h->with[at];
-            if (first_ref[i] != i || h->seen[i] == e)
+            if (h->seen[i] == e)
                 continue;
             h->seen[i] = e;
             st         = walk_pair(p, u, &l, &ref->s[i]);
@@ -271,7 +273,7 @@ sb_status sbi_rouge_l(sbi_pool *p, sbi_str pred, sbi_str ref, int64_t frames, do
     if ((st = number_pair(p, e, n_e, r, n_r, &pr)) != SB_OK ||
         (st = first_of(p, &pr.pred, &first_pred)) != SB_OK ||
         (st = first_of(p, &pr.ref, &first_ref)) != SB_OK ||
-        (st = holders_of(p, &pr.ref, pr.vocabulary, &h)) != SB_OK ||
+        (st = holders_of(p, &pr.ref, first_ref, pr.vocabulary, &h)) != SB_OK ||
         (st = sbi_pool_zero(p, pr.vocabulary, 1, &u.has)) != SB_OK)
         return st;
     u.pr = &pr;
@@ -377,8 +379,8 @@ static sb_status line_tokens(sbi_pool *p, sbi_str s, int stem, sbi_strs **out, i
 
 /* taken[k] = 1 where word k of reference line i is in a walk with some line of the prediction. The
  * package's walk prefers up where ours prefers left, so rows and columns change places. */
-static sb_status union_line(sbi_pool *p, pair *pr, int64_t i, const int64_t *first_pred, holders *h,
-                            int64_t *steps_left, uint8_t *taken)
+static sb_status union_line(sbi_pool *p, pair *pr, int64_t i, holders *h, int64_t *steps_left,
+                            uint8_t *taken)
 {
     const sentence *r = &pr->ref.s[i];
     sbi_lcs         l;
@@ -391,7 +393,7 @@ static sb_status union_line(sbi_pool *p, pair *pr, int64_t i, const int64_t *fir
         for (int64_t at = h->start[r->w[k]]; st == SB_OK && at < h->start[r->w[k] + 1]; at++) {
             int64_t       e    = h->with[at], steps;
             sbi_pool_mark mark = sbi_pool_here(p);
-            if (first_pred[e] != e || h->seen[e] == i)
+            if (h->seen[e] == i)
                 continue;
             h->seen[e] = i;
             st         = spend(steps_left, PAIR_STEPS + 2 * sbi_lcs_cost(&l, pr->pred.s[e].n));
@@ -420,7 +422,7 @@ sb_status sbi_rouge_score_lsum(sbi_pool *p, sbi_str pred, sbi_str ref, int stem,
     if (pr.pred.n_words == 0 || pr.ref.n_words == 0)
         return SB_OK;
     if ((st = first_of(p, &pr.pred, &first_pred)) != SB_OK ||
-        (st = holders_of(p, &pr.pred, pr.vocabulary, &h)) != SB_OK ||
+        (st = holders_of(p, &pr.pred, first_pred, pr.vocabulary, &h)) != SB_OK ||
         (st = sbi_pool_zero(p, pr.vocabulary, sizeof *left_pred, &left_pred)) != SB_OK ||
         (st = sbi_pool_zero(p, pr.vocabulary, sizeof *left_ref, &left_ref)) != SB_OK)
         return st;
@@ -434,7 +436,7 @@ sb_status sbi_rouge_score_lsum(sbi_pool *p, sbi_str pred, sbi_str ref, int stem,
         sbi_pool_mark mark = sbi_pool_here(p);
         uint8_t      *taken;
         if ((st = sbi_pool_zero(p, pr.ref.s[i].n, 1, &taken)) != SB_OK ||
-            (st = union_line(p, &pr, i, first_pred, &h, &steps, taken)) != SB_OK)
+            (st = union_line(p, &pr, i, &h, &steps, taken)) != SB_OK)
             return st;
         for (int64_t k = 0; k < pr.ref.s[i].n; k++) {
             int32_t w = pr.ref.s[i].w[k];
