@@ -20,10 +20,13 @@ static int in_stretch(int32_t c)
     return is_han(c) || is_alnum(c) || (c > 0 && c < 128 && strchr("+#&._%-", (int)c) != NULL);
 }
 
+/* Each array has room for the whole text. */
 typedef struct cut {
     const sb_jieba *j;
-    sbi_pool       *pool;
-    sbi_strs        out; /* room for a segment a character */
+    sbi_strs        out;
+    double         *best; /* log probability from a character to its stretch's end */
+    int64_t        *end;  /* of the word that starts at a character on the best path */
+    uint8_t (*from)[SBI_HMM_COUNT];
 } cut;
 
 static void put(cut *k, sbi_str s) { k->out.s[k->out.n++] = s; }
@@ -37,16 +40,12 @@ static const sbi_hmm_state before[SBI_HMM_COUNT][2] = {
 };
 
 /* Viterbi over a run of Han characters, then words from begin to end states. */
-static sb_status cut_han(cut *k, sbi_str s)
+static void cut_han(cut *k, sbi_str s)
 {
-    const sb_jieba *j    = k->j;
-    sbi_pool_mark   mark = sbi_pool_here(k->pool);
-    uint8_t(*from)[SBI_HMM_COUNT], state;
-    double    v[SBI_HMM_COUNT], w[SBI_HMM_COUNT];
-    int64_t   begin = 0, next = 0;
-    sb_status st = sbi_pool_get(k->pool, s.n, sizeof *from, &from);
-    if (st != SB_OK)
-        return st;
+    const sb_jieba *j             = k->j;
+    uint8_t(*from)[SBI_HMM_COUNT] = k->from, state;
+    double  v[SBI_HMM_COUNT], w[SBI_HMM_COUNT];
+    int64_t begin = 0, next = 0;
     memset(from[0], 0, sizeof from[0]);
     for (int y = 0; y < SBI_HMM_COUNT; y++)
         v[y] = j->start[y] + j->emit[y][s.c[0] - SBI_HAN_FIRST];
@@ -80,8 +79,6 @@ static sb_status cut_han(cut *k, sbi_str s)
     }
     if (next < s.n)
         put(k, sbi_slice(s, next, s.n));
-    sbi_pool_back(k->pool, mark);
-    return SB_OK;
 }
 
 /* [a-zA-Z0-9]+(?:\.\d+)?%? at i; its length, 0: none. */
@@ -101,15 +98,14 @@ static int64_t latin_at(sbi_str s, int64_t i)
 }
 
 /* A run of single characters that is no word: Han by the model, the rest by its form. */
-static sb_status cut_unknown(cut *k, sbi_str s)
+static void cut_unknown(cut *k, sbi_str s)
 {
-    sb_status st = SB_OK;
-    for (int64_t i = 0, end; st == SB_OK && i < s.n; i = end) {
+    for (int64_t i = 0, end; i < s.n; i = end) {
         end = i;
         while (end < s.n && is_han(s.c[end]) == is_han(s.c[i]))
             end++;
         if (is_han(s.c[i])) {
-            st = cut_han(k, sbi_slice(s, i, end));
+            cut_han(k, sbi_slice(s, i, end));
             continue;
         }
         for (int64_t a = i, plain = i; a <= end;) {
@@ -122,7 +118,6 @@ static sb_status cut_unknown(cut *k, sbi_str s)
             a += n > 0 ? n : 1;
         }
     }
-    return st;
 }
 
 static int is_word(const sb_jieba *j, sbi_str s)
@@ -134,27 +129,22 @@ static int is_word(const sb_jieba *j, sbi_str s)
     return j->trie.freq[node] > 0;
 }
 
-static sb_status cut_run(cut *k, sbi_str s)
+static void cut_run(cut *k, sbi_str s)
 {
     if (s.n > 1 && !is_word(k->j, s))
-        return cut_unknown(k, s);
-    for (int64_t i = 0; i < s.n; i++)
-        put(k, sbi_slice(s, i, i + 1));
-    return SB_OK;
+        cut_unknown(k, s);
+    else
+        for (int64_t i = 0; i < s.n; i++)
+            put(k, sbi_slice(s, i, i + 1));
 }
 
-static sb_status cut_stretch(cut *k, sbi_str s)
+static void cut_stretch(cut *k, sbi_str s)
 {
     const sb_jieba *j         = k->j;
-    double          log_total = log((double)j->total), *best;
-    sbi_pool_mark   mark      = sbi_pool_here(k->pool);
-    int64_t        *end, run = 0;
-    sb_status       st;
-    if ((st = sbi_pool_get(k->pool, s.n + 1, sizeof *best, &best)) != SB_OK ||
-        (st = sbi_pool_get(k->pool, s.n, sizeof *end, &end)) != SB_OK)
-        return st;
+    double          log_total = log((double)j->total), *best = k->best;
+    int64_t        *end = k->end, run = 0;
     best[s.n] = 0;
-    for (int64_t i = s.n - 1; i >= 0; i--) { /* best[i]: log probability from i to the end */
+    for (int64_t i = s.n - 1; i >= 0; i--) { /* from the end */
         int64_t node = 0;
         end[i]       = 0;
         for (int64_t e = i; e < s.n; e++) {
@@ -174,35 +164,36 @@ static sb_status cut_stretch(cut *k, sbi_str s)
             end[i]  = i + 1;
         }
     }
-    for (int64_t i = 0; st == SB_OK && i < s.n; i = end[i]) {
+    for (int64_t i = 0; i < s.n; i = end[i]) {
         if (end[i] - i == 1)
             continue;
-        st = cut_run(k, sbi_slice(s, run, i));
+        cut_run(k, sbi_slice(s, run, i));
         put(k, sbi_slice(s, i, end[i]));
         run = end[i];
     }
-    if (st == SB_OK)
-        st = cut_run(k, sbi_slice(s, run, s.n));
-    sbi_pool_back(k->pool, mark);
-    return st;
+    cut_run(k, sbi_slice(s, run, s.n));
 }
 
 sb_status sbi_jieba_cut(const sb_jieba *j, sbi_pool *p, sbi_str s, sbi_strs *out)
 {
-    cut       k  = {.j = j, .pool = p};
-    sb_status st = sbi_pool_get(p, s.n, sizeof *k.out.s, &k.out.s);
-    for (int64_t i = 0, end; st == SB_OK && i < s.n; i = end) {
+    cut       k = {.j = j};
+    sb_status st;
+    if ((st = sbi_pool_get(p, s.n, sizeof *k.out.s, &k.out.s)) != SB_OK ||
+        (st = sbi_pool_get(p, s.n + 1, sizeof *k.best, &k.best)) != SB_OK ||
+        (st = sbi_pool_get(p, s.n, sizeof *k.end, &k.end)) != SB_OK ||
+        (st = sbi_pool_get(p, s.n, sizeof *k.from, &k.from)) != SB_OK)
+        return st;
+    for (int64_t i = 0, end; i < s.n; i = end) {
         end = i;
         while (end < s.n && in_stretch(s.c[end]))
             end++;
         if (end > i) {
-            st = cut_stretch(&k, sbi_slice(s, i, end));
+            cut_stretch(&k, sbi_slice(s, i, end));
         } else {
             end = i + 1 + (s.c[i] == '\r' && i + 1 < s.n && s.c[i + 1] == '\n');
             put(&k, sbi_slice(s, i, end));
         }
     }
-    if (st == SB_OK)
-        *out = k.out;
-    return st;
+    *out = k.out;
+    return SB_OK;
 }
