@@ -9,7 +9,7 @@
 #include "workloads/metrics/jieba.h"
 #include "workloads/metrics/ratio.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(SB_SLOW_BUILD)
+#if defined(__SANITIZE_ADDRESS__)
 #define BIG_BYTES ((size_t)128 * 1024)
 #define ROUNDS 300
 #else
