@@ -22,6 +22,7 @@ FLOORS = {
     "kernels/backend": (1, 0),
     "workloads/base": (1, 0),
     "workloads/tokenizer": (1, 1),
+    "workloads/metrics": (1, 1),
     "workloads": (1, 3),  # registry.c
     "results/stats": (1, 0),
     "results/store": (1, 1),
