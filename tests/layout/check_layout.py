@@ -51,7 +51,7 @@ LIBRARIES = {
     r"sqlite3\.h": ["results/store"],
     r"yaml\.h": ["harness/config"],
     r"pcre2\.h": ["workloads/tokenizer"],
-    r"utf8proc\.h": ["workloads/tokenizer"],
+    r"utf8proc\.h": ["workloads/tokenizer", "workloads/metrics"],
 }
 # The only places that end the process outside harness/cli: the second Ctrl-C, and leaving a broken MPI job on behalf of main().
 MAY_EXIT = {"harness/run/stop.c", "harness/comm/launch.c"}
