@@ -17,3 +17,7 @@ add_executable(rng_dump unit/workloads/base/rng_dump.c ${rng_streams})
 target_link_libraries(rng_dump PRIVATE sb_workloads m)
 set_target_properties(rng_dump PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 span_python_test(rng_python_compare golden/cpython_random.py --compare $<TARGET_FILE:rng_dump>)
+
+add_executable(ruler_gen unit/workloads/ruler/ruler_gen.c)
+target_link_libraries(ruler_gen PRIVATE sb_workloads m)
+set_target_properties(ruler_gen PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
