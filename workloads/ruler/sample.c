@@ -1,8 +1,33 @@
-/* A row as the original's json.dump writes it. */
+/* A finished row: its identity, its end, and the line that the original's json.dump would write. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "workloads/base/sha256.h"
 #include "workloads/ruler/pytext.h"
-#include "workloads/ruler/ruler.h"
+#include "workloads/ruler/sample.h"
+
+void sb_ruler_sample_fini(sb_ruler_sample *s)
+{
+    for (int64_t i = 0; i < s->n_answers; i++)
+        free(s->answers[i]);
+    free(s->answers);
+    free(s->spans);
+    free(s->text);
+    *s = (sb_ruler_sample){0};
+}
+
+sb_status sbi_sample_hash(sb_ruler_sample *o)
+{
+    sbi_sha256 h;
+    sbi_sha256_init(&h);
+    sbi_sha256_put_i64(&h, o->text_bytes);
+    sbi_sha256_put(&h, o->text, (size_t)o->text_bytes);
+    sbi_sha256_put_i64(&h, o->input_bytes);
+    sbi_sha256_put_i64(&h, o->n_answers);
+    for (int64_t i = 0; i < o->n_answers; i++)
+        sbi_sha256_put(&h, o->answers[i], strlen(o->answers[i]) + 1);
+    return sbi_sha256_hex(&h, o->sha256);
+}
 
 static void put_number(sbi_text *t, const char *name, int64_t v)
 {
