@@ -45,3 +45,8 @@ foreach(data small english)
 endforeach()
 span_test(test_ruler_nomem SOURCES unit/workloads/ruler/test_nomem.c unit/workloads/ruler/common.c LINK sb_workloads m)
 target_link_options(test_ruler_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+
+add_executable(score_dump unit/workloads/ruler/score_dump.c)
+target_link_libraries(score_dump PRIVATE sb_workloads m)
+set_target_properties(score_dump PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+span_python_test(ruler_score_replay golden/ruler_score_compare.py --replay $<TARGET_FILE:score_dump>)

@@ -325,6 +325,21 @@ static sb_status token_set(const sb_punkt *p, const char *s, int64_t n, token *t
     return SB_OK;
 }
 
+/* What one split works in; memory is kept from token to token. */
+typedef struct work {
+    token    pair[2];
+    sbi_text type, key, both;
+} work;
+
+static void work_fini(work *w)
+{
+    token_fini(&w->pair[0]);
+    token_fini(&w->pair[1]);
+    sbi_text_fini(&w->type);
+    sbi_text_fini(&w->key);
+    sbi_text_fini(&w->both);
+}
+
 typedef enum starter { NO, YES, UNKNOWN } starter;
 
 /* The type, without its period on demand: the key for the tables. */
@@ -333,6 +348,7 @@ static const char *type_key(const token *t, int drop_period, sbi_text *scratch)
     int64_t n = t->type.n;
     if (drop_period && n > 1 && t->type.p[n - 1] == '.')
         n--;
+    sbi_text_reset(scratch);
     sbi_text_put(scratch, t->type.p, n);
     return sbi_text_str(scratch);
 }
@@ -352,26 +368,22 @@ static starter starts_sentence(const sb_punkt *p, const token *t, const char *ke
 }
 
 /* Decisions that the next token may change; only words ending in a period are asked. */
-static sb_status token_revise(const sb_punkt *p, token *t, const token *next)
+static sb_status token_revise(const sb_punkt *p, work *w, token *t, const token *next)
 {
-    sbi_text    own = {0}, other = {0}, both = {0};
-    const char *type = type_key(t, 1, &own), *key = type_key(next, next->is_break, &other);
+    const char *type = type_key(t, 1, &w->type), *key = type_key(next, next->is_break, &w->key);
     int64_t     at    = 0;
     uint32_t    first = sbi_utf8_next(next->text.p, &at);
     int         upper = sbi_py_isupper(first), lower = sbi_py_islower(first),
         initial = is_initial(&t->text);
     starter begins;
-    sbi_text_puts(&both, type);
-    sbi_text_putc(&both, '\t');
-    sbi_text_puts(&both, key);
-    if (own.failed || other.failed || both.failed) {
-        sbi_text_fini(&own);
-        sbi_text_fini(&other);
-        sbi_text_fini(&both);
+    sbi_text_reset(&w->both);
+    sbi_text_puts(&w->both, type);
+    sbi_text_putc(&w->both, '\t');
+    sbi_text_puts(&w->both, key);
+    if (w->type.failed || w->key.failed || w->both.failed)
         return no_memory();
-    }
     begins = starts_sentence(p, next, key, upper, lower);
-    if (look_up(&p->tables[COLLOCATIONS], both.p)) {
+    if (look_up(&p->tables[COLLOCATIONS], w->both.p)) {
         t->is_break        = 0;
         t->is_abbreviation = 1;
     } else if ((t->is_abbreviation || t->is_ellipsis) && !initial &&
@@ -384,14 +396,11 @@ static sb_status token_revise(const sb_punkt *p, token *t, const token *next)
             t->is_abbreviation = 1;
         }
     }
-    sbi_text_fini(&own);
-    sbi_text_fini(&other);
-    sbi_text_fini(&both);
     return SB_OK;
 }
 
 /* Is there a sentence break in the context, with a token behind it? */
-static sb_status has_break(const sb_punkt *p, const char *s, int64_t n, token pair[2], int *found)
+static sb_status has_break(const sb_punkt *p, const char *s, int64_t n, work *w, int *found)
 {
     int64_t i    = 0;
     int     have = 0, which = 0;
@@ -404,13 +413,13 @@ static sb_status has_break(const sb_punkt *p, const char *s, int64_t n, token pa
             continue;
         }
         bytes = token_bytes(p, s + i, n - i);
-        if ((st = token_set(p, s + i, bytes, &pair[which])) != SB_OK)
+        if ((st = token_set(p, s + i, bytes, &w->pair[which])) != SB_OK)
             return st;
         i += bytes;
         if (have) {
-            token *before = &pair[1 - which];
+            token *before = &w->pair[1 - which];
             if (ends_in(&before->text, ".") &&
-                (st = token_revise(p, before, &pair[which])) != SB_OK)
+                (st = token_revise(p, w, before, &w->pair[which])) != SB_OK)
                 return st;
             if (before->is_break) {
                 *found = 1;
@@ -486,11 +495,11 @@ static int64_t word_start(const char *s, const candidate *before, int64_t mark)
     return before->word;
 }
 
-static sb_status consider(const sb_punkt *p, const char *s, const candidate *c, token pair[2],
+static sb_status consider(const sb_punkt *p, const char *s, const candidate *c, work *w,
                           int64_t *last, ranges *out)
 {
     int       found;
-    sb_status st = has_break(p, s + c->word, c->after - c->word, pair, &found);
+    sb_status st = has_break(p, s + c->word, c->after - c->word, w, &found);
     if (st != SB_OK || !found)
         return st;
     st    = push(out, *last, c->mark + 1);
@@ -501,8 +510,8 @@ static sb_status consider(const sb_punkt *p, const char *s, const candidate *c, 
 /* Pieces before closing punctuation is put back. */
 static sb_status cut(const sb_punkt *p, const char *s, int64_t n, ranges *out)
 {
-    token     pair[2] = {{{0}, {0}, {0}, 0, 0, 0}, {{0}, {0}, {0}, 0, 0, 0}};
-    candidate before  = {0, 0, 0, -1}, c;
+    work      w      = {0};
+    candidate before = {0, 0, 0, -1}, c;
     int64_t   at = 0, last = 0, end = n;
     int       have = 0;
     sb_status st   = SB_OK;
@@ -510,18 +519,17 @@ static sb_status cut(const sb_punkt *p, const char *s, int64_t n, ranges *out)
         c.word = word_start(s, &before, c.mark);
         /* the same word goes on: only its last mark is a candidate */
         if (have && before.mark <= c.word)
-            st = consider(p, s, &before, pair, &last, out);
+            st = consider(p, s, &before, &w, &last, out);
         before = c;
         have   = 1;
     }
     if (st == SB_OK && have)
-        st = consider(p, s, &before, pair, &last, out);
+        st = consider(p, s, &before, &w, &last, out);
     while (end > 0 && s[end - 1] == ' ')
         end--;
     if (st == SB_OK)
         st = push(out, last, end);
-    token_fini(&pair[0]);
-    token_fini(&pair[1]);
+    work_fini(&w);
     return st;
 }
 

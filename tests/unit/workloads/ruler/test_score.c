@@ -112,7 +112,7 @@ START_TEST(predictions_of_known_quality)
         int64_t  nulls = 0;
         sbi_text pred  = {0};
         for (int row = 0; row < 50; row++) {
-            char           buf[16][12];
+            char           buf[16][40];
             const char    *answers[16];
             uint8_t        hit[16];
             sb_ruler_score s;
