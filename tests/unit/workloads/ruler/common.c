@@ -93,6 +93,66 @@ sb_ruler_words *open_wonderwords(void)
     return w;
 }
 
+void mutate(sbi_text *t, sb_rng *r)
+{
+    static const char *const words[] = {"\"",
+                                        "\\",
+                                        "{",
+                                        "}",
+                                        "[",
+                                        "]",
+                                        ",",
+                                        ":",
+                                        "\n",
+                                        "\\u",
+                                        "\\ud800",
+                                        "\\u0000",
+                                        "null",
+                                        "1e999",
+                                        "-1",
+                                        "\"input\"",
+                                        "\"outputs\"",
+                                        "\xc3",
+                                        "\xff",
+                                        "\xed\xa0\x80",
+                                        "99999999999999999999",
+                                        "true"};
+    int64_t     at = (int64_t)sb_rng_below(r, (uint64_t)t->n + 1), n = (int64_t)sb_rng_below(r, 40);
+    sbi_text    out = {0};
+    const char *w   = words[sb_rng_below(r, sizeof words / sizeof *words)];
+    if (at + n > t->n)
+        n = t->n - at;
+    sbi_text_put(&out, t->p, at);
+    switch (sb_rng_below(r, 5)) {
+    case 0: /* cut out */
+        break;
+    case 1: /* twice */
+        sbi_text_put(&out, t->p + at, n);
+        sbi_text_put(&out, t->p + at, n);
+        break;
+    case 2: /* one byte, any */
+        sbi_text_putc(&out, (char)sb_rng_below(r, 256));
+        n = n > 0 ? 1 : 0;
+        break;
+    case 3: /* a word instead */
+        sbi_text_puts(&out, w);
+        break;
+    default: /* a word between */
+        sbi_text_puts(&out, w);
+        n = 0;
+        break;
+    }
+    sbi_text_put(&out, t->p + at + n, t->n - at - n);
+    sbi_text_fini(t);
+    *t = out;
+}
+
+int fuzz_rounds(int otherwise)
+{
+    const char *s = getenv("SPAN_FUZZ_ROUNDS");
+    return s != NULL && atoi(s) > 0 ? atoi(s) : otherwise;
+}
+
 int run_suite_of(const char *name, TCase *t)
 {
     Suite   *s = suite_create(name);

@@ -6,6 +6,8 @@
 #include <check.h>
 #include <stdint.h>
 
+#include "kernels/base/rng.h"
+#include "workloads/ruler/pytext.h"
 #include "workloads/ruler/ruler.h"
 
 #define OFFICIAL_TEXTS "configs/templates/ruler_official/ruler.json"
@@ -29,6 +31,12 @@ void expect_error(sb_status st, sb_status want, const char *text);
 
 /* wonderwords 2.2.0 where the fixture has them, or NULL. */
 sb_ruler_words *open_wonderwords(void);
+
+/* One small damage: a byte changed, a piece cut out or doubled, something from a dictionary of
+ * JSON's sore spots put in. */
+void mutate(sbi_text *t, sb_rng *r);
+/* Rounds of a mutation test: `otherwise`, or what SPAN_FUZZ_ROUNDS says. */
+int fuzz_rounds(int otherwise);
 
 int run_suite_of(const char *name, TCase *t); /* exit status */
 

@@ -210,62 +210,6 @@ START_TEST(our_own_rows_come_back)
 }
 END_TEST
 
-/* One small damage: a byte changed, removed or doubled, a piece cut out or moved, something from
- * the dictionary put in. */
-static void mutate(sbi_text *t, sb_rng *r)
-{
-    static const char *const words[] = {"\"",
-                                        "\\",
-                                        "{",
-                                        "}",
-                                        "[",
-                                        "]",
-                                        ",",
-                                        ":",
-                                        "\n",
-                                        "\\u",
-                                        "\\ud800",
-                                        "\\u0000",
-                                        "null",
-                                        "1e999",
-                                        "-1",
-                                        "\"input\"",
-                                        "\"outputs\"",
-                                        "\xc3",
-                                        "\xff",
-                                        "\xed\xa0\x80",
-                                        "99999999999999999999",
-                                        "true"};
-    int64_t     at = (int64_t)sb_rng_below(r, (uint64_t)t->n + 1), n = (int64_t)sb_rng_below(r, 40);
-    sbi_text    out = {0};
-    const char *w   = words[sb_rng_below(r, sizeof words / sizeof *words)];
-    if (at + n > t->n)
-        n = t->n - at;
-    sbi_text_put(&out, t->p, at);
-    switch (sb_rng_below(r, 5)) {
-    case 0: /* cut out */
-        break;
-    case 1: /* twice */
-        sbi_text_put(&out, t->p + at, n);
-        sbi_text_put(&out, t->p + at, n);
-        break;
-    case 2: /* one byte, any */
-        sbi_text_putc(&out, (char)sb_rng_below(r, 256));
-        n = n > 0 ? 1 : 0;
-        break;
-    case 3: /* a word instead */
-        sbi_text_puts(&out, w);
-        break;
-    default: /* a word between */
-        sbi_text_puts(&out, w);
-        n = 0;
-        break;
-    }
-    sbi_text_put(&out, t->p + at + n, t->n - at - n);
-    sbi_text_fini(t);
-    *t = out;
-}
-
 START_TEST(damaged_files_give_errors_or_rows)
 {
     sb_rng   r = {(uint64_t)_i + 1};
@@ -278,7 +222,7 @@ START_TEST(damaged_files_give_errors_or_rows)
         sbi_text_fini(&whole);
         whole = made_rows("niah_multikey_3", 700, 4, sha256);
     }
-    for (int round = 0; round < 400; round++) {
+    for (int round = 0; round < fuzz_rounds(400); round++) {
         sbi_text         t  = {0};
         sb_ruler_import *im = NULL;
         sb_status        st;

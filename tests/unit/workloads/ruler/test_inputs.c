@@ -98,6 +98,44 @@ START_TEST(every_official_wrapper_opens)
 }
 END_TEST
 
+/* Whatever a damaged file says, it is refused, or rows can be made from it or are refused. */
+START_TEST(damaged_templates)
+{
+    char  *whole = read_file("configs/templates/ruler.json");
+    sb_rng r     = {3};
+    int    taken = 0;
+    for (int round = 0; round < fuzz_rounds(600); round++) {
+        sbi_text            t   = {0};
+        sb_ruler_templates *out = NULL;
+        sb_status           st;
+        sbi_text_puts(&t, whole);
+        for (uint64_t n = 1 + sb_rng_below(&r, 3); n > 0; n--)
+            mutate(&t, &r);
+        st = sb_ruler_templates_open(put_file("t.json", sbi_text_str(&t), (size_t)t.n), NULL, NULL,
+                                     &out);
+        ck_assert(st == SB_OK || st == SB_ERR_USAGE);
+        if (st == SB_OK) {
+            const char     *names[] = {"vt", "niah_multikey_3", "fwe"};
+            sb_ruler_set   *set     = NULL;
+            sb_ruler_sample s       = {0};
+            sb_ruler_spec   spec    = {.task          = sb_ruler_task_find(names[round % 3]),
+                                       .length_tokens = 600,
+                                       .templates     = out,
+                                       .counter       = *sb_ruler_count_find("words")};
+            if (sb_ruler_open(&spec, &set) == SB_OK && sb_ruler_row(set, 0, &s) == SB_OK)
+                taken++;
+            ck_assert_int_eq(sbi_utf8_check(s.text != NULL ? s.text : "", s.text_bytes), -1);
+            sb_ruler_sample_fini(&s);
+            sb_ruler_close(set);
+        }
+        sb_ruler_templates_close(out);
+        sbi_text_fini(&t);
+    }
+    ck_assert_int_gt(taken, 20);
+    free(whole);
+}
+END_TEST
+
 /* ---- sentences ---- */
 
 static const char *punkt_dir(const char *abbreviations, const char *collocations,
@@ -275,6 +313,32 @@ START_TEST(wrong_question_files)
 }
 END_TEST
 
+START_TEST(damaged_questions)
+{
+    static const char *const whole[] = {
+        SQUAD(PARAGRAPH ", " PARAGRAPH),
+        "[{\"context\": [[\"t\", [\"s\", \"r\"]]], \"question\": \"q\", \"answer\": \"a\", "
+        "\"supporting_facts\": [[\"t\", 0]]}]"};
+    sb_rng r     = {4};
+    int    taken = 0;
+    for (int round = 0; round < 2 * fuzz_rounds(1000); round++) {
+        sb_ruler_qa_kind kind = round % 2 == 0 ? SB_RULER_SQUAD : SB_RULER_HOTPOTQA;
+        sbi_text         t    = {0};
+        sb_ruler_qa     *qa   = NULL;
+        sb_status        st;
+        sbi_text_puts(&t, whole[round % 2]);
+        for (uint64_t n = 1 + sb_rng_below(&r, 2); n > 0; n--)
+            mutate(&t, &r);
+        st = sb_ruler_qa_open(put_file("q.json", sbi_text_str(&t), (size_t)t.n), kind, &qa);
+        ck_assert(st == SB_OK || st == SB_ERR_USAGE);
+        taken += st == SB_OK;
+        sb_ruler_qa_close(qa);
+        sbi_text_fini(&t);
+    }
+    ck_assert_int_gt(taken, 20);
+}
+END_TEST
+
 START_TEST(supporting_documents_are_the_needles)
 {
     sb_ruler_qa    *qa      = NULL;
@@ -330,6 +394,8 @@ int main(void)
     TCase *t = tcase_create("inputs");
     tcase_add_checked_fixture(t, folder_set_up, folder_tear_down);
     tcase_add_loop_test(t, wrong_templates, 0, (int)(sizeof changes / sizeof *changes));
+    tcase_add_test(t, damaged_templates);
+    tcase_add_test(t, damaged_questions);
     tcase_add_test(t, wrong_wrappers);
     tcase_add_loop_test(t, every_official_wrapper_opens, 0, 11);
     tcase_add_loop_test(t, sentences, 0, (int)(sizeof splits / sizeof *splits));
