@@ -76,7 +76,7 @@ def cases():
     out += [case("niah_multikey_3", 5, 131072, rows=2, counter="words"), case("fwe", 5, 131072, rows=2)]
     out += [case("cwe", 5, 131072, rows=2, counter="words")]  # more words than the lists have: english_words.json
     out += [case("qa_1", 44, 3000, rows=8, counter="words", question=6), case("qa_2", 44, 3000, rows=8, question=9),
-            case("qa_2", 1, 500, rows=7, counter="words")]
+            case("qa_2", 1, 500, rows=1, counter="words")]  # ten documents do not fit: the original runs for ever
     out += [case("niah_single_1", 3, 4500, wrapped=300), case("vt", 3, 4500, wrapped=100), case("fwe", 3, 4500, wrapped=100)]
     for task in ESSAY:
         out.append(case(task, 11, 8192, rows=8, punkt="english"))
@@ -221,11 +221,17 @@ def write(ruler, gen, pythons):
             bad += differ
             done.append({**c, "sha256": sha(b"\n".join(want)), "rows_that_differ": differ})
             print(f"{label(c)}: {differ} of {c['rows']} rows differ", flush=True)
+            save(done, pythons)
+    save(done, pythons)
+    return 1 if bad else 0
+
+
+def save(done, pythons):
     result = {"what": "rows of NVIDIA/RULER c3f5e3b's own generators; written by tests/golden/ruler_compare.py --write",
-              "pythons": [versions(p) for p in pythons], "rows": sum(c["rows"] for c in done if c["rows"] > 1), "rows_that_differ": bad}
+              "pythons": [versions(p) for p in pythons], "rows": sum(c["rows"] for c in done if c["rows"] > 1),
+              "rows_that_differ": sum(c["rows_that_differ"] for c in done)}
     with open(GOLDEN, "w", encoding="ascii") as h:
         h.write(json.dumps(result)[:-1] + ', "cases": [\n' + ",\n".join(json.dumps(c) for c in done) + "\n]}\n")
-    return 1 if bad else 0
 
 
 # ---- the ctest ----
