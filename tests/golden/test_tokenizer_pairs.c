@@ -86,13 +86,13 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("pairs");
-    TCase *t = tcase_create("pairs");
     if (getenv("SPAN_VOCABS") == NULL || access(path_of(0, ""), R_OK) != 0) {
         printf("skipped: no vocabularies (SPAN_VOCABS names a folder with "
                "ggml-vocab-llama-bpe.gguf and its like)\n");
         return 77;
     }
+    Suite *s = suite_create("pairs");
+    TCase *t = tcase_create("pairs");
     tcase_add_loop_test(t, pairs, 0, 4);
     tcase_add_loop_test(t, published_sets, 0, 4);
     suite_add_tcase(s, t);
