@@ -1,4 +1,4 @@
-/* The lists of tasks and of distributions: one line each. */
+/* The lists of tasks, text suites and distributions: one line each. */
 #include "workloads/registry.h"
 
 #include <string.h>
@@ -32,6 +32,26 @@ int sb_suite_exists(const char *suite)
         if (strcmp((*t)->suite, suite) == 0)
             return 1;
     return 0;
+}
+
+const sb_text_suite *const sb_text_suites[] = {
+    NULL,
+};
+
+const sb_text_suite *sb_text_suite_find(const char *name)
+{
+    for (const sb_text_suite *const *s = sb_text_suites; *s != NULL; s++)
+        if (strcmp((*s)->name, name) == 0)
+            return *s;
+    return NULL;
+}
+
+const sb_text_task *sb_text_task_find(const sb_text_suite *suite, const char *name)
+{
+    for (const sb_text_task *t = suite->tasks; t->name != NULL; t++)
+        if (strcmp(t->name, name) == 0)
+            return t;
+    return NULL;
 }
 
 const sb_distribution *const sb_distributions[] = {

@@ -6,7 +6,7 @@
 
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 struct sb_ruler_essay {
     char   *text; /* every run of white space is one blank */
@@ -35,7 +35,7 @@ static void normalise(sbi_text *out, const char *s, int64_t n)
     int in_space = 0;
     for (int64_t i = 0; i < n;) {
         int64_t at    = i;
-        int     space = sbi_py_isspace(sbi_utf8_next(s, &i));
+        int     space = sbi_py_isspace(sbi_py_next(s, &i));
         if (space && !in_space)
             sbi_text_putc(out, ' ');
         if (!space)

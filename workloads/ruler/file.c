@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "workloads/base/sha256.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 int64_t sbi_ruler_max_file_bytes = (int64_t)4 << 30;
 

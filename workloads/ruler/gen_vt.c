@@ -141,7 +141,7 @@ sb_status sbi_vt_insert_shot(sbi_gen *g, sbi_draft *d)
     const char *task = g->spec.templates->text[SB_RULER_VT].task;
     char        word[NAMES][MAX_LETTERS + 1], fresh[MAX_LETTERS + 1];
     int64_t     cut = sbi_utf8_prefix(task, (int64_t)strlen(task), 20),
-            at      = sbi_find(d->text.p, d->text.n, task, cut);
+            at      = sbi_text_find(d->text.p, d->text.n, task, cut);
     sbi_text  shot = {0}, text = {0}, value = {0};
     sb_status st;
     if (at < 0)

@@ -3,7 +3,7 @@
 #define SB_WORKLOADS_RULER_GENERATE_H
 
 #include "workloads/base/rng_cpython.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 #include "workloads/ruler/ruler.h"
 
 /* A prompt in the making. */

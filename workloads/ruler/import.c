@@ -6,7 +6,7 @@
 
 #include "workloads/base/jsonl.h"
 #include "workloads/ruler/file.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 #include "workloads/ruler/sample.h"
 
 int64_t sb_ruler_task_answers(const sb_ruler_task *t)

@@ -13,7 +13,7 @@
 
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 /* Letter case of a word type in training, NLTK's numbers. */
 enum {
@@ -216,7 +216,7 @@ static int starts_word(char c) { return c != '\0' && strchr("(\"`{[:;&#*@)}]-, "
 static int64_t code_point(const char *s)
 {
     int64_t at = 0;
-    (void)sbi_utf8_next(s, &at);
+    (void)sbi_py_next(s, &at);
     return at;
 }
 
@@ -261,10 +261,10 @@ static int is_number(const char *s, int64_t n)
         i++;
     if (i < n && (s[i] == '.' || s[i] == ','))
         i++;
-    if (i == n || !sbi_py_isdigit(sbi_utf8_next(s, &i)))
+    if (i == n || !sbi_py_isdigit(sbi_py_next(s, &i)))
         return 0;
     while (i < n)
-        if (!sbi_py_isdigit(sbi_utf8_next(s, &i)) && strchr(",.-", s[i - 1]) == NULL)
+        if (!sbi_py_isdigit(sbi_py_next(s, &i)) && strchr(",.-", s[i - 1]) == NULL)
             return 0;
     return 1;
 }
@@ -278,7 +278,7 @@ static int ends_in(const sbi_text *t, const char *what)
 static int is_initial(const sbi_text *t)
 {
     int64_t at = 0;
-    return sbi_py_isalpha(sbi_utf8_next(t->p, &at)) && at + 1 == t->n && t->p[at] == '.';
+    return sbi_py_isalpha(sbi_py_next(t->p, &at)) && at + 1 == t->n && t->p[at] == '.';
 }
 
 /* The word without its period: a known abbreviation, or its last part behind a hyphen is one. */
@@ -372,7 +372,7 @@ static sb_status token_revise(const sb_punkt *p, work *w, token *t, const token 
 {
     const char *type = type_key(t, 1, &w->type), *key = type_key(next, next->is_break, &w->key);
     int64_t     at    = 0;
-    uint32_t    first = sbi_utf8_next(next->text.p, &at);
+    uint32_t    first = sbi_py_next(next->text.p, &at);
     int         upper = sbi_py_isupper(first), lower = sbi_py_islower(first),
         initial = is_initial(&t->text);
     starter begins;

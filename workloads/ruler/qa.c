@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "workloads/ruler/file.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 /* All texts point into the parsed file or into `made`. */
 typedef struct owned {

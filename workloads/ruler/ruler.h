@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "kernels/base/status.h"
-#include "workloads/ruler/count.h"
+#include "workloads/base/tok.h"
 #include "workloads/ruler/essay.h"
 #include "workloads/ruler/qa.h"
 #include "workloads/ruler/template.h"
@@ -59,7 +59,7 @@ typedef struct sb_ruler_spec {
     const sb_ruler_words     *words; /* these three: NULL where the task needs none */
     const sb_ruler_essay     *essay;
     const sb_ruler_qa        *qa;
-    sb_ruler_count            counter;
+    sb_tok_ops            counter;
 } sb_ruler_spec;
 
 typedef enum sb_ruler_span_kind {

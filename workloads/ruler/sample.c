@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "workloads/base/sha256.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 #include "workloads/ruler/sample.h"
 
 void sb_ruler_sample_fini(sb_ruler_sample *s)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 const char *sb_ruler_metric_name(sb_ruler_metric m)
 {
@@ -70,7 +70,7 @@ sb_status sb_ruler_score_row(sb_ruler_metric m, const char *prediction, int64_t 
         sbi_py_lower(&answer, answers[i], n);
         if ((st = sbi_text_status(&answer)) != SB_OK || (st = sbi_text_status(&lower)) != SB_OK)
             break;
-        here = sbi_find(sbi_text_str(&lower), lower.n, sbi_text_str(&answer), answer.n) >= 0;
+        here = sbi_text_find(sbi_text_str(&lower), lower.n, sbi_text_str(&answer), answer.n) >= 0;
         found += here;
         if (hit != NULL)
             hit[i] = (uint8_t)here;

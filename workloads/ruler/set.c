@@ -39,7 +39,7 @@ static const sb_ruler_spec *spec_of(const sb_ruler_set *s) { return &s->gen.spec
 
 static sb_status count(const sb_ruler_set *s, const char *text, int64_t n_bytes, int64_t *n)
 {
-    const sb_ruler_count *c = &spec_of(s)->counter;
+    const sb_tok_ops *c = &spec_of(s)->counter;
     return c->count(c->ctx, text, n_bytes, n);
 }
 
@@ -411,7 +411,7 @@ static sb_status cut(const sb_ruler_set *s, int64_t *at)
 {
     const char *prefix = spec_of(s)->templates->text[spec_of(s)->task->generator].answer_prefix;
     int64_t     n      = sbi_utf8_prefix(prefix, (int64_t)strlen(prefix), CUT_CHARACTERS);
-    *at                = sbi_rfind(s->draft.text.p, s->draft.text.n, prefix, n);
+    *at                = sbi_text_rfind(s->draft.text.p, s->draft.text.n, prefix, n);
     return *at >= 0
                ? SB_OK
                : sb_fail(SB_ERR_USAGE,
@@ -426,7 +426,7 @@ static sb_status locate_answer(const sb_ruler_set *s, sb_ruler_sample *out)
 {
     const char *text   = s->draft.text.p;
     const char *answer = s->draft.answers[0];
-    int64_t     at     = sbi_find(text, out->input_bytes, answer, (int64_t)strlen(answer));
+    int64_t     at     = sbi_text_find(text, out->input_bytes, answer, (int64_t)strlen(answer));
     if (at < 0)
         return sb_fail(SB_ERR_INTERNAL, "%s: the answer is not in the prompt",
                        spec_of(s)->task->name);

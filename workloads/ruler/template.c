@@ -6,7 +6,7 @@
 
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 enum { CUT_CHARACTERS = 10, SHOT_CHARACTERS = 20 };
 

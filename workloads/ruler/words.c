@@ -9,7 +9,7 @@
 
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 typedef struct pair {
     int32_t adjective, noun;

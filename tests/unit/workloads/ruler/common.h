@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "kernels/base/rng.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 #include "workloads/ruler/ruler.h"
 
 #define OFFICIAL_TEXTS "configs/templates/ruler_official/ruler.json"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "workloads/base/jsonl.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 #include "workloads/ruler/score.h"
 
 enum { MAX_ROWS = 100000, MAX_REFS = 16 };

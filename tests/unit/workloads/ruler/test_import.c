@@ -9,7 +9,7 @@
 #include "tests/unit/workloads/ruler/common.h"
 #include "workloads/base/jsonl.h"
 #include "workloads/ruler/import.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 static const char good[] =
     "{\"index\": 7, \"input\": \"caf\\u00e9 \\ud83d\\ude00\", \"outputs\": [\"a1\"], \"length\": "
@@ -185,7 +185,7 @@ static sbi_text made_rows(const char *name, int64_t length, int n, char sha256[]
                                 .length_tokens         = length,
                                 .templates             = t,
                                 .model_template_tokens = 3,
-                                .counter               = *sb_ruler_count_find("bytes/4")};
+                                .counter               = *sb_tok_ops_find("bytes/4")};
     sbi_text            file = rows_of(&spec, n, sha256);
     sb_ruler_templates_close(t);
     return file;

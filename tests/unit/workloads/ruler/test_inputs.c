@@ -7,7 +7,7 @@
 
 #include "tests/unit/workloads/ruler/common.h"
 #include "workloads/ruler/file.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 /* ---- templates ---- */
 
@@ -50,7 +50,7 @@ START_TEST(wrong_templates)
     sbi_text            t     = {0};
     sb_ruler_templates *out   = NULL;
     int64_t             n = (int64_t)strlen(whole), m = (int64_t)strlen(changes[_i].from),
-            at = sbi_find(whole, n, changes[_i].from, m);
+            at = sbi_text_find(whole, n, changes[_i].from, m);
     ck_assert_int_ge(at, 0);
     sbi_text_put(&t, whole, at);
     sbi_text_puts(&t, changes[_i].to);
@@ -121,7 +121,7 @@ START_TEST(damaged_templates)
             sb_ruler_spec   spec    = {.task          = sb_ruler_task_find(names[round % 3]),
                                        .length_tokens = 600,
                                        .templates     = out,
-                                       .counter       = *sb_ruler_count_find("words")};
+                                       .counter       = *sb_tok_ops_find("words")};
             if (sb_ruler_open(&spec, &set) == SB_OK && sb_ruler_row(set, 0, &s) == SB_OK)
                 taken++;
             ck_assert_int_eq(sbi_utf8_check(s.text != NULL ? s.text : "", s.text_bytes), -1);
@@ -349,7 +349,7 @@ START_TEST(supporting_documents_are_the_needles)
     sb_ruler_spec   spec = {.task          = sb_ruler_task_find("qa_2"),
                             .seed          = 1,
                             .length_tokens = 400,
-                            .counter       = *sb_ruler_count_find("words")};
+                            .counter       = *sb_tok_ops_find("words")};
     sbi_text_puts(&t, "[{\"question\": \"who?\", \"answer\": \"me\", \"supporting_facts\": "
                       "[[\"b\", 0]], \"context\": [");
     for (int i = 0; i < 10; i++) {
@@ -368,7 +368,7 @@ START_TEST(supporting_documents_are_the_needles)
         ck_abort_msg("%s", sb_error_text());
     for (int64_t i = 0; i < s.n_spans; i++) {
         int64_t n    = s.spans[i].byte_end - s.spans[i].byte_begin;
-        int     is_b = sbi_find(s.text + s.spans[i].byte_begin, n, ":\nb\nonetwo", 10) >= 0;
+        int     is_b = sbi_text_find(s.text + s.spans[i].byte_begin, n, ":\nb\nonetwo", 10) >= 0;
         needles += s.spans[i].kind == SB_RULER_SPAN_NEEDLE;
         others += s.spans[i].kind == SB_RULER_SPAN_DISTRACTOR;
         if (s.spans[i].kind <= SB_RULER_SPAN_DISTRACTOR)

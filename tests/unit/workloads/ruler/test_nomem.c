@@ -64,7 +64,7 @@ static sb_status make_rows(void)
                             .templates     = templates,
                             .words         = words,
                             .essay         = essay,
-                            .counter       = *sb_ruler_count_find("words")};
+                            .counter       = *sb_tok_ops_find("words")};
     sb_ruler_set   *set  = NULL;
     sb_ruler_sample s    = {0};
     char           *line = NULL;

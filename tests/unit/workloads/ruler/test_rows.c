@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/workloads/ruler/common.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 static sb_ruler_words     *words; /* NULL: not here */
 static sb_ruler_templates *official;
@@ -16,7 +16,7 @@ static sb_ruler_spec spec_of(const char *task, int64_t length)
                        .length_tokens = length,
                        .templates     = official,
                        .words         = words,
-                       .counter       = *sb_ruler_count_find("bytes/4")};
+                       .counter       = *sb_tok_ops_find("bytes/4")};
     ck_assert_ptr_nonnull(s.task);
     return s;
 }
@@ -183,7 +183,7 @@ static void check_span(const sb_ruler_sample *s, const sb_ruler_span *p,
     if (p->kind == SB_RULER_SPAN_NEEDLE && p->ref >= 0) {
         const char *answer = s->answers[p->ref];
         ck_assert_msg(
-            sbi_find(s->text + p->byte_begin, bytes_of(p), answer, (int64_t)strlen(answer)) >= 0,
+            sbi_text_find(s->text + p->byte_begin, bytes_of(p), answer, (int64_t)strlen(answer)) >= 0,
             "%s is not in \"%.*s\"", answer, (int)bytes_of(p), s->text + p->byte_begin);
     }
     if (p->kind == SB_RULER_SPAN_ANSWER_PREFIX)
@@ -319,8 +319,9 @@ START_TEST(errors_of_the_counter_come_through)
         sb_ruler_set   *set  = NULL;
         sb_ruler_sample s    = {0};
         sb_status       st;
-        spec.counter = (sb_ruler_count){"failing", "", count_fails, &left};
-        st           = sb_ruler_open(&spec, &set);
+        spec.counter =
+            (sb_tok_ops){.name = "failing", .sha256 = "", .count = count_fails, .ctx = &left};
+        st = sb_ruler_open(&spec, &set);
         if (st == SB_OK)
             st = sb_ruler_row(set, 0, &s);
         if (st == SB_OK) {

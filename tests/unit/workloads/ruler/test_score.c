@@ -7,7 +7,7 @@
 #include "kernels/base/rng.h"
 #include "tests/unit/workloads/ruler/common.h"
 #include "workloads/ruler/import.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 #include "workloads/ruler/score.h"
 
 static sb_ruler_score score(sb_ruler_metric m, const char *pred, const char *const *answers,

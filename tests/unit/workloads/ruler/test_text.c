@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/workloads/ruler/common.h"
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 static void put_point(sbi_text *t, uint32_t c)
 {
@@ -91,7 +91,7 @@ START_TEST(white_space_of_every_code_point)
 {
     sbi_text t = every("", "x");
     int64_t  n = 0;
-    ck_assert_int_eq(sb_ruler_count_find("words")->count(NULL, t.p, t.n, &n), SB_OK);
+    ck_assert_int_eq(sb_tok_ops_find("words")->count(NULL, t.p, t.n, &n), SB_OK);
     ck_assert_int_eq(n, 30); /* len(text.split()) */
     sbi_text_fini(&t);
 }
@@ -154,9 +154,9 @@ START_TEST(replace_goes_left_to_right)
     sbi_py_replace(&t, "are", "is");
     sbi_py_replace(&t, "none", "x");
     ck_assert_str_eq(t.p, "bb is answers is");
-    ck_assert_int_eq(sbi_rfind(t.p, t.n, "is", 2), 14);
-    ck_assert_int_eq(sbi_find(t.p, t.n, "is", 2), 3);
-    ck_assert_int_eq(sbi_find(t.p, t.n, "zz", 2), -1);
+    ck_assert_int_eq(sbi_text_rfind(t.p, t.n, "is", 2), 14);
+    ck_assert_int_eq(sbi_text_find(t.p, t.n, "is", 2), 3);
+    ck_assert_int_eq(sbi_text_find(t.p, t.n, "zz", 2), -1);
     sbi_text_fini(&t);
 }
 END_TEST

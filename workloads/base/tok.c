@@ -1,8 +1,8 @@
-#include "workloads/ruler/count.h"
+#include "workloads/base/tok.h"
 
 #include <string.h>
 
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 static sb_status count_bytes(void *ctx, const char *text, int64_t n_bytes, int64_t *n_tokens)
 {
@@ -33,7 +33,7 @@ static sb_status count_words(void *ctx, const char *text, int64_t n_bytes, int64
     int     inside = 0;
     (void)ctx;
     for (int64_t i = 0; i < n_bytes;) {
-        int space = sbi_py_isspace(sbi_utf8_next(text, &i));
+        int space = sbi_py_isspace(sbi_py_next(text, &i));
         n += !space && !inside;
         inside = !space;
     }
@@ -41,14 +41,14 @@ static sb_status count_words(void *ctx, const char *text, int64_t n_bytes, int64
     return SB_OK;
 }
 
-static const sb_ruler_count counters[] = {
-    {"bytes", "", count_bytes, NULL},
-    {"bytes/4", "", count_quarter, NULL},
-    {"characters", "", count_characters, NULL},
-    {"words", "", count_words, NULL},
+static const sb_tok_ops counters[] = {
+    {.name = "bytes", .sha256 = "", .count = count_bytes},
+    {.name = "bytes/4", .sha256 = "", .count = count_quarter},
+    {.name = "characters", .sha256 = "", .count = count_characters},
+    {.name = "words", .sha256 = "", .count = count_words},
 };
 
-const sb_ruler_count *sb_ruler_count_find(const char *name)
+const sb_tok_ops *sb_tok_ops_find(const char *name)
 {
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         if (strcmp(counters[i].name, name) == 0)

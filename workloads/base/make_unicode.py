@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes workloads/ruler/unicode_ranges.h from this Python's own tables: what str.lower(), isupper(), islower() and the classes of
+"""Writes workloads/base/unicode_ranges.h from this Python's own tables: what str.lower(), isupper(), islower() and the classes of
 `re` say of each code point. A range is {first, last, step[, what]}. Run by hand; the Unicode version stands in the header.
 """
 import os
@@ -63,8 +63,8 @@ def main():
             flags["cased_ranges"][c] = 1
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "unicode_ranges.h")
     with open(path, "w", encoding="ascii") as h:
-        h.write(f"/* Unicode {unicodedata.unidata_version} as Python has it; written by workloads/ruler/make_unicode.py. */\n"
-                "#ifndef SB_WORKLOADS_RULER_UNICODE_RANGES_H\n#define SB_WORKLOADS_RULER_UNICODE_RANGES_H\n\n#include <stdint.h>\n\n"
+        h.write(f"/* Unicode {unicodedata.unidata_version} as Python has it; written by workloads/base/make_unicode.py. */\n"
+                "#ifndef SB_WORKLOADS_BASE_UNICODE_RANGES_H\n#define SB_WORKLOADS_RULER_UNICODE_RANGES_H\n\n#include <stdint.h>\n\n"
                 "typedef struct unicode_range {\n    uint32_t first, last, step;\n    int32_t  delta;\n} unicode_range;\n\n"
                 "/* clang-format off */\n")
         h.write(table("lower_ranges", "unicode_range", lower))

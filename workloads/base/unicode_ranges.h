@@ -1,6 +1,6 @@
-/* Unicode 14.0.0 as Python has it; written by workloads/ruler/make_unicode.py. */
-#ifndef SB_WORKLOADS_RULER_UNICODE_RANGES_H
-#define SB_WORKLOADS_RULER_UNICODE_RANGES_H
+/* Unicode 14.0.0 as Python has it; written by workloads/base/make_unicode.py. */
+#ifndef SB_WORKLOADS_BASE_UNICODE_RANGES_H
+#define SB_WORKLOADS_BASE_UNICODE_RANGES_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  * A growing buffer carries a sticky failure: builders append without looking and ask once at the
  * end. */
-#ifndef SB_WORKLOADS_RULER_PYTEXT_H
-#define SB_WORKLOADS_RULER_PYTEXT_H
+#ifndef SB_WORKLOADS_BASE_PYTEXT_H
+#define SB_WORKLOADS_BASE_PYTEXT_H
 
 #include <stdint.h>
 
@@ -27,7 +27,7 @@ sb_status   sbi_text_status(const sbi_text *t); /* SB_ERR_NOMEM when a put faile
 char       *sbi_text_take(sbi_text *t);         /* the string, malloc'd; NULL when a put failed */
 
 /* The code point at s[*at], *at moves behind it. s must be valid UTF-8. */
-uint32_t sbi_utf8_next(const char *s, int64_t *at);
+uint32_t sbi_py_next(const char *s, int64_t *at);
 /* Offset of the first byte that is not UTF-8 (overlong forms and surrogates are not), -1 when all
  * of it is. */
 int64_t sbi_utf8_check(const char *s, int64_t n_bytes);
@@ -51,8 +51,8 @@ void sbi_py_replace(sbi_text *t, const char *from, const char *to);
 void sbi_py_json(sbi_text *out, const char *s, int64_t n_bytes);
 
 /* The first or last place of `what` in s, -1 when there is none. */
-int64_t sbi_find(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes);
-int64_t sbi_rfind(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes);
+int64_t sbi_text_find(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes);
+int64_t sbi_text_rfind(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes);
 
 typedef struct sbi_field {
     const char *name, *value;

@@ -1,7 +1,7 @@
 /* The tables of unicode_ranges.h hold what Python says of each code point; only two lower-case
  * rules need more than a table: U+0130 becomes two code points, and a capital sigma that ends a
  * word becomes a final one. */
-#include "workloads/ruler/pytext.h"
+#include "workloads/base/pytext.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workloads/ruler/unicode_ranges.h"
+#include "workloads/base/unicode_ranges.h"
 
 void sbi_text_fini(sbi_text *t)
 {
@@ -84,7 +84,7 @@ char *sbi_text_take(sbi_text *t)
     return p;
 }
 
-uint32_t sbi_utf8_next(const char *s, int64_t *at)
+uint32_t sbi_py_next(const char *s, int64_t *at)
 {
     const unsigned char *u = (const unsigned char *)s + *at;
     if (u[0] < 0x80) {
@@ -119,7 +119,7 @@ static int64_t sequence(const unsigned char *u, int64_t n)
     for (int64_t i = 1; i < want; i++)
         if (!is_continuation(u[i]))
             return 0;
-    c = sbi_utf8_next((const char *)u, &at);
+    c = sbi_py_next((const char *)u, &at);
     return c < least[want] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : want;
 }
 
@@ -188,14 +188,14 @@ static uint32_t utf8_before(const char *s, int64_t *at)
     while (is_continuation((unsigned char)s[back]))
         back--;
     *at = p = back;
-    return sbi_utf8_next(s, &p);
+    return sbi_py_next(s, &p);
 }
 
 void sbi_py_strip(const char *s, int64_t *begin, int64_t *end)
 {
     while (*begin < *end) {
         int64_t at = *begin;
-        if (!sbi_py_isspace(sbi_utf8_next(s, &at)))
+        if (!sbi_py_isspace(sbi_py_next(s, &at)))
             break;
         *begin = at;
     }
@@ -241,7 +241,7 @@ static int sigma_is_final(const char *s, int64_t n_bytes, int64_t at, int64_t be
     if (!found || RANGE_OF(cased_ranges, c) == NULL)
         return 0;
     while (behind < n_bytes) {
-        c = sbi_utf8_next(s, &behind);
+        c = sbi_py_next(s, &behind);
         if (RANGE_OF(ignorable_ranges, c) == NULL)
             return RANGE_OF(cased_ranges, c) == NULL;
     }
@@ -261,7 +261,7 @@ void sbi_py_lower(sbi_text *out, const char *s, int64_t n_bytes)
             i++;
             continue;
         }
-        c = sbi_utf8_next(s, &i);
+        c = sbi_py_next(s, &i);
         if (c == 0x130) {
             sbi_text_puts(out, "i\xcc\x87");
         } else if (c == 0x3a3) {
@@ -273,13 +273,13 @@ void sbi_py_lower(sbi_text *out, const char *s, int64_t n_bytes)
     }
 }
 
-int64_t sbi_find(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes)
+int64_t sbi_text_find(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes)
 {
     const char *p = what_bytes == 0 ? s : memmem(s, (size_t)n_bytes, what, (size_t)what_bytes);
     return p != NULL ? p - s : -1;
 }
 
-int64_t sbi_rfind(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes)
+int64_t sbi_text_rfind(const char *s, int64_t n_bytes, const char *what, int64_t what_bytes)
 {
     for (int64_t i = n_bytes - what_bytes; i >= 0; i--)
         if (memcmp(s + i, what, (size_t)what_bytes) == 0)
@@ -292,9 +292,9 @@ void sbi_py_replace(sbi_text *t, const char *from, const char *to)
     sbi_text out = {0};
     int64_t  n = (int64_t)strlen(from), at = 0, found;
     assert(n > 0);
-    if (t->failed || sbi_find(sbi_text_str(t), t->n, from, n) < 0)
+    if (t->failed || sbi_text_find(sbi_text_str(t), t->n, from, n) < 0)
         return;
-    while ((found = sbi_find(t->p + at, t->n - at, from, n)) >= 0) {
+    while ((found = sbi_text_find(t->p + at, t->n - at, from, n)) >= 0) {
         sbi_text_put(&out, t->p + at, found);
         sbi_text_puts(&out, to);
         at += found + n;
@@ -325,7 +325,7 @@ void sbi_py_json(sbi_text *out, const char *s, int64_t n_bytes)
         sbi_text_put(out, s + i, run - i);
         if ((i = run) == n_bytes)
             break;
-        c   = sbi_utf8_next(s, &i);
+        c   = sbi_py_next(s, &i);
         hit = c != 0 && c < 0x80 ? strchr(plain, (int)c) : NULL;
         if (hit != NULL) {
             sbi_text_putc(out, '\\');
