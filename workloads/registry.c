@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "workloads/probe/probe.h"
+#include "workloads/ruler/suite.h"
 #include "workloads/synthetic/synthetic.h"
 
 const sb_task *const sb_tasks[] = {
@@ -35,6 +36,7 @@ int sb_suite_exists(const char *suite)
 }
 
 const sb_text_suite *const sb_text_suites[] = {
+    &sb_ruler_suite,
     NULL,
 };
 

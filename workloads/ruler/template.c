@@ -141,13 +141,27 @@ static sb_status take_text(const char *path, const json_t *tasks, sb_ruler_gener
     return st;
 }
 
-static sb_status load_texts(sb_ruler_templates *t, const char *path)
+/* A file, or bytes with a name for it. */
+typedef struct source {
+    const char *path;
+    const char *bytes; /* NULL: read the file */
+    size_t      n;
+} source;
+
+static sb_status read_json(const source *s, json_t **root)
 {
+    char sha256[65];
+    return s->bytes != NULL ? sbi_json_bytes(s->path, s->bytes, (int64_t)s->n, root)
+                            : sbi_file_json(s->path, root, sha256);
+}
+
+static sb_status load_texts(sb_ruler_templates *t, const source *from)
+{
+    const char              *path                    = from->path;
     static const char *const of_needle[MAX_FIELDS]   = {"type_needle_v", "key", "value"};
     static const char *const of_document[MAX_FIELDS] = {"i", "document"};
     json_t                  *root                    = NULL;
-    char                     sha256[65];
-    sb_status                st = sbi_file_json(path, &root, sha256);
+    sb_status                st                      = read_json(from, &root);
     if (st != SB_OK)
         return st;
     if (!json_is_object(root))
@@ -166,23 +180,34 @@ static sb_status load_texts(sb_ruler_templates *t, const char *path)
     return st;
 }
 
-static sb_status load_wrapper(sb_ruler_templates *t, const char *path, const char *name)
+static sb_status no_wrapper(const char *path, json_t *root, const char *name)
 {
-    json_t     *root = NULL;
-    char        sha256[65];
-    const char *mark;
-    sb_status   st = SB_OK;
-    if ((st = copy(name, &t->wrapper_name)) != SB_OK)
-        return st;
-    if (path == NULL) {
-        if (strcmp(name, "base") != 0)
-            return sb_fail(SB_ERR_USAGE, "chat wrapper %s: no file of wrappers was given", name);
-        return copy("{task_template}", &t->wrapper);
+    sbi_text    names = {0};
+    const char *key;
+    json_t     *v;
+    sb_status   st;
+    json_object_foreach (root, key, v) {
+        sbi_text_puts(&names, names.n > 0 ? ", " : "");
+        sbi_text_puts(&names, key);
     }
-    if ((st = sbi_file_json(path, &root, sha256)) != SB_OK)
+    if ((st = sbi_text_status(&names)) == SB_OK)
+        st = sb_fail(SB_ERR_USAGE, "%s: no chat wrapper %s; it has %s", path, name,
+                     names.n > 0 ? names.p : "none");
+    sbi_text_fini(&names);
+    return st;
+}
+
+static sb_status load_wrapper(sb_ruler_templates *t, const source *from, const char *name)
+{
+    const char *path = from->path, *mark;
+    json_t     *root = NULL;
+    sb_status   st   = copy(name, &t->wrapper_name);
+    if (st != SB_OK || (st = read_json(from, &root)) != SB_OK)
         return st;
     if (!json_is_object(root))
         st = sb_fail(SB_ERR_USAGE, "%s: %s, not an object", path, sbi_json_kind(root));
+    if (st == SB_OK && json_object_get(root, name) == NULL)
+        st = no_wrapper(path, root, name);
     if (st == SB_OK)
         st = take_string(path, "", root, name, &t->wrapper);
     json_decref(root);
@@ -216,8 +241,8 @@ static sb_status identify(sb_ruler_templates *t)
     return sbi_sha256_hex(&h, t->wrapper_sha256);
 }
 
-sb_status sb_ruler_templates_open(const char *texts, const char *wrappers, const char *wrapper,
-                                  sb_ruler_templates **out)
+static sb_status load(const source *texts, const source *wrappers, const char *wrapper,
+                      sb_ruler_templates **out)
 {
     sb_ruler_templates *t = calloc(1, sizeof *t);
     sb_status           st;
@@ -231,4 +256,24 @@ sb_status sb_ruler_templates_open(const char *texts, const char *wrappers, const
     }
     sb_ruler_templates_close(t);
     return st;
+}
+
+sb_status sb_ruler_templates_open(const char *texts, const char *wrappers, const char *wrapper,
+                                  sb_ruler_templates **out)
+{
+    source a = {"the built-in ruler.json", sbi_ruler_texts, sbi_ruler_texts_bytes},
+           b = {"the built-in chat.json", sbi_ruler_chat, sbi_ruler_chat_bytes};
+    if (texts != NULL)
+        a = (source){texts, NULL, 0};
+    if (wrappers != NULL)
+        b = (source){wrappers, NULL, 0};
+    return load(&a, &b, wrapper, out);
+}
+
+sb_status sb_ruler_templates_open_bytes(const char *name, const void *texts, size_t texts_bytes,
+                                        const void *wrappers, size_t wrappers_bytes,
+                                        const char *wrapper, sb_ruler_templates **out)
+{
+    const source a = {name, texts, texts_bytes}, b = {name, wrappers, wrappers_bytes};
+    return load(&a, &b, wrapper, out);
 }
