@@ -191,12 +191,8 @@ static sb_status build_prompt(sbi_gen *g)
     sbi_text             p     = {0};
     sb_status            st    = sbi_py_format(&p, g->spec.templates->wrapper, &field, 1);
     sbi_text_puts(&p, texts->answer_prefix);
-    if (st == SB_OK && t->generator == SB_RULER_NIAH && t->n_queries * t->n_values == 1) {
-        sbi_py_replace(&p, "Some", "A");
-        sbi_py_replace(&p, "are all", "is");
-        sbi_py_replace(&p, "are", "is");
-        sbi_py_replace(&p, "answers", "answer");
-    }
+    if (st == SB_OK && t->generator == SB_RULER_NIAH && t->n_queries * t->n_values == 1)
+        sbi_prompt_singular(&p);
     if (st == SB_OK)
         st = sbi_text_status(&p);
     if (st != SB_OK) {

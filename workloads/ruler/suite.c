@@ -9,6 +9,7 @@
 
 #include "workloads/base/pytext.h"
 #include "workloads/base/sha256.h"
+#include "workloads/base/tok_memo.h"
 #include "workloads/ruler/import.h"
 #include "workloads/ruler/suite_inputs.h"
 
@@ -18,7 +19,9 @@ typedef struct suite_set {
     const sb_ruler_task *task;
     sbi_ruler_inputs     in;
     sb_tok_ops           tok;    /* count NULL: none */
-    sb_ruler_set        *compat; /* one of the two */
+    sb_tok_memo         *memo;   /* of compat */
+    sb_ruler_native     *native; /* one of the three */
+    sb_ruler_set        *compat;
     sb_ruler_import     *import;
     char                 file_sha256[65];
 } suite_set;
@@ -30,6 +33,22 @@ static suite_set *set_of(sb_text_set *s) { return (suite_set *)(void *)s; }
 
 /* ---- open ---- */
 
+static sb_status open_native(const sb_text_req *req, suite_set *s)
+{
+    sb_ruler_native_spec spec = {.task           = s->task,
+                                 .seed           = req->seed,
+                                 .length_tokens  = req->length_tokens,
+                                 .wrapped_tokens = s->params.wrapped_tokens,
+                                 .first_question = s->params.first_question,
+                                 .templates      = s->in.templates,
+                                 .tok            = s->tok};
+    sb_status            st   = sbi_ruler_inputs_native(req, s->task, &s->in);
+    spec.lexicon              = s->in.lexicon;
+    spec.passages             = s->in.passages;
+    spec.qa                   = s->in.qa;
+    return st == SB_OK ? sb_ruler_native_open(&spec, &s->native) : st;
+}
+
 static sb_status open_compat(const sb_text_req *req, suite_set *s)
 {
     sb_ruler_spec spec = {.task                  = s->task,
@@ -37,13 +56,27 @@ static sb_status open_compat(const sb_text_req *req, suite_set *s)
                           .length_tokens         = req->length_tokens,
                           .first_question        = s->params.first_question,
                           .model_template_tokens = s->params.wrapped_tokens,
-                          .counter               = s->tok};
+                          .templates             = s->in.templates};
     sb_status     st   = sbi_ruler_inputs_compat(req, s->task, &s->in);
-    spec.templates     = s->in.templates;
-    spec.words         = s->in.words;
-    spec.essay         = s->in.essay;
-    spec.qa            = s->in.qa;
-    return st == SB_OK ? sb_ruler_open(&spec, &s->compat) : st;
+    if (st != SB_OK || (st = sb_tok_memo_create(&s->tok, 0, &s->memo)) != SB_OK)
+        return st;
+    spec.words   = s->in.words;
+    spec.essay   = s->in.essay;
+    spec.qa      = s->in.qa;
+    spec.counter = *sb_tok_memo_ops(s->memo);
+    return sb_ruler_open(&spec, &s->compat);
+}
+
+static sb_status open_made(const sb_text_req *req, suite_set *s)
+{
+    if (req->tok == NULL)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "ruler makes rows to a length in tokens: it needs a tokenizer");
+    if (s->params.mode == SB_RULER_MODE_NATIVE)
+        return open_native(req, s);
+    if (s->task == &sb_ruler_qa_synth)
+        return sb_fail(SB_ERR_UNSUPPORTED, "RULER has no task qa_synth: it is of mode native");
+    return open_compat(req, s);
 }
 
 static sb_status hash_file(const char *path, char sha256[65])
@@ -92,7 +125,9 @@ static void suite_close(sb_text_set *set)
     suite_set *s = set_of(set);
     if (s == NULL)
         return;
+    sb_ruler_native_close(s->native);
     sb_ruler_close(s->compat);
+    sb_tok_memo_destroy(s->memo);
     sb_ruler_import_close(s->import);
     sbi_ruler_inputs_close(&s->in);
     free(s);
@@ -106,17 +141,14 @@ static sb_status suite_open(const sb_text_req *req, sb_text_set **out)
         return sb_fail(SB_ERR_NOMEM, "ruler: no memory");
     s->base   = (sb_text_set){req->suite, req->task};
     s->params = *(const sb_ruler_params *)req->params;
-    s->task   = sb_ruler_task_find(req->task->name);
+    s->task   = strcmp(req->task->name, sb_ruler_qa_synth.name) == 0
+                    ? &sb_ruler_qa_synth
+                    : sb_ruler_task_find(req->task->name);
     if (req->tok != NULL)
         s->tok = *req->tok;
     st = sbi_ruler_inputs_templates(req, &s->in);
-    if (st == SB_OK && req->paths[SB_RULER_KEY_VALIDATION] != NULL)
-        st = open_import(req, s);
-    else if (st == SB_OK && req->tok == NULL)
-        st = sb_fail(SB_ERR_UNSUPPORTED,
-                     "ruler makes rows to a length in tokens: it needs a tokenizer");
-    else if (st == SB_OK)
-        st = open_compat(req, s);
+    if (st == SB_OK)
+        st = req->paths[SB_RULER_KEY_VALIDATION] != NULL ? open_import(req, s) : open_made(req, s);
     if (st != SB_OK) {
         suite_close(&s->base);
         return st;
@@ -153,16 +185,27 @@ static sb_status take_spans(const sb_ruler_sample *o, sb_text_row *r)
     return SB_OK;
 }
 
+static const char *mode_of(const suite_set *s)
+{
+    return s->import != NULL ? "import" : s->native != NULL ? "native" : "ruler_compat";
+}
+
 static char *meta_of(const suite_set *s, const sb_ruler_sample *o)
 {
     sbi_text t = {0};
-    sbi_text_puts(&t, s->import != NULL ? "{\"mode\": \"import\"" : "{\"mode\": \"ruler_compat\"");
+    sbi_text_puts(&t, "{\"mode\": \"");
+    sbi_text_puts(&t, mode_of(s));
+    sbi_text_putc(&t, '"');
+    if (s->native != NULL)
+        sbi_text_puts(&t, ", \"generator\": \"" SB_RULER_NATIVE_VERSION "\"");
     if (s->import == NULL) {
         sbi_text_puts(&t, ", \"units\": ");
         sbi_text_put_i64(&t, o->units);
     }
-    sbi_text_puts(&t, ", \"index\": ");
-    sbi_text_put_i64(&t, o->index);
+    if (s->native == NULL) {
+        sbi_text_puts(&t, ", \"index\": ");
+        sbi_text_put_i64(&t, o->index);
+    }
     if (o->answer_token >= 0) {
         sbi_text_puts(&t, ", \"token_position_answer\": ");
         sbi_text_put_i64(&t, o->answer_token);
@@ -248,7 +291,12 @@ static sb_status suite_row(sb_text_set *set, int64_t row, sb_text_row *out)
     if (row < 0 || (n >= 0 && row >= n))
         return sb_fail(SB_ERR_USAGE, "%s: row %" PRId64 " was asked for, there are %" PRId64,
                        s->task->name, row, n);
-    st = s->import != NULL ? import_row(s->import, row, &o) : sb_ruler_row(s->compat, row, &o);
+    if (s->import != NULL)
+        st = import_row(s->import, row, &o);
+    else if (s->native != NULL)
+        st = sb_ruler_native_row(s->native, row, &o);
+    else
+        st = sb_ruler_row(s->compat, row, &o);
     if (st == SB_OK)
         st = row_of(s, &o, out);
     sb_ruler_sample_fini(&o);
@@ -257,31 +305,47 @@ static sb_status suite_row(sb_text_set *set, int64_t row, sb_text_row *out)
 
 /* ---- facts ---- */
 
+static sb_ruler_facts native_facts(const suite_set *s)
+{
+    const sbi_ruler_inputs *in = &s->in;
+    sb_ruler_facts          f  = {.generator        = SB_RULER_NATIVE_VERSION,
+                                  .templates_sha256 = in->templates->sha256,
+                                  .wrapper          = in->templates->wrapper_name,
+                                  .wrapper_sha256   = in->templates->wrapper_sha256,
+                                  .words_version    = "",
+                                  .words_sha256     = "",
+                                  .corpus_sha256    = "",
+                                  .splitter         = "",
+                                  .counter          = s->tok.name,
+                                  .counter_sha256   = s->tok.sha256};
+    if (in->lexicon != NULL) {
+        f.words_version = sb_ruler_lexicon_name(in->lexicon);
+        f.words_sha256  = sb_ruler_lexicon_sha256(in->lexicon);
+    }
+    if (in->passages != NULL) {
+        f.corpus_sha256 = in->passages->sha256;
+        f.splitter      = SB_SPLIT_NAME;
+    }
+    if (in->qa != NULL)
+        f.corpus_sha256 = in->qa->sha256;
+    return f;
+}
+
 static json_t *suite_facts(const sb_text_set *set)
 {
-    const suite_set          *s = (const suite_set *)(const void *)set;
-    const sb_ruler_templates *t = s->in.templates;
-    sb_ruler_facts            f = {"import of RULER's validation.jsonl",
-                                   "",
-                                   t->wrapper_name,
-                                   t->wrapper_sha256,
-                                   "",
-                                   "",
-                                   "",
-                                   "",
-                                   "",
-                                   ""};
+    const suite_set *s = (const suite_set *)(const void *)set;
+    sb_ruler_facts   f;
     if (s->import != NULL)
-        return json_pack("{s:s, s:s, s:s, s:s}", "mode", "import", "generator", f.generator,
-                         "file_sha256", s->file_sha256, "tokenizer",
+        return json_pack("{s:s, s:s, s:s, s:s}", "mode", "import", "generator",
+                         "RULER's own validation.jsonl", "file_sha256", s->file_sha256, "tokenizer",
                          s->tok.count != NULL ? s->tok.name : "");
-    f = sb_ruler_set_facts(s->compat);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "mode",
-                     "ruler_compat", "generator", f.generator, "templates_sha256",
-                     f.templates_sha256, "wrapper", f.wrapper, "wrapper_sha256", f.wrapper_sha256,
-                     "wordlist", f.words_version, "wordlist_sha256", f.words_sha256,
-                     "corpus_sha256", f.corpus_sha256, "splitter", f.splitter, "tokenizer",
-                     f.counter, "tokenizer_sha256", f.counter_sha256);
+    f = s->native != NULL ? native_facts(s) : sb_ruler_set_facts(s->compat);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "mode", mode_of(s),
+                     "generator", f.generator, "templates_sha256", f.templates_sha256, "wrapper",
+                     f.wrapper, "wrapper_sha256", f.wrapper_sha256, "wordlist", f.words_version,
+                     "wordlist_sha256", f.words_sha256, "corpus_sha256", f.corpus_sha256,
+                     "splitter", f.splitter, "tokenizer", f.counter, "tokenizer_sha256",
+                     f.counter_sha256);
 }
 
 /* ---- the record ---- */
@@ -303,14 +367,17 @@ static const sb_text_task tasks[] = {
     {"fwe", "the three most frequent coded words", ALL, 50},
     {"qa_1", "a question of SQuAD among its documents", PART, 32},
     {"qa_2", "a question of HotpotQA among its documents", PART, 32},
+    {"qa_synth", "a planted fact among passages of real text (native only)", PART, 32},
     {0},
 };
 
 #define P(field) offsetof(sb_ruler_params, field)
 
 static const sb_param params[] = {
-    {"mode", "ruler_compat", "ruler_compat",
-     "ruler_compat: the rows of NVIDIA/RULER c3f5e3b, byte for byte", SB_ENUM, P(mode)},
+    {"mode", "native", "native|ruler_compat",
+     "native: our own rows over text at hand, never RULER's scores; ruler_compat: the rows of "
+     "NVIDIA/RULER c3f5e3b, byte for byte",
+     SB_ENUM, P(mode)},
     {"wrapper", "base",
      "base|chatml|gemma|llama2|llama3|meta-chat|vicuna-chat|lwm-chat|command-r-chat|chatglm-chat|"
      "RWKV|Phi3|meta-llama3|jamba|nemotron5-instruct|own",
@@ -332,13 +399,15 @@ static const sb_text_key keys[] = {
                                              "configs/templates/ruler.json as built in"},
     [SB_RULER_KEY_CHAT]      = {"chat", "chat wrappers; not given: configs/templates/chat.json as "
                                              "built in"},
-    [SB_RULER_KEY_WORDS]     = {"words", "folder of wonderwords' word lists"},
+    [SB_RULER_KEY_WORDS] = {"words", "wonderwords' lists; native: also WordNet's folder or a word "
+                                     "list; not given there: built in"},
     [SB_RULER_KEY_ENGLISH_WORDS] = {"english_words", "RULER's english_words.json (long cwe rows)"},
     [SB_RULER_KEY_ESSAY]         = {"essay", "RULER's PaulGrahamEssays.json, or plain text"},
     [SB_RULER_KEY_PUNKT]         = {"punkt", "folder punkt_tab/english of NLTK's data"},
     [SB_RULER_KEY_SQUAD]         = {"squad", "SQuAD's dev-v2.0.json (qa_1)"},
     [SB_RULER_KEY_HOTPOTQA]      = {"hotpotqa", "hotpot_dev_distractor_v1.json (qa_2)"},
-    [SB_RULER_KEY_CORPUS]        = {"corpus", "folder of text"},
+    [SB_RULER_KEY_CORPUS]        = {"corpus",
+                                    "native: folder of text; not given: /usr/share/common-licenses"},
     [SB_RULER_KEY_VALIDATION]    = {"validation", "validation.jsonl of RULER, or the folder that "
                                                      "holds TASK/validation.jsonl: these rows instead "
                                                      "of made ones"},
@@ -347,8 +416,8 @@ static const sb_text_key keys[] = {
 
 const sb_text_suite sb_ruler_suite = {
     .name         = "ruler",
-    .summary      = "RULER's 13 tasks made to a length",
-    .version      = SB_RULER_VERSION,
+    .summary      = "RULER's tasks made to a length: over text at hand, or byte for byte",
+    .version      = SB_RULER_NATIVE_VERSION ", " SB_RULER_VERSION,
     .tasks        = tasks,
     .params       = params,
     .params_bytes = sizeof(sb_ruler_params),

@@ -8,7 +8,7 @@
 extern const sb_text_suite sb_ruler_suite;
 
 /* Its parameters, for those who do not go through the table. */
-typedef enum sb_ruler_mode { SB_RULER_COMPAT } sb_ruler_mode;
+typedef enum sb_ruler_mode { SB_RULER_MODE_NATIVE, SB_RULER_MODE_COMPAT } sb_ruler_mode;
 
 typedef struct sb_ruler_params {
     int32_t mode;    /* sb_ruler_mode */

@@ -13,6 +13,8 @@ void sbi_ruler_inputs_close(sbi_ruler_inputs *in)
     sb_ruler_essay_close(in->essay);
     sb_punkt_close(in->punkt);
     sb_ruler_words_close(in->words);
+    sb_ruler_lexicon_close(in->lexicon);
+    sb_ruler_passages_close(in->passages);
     sb_ruler_templates_close(in->templates);
     *in = (sbi_ruler_inputs){0};
 }
@@ -80,6 +82,24 @@ sb_status sbi_ruler_inputs_compat(const sb_text_req *req, const sb_ruler_task *t
     if (st == SB_OK && (task->needs & SB_RULER_NEEDS_SQUAD) != 0)
         st = sb_ruler_qa_open(path[SB_RULER_KEY_SQUAD], SB_RULER_SQUAD, &in->qa);
     if (st == SB_OK && (task->needs & SB_RULER_NEEDS_HOTPOTQA) != 0)
+        st = sb_ruler_qa_open(path[SB_RULER_KEY_HOTPOTQA], SB_RULER_HOTPOTQA, &in->qa);
+    return st;
+}
+
+sb_status sbi_ruler_inputs_native(const sb_text_req *req, const sb_ruler_task *task,
+                                  sbi_ruler_inputs *in)
+{
+    const char *const *path = req->paths;
+    sb_status          st   = SB_OK;
+    if (sb_ruler_native_needs_lexicon(task))
+        st = sb_ruler_lexicon_open(path[SB_RULER_KEY_WORDS], &in->lexicon);
+    if (st == SB_OK && sb_ruler_native_needs_passages(task))
+        st = sb_ruler_passages_open(path[SB_RULER_KEY_CORPUS], &in->passages);
+    if (st == SB_OK && (task->needs & SB_RULER_NEEDS_SQUAD) != 0 &&
+        path[SB_RULER_KEY_SQUAD] != NULL)
+        st = sb_ruler_qa_open(path[SB_RULER_KEY_SQUAD], SB_RULER_SQUAD, &in->qa);
+    if (st == SB_OK && (task->needs & SB_RULER_NEEDS_HOTPOTQA) != 0 &&
+        path[SB_RULER_KEY_HOTPOTQA] != NULL)
         st = sb_ruler_qa_open(path[SB_RULER_KEY_HOTPOTQA], SB_RULER_HOTPOTQA, &in->qa);
     return st;
 }

@@ -20,7 +20,7 @@ static void request_init(request *q, const char *task, int64_t length)
     *q                     = (request){0};
     ck_assert_ptr_nonnull(s);
     ck_assert_int_eq(sb_params_default(s->params, &q->params), SB_OK);
-    q->params.mode = SB_RULER_COMPAT;
+    q->params.mode = SB_RULER_MODE_COMPAT;
     q->req         = (sb_text_req){.suite         = s,
                                    .task          = sb_text_task_find(s, task),
                                    .params        = &q->params,
