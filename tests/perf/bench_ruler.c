@@ -56,7 +56,8 @@ static sb_status row_of(const request *q, sb_text_set *set, int64_t row, int64_t
     sb_text_row r    = {0};
     char       *line = NULL;
     sb_status   st   = set->suite->row(set, row, &r);
-    if (st == SB_OK && q->print && (st = sb_text_row_json(set->suite, set->task, &r, &line)) == SB_OK)
+    if (st == SB_OK && q->print &&
+        (st = sb_text_row_json(set->suite, set->task, &r, &line)) == SB_OK)
         (void)fputs(line, stdout);
     *n_tokens = r.n_tokens;
     free(line);
@@ -68,8 +69,8 @@ static void measure(request *q)
 {
     sb_text_set *set      = NULL;
     int64_t      n_tokens = 0;
-    double       start = now(), first, second;
-    sb_status    st = q->req.suite->open(&q->req, &set);
+    double       start    = now(), first, second;
+    sb_status    st       = q->req.suite->open(&q->req, &set);
     if (st == SB_OK)
         st = row_of(q, set, 0, &n_tokens);
     first = now() - start;

@@ -26,8 +26,8 @@ set_target_properties(ruler_gen PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINA
 set(ruler_inputs ${CMAKE_BINARY_DIR}/tests/ruler_inputs)
 span_python_test(ruler_words_download golden/ruler_inputs.py words ${ruler_inputs}/words)
 set_tests_properties(ruler_words_download PROPERTIES RESOURCE_LOCK ruler_inputs)
-foreach(part text words rows import score inputs suite)
-  span_test(test_ruler_${part} SOURCES unit/workloads/ruler/test_${part}.c unit/workloads/ruler/common.c LINK sb_workloads m)
+foreach(part text words rows import score inputs suite native)
+  span_test(test_ruler_${part} SOURCES unit/workloads/ruler/test_${part}.c unit/workloads/ruler/common.c LINK sb_workloads m Threads::Threads)
   set_tests_properties(test_ruler_${part} PROPERTIES DEPENDS ruler_words_download
     ENVIRONMENT "OMP_WAIT_POLICY=passive;SPAN_WONDERWORDS=${ruler_inputs}/words")
 endforeach()
