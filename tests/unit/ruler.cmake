@@ -31,6 +31,7 @@ foreach(part text words rows import score inputs suite native)
   set_tests_properties(test_ruler_${part} PROPERTIES DEPENDS ruler_words_download
     ENVIRONMENT "OMP_WAIT_POLICY=passive;SPAN_WONDERWORDS=${ruler_inputs}/words")
 endforeach()
+span_test(test_ruler_parts SOURCES unit/workloads/ruler/test_parts.c unit/workloads/ruler/common.c golden/tokenizer_text.c LINK sb_workloads m)
 foreach(kind made words punkt)
   span_python_test(ruler_replay_${kind} golden/ruler_compare.py --replay $<TARGET_FILE:ruler_gen> ${ruler_inputs} ${kind})
   add_custom_target(ruler_replay_${kind} DEPENDS ruler_gen) # what the mutants build for the test

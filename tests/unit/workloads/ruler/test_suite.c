@@ -141,6 +141,85 @@ START_TEST(compat_rows)
 }
 END_TEST
 
+/* The default mode needs no file, and says what it is wherever a figure could be read. */
+START_TEST(native_rows)
+{
+    const sb_text_task *task = &sb_ruler_suite.tasks[_i];
+    request             q;
+    sb_text_set        *set;
+    sb_text_row         r, again;
+    json_t             *facts, *meta;
+    request_init(&q, task->name, 6000);
+    ck_assert_int_eq(sb_params_default(sb_ruler_suite.params, &q.params), SB_OK);
+    ck_assert_int_eq(q.params.mode, SB_RULER_MODE_NATIVE);
+    q.paths[SB_RULER_KEY_CORPUS] = "tests/fixtures/corpus";
+    if (strcmp(task->name, "qa_1") == 0 || strcmp(task->name, "qa_2") == 0) {
+        set = NULL;
+        expect_error(q.req.suite->open(&q.req, &set), SB_ERR_UNSUPPORTED, "qa_synth needs no file");
+        return;
+    }
+    set = open_ok(&q);
+    ck_assert_int_eq(set->suite->n_rows(set), -1);
+    r     = row_ok(set, 1);
+    again = row_ok(set, 0);
+    sb_text_row_fini(&again);
+    again = row_ok(set, 1);
+    ck_assert_str_eq(r.sha256, again.sha256);
+    ck_assert_str_eq(r.scorer, task->scorer);
+    ck_assert_int_eq(r.gen_tokens, task->gen_tokens);
+    ck_assert(r.row == 1 && r.chat == 0 && r.n_tokens + r.gen_tokens <= 6000);
+    meta = json_loads(r.meta, 0, NULL);
+    ck_assert_str_eq(fact(meta, "mode"), "native");
+    ck_assert_str_eq(fact(meta, "generator"), "native@1");
+    facts = set->suite->facts(set);
+    ck_assert_str_eq(fact(facts, "mode"), "native");
+    ck_assert_str_eq(fact(facts, "generator"), "native@1");
+    if (strcmp(task->name, "qa_synth") == 0 || strcmp(task->name, "niah_multivalue") == 0) {
+        ck_assert_str_eq(fact(facts, "splitter"), "split_v1");
+        ck_assert_uint_eq(strlen(fact(facts, "corpus_sha256")), 64);
+    }
+    if (strcmp(task->name, "cwe") == 0)
+        ck_assert_str_eq(fact(facts, "wordlist"), "builtin@1");
+    json_decref(meta);
+    json_decref(facts);
+    sb_text_row_fini(&r);
+    sb_text_row_fini(&again);
+    set->suite->close(set);
+}
+END_TEST
+
+START_TEST(native_files)
+{
+    static const char squad[] =
+        "{\"data\": [{\"paragraphs\": [{\"context\": \"Box one is blue.\", \"qas\": "
+        "[{\"question\": "
+        "\"Which colour?\", \"is_impossible\": false, \"answers\": [{\"text\": \"blue\"}]}]}, "
+        "{\"context\": \"It rains.\", \"qas\": []}]}]}";
+    request      q;
+    sb_text_set *set = NULL;
+    sb_text_row  r;
+    request_init(&q, "qa_1", 2000);
+    q.params.mode               = SB_RULER_MODE_NATIVE;
+    q.paths[SB_RULER_KEY_SQUAD] = put_text("s.json", squad);
+    set                         = open_ok(&q);
+    ck_assert_int_eq(set->suite->n_rows(set), 1);
+    r = row_ok(set, 0);
+    ck_assert_str_eq(r.refs[0], "blue");
+    sb_text_row_fini(&r);
+    expect_error(set->suite->row(set, 1, &r), SB_ERR_USAGE, "row 1 was asked for, there are 1");
+    set->suite->close(set);
+    request_init(&q, "qa_synth", 2000);
+    expect_error(q.req.suite->open(&q.req, &set), SB_ERR_UNSUPPORTED, "RULER has no task qa_synth");
+    q.params.mode                = SB_RULER_MODE_NATIVE;
+    q.paths[SB_RULER_KEY_CORPUS] = "/nowhere/corpus";
+    expect_error(q.req.suite->open(&q.req, &set), SB_ERR_IO, "corpus /nowhere/corpus");
+    request_init(&q, "cwe", 2000);
+    q.params.mode               = SB_RULER_MODE_NATIVE;
+    q.paths[SB_RULER_KEY_WORDS] = "/nowhere/words";
+    expect_error(q.req.suite->open(&q.req, &set), SB_ERR_IO, "/nowhere/words");
+}
+END_TEST
+
 START_TEST(wrappers)
 {
     request      q;
@@ -308,6 +387,8 @@ int main(void)
     tcase_add_checked_fixture(t, folder_set_up, folder_tear_down);
     tcase_add_test(t, record);
     tcase_add_loop_test(t, compat_rows, 0, 3);
+    tcase_add_loop_test(t, native_rows, 0, 14);
+    tcase_add_test(t, native_files);
     tcase_add_test(t, wrappers);
     tcase_add_loop_test(t, missing_inputs, 0, (int)(sizeof missing / sizeof *missing));
     tcase_add_test(t, refusals);
