@@ -1,12 +1,13 @@
 #include "workloads/ruler/template.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "workloads/base/pytext.h"
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/base/pytext.h"
 
 enum { CUT_CHARACTERS = 10, SHOT_CHARACTERS = 20 };
 
@@ -81,6 +82,22 @@ static sb_status check_fields(const char *path, const char *field, const char *t
     return SB_OK;
 }
 
+/* The context stands in the template itself: what follows the input cannot hold it. */
+static sb_status check_context(const char *path, sb_ruler_generator g, const char *task)
+{
+    static const char *const context[MAX_FIELDS] = {"context"};
+    const char              *others[MAX_FIELDS]  = {0};
+    char                     where[64];
+    int                      n = 0;
+    for (int i = 0; i < MAX_FIELDS; i++)
+        if (rules[g].must[i] != NULL && strcmp(rules[g].must[i], "context") != 0)
+            others[n++] = rules[g].must[i];
+    for (int i = 0; i < MAX_FIELDS && rules[g].may[i] != NULL; i++)
+        others[n++] = rules[g].may[i];
+    (void)snprintf(where, sizeof where, "tasks.%s.template", rules[g].name);
+    return check_fields(path, where, task, context, others);
+}
+
 static int holds_placeholder(const char *s, int64_t n_characters)
 {
     int64_t n = sbi_utf8_prefix(s, (int64_t)strlen(s), n_characters);
@@ -135,6 +152,8 @@ static sb_status take_text(const char *path, const json_t *tasks, sb_ruler_gener
             st = check_fields(path, where.p, both.p, rules[g].must, rules[g].may);
     }
     if (st == SB_OK)
+        st = check_context(path, g, t->task);
+    if (st == SB_OK)
         st = check_cuts(path, g, t);
     sbi_text_fini(&both);
     sbi_text_fini(&where);
@@ -186,7 +205,8 @@ static sb_status no_wrapper(const char *path, json_t *root, const char *name)
     const char *key;
     json_t     *v;
     sb_status   st;
-    json_object_foreach (root, key, v) {
+    json_object_foreach(root, key, v)
+    {
         sbi_text_puts(&names, names.n > 0 ? ", " : "");
         sbi_text_puts(&names, key);
     }

@@ -39,6 +39,10 @@ static const struct change {
     {"{num_v}", "5", "tasks.variable_tracking.: placeholder {num_v} is missing"},
     {"\"The text below hides", "\"The {context} below hides",
      "tasks.variable_tracking.template: no placeholder"},
+    {"{context}\\nWhat are all the special {type_needle_v} given for {query} in the text above?\",\n"
+     "      \"answer_prefix\": \" The special",
+     "{{context}}\", \"answer_prefix\": \" The special {context}",
+     "tasks.niah.template: placeholder {context} is missing"},
     {"come home.", "come home. ", "haystack_noise"},
     {"{document}", "{documents}", "document_prompt"},
     {"\"tasks\"", "\"tasks", "line"},
