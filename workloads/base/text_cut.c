@@ -30,6 +30,7 @@ sb_status sbi_cut_check(const sbi_cut_rule *rule, const sb_tok_ops *tok)
 sb_status sbi_cut_middle(const sbi_cut_rule *rule, const sb_tok_ops *tok, sb_text_row *row)
 {
     int64_t   n, head, tail, bytes;
+    int       fits;
     char     *text;
     sb_status st;
     row->prompt_bytes = row->input_bytes = (int64_t)strlen(row->prompt);
@@ -40,12 +41,13 @@ sb_status sbi_cut_middle(const sbi_cut_rule *rule, const sb_tok_ops *tok, sb_tex
     if ((st = tok->count(tok->ctx, row->prompt, row->prompt_bytes, &n)) != SB_OK)
         return st;
     row->n_tokens = n;
-    if (rule->most_tokens == 0 || n + rule->prefix_tokens <= rule->most_tokens)
+    fits          = rule->most_tokens == 0 || n + rule->prefix_tokens <= rule->most_tokens;
+    if (fits && (rule->most_tokens == 0 || !rule->always))
         return SB_OK;
     head = rule->most_tokens / 2 - rule->prefix_tokens;
     tail = rule->odd == SBI_CUT_ODD_TAIL ? (rule->most_tokens + 1) / 2 : rule->most_tokens / 2;
-    head = head > 0 ? head : 0;
-    tail = tail < n ? tail : n; /* the prefix may be what is left out */
+    head = fits ? n : head > 0 ? head : 0;
+    tail = fits ? 0 : tail < n ? tail : n; /* the prefix may be what is left out */
     st   = (rule->as_one && tok->joined != NULL ? tok->joined : tok->ends)(
         tok->ctx, row->prompt, row->prompt_bytes, head, tail, &text, &bytes);
     if (st != SB_OK)

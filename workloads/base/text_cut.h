@@ -19,6 +19,8 @@ typedef struct sbi_cut_rule {
                             * text: they count, are first, and fall away when decoded */
     sbi_cut_odd odd;
     int32_t     as_one; /* 1: both ends are decoded together, 0: each by itself */
+    int32_t     always; /* 1: a prompt is also encoded and decoded where nothing is cut: a tokenizer
+                         * that normalises (Qwen2: NFC) leaves another text */
 } sbi_cut_rule;
 
 /* SB_ERR_USAGE: a length without a tokenizer, or one of less than 2 tokens; SB_ERR_UNSUPPORTED: a

@@ -165,7 +165,7 @@ static sb_status open_files(const sb_text_req *req, sb_text_set **out)
         ib->set.text_name   = req->task->name;
         ib->set.chat        = ib->texts.chat;
         memcpy(ib->set.texts_sha256, ib->texts.sha256, sizeof ib->texts.sha256);
-        ib->set.cut = (sbi_cut_rule){req->length_tokens, p->prefix_tokens, SBI_CUT_ODD_DROP, 1};
+        ib->set.cut = (sbi_cut_rule){req->length_tokens, p->prefix_tokens, SBI_CUT_ODD_DROP, 1, 1};
         st          = sbi_file_set_open(req, names, &ib->set, out);
     } else {
         free(ib);

@@ -222,7 +222,7 @@ static sb_status open_v1(const sb_text_req *req, sb_text_set **out)
     if (s == NULL)
         return sb_fail(SB_ERR_NOMEM, "%s: no memory", req->suite->name);
     s->make = make;
-    s->cut  = (sbi_cut_rule){req->length_tokens, p->prefix_tokens, SBI_CUT_ODD_DROP, 0};
+    s->cut  = (sbi_cut_rule){req->length_tokens, p->prefix_tokens, SBI_CUT_ODD_DROP, 0, 0};
     sbi_text_puts(&name, req->task->name);
     sbi_text_puts(&name, req->suite == &sb_longbench_e_suite ? "_e.jsonl" : ".jsonl");
     sbi_text_puts(&below, "data/"); /* where the published archive has them */

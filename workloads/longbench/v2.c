@@ -148,7 +148,7 @@ static sb_status open_v2(const sb_text_req *req, sb_text_set **out)
         return sb_fail(SB_ERR_NOMEM, "longbench_v2: no memory");
     s->make = make;
     s->chat = 1;
-    s->cut  = (sbi_cut_rule){req->length_tokens, p->prefix_tokens, SBI_CUT_ODD_TAIL, 1};
+    s->cut  = (sbi_cut_rule){req->length_tokens, p->prefix_tokens, SBI_CUT_ODD_TAIL, 1, 0};
     if ((st = open_texts(req, &variants[p->variant], s)) != SB_OK) {
         sbi_file_set_close(&s->base);
         return st;
