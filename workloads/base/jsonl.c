@@ -132,9 +132,13 @@ sb_status sbi_jsonl_parse(const char *path, int64_t line, const char *text, int6
     if (nul != NULL)
         return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ", byte %" PRId64 ": a NUL byte", path,
                        line, (int64_t)(nul - text) + 1);
-    v = json_loadb(text, (size_t)n_bytes, 0, &e);
-    if (v == NULL && json_error_code(&e) == json_error_out_of_memory)
+    errno = 0;
+    v     = json_loadb(text, (size_t)n_bytes, 0, &e);
+    if (errno ==
+        ENOMEM) { /* jansson then calls it a wrong token, or loses a character and goes on */
+        json_decref(v);
         return sb_fail(SB_ERR_NOMEM, "%s: line %" PRId64 ": no memory", path, line);
+    }
     if (v ==
         NULL) /* e.position counts bytes; e.text quotes what stands there, which may be anything */
         return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ", byte %d: %s", path, line, e.position,

@@ -1,5 +1,6 @@
 #include "workloads/base/row_fields.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -149,6 +150,18 @@ sb_status sbi_row_texts(const sbi_row_source *s, const char *field, const json_t
     return st;
 }
 
+char *sbi_row_dump(const json_t *v, int digits)
+{
+    char *text;
+    errno = 0;
+    text  = json_dumps(v, JSON_ENSURE_ASCII | JSON_REAL_PRECISION((size_t)digits));
+    if (text != NULL && errno == ENOMEM) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
 sb_status sbi_row_id(const sbi_row_source *s, const char *field, sb_text_row *out)
 {
     const json_t *v = json_object_get(s->row, field);
@@ -168,7 +181,7 @@ sb_status sbi_row_meta(const sbi_row_source *s, const char *const *fields, sb_te
         if (v != NULL)
             bad = json_object_set(meta, *fields, v) != 0; /* takes a reference of its own */
     }
-    out->meta = bad ? NULL : json_dumps(meta, JSON_ENSURE_ASCII);
+    out->meta = bad ? NULL : sbi_row_dump(meta, 0);
     json_decref(meta);
     return out->meta != NULL ? SB_OK : no_memory(s);
 }

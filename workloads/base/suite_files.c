@@ -93,6 +93,7 @@ sb_status sbi_texts_open(const char *path, const sbi_built_in *otherwise, json_t
     json_error_t e;
     json_t      *v;
     FILE        *f;
+    errno = 0;
     if (path == NULL) {
         v = json_loadb(otherwise->bytes, otherwise->n, 0, &e);
     } else {
@@ -103,8 +104,11 @@ sb_status sbi_texts_open(const char *path, const sbi_built_in *otherwise, json_t
         v = json_loadf(f, 0, &e);
         (void)fclose(f);
     }
-    if (v == NULL && json_error_code(&e) == json_error_out_of_memory)
+    if (errno ==
+        ENOMEM) { /* jansson then calls it a wrong token, or loses a character and goes on */
+        json_decref(v);
         return sb_fail(SB_ERR_NOMEM, "%s: no memory", name);
+    }
     if (v == NULL)
         return sb_fail(SB_ERR_USAGE, "%s: line %d, column %d: %s", name, e.line, e.column,
                        json_error_code(&e) == json_error_invalid_utf8 ? "not UTF-8" : e.text);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "workloads/base/row_fields.h"
 #include "workloads/base/sha256.h"
 #include "workloads/base/suite_files.h"
 #include "workloads/infinitebench/synth.h"
@@ -279,7 +280,7 @@ static sb_status take_meta(const attempt *a, sb_text_row *r)
         bad = json_object_set_new(meta, "layers", json_integer(d->layers)) != 0;
     if (!bad && d->target != NULL)
         bad = json_object_set_new(meta, "target", json_string(d->target)) != 0;
-    r->meta = bad ? NULL : json_dumps(meta, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
+    r->meta = bad ? NULL : sbi_row_dump(meta, 6);
     json_decref(meta);
     return r->meta != NULL ? SB_OK : sb_fail(SB_ERR_NOMEM, "infinitebench_synth: no memory");
 }

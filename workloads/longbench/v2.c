@@ -162,7 +162,7 @@ static const char *const group_names[] = {"overall", "easy", "hard", "short",
                                           "medium",  "long", NULL};
 
 static sb_status put_group(const json_t *meta, const char *field, const char *const *names,
-                           uint32_t first, uint32_t *member)
+                           const char *allowed, uint32_t first, uint32_t *member)
 {
     const json_t *v = json_object_get(meta, field);
     if (!json_is_string(v))
@@ -173,7 +173,8 @@ static sb_status put_group(const json_t *meta, const char *field, const char *co
             return SB_OK;
         }
     }
-    return sb_fail(SB_ERR_USAGE, "meta.%s: `%.40s` is none of them", field, json_string_value(v));
+    return sb_fail(SB_ERR_USAGE, "meta.%s: `%.40s`, not one of %s", field, json_string_value(v),
+                   allowed);
 }
 
 static sb_status groups_of(const json_t *meta, uint32_t *member)
@@ -181,9 +182,9 @@ static sb_status groups_of(const json_t *meta, uint32_t *member)
     static const char *const difficulties[] = {"easy", "hard", NULL};
     static const char *const lengths[]      = {"short", "medium", "long", NULL};
     uint32_t                 m              = 1;
-    sb_status                st             = put_group(meta, "difficulty", difficulties, 1, &m);
+    sb_status                st = put_group(meta, "difficulty", difficulties, "easy, hard", 1, &m);
     if (st == SB_OK)
-        st = put_group(meta, "length", lengths, 3, &m);
+        st = put_group(meta, "length", lengths, "short, medium, long", 3, &m);
     if (st == SB_OK)
         *member = m;
     return st;

@@ -1,9 +1,12 @@
 #include "tests/unit/workloads/suites/rig.h"
 
+#include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "workloads/base/pytext.h"
+#include "workloads/metrics/longbench.h"
 #include "workloads/registry.h"
 
 /* Length of the valid character at s, or 0; *bad: how many bytes one U+FFFD stands for. */
@@ -169,4 +172,73 @@ sb_status rig_request(rig *g, const char *suite, const char *const *args)
             return sb_wrap(st, "%s", *args);
     }
     return g->req.task != NULL ? SB_OK : sb_fail(SB_ERR_USAGE, "no such task");
+}
+
+sb_text_set *rig_open(rig *g, const char *suite, const char *const *args)
+{
+    sb_text_set *set = NULL;
+    if (rig_request(g, suite, args) != SB_OK || g->req.suite->open(&g->req, &set) != SB_OK)
+        ck_abort_msg("%s", sb_error_text());
+    return set;
+}
+
+sb_text_row rig_row(sb_text_set *set, int64_t row)
+{
+    sb_text_row r = {0};
+    if (set->suite->row(set, row, &r) != SB_OK)
+        ck_abort_msg("row %lld: %s", (long long)row, sb_error_text());
+    return r;
+}
+
+void rig_bad_row(sb_text_set *set, int64_t row, const char *text)
+{
+    sb_text_row r  = {0};
+    sb_status   st = set->suite->row(set, row, &r);
+    if (st != SB_ERR_USAGE || strstr(sb_error_text(), text) == NULL)
+        ck_abort_msg("row %lld: %s: %s; wanted: %s", (long long)row, sb_status_name(st),
+                     sb_error_text(), text);
+    ck_assert_ptr_null(r.prompt);
+}
+
+void rig_cannot_open(const char *suite, const char *const *args, sb_status want, const char *text)
+{
+    rig          g;
+    sb_text_set *set = NULL;
+    sb_status    st  = rig_request(&g, suite, args);
+    if (st != SB_OK)
+        ck_abort_msg("%s", sb_error_text());
+    st = g.req.suite->open(&g.req, &set);
+    if (st != want || strstr(sb_error_text(), text) == NULL)
+        ck_abort_msg("%s: %s; wanted %s: %s", sb_status_name(st), sb_error_text(),
+                     sb_status_name(want), text);
+    ck_assert_ptr_null(set);
+}
+
+const char *rig_arg(const char *key, const char *value)
+{
+    static char buf[8][800];
+    static int  turn;
+    char       *p = buf[turn++ % 8];
+    (void)snprintf(p, sizeof buf[0], "%s=%s", key, value);
+    return p;
+}
+
+double rig_score(const sb_text_row *r, const char *prediction)
+{
+    sb_text            pred  = sb_text_of(prediction), refs[64], classes[16];
+    sb_score_req       req   = {.preds = &pred, .n_preds = 1, .refs = refs, .n_refs = r->n_refs};
+    sb_text_score      s     = {0};
+    const sb_longbench first = {.first_line = r->first_line};
+    pred                     = sb_longbench_clean(&first, pred);
+    ck_assert_int_le(r->n_refs, 64);
+    ck_assert_int_le(r->n_classes, 16);
+    for (int64_t i = 0; i < r->n_refs; i++)
+        refs[i] = sb_text_of(r->refs[i]);
+    for (int64_t i = 0; i < r->n_classes; i++)
+        classes[i] = sb_text_of(r->classes[i]);
+    req.classes   = classes;
+    req.n_classes = r->n_classes;
+    if (sb_scorer_score(sb_scorer_find(r->scorer), &req, &s) != SB_OK)
+        ck_abort_msg("%s: %s", r->scorer, sb_error_text());
+    return s.value;
 }
