@@ -126,12 +126,25 @@ static sb_status element_byte(walk *w, char c, int64_t at)
     return SB_OK;
 }
 
+/* Bytes that change nothing, less than n: nearly all of a file is inside strings. */
+static int64_t in_string(const walk *w, const char *s, int64_t n)
+{
+    int64_t i = 0;
+    if (w->in_string && !w->escaped)
+        while (i + 1 < n && s[i] != '"' && s[i] != '\\' && s[i] != '\n')
+            i++;
+    return i;
+}
+
 static sb_status walk_array(walk *w, const char *s, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        char      c     = s[i];
-        int       space = is_blank(c) || c == '\n';
-        sb_status st    = SB_OK;
+        char      c;
+        int       space;
+        sb_status st = SB_OK;
+        i += in_string(w, s + i, n - i);
+        c     = s[i];
+        space = is_blank(c) || c == '\n';
         if (w->ended && !space)
             return sb_fail(SB_ERR_USAGE, "line %" PRId64 ": something stands behind the array",
                            w->line);
