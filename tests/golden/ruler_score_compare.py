@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""RULER's own scorers against workloads/ruler/score.c, on random and adversarial strings made from a seed.
+"""RULER's own scorers against ours (ruler_all@1, ruler_part@1), on random and adversarial strings made from a seed.
 
   ruler_score_compare.py --write RULER DUMP   by hand: RULER is a checkout of NVIDIA/RULER at c3f5e3b, DUMP the test binary score_dump;
                                               compares every row and rewrites tests/golden/ruler_scores.json

@@ -1,8 +1,10 @@
 /* Short answers found in a prediction: RULER and its variants, NIAH's key phrase, BABILong. */
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "workloads/metrics/request.h"
+#include "workloads/metrics/ruler.h"
 #include "workloads/metrics/suites.h"
 
 /* ---- RULER ---- */
@@ -19,7 +21,10 @@ static sb_status hits_of(sbi_req *r, sbi_str pred, sb_text_score *out, int64_t *
         if (yes && *hits == 0)
             out->best_ref = i;
         *hits += yes;
+        if (r->in->hit != NULL)
+            r->in->hit[i] = (uint8_t)yes;
     }
+    out->n_hits = *hits;
     return st;
 }
 
@@ -38,6 +43,28 @@ static sb_status cleaned(sbi_pool *p, sbi_str s, int vanish, sbi_str *out)
             to[n++] = s.c[i] < 0x20 ? '\n' : s.c[i];
     *out = sbi_strip((sbi_str){to, n});
     return SB_OK;
+}
+
+sb_status sb_ruler_clean(sb_text pred, char **out)
+{
+    sbi_pool  pool  = {0};
+    uint32_t  flags = 0;
+    int64_t   n     = 0;
+    sbi_str   s;
+    char     *text = NULL;
+    sb_status st   = sbi_decode(&pool, pred, &s, &flags);
+    if (st == SB_OK)
+        st = cleaned(&pool, s, 0, &s);
+    if (st == SB_OK && (text = malloc(4 * (size_t)s.n + 1)) == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "a cleaned prediction: no memory");
+    if (st == SB_OK) {
+        for (int64_t i = 0; i < s.n; i++)
+            n += utf8proc_encode_char(s.c[i], (utf8proc_uint8_t *)text + n);
+        text[n] = '\0';
+        *out    = text;
+    }
+    sbi_pool_fini(&pool);
+    return st;
 }
 
 static sb_status match(sbi_req *r, int vanish, int part, sb_text_score *out)
@@ -209,16 +236,17 @@ static sb_status babilong(sbi_req *r, sb_text_score *out)
 #define RULER "NVIDIA/RULER scripts/eval"
 #define KVPRESS "NVIDIA/kvpress evaluation/benchmarks/ruler/calculate_metrics.py"
 #define LIST SB_NEED_REF_LIST
+#define HITS SB_GIVES_HITS
 
-SBI_SCORER(ruler_all, "ruler_all@1", RULER " string_match_all", 0, LIST, 0, ruler_all)
-SBI_SCORER(ruler_part, "ruler_part@1", RULER " string_match_part", 1, 0, 0, ruler_part)
-SBI_SCORER(kvpress_all, "kvpress_all@1", KVPRESS, 0, LIST, 0, kvpress_all)
-SBI_SCORER(kvpress_part, "kvpress_part@1", KVPRESS, 1, 0, 0, kvpress_part)
+SBI_SCORER(ruler_all, "ruler_all@1", RULER " string_match_all", 0, LIST | HITS, 0, ruler_all)
+SBI_SCORER(ruler_part, "ruler_part@1", RULER " string_match_part", 1, HITS, 0, ruler_part)
+SBI_SCORER(kvpress_all, "kvpress_all@1", KVPRESS, 0, LIST | HITS, 0, kvpress_all)
+SBI_SCORER(kvpress_part, "kvpress_part@1", KVPRESS, 1, HITS, 0, kvpress_part)
 SBI_SCORER(lmeval_part, "lmeval_part@1",
-           "EleutherAI/lm-evaluation-harness lm_eval/tasks/ruler string_match_part", 0, LIST, 0,
+           "EleutherAI/lm-evaluation-harness lm_eval/tasks/ruler string_match_part", 0, LIST | HITS, 0,
            ruler_all)
 SBI_SCORER(helmet_recall, "helmet_recall@1", "princeton-nlp/HELMET@4526dfb data.py load_ruler", 0,
-           LIST, 0, helmet_recall)
+           LIST | HITS, 0, helmet_recall)
 SBI_SCORER(key_phrase, "key_phrase@1", "own: gkamradt's NIAH asks a language model", 1, 0, 0,
            key_phrase)
 SBI_SCORER(babilong, "babilong@1", "booydar/babilong@7a6efee babilong/metrics.py", 1,

@@ -4,7 +4,7 @@ sb_status sbi_score(const sb_scorer *self, const sb_score_req *in, sbi_body body
                     sb_text_score *out)
 {
     sbi_req       r     = {.in = in, .self = self};
-    sb_text_score score = {.best_ref = -1};
+    sb_text_score score = {.best_ref = -1, .n_hits = -1};
     sb_status     st;
     if ((st = sbi_decode_all(&r.pool, in->preds, in->n_preds, &r.preds, &r.flags)) == SB_OK &&
         (st = sbi_decode_all(&r.pool, in->refs, in->n_refs, &r.refs, &r.flags)) == SB_OK) {

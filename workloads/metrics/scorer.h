@@ -33,6 +33,7 @@ typedef struct sb_score_req {
     const char    *prefix;    /* helmet_: what the answer stands after; NULL "Answer:" */
     int32_t drop_first;    /* infbench_math_calc: 1 leaves out the first number (its gpt4 rule) */
     const sb_jieba *jieba; /* the _zh scorers that segment words */
+    uint8_t        *hit;   /* [n_refs] or NULL; SB_GIVES_HITS writes here which were found */
 } sb_score_req;
 
 typedef enum sb_score_need {
@@ -41,7 +42,8 @@ typedef enum sb_score_need {
     SB_NEED_TASK      = 4,
     SB_NEED_JIEBA     = 8,
     SB_NEED_PRED_LIST = 16, /* takes any number of predictions, none included */
-    SB_NEED_REF_LIST  = 32  /* the references together are one answer, not alternatives */
+    SB_NEED_REF_LIST  = 32, /* the references together are one answer, not alternatives */
+    SB_GIVES_HITS     = 64  /* looks for every reference by itself: fills hit and n_hits */
 } sb_score_need;
 
 typedef enum sb_score_flag {
@@ -55,6 +57,7 @@ typedef struct sb_text_score {
     double   value;    /* [0,1], unrounded unless the original rounds each sample */
     uint32_t flags;    /* sb_score_flag */
     int64_t  best_ref; /* the first reference that gave the value; -1 where none is singled out */
+    int64_t  n_hits;   /* references found, -1 without SB_GIVES_HITS */
 } sb_text_score;
 
 typedef struct sb_scorer sb_scorer;
@@ -66,6 +69,9 @@ struct sb_scorer {
     int32_t     k; /* of a name that ends in a number, else 0 */
     sb_status (*score)(const sb_scorer *self, const sb_score_req *req, sb_text_score *out);
 };
+
+/* Can the value only be 0 or 1 for a sample of n_refs references? */
+int sb_scorer_is_binary(const sb_scorer *s, int64_t n_refs);
 
 /* Ends with a NULL. */
 extern const sb_scorer *const sb_scorers[];

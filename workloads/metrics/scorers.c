@@ -16,6 +16,11 @@ const sb_scorer *sb_scorer_find(const char *name)
     return NULL;
 }
 
+int sb_scorer_is_binary(const sb_scorer *s, int64_t n_refs)
+{
+    return s->is_binary || ((s->needs & SB_GIVES_HITS) != 0 && n_refs == 1);
+}
+
 sb_status sb_scorer_score(const sb_scorer *s, const sb_score_req *req, sb_text_score *out)
 {
     if (req->n_refs < 1)

@@ -1,29 +1,9 @@
-/* RULER's two metrics and its aggregates [workloads 1.11]. Pure functions, versioned by name. */
+/* RULER's aggregates [workloads 1.11]. A row's score is that of workloads/metrics: ruler_all@1,
+ * ruler_part@1. Pure functions. */
 #ifndef SB_WORKLOADS_RULER_SCORE_H
 #define SB_WORKLOADS_RULER_SCORE_H
 
-#include "workloads/ruler/ruler.h"
-
-/* "ruler_string_match_all@1", "ruler_string_match_part@1": stored with every score. */
-const char *sb_ruler_metric_name(sb_ruler_metric m);
-int sb_ruler_metric_is_binary(sb_ruler_metric m, int64_t n_answers); /* can it only be 0 or 1? */
-
-/* What the original makes of a prediction before it looks: white space off its ends, every byte
- * below 0x20 a line feed, again off its ends. prediction: n_bytes of UTF-8, NUL bytes allowed. *out
- * is malloc'd. */
-sb_status sb_ruler_clean(const char *prediction, int64_t n_bytes, char **out);
-
-typedef struct sb_ruler_score {
-    double  value; /* [0,1], unrounded: the share of answers found (all), or 1 if any was (part) */
-    int64_t n_hits;
-    int     is_null; /* nothing is left of the prediction: RULER counts these as nulls */
-} sb_ruler_score;
-
-/* An answer is found where its lower case stands in the prediction's, anywhere. hit: [n_answers] or
- * NULL. SB_ERR_USAGE: not UTF-8, or no answers; SB_ERR_NOMEM. */
-sb_status sb_ruler_score_row(sb_ruler_metric m, const char *prediction, int64_t n_bytes,
-                             char *const *answers, int64_t n_answers, uint8_t *hit,
-                             sb_ruler_score *out);
+#include <stdint.h>
 
 /* RULER's figure of a task: 100 * mean, rounded to two decimals as Python's round does. */
 double sb_ruler_task_figure(const double *values, int64_t n);

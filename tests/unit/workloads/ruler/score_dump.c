@@ -7,6 +7,7 @@
 
 #include "workloads/base/jsonl.h"
 #include "workloads/base/pytext.h"
+#include "workloads/metrics/ruler.h"
 #include "workloads/ruler/score.h"
 
 enum { MAX_ROWS = 100000, MAX_REFS = 16 };
@@ -15,25 +16,26 @@ static double all[MAX_ROWS], part[MAX_ROWS];
 
 static sb_status dump_row(const json_t *row, int64_t i)
 {
-    const json_t  *pred = json_object_get(row, "pred"), *refs = json_object_get(row, "refs");
-    char          *answers[MAX_REFS], *clean                  = NULL;
-    const char    *text = json_string_value(pred);
-    int64_t        n = (int64_t)json_array_size(refs), bytes = (int64_t)json_string_length(pred);
-    sb_ruler_score a, p;
-    sbi_text       json = {0};
-    sb_status      st;
-    for (int64_t k = 0; k < n && k < MAX_REFS; k++)
-        answers[k] = (char *)(uintptr_t)json_string_value(json_array_get(refs, (size_t)k));
-    if ((st = sb_ruler_score_row(SB_RULER_MATCH_ALL, text, bytes, answers, n, NULL, &a)) != SB_OK ||
-        (st = sb_ruler_score_row(SB_RULER_MATCH_PART, text, bytes, answers, n, NULL, &p)) !=
-            SB_OK ||
-        (st = sb_ruler_clean(text, bytes, &clean)) != SB_OK)
+    const json_t *pred = json_object_get(row, "pred"), *refs = json_object_get(row, "refs");
+    sb_text       text = {json_string_value(pred), json_string_length(pred)}, answers[MAX_REFS];
+    sb_score_req  req  = {.preds = &text, .n_preds = 1, .refs = answers};
+    sb_text_score a, p;
+    char         *clean = NULL;
+    sbi_text      json  = {0};
+    sb_status     st;
+    for (; req.n_refs < (int64_t)json_array_size(refs) && req.n_refs < MAX_REFS; req.n_refs++)
+        answers[req.n_refs] =
+            sb_text_of(json_string_value(json_array_get(refs, (size_t)req.n_refs)));
+    if ((st = sb_scorer_score(sb_scorer_find("ruler_all@1"), &req, &a)) != SB_OK ||
+        (st = sb_scorer_score(sb_scorer_find("ruler_part@1"), &req, &p)) != SB_OK ||
+        (st = sb_ruler_clean(text, &clean)) != SB_OK)
         return st;
     sbi_py_json(&json, clean, (int64_t)strlen(clean));
     all[i]  = a.value;
     part[i] = p.value;
     (void)printf("%.2f %.2f %d %s\n", sb_ruler_task_figure(&a.value, 1),
-                 sb_ruler_task_figure(&p.value, 1), a.is_null, sbi_text_str(&json));
+                 sb_ruler_task_figure(&p.value, 1), (a.flags & SB_SCORE_NULL) != 0,
+                 sbi_text_str(&json));
     sbi_text_fini(&json);
     free(clean);
     return SB_OK;

@@ -12,8 +12,8 @@
 #include "workloads/ruler/lexicon.h"
 #include "workloads/ruler/suite.h"
 #include "workloads/tokenizer/ops.h"
+#include "workloads/metrics/ruler.h"
 #include "workloads/ruler/import.h"
-#include "workloads/ruler/score.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t bytes);
@@ -204,9 +204,13 @@ static sb_status open_essay(void)
 
 static sb_status score_row(void)
 {
-    char           answer[] = "\xc3\x89t\xc3\xa9", *answers[] = {answer};
-    sb_ruler_score s = {0};
-    return sb_ruler_score_row(SB_RULER_MATCH_PART, "x \xc3\xa9t\xc3\xa9", 7, answers, 1, NULL, &s);
+    sb_text       pred = sb_text_of("x \xc3\xa9t\xc3\xa9"), ref = sb_text_of("\xc3\x89t\xc3\xa9");
+    sb_score_req  req   = {.preds = &pred, .n_preds = 1, .refs = &ref, .n_refs = 1};
+    sb_text_score s     = {0};
+    char         *clean = NULL;
+    sb_status     st    = sb_ruler_clean(pred, &clean);
+    free(clean);
+    return st == SB_OK ? sb_scorer_score(sb_scorer_find("ruler_part@1"), &req, &s) : st;
 }
 
 static sb_status import_rows(void)
