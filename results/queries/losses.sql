@@ -26,6 +26,6 @@ SELECT p.method, p.method_json AS params, p.model, p.task, p.length_tokens AS le
             ELSE f.reason END AS reason,
        f.margin, f.non_inferior, f.resolution, f.b, f.c, f.n_unpaired, f.n_differ, f.metric, p.backend,
        p.suite, p.decode, p.layout, p.dtype, CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed,
-       p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash, f.base_id
+       p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash, f.base_id, f.family
   FROM f
   JOIN point AS p ON p.id = f.point_id;

@@ -26,6 +26,6 @@ SELECT p.method, p.method_json AS params, p.model, p.suite, p.length_tokens AS l
             ELSE f.reason END AS reason,
        f.margin, f.non_inferior, f.resolution, f.b, f.c, f.n_unpaired, f.n_differ, p.backend, p.decode, p.layout, p.dtype,
        CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed, p.model_json AS model_params, p.experiment,
-       f.group_id
+       f.group_id, f.set_id AS family
   FROM f
   JOIN point AS p ON p.id = f.group_id;
