@@ -33,7 +33,7 @@ enum {
 
 typedef struct sbi_cudnn_plan {
     cudnnBackendDescriptor_t plan; /* finalised execution plan */
-    cudnnBackendDescriptor_t part[64];
+    cudnnBackendDescriptor_t part[128];
     int32_t                  n_parts; /* what the plan is made from; destroyed after it */
     int64_t                  workspace_bytes;
     int64_t                  engine; /* the number of cuDNN's engine, for records */
