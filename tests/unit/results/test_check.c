@@ -214,6 +214,15 @@ START_TEST(every_schema_still_opens)
                         0.25);
     ck_assert_int_eq(facts_int(path, "SELECT n_no_fit FROM coverage WHERE method = 'hip'"), 1);
     ck_assert_int_eq(facts_int(path, "SELECT sum(n) FROM needle_recall"), 7);
+    sb_store *s = facts_open(path, SB_STORE_WRITE); /* what `db migrate` does next */
+    FACTS_OK(sb_store_refresh_intervals(s));
+    sb_store_close(s);
+    FACTS_OK(sb_store_check(path, stdout));
+    ck_assert_int_eq(
+        facts_int(path, "SELECT count(*) FROM accuracy WHERE lo < score AND score < hi"), 2);
+    ck_assert_int_eq(facts_int(path, "SELECT n FROM losses WHERE method = 'hip' AND n_unpaired = 1 "
+                                     "AND verdict = 'undecided'"),
+                     3);
 }
 END_TEST
 
@@ -265,7 +274,7 @@ int main(void)
 {
     Suite *suite = suite_create("check");
     TCase *t     = tcase_create("check");
-    tcase_set_timeout(t, 120);
+    tcase_set_timeout(t, 300); /* sanitizers on a busy machine */
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, broken_promises_are_found, 0, (int)(sizeof broken / sizeof broken[0]));
     tcase_add_test(t, truncated_files_are_refused);

@@ -35,7 +35,7 @@ static void fill(sb_store *s)
             sb_point_facts p     = {.method = (const char *const[]){"dense", "hip", "a_shape"}[m],
                                     .task   = t == 0 ? "niah_single" : "vt"};
             int64_t        point = facts_point(s, p);
-            for (int row = 0; row < 20; row++) {
+            for (int row = 0; row < 6; row++) {
                 double          v = (row + m) % 3 == 0 ? 0 : t == 0 ? 1 : 0.75;
                 sb_sample_facts f = facts_ok(run, point, facts_input(s, row), v, 10);
                 f.score_is_binary = t == 0;
