@@ -49,7 +49,8 @@ static void unseen(const double *values, const int64_t *n, int64_t n_strata, int
     const double z2   = SB_STATS_Z95 * SB_STATS_Z95;
     double       mean = 0, share = z2 / ((double)total + z2);
     for (int64_t s = 0; s < n_strata; values += n[s++])
-        mean += values[0] / (double)n_strata;
+        mean += values[0];
+    mean /= (double)n_strata; /* only now: of thirteen ones it is 1 */
     out->lo = mean - share * (mean - range.lo);
     out->hi = mean + share * (range.hi - mean);
 }

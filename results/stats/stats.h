@@ -16,6 +16,11 @@ typedef struct sb_interval {
  * Errors: SB_ERR_USAGE when n < 1 or successes is outside [0, n]. */
 sb_status sb_stats_wilson(int64_t successes, int64_t n, sb_interval *out);
 
+/* Half its width at a sum of n scores in [0,1]: of scores 0 or 1 as above; of fractions, which vary
+ * no more than those, an upper bound. For lines printed before anything is stored. NaN unless n >=
+ * 1 and 0 <= sum <= n. */
+double sb_stats_wilson_half(double sum, int64_t n);
+
 /* 97.5 % quantile of Student's t with nu degrees of freedom, which need not be whole
  * (Satterthwaite): within 1e-9. NaN unless nu > 0; SB_STATS_Z95 when nu is infinite. */
 double sb_stats_t975(double nu);

@@ -239,6 +239,20 @@ START_TEST(strata_are_resampled_apart)
 }
 END_TEST
 
+/* Every stratum weighs the same, however many values it has: means 0.15 and 0.85, not 0.21. */
+START_TEST(strata_weigh_the_same)
+{
+    static double v[220];
+    const int64_t n[] = {200, 20};
+    sb_interval   i;
+    for (int k = 0; k < 220; k++)
+        v[k] = (k < 200 ? 0.1 : 0.8) + 0.1 * (k % 2);
+    ck_assert_int_eq(sb_stats_bootstrap_strata(v, n, 2, (sb_interval){0, 1}, 1, &i), SB_OK);
+    ck_assert_double_eq_tol((i.lo + i.hi) / 2, 0.5, 0.003);
+    ck_assert(i.hi - i.lo > 0.015 && i.hi - i.lo < 0.03);
+}
+END_TEST
+
 /* A loss of 0.02 on every second of 100 pairs: mean -0.01, standard error 0.001. */
 START_TEST(paired_bootstrap_of_a_small_loss)
 {
@@ -357,6 +371,7 @@ int main(void)
     tcase_add_test(t, paired_score_covers);
     tcase_add_test(t, bootstrap_equals_all_resamples);
     tcase_add_test(t, strata_are_resampled_apart);
+    tcase_add_test(t, strata_weigh_the_same);
     tcase_add_test(t, paired_bootstrap_of_a_small_loss);
     tcase_add_test(t, no_width_becomes_a_bound);
     tcase_add_test(t, holm_equals_other_implementations);

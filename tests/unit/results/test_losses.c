@@ -74,6 +74,7 @@ static void put_rows(sb_store *s, int64_t run, sb_point_facts p, int64_t first, 
 }
 
 static double right(int64_t row) { return (void)row, 1; }
+static double wrong(int64_t row) { return (void)row, 0; }
 static double base_50(int64_t row) { return row >= 2; } /* wrong at 0, 1 */
 static double cand_50(int64_t row) { return row < 40; } /* wrong at 40..49 */
 static double wrong_third(int64_t row) { return row % 3 != 0; }
@@ -439,10 +440,28 @@ START_TEST(ruler_needs_its_thirteen_tasks)
                      (sb_point_facts){.suite = "ruler", .task = task, .length_tokens = length}, 0,
                      4, wrong_third);
         }
+    for (int t = 0; t < 26;
+         t++) { /* everything right, everything wrong: no rounding leaves [0, 1] */
+        char task[16];
+        (void)snprintf(task, sizeof task, "task_%d", t % 13);
+        put_rows(s, run,
+                 (sb_point_facts){.suite         = "ruler",
+                                  .task          = task,
+                                  .length_tokens = 4096,
+                                  .method        = t < 13 ? "dense" : "hip"},
+                 0, 2, t < 13 ? right : wrong);
+    }
     put_rows(s, run, (sb_point_facts){0}, 0, 4, right); /* of suite probe */
     sb_store_close(s);
     refresh();
-    ck_assert_int_eq(count("ruler_length"), 2);
+    ck_assert_int_eq(count("ruler_length WHERE length = 4096 AND score IN (0, 1) AND (lo = 0 OR hi "
+                           "= 1) AND half_width BETWEEN 0.05 AND 0.07"),
+                     2);
+    ck_assert_int_eq(
+        count("losses_mean WHERE difference = -1 AND lo = -1 AND hi < -0.7 AND verdict "
+              "= 'loss'"),
+        1);
+    ck_assert_int_eq(count("ruler_length"), 4);
     ck_assert_double_eq_tol(real("score", "ruler_length WHERE length = 1024"), 0.5, 1e-12);
     ck_assert_int_eq(count("ruler_length WHERE length = 1024 AND n = 4 AND n_total = 52 AND "
                            "half_width > 0 AND reason IS NULL"),
