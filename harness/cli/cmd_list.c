@@ -6,14 +6,16 @@
 #include "harness/model/model.h"
 #include "kernels/registry.h"
 #include "results/store/store.h"
+#include "workloads/metrics/scorer.h"
 #include "workloads/registry.h"
 
 static const char HELP[] =
-    "Usage: spanbench list methods|workloads|models|views\n\n"
+    "Usage: spanbench list methods|workloads|metrics|models|views\n\n"
     "  methods    attention methods: capabilities, parameters with defaults and ranges, source\n"
     "  workloads  suites and tasks with their parameters, metric and chance level; distributions "
     "of\n"
     "             experiment: attention\n"
+    "  metrics    scorers of text: what they score, 0 or 1 or a fraction, what they need, source\n"
     "  models     models and their knobs\n"
     "  views      the database's public views\n";
 
@@ -76,6 +78,31 @@ static void list_workloads(void)
     list_distributions();
 }
 
+static void list_metrics(void)
+{
+    static const struct {
+        uint32_t    need;
+        const char *name;
+    } needs[] = {{SB_NEED_CLASSES, "classes"},
+                 {SB_NEED_RELEVANCE, "relevance"},
+                 {SB_NEED_TASK, "scorer_task"},
+                 {SB_NEED_JIEBA, "jieba"},
+                 {SB_NEED_PRED_LIST, "a list of predictions"}};
+    for (const sb_scorer *const *s = sb_scorers; *s != NULL; s++) {
+        const char *before = "; needs ";
+        (void)printf("%-28s %s, %s", (*s)->name, (*s)->is_binary ? "0 or 1  " : "fraction",
+                     (*s)->needs & SB_GIVES_HITS      ? "references looked for one by one"
+                     : (*s)->needs & SB_NEED_REF_LIST ? "references are one answer together"
+                                                      : "references are alternatives");
+        for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+            if ((*s)->needs & needs[i].need) {
+                (void)printf("%s%s", before, needs[i].name);
+                before = ", ";
+            }
+        (void)printf("\n    source: %s\n", (*s)->source);
+    }
+}
+
 static void list_models(void)
 {
     for (const sb_model_ops *const *m = sb_models; *m != NULL; m++) {
@@ -100,6 +127,7 @@ int sb_cmd_list(int argc, char **argv)
         void (*list)(void);
     } what[] = {{"methods", list_methods},
                 {"workloads", list_workloads},
+                {"metrics", list_metrics},
                 {"models", list_models},
                 {"views", list_views}};
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -113,7 +141,8 @@ int sb_cmd_list(int argc, char **argv)
         }
     if (argc == 2)
         (void)fprintf(stderr,
-                      "spanbench list: found `%s`, allowed methods, workloads, models, views\n",
+                      "spanbench list: found `%s`, allowed methods, workloads, metrics, models, "
+                      "views\n",
                       argv[1]);
     else
         (void)fputs(HELP, stderr);

@@ -15,7 +15,8 @@ typedef struct verb {
 static const verb verbs[] = {
     {"run", sb_cmd_run, "run a sweep file and store accuracy and latency of every sample"},
     {"query", sb_cmd_query, "ask a results database, read-only"},
-    {"list", sb_cmd_list, "what this build knows: methods, workloads, models, views"},
+    {"score", sb_cmd_score, "score predictions made elsewhere"},
+    {"list", sb_cmd_list, "what this build knows: methods, workloads, metrics, models, views"},
     {"db", sb_cmd_db, "check, merge, compare and migrate results databases"},
     {"doctor", sb_cmd_doctor, "what this machine has: cores, memory, ranks, GPUs, file system"},
 };

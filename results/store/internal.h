@@ -85,6 +85,9 @@ typedef enum sbi_stmt {
     SBI_COMM_INSERT,
     SBI_MEMORY_INSERT,
     SBI_SAMPLE_DONE,
+    SBI_SAMPLE_SAME,
+    SBI_SCORE_COUNT,
+    SBI_SCORE_SAME,
     SBI_INTERVAL_STALE,
     SBI_INTERVAL_VALUES,
     SBI_INTERVAL_PUT,
@@ -111,6 +114,7 @@ struct sb_store {
     sqlite3      *db;
     char         *path;
     sb_store_mode mode;
+    int           batch; /* 1: between sb_store_begin and sb_store_end */
     sqlite3_stmt *stmts[SBI_STMT_COUNT];
 };
 

@@ -15,6 +15,10 @@ static sb_status check_facts(const sb_sample_facts *f)
                        status);
     if (f->metric != NULL && isnan(f->score))
         return sb_fail(SB_ERR_INTERNAL, "score of %s is not a number, allowed 0..1", f->metric);
+    for (int64_t i = 0; i < f->n_more_scores; i++)
+        if (!was_run || isnan(f->more_scores[i].value))
+            return sb_fail(SB_ERR_INTERNAL, "score of %s: not a number, or of a sample not run",
+                           f->more_scores[i].metric);
     if (strcmp(status, "failed") == 0 && f->metric != NULL && f->score != 0.0)
         return sb_fail(SB_ERR_INTERNAL, "a failed sample scores 0, found %g", f->score);
     return SB_OK;
@@ -123,6 +127,12 @@ static sb_status insert_sample(sb_store *s, const sb_sample_facts *f)
         const sbi_value c[] = {sbi_int(id), sbi_text(f->metric), sbi_real(f->score),
                                sbi_int(f->score_is_binary != 0)};
         st                  = sbi_run(s, SBI_SCORE_INSERT, c, SBI_COUNT(c));
+    }
+    for (int64_t i = 0; st == SB_OK && i < f->n_more_scores; i++) {
+        const sb_score_facts *m   = &f->more_scores[i];
+        const sbi_value       c[] = {sbi_int(id), sbi_text(m->metric), sbi_real(m->value),
+                                     sbi_int(m->is_binary != 0)};
+        st                        = sbi_run(s, SBI_SCORE_INSERT, c, SBI_COUNT(c));
     }
     for (int64_t i = 0; st == SB_OK && f->hits != NULL && i < f->n_hits; i++) {
         const sbi_value h[] = {sbi_int(id), sbi_int(i), sbi_int(f->hits[i] != 0)};

@@ -63,6 +63,12 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
         "AND s.input_id = (SELECT id FROM input WHERE sha256 = ?) "
         "AND r.commit_id = ? AND s.is_anchor = 0 AND s.status <> 'failed' ORDER BY 1 "
         "LIMIT 1",
+    [SBI_SAMPLE_SAME] =
+        "SELECT l.sample_id FROM latest_sample AS l WHERE l.point_id = (SELECT id FROM point WHERE "
+        "hash = ?1) AND l.input_id = (SELECT id FROM input WHERE sha256 = ?2) AND l.prediction IS "
+        "?3 AND l.status = iif(?3 IS NULL, 'unsupported', 'ok')",
+    [SBI_SCORE_COUNT] = "SELECT count(*) FROM score WHERE sample_id = ?",
+    [SBI_SCORE_SAME]  = "SELECT 1 FROM score WHERE sample_id = ? AND metric = ? AND value = ?",
     [SBI_INTERVAL_STALE] =
         "SELECT y.point_id, y.metric, y.rows_key, 0, y.n FROM interval_key AS y LEFT JOIN interval "
         "AS i ON i.point_id = y.point_id AND i.metric = y.metric AND i.kind = 'bootstrap' "
@@ -207,10 +213,12 @@ sb_status sbi_need_writer(const sb_store *s, const char *what)
     return SB_OK;
 }
 
-sb_status sbi_begin(sb_store *s) { return sbi_run(s, SBI_BEGIN, NULL, 0); }
+sb_status sbi_begin(sb_store *s) { return s->batch ? SB_OK : sbi_run(s, SBI_BEGIN, NULL, 0); }
 
 sb_status sbi_end(sb_store *s, sb_status st)
 {
+    if (s->batch)
+        return st;
     if (st == SB_OK)
         st = sbi_run(s, SBI_COMMIT, NULL, 0);
     if (st != SB_OK && !sqlite3_get_autocommit(s->db)) {
@@ -219,4 +227,22 @@ sb_status sbi_end(sb_store *s, sb_status st)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     }
     return st;
+}
+
+sb_status sb_store_begin(sb_store *s)
+{
+    sb_status st = sbi_need_writer(s, "begin");
+    if (st == SB_OK && s->batch)
+        return sb_fail(SB_ERR_INTERNAL, "%s: begin: a batch is open already", s->path);
+    if (st == SB_OK && (st = sbi_begin(s)) == SB_OK)
+        s->batch = 1;
+    return st;
+}
+
+sb_status sb_store_end(sb_store *s, sb_status st)
+{
+    if (!s->batch)
+        return st != SB_OK ? st : sb_fail(SB_ERR_INTERNAL, "%s: end: no batch is open", s->path);
+    s->batch = 0;
+    return sbi_end(s, st);
 }

@@ -69,6 +69,29 @@ sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *
     return st;
 }
 
+sb_status sb_store_sample_same(sb_store *s, const char *point_hash, const char *input_sha256,
+                               const char *prediction, const sb_score_facts *scores, int64_t n,
+                               int *same)
+{
+    const sbi_value v[] = {sbi_text(point_hash), sbi_text(input_sha256), sbi_text(prediction)};
+    int64_t         id = 0, count = 0;
+    int             found = 0;
+    sb_status       st    = sbi_find(s, SBI_SAMPLE_SAME, v, SBI_COUNT(v), &id, &found);
+    if (st == SB_OK && found) {
+        const sbi_value k[] = {sbi_int(id)};
+        st                  = sbi_find(s, SBI_SCORE_COUNT, k, 1, &count, &found);
+        found               = found && count == n;
+    }
+    for (int64_t i = 0; st == SB_OK && found && i < n; i++) {
+        const sbi_value k[] = {sbi_int(id), sbi_text(scores[i].metric), sbi_real(scores[i].value)};
+        int64_t         one;
+        st = sbi_find(s, SBI_SCORE_SAME, k, SBI_COUNT(k), &one, &found);
+    }
+    if (st == SB_OK)
+        *same = found;
+    return st;
+}
+
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples)
 {
     int64_t   n_bytes = 0, n_samples = 0;

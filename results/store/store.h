@@ -118,6 +118,13 @@ typedef struct sb_memory_facts {
     int64_t     bytes; /* maximum over ranks */
 } sb_memory_facts;
 
+/* A further score of a sample. */
+typedef struct sb_score_facts {
+    const char *metric;
+    double      value;
+    int32_t     is_binary;
+} sb_score_facts;
+
 typedef struct sb_sample_facts {
     int64_t                 run_id, point_id, input_id;
     int32_t                 is_anchor;   /* timed only so that others have a dense time of the same process */
@@ -130,6 +137,8 @@ typedef struct sb_sample_facts {
     const char             *metric;      /* NULL: no score (unsupported, no_fit) */
     double                  score;
     int32_t                 score_is_binary;
+    const sb_score_facts   *more_scores; /* by other metrics */
+    int64_t                 n_more_scores;
     const uint8_t          *hits; /* per reference; NULL none */
     int64_t                 n_hits;
     const sb_timing_facts  *timings;
@@ -149,6 +158,16 @@ sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);
 /* Is there a sample of (point hash, input sha256) by this commit, in any run? *done: 0 no (or
  * failed ones only), 1 an ok one, 2 unsupported or no_fit. */
 sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *input_sha256, const char *commit_id, int *done);
+/* Is this what the newest sample of (point hash, input sha256) says: status ok, its prediction and
+ * scores (the n of `scores`, and no others)? *same: 0 or 1. prediction NULL: status unsupported. */
+sb_status sb_store_sample_same(sb_store *s, const char *point_hash, const char *input_sha256, const char *prediction,
+                               const sb_score_facts *scores, int64_t n, int *same);
+
+/* One transaction around many puts, which then make none of their own: all of it or nothing. end
+ * commits when st is SB_OK, else rolls back and passes st on with its text. */
+sb_status sb_store_begin(sb_store *s);
+sb_status sb_store_end(sb_store *s, sb_status st);
+
 /* Stored bytes a sample (file size / samples), for the end-of-run line. */
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);
 

@@ -18,7 +18,7 @@ span_not_installed() {
     done
 }
 
-# span_not_found SECTION...: names whose content is nowhere on PATH or in pkg-config's directories.
+# span_not_found SECTION...: names whose content is nowhere on PATH, in pkg-config's directories or among headers.
 span_not_found() {
     span_packages "$@" | while read -r name probe; do
         case $probe in
@@ -26,6 +26,13 @@ span_not_found() {
                 found=
                 for program in $(echo "${probe#cmd:}" | tr '|' ' '); do
                     command -v "$program" >/dev/null && found=1
+                done
+                [ -n "$found" ] || echo "$name"
+                ;;
+            hdr:*)
+                found=
+                for dir in $(echo "${CMAKE_PREFIX_PATH:-}" | tr ';:' '  ') /usr /usr/local; do
+                    [ -e "$dir/include/${probe#hdr:}" ] && found=1
                 done
                 [ -n "$found" ] || echo "$name"
                 ;;

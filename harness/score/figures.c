@@ -1,0 +1,408 @@
+/* A mean over tasks is made only when every task of the suite is there [workloads 1.11, 5.1]:
+ * otherwise the line says which are missing. */
+#include "harness/score/figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/rng.h"
+#include "results/stats/stats.h"
+#include "workloads/base/pytext.h"
+#include "workloads/base/text_groups.h"
+#include "workloads/registry.h"
+#include "workloads/ruler/ruler.h"
+#include "workloads/ruler/score.h"
+
+static sb_status no_memory(void) { return sb_fail(SB_ERR_NOMEM, "figures: no memory"); }
+
+void sb_score_table_fini(sb_score_table *t)
+{
+    for (int64_t i = 0; i < t->n; i++) {
+        free(t->lines[i].suite);
+        free(t->lines[i].task);
+        free(t->lines[i].metric);
+        free(t->lines[i].reason);
+    }
+    free(t->lines);
+    *t = (sb_score_table){0};
+}
+
+/* A new line, its numbers still missing. */
+static sb_status add_line(sb_score_table *t, const char *kind, const sbi_group *g, const char *task,
+                          const char *metric, sb_score_line **out)
+{
+    sb_score_line *l = NULL;
+    if (t->n == t->room) {
+        int64_t room = t->room > 0 ? 2 * t->room : 32;
+        if ((l = realloc(t->lines, (size_t)room * sizeof *l)) == NULL)
+            return no_memory();
+        t->lines = l;
+        t->room  = room;
+    }
+    l    = &t->lines[t->n++];
+    *l   = (sb_score_line){.kind          = kind,
+                           .suite         = strdup(g->suite),
+                           .task          = strdup(task),
+                           .metric        = strdup(metric),
+                           .group         = "",
+                           .length_tokens = g->length_tokens,
+                           .score         = NAN,
+                           .lo            = NAN,
+                           .hi            = NAN,
+                           .interval      = ""};
+    *out = l;
+    return l->suite != NULL && l->task != NULL && l->metric != NULL ? SB_OK : no_memory();
+}
+
+static sb_status give_reason(sb_score_line *l, const char *why)
+{
+    l->reason = strdup(why);
+    return l->reason != NULL ? SB_OK : no_memory();
+}
+
+/* The order of rows in a file decides nothing. */
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static uint64_t seed_of(const sb_score_line *l)
+{
+    uint64_t    z       = (uint64_t)l->length_tokens;
+    const char *texts[] = {l->suite, l->task, l->group, l->metric};
+    for (int i = 0; i < 4; i++)
+        for (const char *c = texts[i]; *c != '\0'; c++)
+            z = sb_mix(z ^ (uint64_t)(unsigned char)*c);
+    return z;
+}
+
+/* Mean and interval of n values, which are put in order. */
+static sb_status fill(sb_score_line *l, double *values, int64_t n, int is_binary)
+{
+    double      sum = 0;
+    sb_interval i   = {NAN, NAN};
+    sb_status   st  = SB_OK;
+    l->n            = n;
+    if (n == 0)
+        return SB_OK;
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    for (int64_t k = 0; k < n; k++)
+        sum += values[k];
+    l->score = sum / (double)n;
+    if (is_binary) {
+        st          = sb_stats_wilson((int64_t)sum, n, &i);
+        l->interval = "wilson";
+    } else if (n >= 2) {
+        st          = sb_stats_bootstrap_mean(values, n, seed_of(l), &i);
+        l->interval = "bootstrap";
+    }
+    l->lo = i.lo;
+    l->hi = i.hi;
+    return st;
+}
+
+/* What the suite's own table shows; values in the order of the file, in which it sums them. */
+static void own_figure(sb_score_line *l, const sb_text_suite *suite, const double *values,
+                       int64_t n)
+{
+    double sum = 0;
+    if (n < 1 || isnan(values[0]))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        sum += values[i];
+    if (suite != NULL && strcmp(suite->name, "ruler") == 0)
+        (void)snprintf(l->figure, sizeof l->figure, "%.2f", sb_ruler_task_figure(values, n));
+    else
+        sb_text_percent(sum, n, suite != NULL && suite->decimals > 0 ? suite->decimals : 2,
+                        l->figure, sizeof l->figure);
+}
+
+/* values of those rows that are in group `bit`, -1: all. *copy is malloc'd. */
+static sb_status select_values(const sbi_group *g, int bit, double **copy, int64_t *n)
+{
+    double *v = malloc((size_t)(g->n > 0 ? g->n : 1) * sizeof *v);
+    if (v == NULL)
+        return no_memory();
+    *n = 0;
+    for (int64_t i = 0; i < g->n; i++)
+        if (bit < 0 || (g->members[i] >> bit & 1) != 0)
+            v[(*n)++] = g->values[i];
+    *copy = v;
+    return SB_OK;
+}
+
+static sb_status add_part(sb_score_table *t, const sbi_group *g, int bit, const char *name)
+{
+    sb_score_line *l  = NULL;
+    double        *v  = NULL;
+    int64_t        n  = 0;
+    sb_status      st = add_line(t, bit < 0 ? "task" : "group", g, g->task, g->scorer->name, &l);
+    if (st != SB_OK || (st = select_values(g, bit, &v, &n)) != SB_OK)
+        return st;
+    l->group = name;
+    own_figure(l, g->known, v, n);
+    if ((st = fill(l, v, n, g->is_binary)) == SB_OK) {
+        if (bit < 0) {
+            l->n_empty    = g->n_empty;
+            l->n_null     = g->n_null;
+            l->n_unscored = g->n_unscored;
+        }
+        if (bit < 0 && g->reason != NULL)
+            st = give_reason(l, g->reason);
+        else if (n == 0)
+            st = give_reason(l, "no rows");
+    }
+    free(v);
+    return st;
+}
+
+static sb_status add_group_lines(sb_score_table *t, const sbi_group *g)
+{
+    sb_status st = add_part(t, g, -1, "");
+    if (g->known == NULL || g->known->groups == NULL)
+        return st;
+    for (int i = 0; st == SB_OK && g->known->groups->names[i] != NULL; i++)
+        st = add_part(t, g, i, g->known->groups->names[i]);
+    return st;
+}
+
+/* ---- means over the tasks of a suite ---- */
+
+static int task_place(const sbi_group *g)
+{
+    const sb_text_task *tasks = g->known == NULL ? NULL : g->known->tasks;
+    int                 i     = 0;
+    for (; tasks != NULL && tasks[i].name != NULL; i++)
+        if (strcmp(tasks[i].name, g->task) == 0)
+            return i;
+    return i;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const sbi_group *x = a, *y = b;
+    int              c = strcmp(x->suite, y->suite);
+    if (c == 0)
+        c = x->choice - y->choice;
+    if (c == 0)
+        c = (x->length_tokens > y->length_tokens) - (x->length_tokens < y->length_tokens);
+    if (c == 0)
+        c = task_place(x) - task_place(y);
+    if (c == 0)
+        c = strcmp(x->task, y->task);
+    return c != 0 ? c : strcmp(x->scorer->name, y->scorer->name);
+}
+
+/* Task i of those that a mean is over; NULL behind the last. RULER's own 13: ours beside them are
+ * not its. */
+static const char *task_of_mean(const sb_text_suite *s, int i)
+{
+    return strcmp(s->name, "ruler") == 0 ? sb_ruler_tasks[i].name : s->tasks[i].name;
+}
+
+static int is_of_mean(const sbi_group *g)
+{
+    const char *name;
+    for (int i = 0; (name = task_of_mean(g->known, i)) != NULL; i++)
+        if (strcmp(name, g->task) == 0)
+            return 1;
+    return 0;
+}
+
+static int64_t count_tasks(const sb_text_suite *s)
+{
+    int n = 0;
+    while (task_of_mean(s, n) != NULL)
+        n++;
+    return n;
+}
+
+/* Groups [first, last) are one suite, metric and length. NULL text: a mean can be made. */
+static sb_status why_no_mean(const sbi_group *g, int64_t n, int equal, sbi_text *why)
+{
+    const char *name;
+    int64_t     first   = -1;
+    int         missing = 0;
+    for (int i = 0; (name = task_of_mean(g->known, i)) != NULL; i++) {
+        int64_t there = 0;
+        for (int64_t k = 0; k < n; k++)
+            there += strcmp(g[k].task, name) == 0;
+        if (there == 0) {
+            sbi_text_puts(why, missing++ == 0 ? "missing: " : " ");
+            sbi_text_puts(why, name);
+        } else if (there > 1 && why->n == 0) {
+            sbi_text_puts(why, name);
+            sbi_text_puts(why, " stands here with two metrics");
+            return sbi_text_status(why);
+        }
+    }
+    for (int64_t k = 0; k < n && why->n == 0; k++) {
+        if (!is_of_mean(&g[k]))
+            continue;
+        first = first < 0 ? k : first;
+        if (g[k].n_unscored > 0) {
+            sbi_text_puts(why, "rows of ");
+            sbi_text_puts(why, g[k].task);
+            sbi_text_puts(why, " were not scored");
+        } else if (equal && g[k].n != g[first].n) {
+            sbi_text_puts(why, "tasks differ in samples: ");
+            sbi_text_put_i64(why, g[first].n);
+            sbi_text_puts(why, " and ");
+            sbi_text_put_i64(why, g[k].n);
+        }
+    }
+    return sbi_text_status(why);
+}
+
+static sb_status fill_mean(sb_score_line *l, const sbi_group *g, int64_t n_groups)
+{
+    int64_t    *n = malloc((size_t)n_groups * sizeof *n), total = 0, tasks = count_tasks(g->known);
+    double     *v = NULL, mean = 0;
+    sb_interval i  = {NAN, NAN};
+    sb_status   st = n != NULL ? SB_OK : no_memory();
+    for (int64_t k = 0; k < n_groups; k++)
+        total += g[k].n;
+    if (st == SB_OK && (v = malloc((size_t)total * sizeof *v)) == NULL)
+        st = no_memory();
+    total = 0;
+    for (int64_t k = 0, at = 0; st == SB_OK && k < n_groups; k++) {
+        double sum = 0;
+        if (!is_of_mean(&g[k]))
+            continue;
+        memcpy(v + total, g[k].values, (size_t)g[k].n * sizeof *v);
+        qsort(v + total, (size_t)g[k].n, sizeof *v, by_value);
+        for (int64_t j = 0; j < g[k].n; j++)
+            sum += g[k].values[j];
+        mean += sum / (double)g[k].n / (double)tasks;
+        total += g[k].n;
+        n[at++] = g[k].n;
+    }
+    if (st == SB_OK && total >= 2)
+        st = sb_stats_bootstrap_strata(v, n, tasks, (sb_interval){0, 1}, seed_of(l), &i);
+    free(v);
+    free(n);
+    if (st != SB_OK)
+        return st;
+    l->n        = total;
+    l->score    = mean;
+    l->lo       = i.lo;
+    l->hi       = i.hi;
+    l->interval = total >= 2 ? "bootstrap" : "";
+    return SB_OK;
+}
+
+/* *mean in per cent, NaN: none. */
+static sb_status add_mean(sb_score_table *t, const sbi_group *g, int64_t n, const char *metric,
+                          double *mean)
+{
+    int            is_ruler = strcmp(g->suite, "ruler") == 0;
+    char           name[64];
+    sb_score_line *l   = NULL;
+    sbi_text       why = {0};
+    sb_status      st;
+    *mean = NAN;
+    (void)snprintf(name, sizeof name, "all %lld", (long long)count_tasks(g->known));
+    if ((st = add_line(t, "mean", g, name, metric, &l)) != SB_OK)
+        return st;
+    if ((st = why_no_mean(g, n, is_ruler, &why)) == SB_OK) {
+        if (why.n > 0)
+            st = give_reason(l, why.p);
+        else if ((st = fill_mean(l, g, n)) == SB_OK)
+            *mean = 100 * l->score;
+    }
+    sbi_text_fini(&why);
+    if (st == SB_OK)
+        own_figure(l, g->known, &l->score, 1);
+    return st;
+}
+
+/* ---- RULER over its lengths ---- */
+
+static sb_status add_ruler_line(sb_score_table *t, const sbi_group *g, const char *metric,
+                                const char *what, double percent, int64_t tokens, const char *why)
+{
+    sb_score_line *l  = NULL;
+    sb_status      st = add_line(t, "ruler", g, "all 13", metric, &l);
+    if (st != SB_OK)
+        return st;
+    l->length_tokens = 0;
+    l->group         = what;
+    if (why != NULL)
+        return give_reason(l, why);
+    if (tokens < 0) {
+        l->score = percent / 100;
+        (void)snprintf(l->figure, sizeof l->figure, "%.2f", percent);
+    } else if (tokens > 0) {
+        (void)snprintf(l->figure, sizeof l->figure, "%lld", (long long)tokens);
+    } else {
+        return give_reason(l, "no length scores above 85.6");
+    }
+    return SB_OK;
+}
+
+static sb_status add_ruler(sb_score_table *t, const sbi_group *g, const char *metric,
+                           const double scores[SB_RULER_LENGTHS])
+{
+    char             why[128] = "";
+    size_t           used     = 0;
+    sb_ruler_summary s        = {0};
+    sb_status        st;
+    for (int i = 0; i < SB_RULER_LENGTHS; i++)
+        if (isnan(scores[i]))
+            used += (size_t)snprintf(why + used, sizeof why - used, "%s %d",
+                                     used == 0 ? "no mean at" : "", 4096 << i);
+    if (used == 0)
+        s = sb_ruler_summarise(scores);
+    const char *reason = used > 0 ? why : NULL;
+    if ((st = add_ruler_line(t, g, metric, "average", s.mean, -1, reason)) != SB_OK ||
+        (st = add_ruler_line(t, g, metric, "wavg_inc", s.increasing, -1, reason)) != SB_OK ||
+        (st = add_ruler_line(t, g, metric, "wavg_dec", s.decreasing, -1, reason)) != SB_OK)
+        return st;
+    return add_ruler_line(t, g, metric, "effective_length", 0, s.effective_tokens, reason);
+}
+
+/* ---- all of it ---- */
+
+static int same_cell(const sbi_group *a, const sbi_group *b, int with_length)
+{
+    return strcmp(a->suite, b->suite) == 0 && a->choice == b->choice &&
+           (!with_length || a->length_tokens == b->length_tokens);
+}
+
+/* The groups of one suite and --metric, all lengths. */
+static sb_status add_suite(sb_score_table *t, const sbi_group *g, int64_t n, const char *metric)
+{
+    double    scores[SB_RULER_LENGTHS];
+    sb_status st = SB_OK;
+    for (int i = 0; i < SB_RULER_LENGTHS; i++)
+        scores[i] = NAN;
+    for (int64_t from = 0, to; st == SB_OK && from < n; from = to) {
+        double mean = NAN;
+        for (to = from; st == SB_OK && to < n && same_cell(&g[from], &g[to], 1); to++)
+            st = add_group_lines(t, &g[to]);
+        if (st == SB_OK && g->known != NULL && count_tasks(g->known) > 1)
+            st = add_mean(t, &g[from], to - from, metric, &mean);
+        for (int i = 0; i < SB_RULER_LENGTHS; i++)
+            if (g[from].length_tokens == (int64_t)4096 << i)
+                scores[i] = mean;
+    }
+    if (st == SB_OK && strcmp(g->suite, "ruler") == 0)
+        st = add_ruler(t, g, metric, scores);
+    return st;
+}
+
+sb_status sbi_figures(sbi_tally *t, const sbi_choice *choices, sb_score_table *out)
+{
+    sb_status st = SB_OK;
+    if (t->n_groups > 0)
+        qsort(t->groups, (size_t)t->n_groups, sizeof *t->groups, by_order);
+    for (int64_t from = 0, to; st == SB_OK && from < t->n_groups; from = to) {
+        for (to = from; to < t->n_groups && same_cell(&t->groups[from], &t->groups[to], 0); to++)
+            ;
+        st = add_suite(out, &t->groups[from], to - from, choices[t->groups[from].choice].name);
+    }
+    return st;
+}
