@@ -12,7 +12,8 @@ typedef struct sbi_prediction {
     int64_t     length_tokens; /* that the rows were made to; 0 unknown */
     char      **preds;
     int64_t     n_preds;
-    int32_t     skip; /* 1: not asked for (another filter of lm-eval) */
+    int64_t     place; /* in its file, from 0, bad rows counted */
+    int32_t     skip;  /* 1: not asked for (another filter of lm-eval) */
 } sbi_prediction;
 
 void sbi_prediction_fini(sbi_prediction *p); /* frees, zeroes; safe on a zeroed one */

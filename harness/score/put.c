@@ -79,6 +79,8 @@ static sb_status begin_run(sbi_put *p)
                           .config_text   = p->files_json,
                           .config_sha256 = sha256,
                           .command       = p->o->command,
+                          .hosts_json    = "[]",
+                          .env_json      = "{}",
                           .backend       = ELSEWHERE,
                           .comm          = "self",
                           .ranks         = 1,
@@ -102,9 +104,11 @@ static char *identity(const sbi_put *p, const sbi_prediction *row)
     return text;
 }
 
-static sb_status put_asked(sbi_put *p, const char *format, const sbi_prediction *row,
-                           const char *hash, const char *text, int64_t *point, int64_t *input)
+static sb_status put_asked(sbi_put *p, const char *format, const char *file_sha256,
+                           const sbi_prediction *row, const char *hash, const char *text,
+                           int64_t *point, int64_t *input)
 {
+    char               params[100];
     const sb_text_row *r      = &row->row;
     sb_point_facts     f      = {.hash          = hash,
                                  .identity_json = text,
@@ -129,10 +133,10 @@ static sb_status put_asked(sbi_put *p, const char *format, const sbi_prediction 
                                  .task              = row->task,
                                  .mode              = "import",
                                  .generator_version = format,
-                                 .params_json       = "{}",
+                                 .params_json       = params,
                                  .length_tokens     = row->length_tokens};
     int64_t            tokens = r->n_tokens > 0 ? r->n_tokens : 0; /* 0: not known */
-    sb_input_facts     in     = {.row_no           = r->row,
+    sb_input_facts     in     = {.row_no           = row->place,
                                  .sha256           = r->sha256,
                                  .n_prompt_tokens  = tokens,
                                  .n_context_tokens = tokens,
@@ -140,6 +144,7 @@ static sb_status put_asked(sbi_put *p, const char *format, const sbi_prediction 
                                  .refs             = (const char *const *)r->refs,
                                  .n_refs           = r->n_refs};
     sb_status          st     = sb_store_put_point(p->store, &f, point);
+    (void)snprintf(params, sizeof params, "{\"file_sha256\":\"%s\"}", file_sha256);
     if (st == SB_OK && (st = sb_store_put_dataset(p->store, &d, &in.dataset_id)) == SB_OK)
         st = sb_store_put_input(p->store, &in, input);
     return st;
@@ -164,9 +169,9 @@ static char *prediction_text(const sbi_prediction *row)
     return text;
 }
 
-sb_status sbi_put_row(sbi_put *p, const char *format, const sbi_prediction *row,
-                      const sb_score_facts *scores, int64_t n, const uint8_t *hits,
-                      const char *unscored, int *was_new)
+sb_status sbi_put_row(sbi_put *p, const char *format, const char *file_sha256,
+                      const sbi_prediction *row, const sb_score_facts *scores, int64_t n,
+                      const uint8_t *hits, const char *unscored, int *was_new)
 {
     char           *text = identity(p, row), *pred = n > 0 ? prediction_text(row) : NULL, hash[65];
     int             same = 0;
@@ -183,7 +188,7 @@ sb_status sbi_put_row(sbi_put *p, const char *format, const sbi_prediction *row,
     if (st == SB_OK && !same && p->run == 0)
         st = begin_run(p);
     if (st == SB_OK && !same)
-        st = put_asked(p, format, row, hash, text, &f.point_id, &f.input_id);
+        st = put_asked(p, format, file_sha256, row, hash, text, &f.point_id, &f.input_id);
     if (st == SB_OK && !same) {
         f.run_id = p->run;
         if (n > 0) {

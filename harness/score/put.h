@@ -11,11 +11,12 @@ typedef struct sbi_put sbi_put;
 /* files_json: what was scored, an array; kept with the run. Begins the transaction. */
 sb_status sbi_put_open(const sb_score_options *o, const char *files_json, sbi_put **out);
 
-/* One row with all its scores; hits [n_refs] or NULL; unscored: why no metric could score it, NULL
- * when there are scores. *was_new: 1 it was stored, 0 the database had it. */
-sb_status sbi_put_row(sbi_put *p, const char *format, const sbi_prediction *row,
-                      const sb_score_facts *scores, int64_t n, const uint8_t *hits,
-                      const char *unscored, int *was_new);
+/* file_sha256: what the data set is, for its rows are places in it. One row with all its scores;
+ * hits [n_refs] or NULL; unscored: why no metric could score it, NULL when there are scores.
+ * *was_new: 1 it was stored, 0 the database had it. */
+sb_status sbi_put_row(sbi_put *p, const char *format, const char *file_sha256,
+                      const sbi_prediction *row, const sb_score_facts *scores, int64_t n,
+                      const uint8_t *hits, const char *unscored, int *was_new);
 
 /* Commits when st is SB_OK, then makes the intervals anew; else rolls back. Gives *p back. */
 sb_status sbi_put_close(sbi_put *p, sb_status st);

@@ -264,7 +264,8 @@ static sb_status score_row(job *j, int64_t file, const json_t *root, const sbi_p
         st = score_one(j, file, &src, p, i, members, &all);
     unscored = all.unscored != NULL;
     if (st == SB_OK && j->put != NULL &&
-        (st = sbi_put_row(j->put, sbi_source_format(j->files[file])->name, p, all.facts, all.n,
+        (st = sbi_put_row(j->put, sbi_source_format(j->files[file])->name,
+                          sbi_source_sha256(j->files[file]), p, all.facts, all.n,
                           all.has_hits ? all.hits : NULL, all.unscored, &was_new)) == SB_OK) {
         j->outcome->stored += was_new;
         j->outcome->known += !was_new;

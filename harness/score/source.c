@@ -192,7 +192,7 @@ static sb_status take(sbi_source *s, json_t **row)
 
 sb_status sbi_source_next(sbi_source *s, json_t **row, sbi_prediction *out)
 {
-    sbi_prediction p = {.row = {.row = s->row}};
+    sbi_prediction p = {.row = {.row = s->row}, .place = s->row};
     json_t        *root;
     sb_status      st = take(s, &root);
     if (st != SB_OK || root == NULL) {
