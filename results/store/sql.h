@@ -3,7 +3,7 @@
 #ifndef SB_RESULTS_STORE_SQL_H
 #define SB_RESULTS_STORE_SQL_H
 
-extern const char sbi_sql_0001_first[], sbi_sql_0002_quality[];
+extern const char sbi_sql_0001_first[], sbi_sql_0002_quality[], sbi_sql_0004_device[];
 extern const char sbi_sql_latest_sample[], sbi_sql_latest_score[], sbi_sql_interval_key[],
     sbi_sql_phase_time[];
 extern const char sbi_sql_accuracy[], sbi_sql_latency[], sbi_sql_speedup[], sbi_sql_coverage[];
