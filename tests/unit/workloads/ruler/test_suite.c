@@ -301,9 +301,7 @@ START_TEST(refusals)
     sb_text_set *set = NULL;
     sb_text_row  r   = {0};
     request_init(&q, "vt", 100);
-    set = open_ok(&q);
-    expect_error(set->suite->row(set, 0, &r), SB_ERR_NO_FIT, "no prompt fits");
-    set->suite->close(set);
+    expect_error(q.req.suite->open(&q.req, &set), SB_ERR_NO_FIT, "no prompt fits");
     q.req.length_tokens = 4096;
     q.req.seed          = (uint64_t)1 << 32;
     expect_error(q.req.suite->open(&q.req, &set), SB_ERR_USAGE, "seeds up to 2^32 - 1");
