@@ -6,6 +6,7 @@
 #include "workloads/infinitebench/infinitebench.h"
 #include "workloads/longbench/longbench.h"
 #include "workloads/probe/probe.h"
+#include "workloads/ruler/suite.h"
 #include "workloads/synthetic/synthetic.h"
 
 const sb_task *const sb_tasks[] = {
@@ -42,6 +43,7 @@ const sb_text_suite *const sb_text_suites[] = {
     &sb_longbench_v2_suite,
     &sb_infinitebench_suite,
     &sb_infinitebench_synth_suite,
+    &sb_ruler_suite,
     NULL,
 };
 

@@ -23,6 +23,10 @@ typedef struct sb_tok_ops {
      * <= tokens of the text. NULL: cannot cut. */
     sb_status (*ends)(void *ctx, const char *text, int64_t n_bytes, int64_t head, int64_t tail,
                       char **out, int64_t *out_bytes);
+    /* The last place in (0, limit], before the last byte, where the text may be cut so that the
+     * tokens of the two sides are those of the whole, counts add up; 0: there is none. NULL: cannot
+     * say. */
+    int64_t (*safe_cut)(void *ctx, const char *text, int64_t n_bytes, int64_t limit);
     void *ctx;
 } sb_tok_ops;
 
