@@ -112,7 +112,7 @@ static sb_status parse(int argc, char **argv, options *o)
         return st;
     if (optind != argc - 1)
         return sb_fail(SB_ERR_USAGE, "name one sweep file, e.g. spanbench gen "
-                                     "configs/sweeps/ruler_gen.yaml -o samples");
+                                     "configs/gen/ruler.yaml -o samples");
     if (o->out == NULL || o->out[0] == '\0')
         return sb_fail(SB_ERR_USAGE, "-o: say where to write, e.g. -o samples");
     o->sweep = argv[optind];
