@@ -12,6 +12,7 @@
 #include "harness/run/memory.h"
 #include "kernels/base/backend.h"
 #include "kernels/exec/attend.h"
+#include "kernels/exec/cudnn.h"
 
 static const char HELP[] = "Usage: spanbench doctor [DIR]     (alone, or under mpirun / srun)\n\n"
                            "Prints ranks, cores, memory, backends, communicator and the file "
@@ -63,6 +64,15 @@ static void say_kernels(const sb_backend *b, sb_status (*kernels)(char *out, siz
                  kernels(text, sizeof text) == SB_OK ? text : sb_error_text());
 }
 
+#if defined(SB_HAVE_CUDA)
+static void say_cudnn(void)
+{
+    char text[96];
+    (void)printf("cudnn           %s\n",
+                 sb_cudnn_describe(text, sizeof text) == SB_OK ? text : sb_error_text());
+}
+#endif
+
 static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
 {
     char        mpi[128], host[64] = "";
@@ -83,6 +93,9 @@ static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
     say_backend("cpu", &sb_backend_cpu);
     say_backend("cuda", SB_IF_CUDA(&sb_backend_cuda));
     say_kernels(SB_IF_CUDA(&sb_backend_cuda), SB_IF_CUDA(sb_attend_cuda_kernels));
+#if defined(SB_HAVE_CUDA)
+    say_cudnn();
+#endif
     if (fs == NULL)
         (void)printf("results in      %s: not there yet; spanbench run makes it\n", dir);
     else

@@ -13,7 +13,6 @@ classes. A hash in suites_rows.json is over these of the originals.
 """
 import contextlib
 import hashlib
-import importlib.util
 import io
 import json
 import os
@@ -246,7 +245,6 @@ class Originals:
         self.v2 = load("pred.py", "lb2_pred")
         os.chdir(here)
         self.source = infinitebench + "/src/"
-        self.longbench = longbench
         self.load_ib(PREFIX)
 
     def load_ib(self, prefix):

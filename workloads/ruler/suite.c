@@ -32,6 +32,18 @@ static const char *const kinds[SB_RULER_SPAN_KINDS] = {"needle", "distractor", "
 
 static suite_set *set_of(sb_text_set *s) { return (suite_set *)(void *)s; }
 
+static int64_t suite_n_rows(const sb_text_set *set)
+{
+    const suite_set *s = (const suite_set *)(const void *)set;
+    if (s->import != NULL)
+        return s->import->n_rows + s->import->n_bad;
+    if (s->in.qa == NULL)
+        return -1;
+    return s->in.qa->n_questions > s->params.first_question
+               ? s->in.qa->n_questions - s->params.first_question
+               : 0;
+}
+
 /* ---- open ---- */
 
 static sb_status open_native(const sb_text_req *req, suite_set *s)
@@ -52,20 +64,25 @@ static sb_status open_native(const sb_text_req *req, suite_set *s)
 
 static sb_status open_compat(const sb_text_req *req, suite_set *s)
 {
-    sb_ruler_spec spec = {.task                  = s->task,
-                          .seed                  = req->seed,
-                          .length_tokens         = req->length_tokens,
-                          .first_question        = s->params.first_question,
-                          .model_template_tokens = s->params.wrapped_tokens,
-                          .templates             = s->in.templates};
-    sb_status     st   = sbi_ruler_inputs_compat(req, s->task, &s->in);
+    sb_ruler_spec   spec  = {.task                  = s->task,
+                             .seed                  = req->seed,
+                             .length_tokens         = req->length_tokens,
+                             .first_question        = s->params.first_question,
+                             .model_template_tokens = s->params.wrapped_tokens,
+                             .templates             = s->in.templates};
+    sb_ruler_sample first = {0};
+    sb_status       st    = sbi_ruler_inputs_compat(req, s->task, &s->in);
     if (st != SB_OK || (st = sb_tok_memo_create(&s->tok, 0, &s->memo)) != SB_OK)
         return st;
     spec.words   = s->in.words;
     spec.essay   = s->in.essay;
     spec.qa      = s->in.qa;
     spec.counter = *sb_tok_memo_ops(s->memo);
-    return sb_ruler_open(&spec, &s->compat);
+    if ((st = sb_ruler_open(&spec, &s->compat)) != SB_OK || suite_n_rows(&s->base) == 0)
+        return st;
+    st = sb_ruler_row(s->compat, 0, &first); /* the fit itself does not tell that nothing fits */
+    sb_ruler_sample_fini(&first);
+    return st;
 }
 
 static sb_status open_made(const sb_text_req *req, suite_set *s)
@@ -156,18 +173,6 @@ static sb_status suite_open(const sb_text_req *req, sb_text_set **out)
     }
     *out = &s->base;
     return SB_OK;
-}
-
-static int64_t suite_n_rows(const sb_text_set *set)
-{
-    const suite_set *s = (const suite_set *)(const void *)set;
-    if (s->import != NULL)
-        return s->import->n_rows + s->import->n_bad;
-    if (s->in.qa == NULL)
-        return -1;
-    return s->in.qa->n_questions > s->params.first_question
-               ? s->in.qa->n_questions - s->params.first_question
-               : 0;
 }
 
 /* ---- rows ---- */
