@@ -12,6 +12,7 @@
 #include "workloads/base/tok_memo.h"
 #include "workloads/ruler/import.h"
 #include "workloads/ruler/suite_inputs.h"
+#include "workloads/ruler/suite_line.h"
 
 typedef struct suite_set {
     sb_text_set          base; /* first */
@@ -206,6 +207,10 @@ static char *meta_of(const suite_set *s, const sb_ruler_sample *o)
     if (s->import == NULL) {
         sbi_text_puts(&t, ", \"units\": ");
         sbi_text_put_i64(&t, o->units);
+    }
+    if (s->params.wrapped_tokens > 0) {
+        sbi_text_puts(&t, ", \"wrapped_tokens\": ");
+        sbi_text_put_i64(&t, s->params.wrapped_tokens);
     }
     if (s->native == NULL) {
         sbi_text_puts(&t, ", \"index\": ");
@@ -433,4 +438,5 @@ const sb_text_suite sb_ruler_suite = {
     .n_rows       = suite_n_rows,
     .row          = suite_row,
     .facts        = suite_facts,
+    .line         = sbi_ruler_suite_line,
 };
