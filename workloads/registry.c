@@ -38,12 +38,12 @@ int sb_suite_exists(const char *suite)
 }
 
 const sb_text_suite *const sb_text_suites[] = {
-    &sb_ruler_suite,
     &sb_longbench_suite,
     &sb_longbench_e_suite,
     &sb_longbench_v2_suite,
     &sb_infinitebench_suite,
     &sb_infinitebench_synth_suite,
+    &sb_ruler_suite,
     NULL,
 };
 

@@ -36,8 +36,8 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
     [SBI_SPAN_INSERT]   = "INSERT INTO span (input_id, span_no, kind, ref_no, tok_begin, tok_end, "
                           "depth) VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SBI_SAMPLE_INSERT] = "INSERT INTO sample (run_id, point_id, input_id, is_anchor, status, "
-                          "error, prediction, plan_digest, fallback, n_gen) "
-                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                          "error, prediction, plan_digest, fallback, n_gen, kernel) "
+                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_SCORE_INSERT] =
         "INSERT INTO score (sample_id, metric, value, is_binary) VALUES (?, ?, ?, ?)",
     [SBI_HIT_INSERT]    = "INSERT INTO hit (sample_id, ref_no, hit) VALUES (?, ?, ?)",
@@ -56,6 +56,9 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
                           "mass_kept) VALUES (?, ?, ?, ?, ?, ?)",
     [SBI_COMM_INSERT]   = "INSERT INTO comm (sample_id, phase, received_bytes, sent_bytes, calls, "
                           "exposed_ns) VALUES (?, ?, ?, ?, ?, ?)",
+    [SBI_STATE_INSERT]  = "INSERT INTO device_state (sample_id, place, sm_clock_mhz, "
+                          "memory_clock_mhz, power_mw, temperature_c, throttle_reasons, "
+                          "other_processes, ecc, mig) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_MEMORY_INSERT] = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
     [SBI_SAMPLE_DONE] =
         "SELECT iif(s.status = 'ok', 1, 2) FROM sample AS s JOIN run AS r ON r.id = "

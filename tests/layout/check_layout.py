@@ -39,6 +39,7 @@ FLOORS = {
     "harness/plan": (5, 3),
     "harness/run": (5, 4),
     "harness/score": (5, 4),
+    "harness/gen": (5, 4),
     "harness/cli": (5, 5),
     "tests": (6, 0),
 }

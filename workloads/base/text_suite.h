@@ -103,12 +103,16 @@ struct sb_text_suite {
     void (*close)(sb_text_set *set);           /* NULL is fine */
     int64_t (*n_rows)(const sb_text_set *set); /* -1: as many as one asks for */
     /* Row `row`, the same whatever was asked before. *out is zeroed or finished. SB_ERR_USAGE: this
-     * row is bad, naming file, line and field; others can still be had. */
+     * row is bad, naming file, line and field; others can still be had. Where rows are made also
+     * SB_ERR_NO_FIT and SB_ERR_UNSUPPORTED, of this row. */
     sb_status (*row)(sb_text_set *set, int64_t row, sb_text_row *out);
     /* What to store beside every figure: a JSON object of strings (generator, templates_sha256,
      * wordlist_sha256, corpus_sha256, file_sha256, tokenizer, tokenizer_sha256 ...); a new
      * reference. NULL: no memory. */
     json_t *(*facts)(const sb_text_set *set);
+    /* The row as a line of the suite's own file format, with its line feed, malloc'd; NULL: it has
+     * none but ours. */
+    sb_status (*line)(const sb_text_set *set, const sb_text_row *r, char **line);
 };
 
 /* A row as one line of our own jsonl, with its line feed, malloc'd:

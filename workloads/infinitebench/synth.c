@@ -271,9 +271,9 @@ static sb_status take_spans(const attempt *a, sb_text_row *r)
 
 static sb_status take_meta(const attempt *a, sb_text_row *r)
 {
-    const sbi_ib_draft *d    = &a->draft;
-    json_t             *meta = json_pack("{s:I}", "units", (json_int_t)a->units);
-    int                 bad  = meta == NULL;
+    const sbi_ib_draft *d = &a->draft;
+    json_t *meta = json_pack("{s:I}", "units", (json_int_t)(d->units > 0 ? d->units : a->units));
+    int     bad  = meta == NULL;
     if (!bad && d->depth >= 0)
         bad = json_object_set_new(meta, "depth", json_real(d->depth)) != 0;
     if (!bad && d->layers > 0)

@@ -37,7 +37,7 @@ typedef struct sbi_ib_draft {
     double       depth;  /* of the one needle, 0 to 1; -1: not one place */
     int64_t      layers; /* code_run; 0 */
     const char  *target; /* math_find; NULL */
-    int64_t      units;  /* really made */
+    int64_t      units;  /* code_run: functions made, whole layers; 0: as asked for */
 } sbi_ib_draft;
 
 void sbi_ib_draft_reset(sbi_ib_draft *d);

@@ -29,8 +29,8 @@ void sbi_ib_draft_reset(sbi_ib_draft *d)
     sbi_text_reset(&d->refs);
     d->n_refs = d->n_needles = 0;
     d->depth                 = -1;
-    d->layers                = 0;
-    d->target                = NULL;
+    d->layers = d->units = 0;
+    d->target            = NULL;
 }
 
 void sbi_ib_draft_fini(sbi_ib_draft *d)
@@ -375,6 +375,7 @@ static sb_status make_run(const sbi_ib_words *w, sb_rng rng, int64_t row, int64_
         put_function(&d->context, &f[i]);
     put_ref_number(d, run(f, n, asked, x, d));
     d->layers = layers;
+    d->units  = n;
     sbi_text_puts(&call, "func_");
     sbi_text_put_i64(&call, asked);
     sbi_text_putc(&call, '(');

@@ -9,105 +9,37 @@
 #include "workloads/longbench/longbench.h"
 #include "workloads/metrics/longbench.h"
 
-/* scorer and gen_tokens are those of sb_longbench_datasets: a test compares them */
-#define NARRATIVEQA                                                                                \
-    {                                                                                              \
-        "narrativeqa", "questions about a story or a film script", "qa_f1@1", 128                  \
-    }
-#define QASPER                                                                                     \
-    {                                                                                              \
-        "qasper", "questions about a scientific article", "qa_f1@1", 128                           \
-    }
-#define MULTIFIELDQA_EN                                                                            \
-    {                                                                                              \
-        "multifieldqa_en", "questions about texts of several fields", "qa_f1@1", 64                \
-    }
-#define HOTPOTQA                                                                                   \
-    {                                                                                              \
-        "hotpotqa", "questions over two of several passages", "qa_f1@1", 32                        \
-    }
-#define WIKIMQA                                                                                    \
-    {                                                                                              \
-        "2wikimqa", "questions over several Wikipedia passages", "qa_f1@1", 32                     \
-    }
-#define GOV_REPORT                                                                                 \
-    {                                                                                              \
-        "gov_report", "summary of a report", "rouge_l@1", 512                                      \
-    }
-#define MULTI_NEWS                                                                                 \
-    {                                                                                              \
-        "multi_news", "summary of several news texts", "rouge_l@1", 512                            \
-    }
-#define TREC                                                                                       \
-    {                                                                                              \
-        "trec", "class of a question, by examples", "classification@1", 64                         \
-    }
-#define TRIVIAQA                                                                                   \
-    {                                                                                              \
-        "triviaqa", "questions about a passage, by examples", "qa_f1@1", 32                        \
-    }
-#define SAMSUM                                                                                     \
-    {                                                                                              \
-        "samsum", "summary of a dialogue, by examples", "rouge_l@1", 128                           \
-    }
-#define PASSAGE_COUNT                                                                              \
-    {                                                                                              \
-        "passage_count", "how many passages differ", "count@1", 32                                 \
-    }
-#define PASSAGE_RETRIEVAL_EN                                                                       \
-    {                                                                                              \
-        "passage_retrieval_en", "which passage a summary is of", "retrieval@1", 32                 \
-    }
-#define LCC                                                                                        \
-    {                                                                                              \
-        "lcc", "the next line of a file of code", "code_sim@1", 64                                 \
-    }
-#define REPOBENCH_P                                                                                \
-    {                                                                                              \
-        "repobench-p", "the next line, with other files of the project", "code_sim@1", 64          \
-    }
+/* clang-format off */
+/* X(in both suites) or V1(in the first alone); scorer and gen_tokens are those of
+ * sb_longbench_datasets: a test compares them */
+#define DATASETS(X, V1)                                                                            \
+    V1("narrativeqa", "questions about a story or a film script", "qa_f1@1", 128)                  \
+    X("qasper", "questions about a scientific article", "qa_f1@1", 128)                            \
+    X("multifieldqa_en", "questions about texts of several fields", "qa_f1@1", 64)                 \
+    V1("multifieldqa_zh", "the same in Chinese", "qa_f1_zh@1", 64)                                 \
+    X("hotpotqa", "questions over two of several passages", "qa_f1@1", 32)                         \
+    X("2wikimqa", "questions over several Wikipedia passages", "qa_f1@1", 32)                      \
+    V1("musique", "questions over several passages, up to four steps", "qa_f1@1", 32)              \
+    V1("dureader", "questions over several web pages, Chinese", "rouge_zh@1", 128)                 \
+    X("gov_report", "summary of a report", "rouge_l@1", 512)                                       \
+    V1("qmsum", "questions about a meeting", "rouge_l@1", 512)                                     \
+    X("multi_news", "summary of several news texts", "rouge_l@1", 512)                             \
+    V1("vcsum", "summary of a meeting, Chinese", "rouge_zh@1", 512)                                \
+    X("trec", "class of a question, by examples", "classification@1", 64)                          \
+    X("triviaqa", "questions about a passage, by examples", "qa_f1@1", 32)                         \
+    X("samsum", "summary of a dialogue, by examples", "rouge_l@1", 128)                            \
+    V1("lsht", "class of a news text, by examples, Chinese", "classification@1", 64)               \
+    X("passage_count", "how many passages differ", "count@1", 32)                                  \
+    X("passage_retrieval_en", "which passage a summary is of", "retrieval@1", 32)                  \
+    V1("passage_retrieval_zh", "the same in Chinese", "retrieval_zh@1", 32)                        \
+    X("lcc", "the next line of a file of code", "code_sim@1", 64)                                  \
+    X("repobench-p", "the next line, with other files of the project", "code_sim@1", 64)
+#define TASK(name, summary, scorer, gen_tokens) {name, summary, scorer, gen_tokens},
+#define NO_TASK(name, summary, scorer, gen_tokens)
 
-static const sb_text_task tasks[] = {
-    NARRATIVEQA,
-    QASPER,
-    MULTIFIELDQA_EN,
-    {"multifieldqa_zh", "the same in Chinese", "qa_f1_zh@1", 64},
-    HOTPOTQA,
-    WIKIMQA,
-    {"musique", "questions over several passages, up to four steps", "qa_f1@1", 32},
-    {"dureader", "questions over several web pages, Chinese", "rouge_zh@1", 128},
-    GOV_REPORT,
-    {"qmsum", "questions about a meeting", "rouge_l@1", 512},
-    MULTI_NEWS,
-    {"vcsum", "summary of a meeting, Chinese", "rouge_zh@1", 512},
-    TREC,
-    TRIVIAQA,
-    SAMSUM,
-    {"lsht", "class of a news text, by examples, Chinese", "classification@1", 64},
-    PASSAGE_COUNT,
-    PASSAGE_RETRIEVAL_EN,
-    {"passage_retrieval_zh", "the same in Chinese", "retrieval_zh@1", 32},
-    LCC,
-    REPOBENCH_P,
-    {0},
-};
-
-static const sb_text_task tasks_e[] = {
-    QASPER,
-    MULTIFIELDQA_EN,
-    HOTPOTQA,
-    WIKIMQA,
-    GOV_REPORT,
-    MULTI_NEWS,
-    TREC,
-    TRIVIAQA,
-    SAMSUM,
-    PASSAGE_COUNT,
-    PASSAGE_RETRIEVAL_EN,
-    LCC,
-    REPOBENCH_P,
-    {0},
-};
+static const sb_text_task tasks[]   = {DATASETS(TASK, TASK) {0}};
+static const sb_text_task tasks_e[] = {DATASETS(TASK, NO_TASK) {0}};
+/* clang-format on */
 
 #define P(field) offsetof(sb_longbench_params, field)
 static const sb_param params[] = {
@@ -134,12 +66,13 @@ static const char *code_sim_scorer(const sb_longbench_params *p)
     return names[p->code_sim];
 }
 
-static sb_status take_classes(const sbi_row_source *src, int needed, sb_text_row *out)
+/* Where nothing is scored by classes the field may hold anything: null, an empty array. */
+static sb_status take_classes(const sbi_row_source *src, const sb_longbench *d, sb_text_row *out)
 {
-    const json_t *v = json_object_get(src->row, "all_classes");
-    if (!needed && (v == NULL || json_is_null(v)))
+    if (strcmp(d->metric, "classification@1") != 0)
         return SB_OK;
-    return sbi_row_texts(src, "all_classes", v, 1, &out->classes, &out->n_classes);
+    return sbi_row_texts(src, "all_classes", json_object_get(src->row, "all_classes"), 1,
+                         &out->classes, &out->n_classes);
 }
 
 /* meta is what the row says of itself, as it says it; `length` decides about E's groups. */
@@ -149,7 +82,7 @@ static sb_status take_meta(const sbi_row_source *src, int is_e, sb_text_row *out
     const json_t            *length   = json_object_get(src->row, "length");
     int64_t                  unused;
     sb_status                st = SB_OK;
-    if (is_e || length != NULL)
+    if (is_e || (length != NULL && !json_is_null(length)))
         st = sbi_row_count(src, "length", &unused);
     return st == SB_OK ? sbi_row_meta(src, fields, out) : st;
 }
@@ -167,7 +100,7 @@ static sb_status make(const sbi_file_set *s, const sbi_row_source *src, sb_text_
     if (st != SB_OK ||
         (st = sbi_row_texts(src, "answers", json_object_get(src->row, "answers"), 1, &out->refs,
                             &out->n_refs)) != SB_OK ||
-        (st = take_classes(src, strcmp(d->metric, "classification@1") == 0, out)) != SB_OK ||
+        (st = take_classes(src, d, out)) != SB_OK ||
         (st = take_meta(src, s->base.suite == &sb_longbench_e_suite, out)) != SB_OK ||
         (st = sbi_row_id(src, "_id", out)) != SB_OK)
         return st;

@@ -233,9 +233,15 @@ static sb_status calibrate(sb_ruler_native *s)
     most           = s->kind->most(&s->row);
     more           = most - least < CALIBRATION_UNITS ? most - least : CALIBRATION_UNITS;
     s->unit_tokens = 1;
-    if (more < 1)
+    if (more < 0)
         return SB_OK; /* the fit says what is wrong */
-    if ((st = probe(s, least, &few)) != SB_OK || (st = probe(s, least + more, &many)) != SB_OK)
+    if ((st = probe(s, least, &few)) != SB_OK)
+        return st;
+    if (few > s->budget)
+        return no_fit(s, least, few);
+    if (more == 0)
+        return SB_OK;
+    if ((st = probe(s, least + more, &many)) != SB_OK)
         return st;
     s->unit_tokens = (double)(many - few) / (double)more;
     if (s->unit_tokens < 1)

@@ -9,7 +9,10 @@
 #include "workloads/base/sha256.h"
 #include "workloads/base/text_files.h"
 
-enum { PASSAGE_WORDS = 100 };
+enum {
+    PASSAGE_WORDS = 100,
+    LONGEST_WORDS = 400 /* tables and code know no sentences: such a stretch is cut */
+};
 
 int64_t sbi_passages_max_bytes = INT64_C(2) << 30;
 
@@ -80,6 +83,21 @@ static sb_status add_sentence(builder *b, const char *s, int64_t n)
     return sbi_text_status(&b->text);
 }
 
+/* A sentence, or several of LONGEST_WORDS words. */
+static sb_status add_stretch(builder *b, const char *s, int64_t n)
+{
+    int64_t   begin = 0, words = 0;
+    sb_status st = SB_OK;
+    for (int64_t i = 0; i < n && st == SB_OK; i++) {
+        if (s[i] != ' ' || ++words < LONGEST_WORDS)
+            continue;
+        st    = add_sentence(b, s + begin, i - begin);
+        begin = i + 1;
+        words = 0;
+    }
+    return st == SB_OK && begin < n ? add_sentence(b, s + begin, n - begin) : st;
+}
+
 static sb_status end_paragraph(builder *b)
 {
     sb_range *v  = NULL;
@@ -88,7 +106,7 @@ static sb_status end_paragraph(builder *b)
     if (st == SB_OK && b->paragraph.n > 0)
         st = sb_split_v1(b->paragraph.p, b->paragraph.n, &v, &n);
     for (int64_t i = 0; st == SB_OK && i < n; i++)
-        st = add_sentence(b, b->paragraph.p + v[i].begin, v[i].end - v[i].begin);
+        st = add_stretch(b, b->paragraph.p + v[i].begin, v[i].end - v[i].begin);
     free(v);
     sbi_text_reset(&b->paragraph);
     return st;

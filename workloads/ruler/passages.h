@@ -1,6 +1,7 @@
 /* Real text for mode native: every plain text file below a directory as sentences and passages.
  *
- *   file -> paragraphs (at blank lines) -> single blanks -> split_v1 -> sentences with a letter
+ *   file -> paragraphs (at blank lines) -> single blanks -> split_v1 -> sentences with a letter, of
+ *   400 words at most (tables, code)
  *   passage: sentences of one file in order, until they have 100 words or the file ends */
 #ifndef SB_WORKLOADS_RULER_PASSAGES_H
 #define SB_WORKLOADS_RULER_PASSAGES_H

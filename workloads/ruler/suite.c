@@ -12,6 +12,7 @@
 #include "workloads/base/tok_memo.h"
 #include "workloads/ruler/import.h"
 #include "workloads/ruler/suite_inputs.h"
+#include "workloads/ruler/suite_line.h"
 
 typedef struct suite_set {
     sb_text_set          base; /* first */
@@ -30,6 +31,18 @@ static const char *const kinds[SB_RULER_SPAN_KINDS] = {"needle", "distractor", "
                                                        "answer_prefix", "shot"};
 
 static suite_set *set_of(sb_text_set *s) { return (suite_set *)(void *)s; }
+
+static int64_t suite_n_rows(const sb_text_set *set)
+{
+    const suite_set *s = (const suite_set *)(const void *)set;
+    if (s->import != NULL)
+        return s->import->n_rows + s->import->n_bad;
+    if (s->in.qa == NULL)
+        return -1;
+    return s->in.qa->n_questions > s->params.first_question
+               ? s->in.qa->n_questions - s->params.first_question
+               : 0;
+}
 
 /* ---- open ---- */
 
@@ -51,20 +64,25 @@ static sb_status open_native(const sb_text_req *req, suite_set *s)
 
 static sb_status open_compat(const sb_text_req *req, suite_set *s)
 {
-    sb_ruler_spec spec = {.task                  = s->task,
-                          .seed                  = req->seed,
-                          .length_tokens         = req->length_tokens,
-                          .first_question        = s->params.first_question,
-                          .model_template_tokens = s->params.wrapped_tokens,
-                          .templates             = s->in.templates};
-    sb_status     st   = sbi_ruler_inputs_compat(req, s->task, &s->in);
+    sb_ruler_spec   spec  = {.task                  = s->task,
+                             .seed                  = req->seed,
+                             .length_tokens         = req->length_tokens,
+                             .first_question        = s->params.first_question,
+                             .model_template_tokens = s->params.wrapped_tokens,
+                             .templates             = s->in.templates};
+    sb_ruler_sample first = {0};
+    sb_status       st    = sbi_ruler_inputs_compat(req, s->task, &s->in);
     if (st != SB_OK || (st = sb_tok_memo_create(&s->tok, 0, &s->memo)) != SB_OK)
         return st;
     spec.words   = s->in.words;
     spec.essay   = s->in.essay;
     spec.qa      = s->in.qa;
     spec.counter = *sb_tok_memo_ops(s->memo);
-    return sb_ruler_open(&spec, &s->compat);
+    if ((st = sb_ruler_open(&spec, &s->compat)) != SB_OK || suite_n_rows(&s->base) == 0)
+        return st;
+    st = sb_ruler_row(s->compat, 0, &first); /* the fit itself does not tell that nothing fits */
+    sb_ruler_sample_fini(&first);
+    return st;
 }
 
 static sb_status open_made(const sb_text_req *req, suite_set *s)
@@ -157,18 +175,6 @@ static sb_status suite_open(const sb_text_req *req, sb_text_set **out)
     return SB_OK;
 }
 
-static int64_t suite_n_rows(const sb_text_set *set)
-{
-    const suite_set *s = (const suite_set *)(const void *)set;
-    if (s->import != NULL)
-        return s->import->n_rows + s->import->n_bad;
-    if (s->in.qa == NULL)
-        return -1;
-    return s->in.qa->n_questions > s->params.first_question
-               ? s->in.qa->n_questions - s->params.first_question
-               : 0;
-}
-
 /* ---- rows ---- */
 
 static sb_status take_spans(const sb_ruler_sample *o, sb_text_row *r)
@@ -201,6 +207,10 @@ static char *meta_of(const suite_set *s, const sb_ruler_sample *o)
     if (s->import == NULL) {
         sbi_text_puts(&t, ", \"units\": ");
         sbi_text_put_i64(&t, o->units);
+    }
+    if (s->params.wrapped_tokens > 0) {
+        sbi_text_puts(&t, ", \"wrapped_tokens\": ");
+        sbi_text_put_i64(&t, s->params.wrapped_tokens);
     }
     if (s->native == NULL) {
         sbi_text_puts(&t, ", \"index\": ");
@@ -428,4 +438,5 @@ const sb_text_suite sb_ruler_suite = {
     .n_rows       = suite_n_rows,
     .row          = suite_row,
     .facts        = suite_facts,
+    .line         = sbi_ruler_suite_line,
 };

@@ -605,14 +605,11 @@ START_TEST(what_does_not_fit)
 {
     sb_ruler_native_spec spec = spec_of(tasks[_i], 200);
     sb_ruler_native     *s    = NULL;
-    sb_ruler_sample      o    = {0};
     spec.wrapped_tokens       = 150; /* no prompt is that short */
-    if (sb_ruler_native_open(&spec, &s) != SB_OK)
-        ck_assert_ptr_nonnull(strstr(sb_error_text(), "fwe: 200 tokens are too few"));
-    else
-        expect_error(sb_ruler_native_row(s, 0, &o), SB_ERR_NO_FIT, "no prompt fits 200 tokens");
-    ck_assert_ptr_null(o.text);
-    sb_ruler_native_close(s);
+    expect_error(sb_ruler_native_open(&spec, &s), SB_ERR_NO_FIT,
+                 strcmp(tasks[_i], "fwe") == 0 ? "fwe: 200 tokens are too few"
+                                               : "no prompt fits 200 tokens");
+    ck_assert_ptr_null(s);
 }
 END_TEST
 

@@ -126,6 +126,22 @@ START_TEST(files_to_sentences)
 }
 END_TEST
 
+START_TEST(endless_sentences_are_cut)
+{
+    sbi_text           t = {0};
+    sb_ruler_passages *p;
+    for (int i = 0; i < 900; i++)
+        sbi_text_puts(&t, i > 0 ? " w" : "w");
+    p = passages_ok(put_text("a.txt", t.p));
+    ck_assert_int_eq(p->n_sentences, 3); /* 400, 400, 100 words, nothing lost */
+    for (int64_t i = 0; i < t.n; i++)
+        ck_assert(p->text[i] == t.p[i] || (t.p[i] == ' ' && p->text[i] == '\n'));
+    ck_assert_int_eq(p->sentences[0].end, 799);
+    sb_ruler_passages_close(p);
+    sbi_text_fini(&t);
+}
+END_TEST
+
 START_TEST(passages_refused)
 {
     sb_ruler_passages *p = NULL;
@@ -452,6 +468,7 @@ int main(void)
     tcase_add_loop_test(t, sentences, 0, (int)(sizeof cuts / sizeof *cuts));
     tcase_add_loop_test(t, sentences_lose_nothing, 0, 4);
     tcase_add_test(t, files_to_sentences);
+    tcase_add_test(t, endless_sentences_are_cut);
     tcase_add_test(t, passages_refused);
     tcase_add_test(t, default_corpus);
     tcase_add_test(t, builtin_words);

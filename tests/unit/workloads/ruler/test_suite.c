@@ -89,11 +89,11 @@ END_TEST
  * too, whose counts the suite remembers and the library here does not. */
 START_TEST(compat_rows)
 {
-    static const char *const tasks[] = {"niah_multikey_3", "vt", "fwe"};
+    static const char *const tasks[] = {"niah_multikey_3", "vt", "fwe", "niah_multikey_3", "fwe"};
     request                  q;
     sb_text_set             *set;
     sb_ruler_templates      *texts = open_templates(OFFICIAL_TEXTS, NULL);
-    sb_ruler_spec            spec  = {.task          = sb_ruler_task_find(tasks[_i % 3]),
+    sb_ruler_spec            spec  = {.task          = sb_ruler_task_find(tasks[_i]),
                                       .seed          = 42,
                                       .length_tokens = 4096,
                                       .templates     = texts,
@@ -103,7 +103,7 @@ START_TEST(compat_rows)
     sb_tok                  *t = NULL;
     sb_tok_ctx              *c = NULL;
     sb_tok_ops               bpe;
-    request_init(&q, tasks[_i % 3], _i < 3 ? 4096 : 20000);
+    request_init(&q, tasks[_i], _i < 3 ? 4096 : 20000);
     if (_i >= 3) {
         ck_assert_int_eq(sb_tok_open("tests/fixtures/tokenizer/smollm.json", NULL, &t), SB_OK);
         ck_assert_int_eq(sb_tok_ctx_create(t, &c), SB_OK);
@@ -301,9 +301,7 @@ START_TEST(refusals)
     sb_text_set *set = NULL;
     sb_text_row  r   = {0};
     request_init(&q, "vt", 100);
-    set = open_ok(&q);
-    expect_error(set->suite->row(set, 0, &r), SB_ERR_NO_FIT, "no prompt fits");
-    set->suite->close(set);
+    expect_error(q.req.suite->open(&q.req, &set), SB_ERR_NO_FIT, "no prompt fits");
     q.req.length_tokens = 4096;
     q.req.seed          = (uint64_t)1 << 32;
     expect_error(q.req.suite->open(&q.req, &set), SB_ERR_USAGE, "seeds up to 2^32 - 1");
@@ -402,7 +400,7 @@ int main(void)
     TCase *t = tcase_create("suite");
     tcase_add_checked_fixture(t, folder_set_up, folder_tear_down);
     tcase_add_test(t, record);
-    tcase_add_loop_test(t, compat_rows, 0, 6);
+    tcase_add_loop_test(t, compat_rows, 0, 5);
     tcase_add_loop_test(t, native_rows, 0, 14);
     tcase_add_test(t, native_files);
     tcase_add_test(t, wrappers);

@@ -412,6 +412,15 @@ START_TEST(functions_are_run)
         ck_assert_int_eq(depth, 2 * (1 + row % 5));
         ck_assert_int_eq(spans_of(&r, "needle", "def func_"), depth);
         ck_assert_double_eq(rig_score(&r, r.refs[0]), 1);
+        {
+            json_t *meta  = json_loads(r.meta, 0, NULL);
+            int64_t found = 0;
+            for (const char *f = r.prompt; (f = strstr(f, "\ndef func_")) != NULL; f++)
+                found++;
+            ck_assert_int_eq(json_integer_value(json_object_get(meta, "units")), found);
+            ck_assert_int_eq(json_integer_value(json_object_get(meta, "layers")), depth);
+            json_decref(meta);
+        }
         sb_text_row_fini(&r);
     }
     set->suite->close(set);

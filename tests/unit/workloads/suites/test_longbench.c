@@ -163,8 +163,10 @@ START_TEST(bad_rows)
             "{\"input\": \"q\", \"context\": \"c\", \"answers\": \"a\", \"length\": 10}\n"
             "{\"input\": \"q\", \"context\": \"c\", \"answers\": [], \"length\": 10}\n"
             "{\"input\": \"q\", \"context\": \"c\", \"answers\": [\"a\", 7], \"length\": 10}\n" ROW(
-                ", \"length\": \"10\"") ROW(", \"length\": -1") ROW(", \"_id\": []")
-                ROW(", \"all_classes\": {}") ROW(", \"all_classes\": [null]") "not json\n" ROW("");
+                ", \"length\": \"10\"") ROW(", \"length\": -1")
+                ROW(", \"_id\": []") "{\"input\": 1}\n"
+                                     "[]\n"
+                                     "not json\n" ROW(", \"all_classes\": [], \"length\": null");
     static const char *const want[] = {
         NULL,
         "line 2: context: nothing, not a string",
@@ -177,8 +179,8 @@ START_TEST(bad_rows)
         "line 9: length: a string, not a whole number",
         "line 10: length: -1, less than 0",
         "line 11: _id: an empty array, not a string or a whole number",
-        "line 12: all_classes: an object, not an array of strings",
-        "line 13: all_classes[0]: null, not a string",
+        "line 12: context: nothing, not a string",
+        "line 13: an array, not an object",
         "line 14, byte",
         NULL};
     rig          g;
@@ -210,12 +212,15 @@ START_TEST(what_a_dataset_needs)
     sb_text_set *set;
     /* classes only where they are scored by, an input only where the prompt has one */
     (void)put_text("trec.jsonl",
-                   ROW("") ROW(", \"all_classes\": null") ROW(", \"all_classes\": [\"a\"]"));
+                   ROW("") ROW(", \"all_classes\": null") ROW(", \"all_classes\": [\"a\"]")
+                       ROW(", \"all_classes\": {}") ROW(", \"all_classes\": [null]"));
     (void)put_text("lcc.jsonl", "{\"context\": \"c\", \"answers\": [\"a\"]}\n");
     (void)put_text("lcc_e.jsonl", "{\"context\": \"c\", \"answers\": [\"a\"]}\n");
     set = rig_open(&g, "longbench", ARGS("task=trec", rig_arg("data", folder())));
     rig_bad_row(set, 0, "all_classes: nothing, not an array of strings");
     rig_bad_row(set, 1, "all_classes: null, not an array of strings");
+    rig_bad_row(set, 3, "all_classes: an object, not an array of strings");
+    rig_bad_row(set, 4, "all_classes[0]: null, not a string");
     r = rig_row(set, 2);
     ck_assert_int_eq(r.n_classes, 1);
     sb_text_row_fini(&r);
