@@ -372,8 +372,22 @@ static int same_cell(const sbi_group *a, const sbi_group *b, int with_length)
            (!with_length || a->length_tokens == b->length_tokens);
 }
 
+/* An earlier --metric led to the same scorer: its lines say all. */
+static int stands_before(const sbi_tally *all, const sbi_group *g)
+{
+    for (int64_t i = 0; i < all->n_groups; i++) {
+        const sbi_group *o = &all->groups[i];
+        if (o->choice < g->choice && o->scorer == g->scorer &&
+            o->length_tokens == g->length_tokens && strcmp(o->task, g->task) == 0 &&
+            strcmp(o->suite, g->suite) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 /* The groups of one suite and --metric, all lengths. */
-static sb_status add_suite(sb_score_table *t, const sbi_group *g, int64_t n, const char *metric)
+static sb_status add_suite(sb_score_table *t, const sbi_tally *all, const sbi_group *g, int64_t n,
+                           const char *metric)
 {
     double    scores[SB_RULER_LENGTHS];
     sb_status st = SB_OK;
@@ -382,7 +396,8 @@ static sb_status add_suite(sb_score_table *t, const sbi_group *g, int64_t n, con
     for (int64_t from = 0, to; st == SB_OK && from < n; from = to) {
         double mean = NAN;
         for (to = from; st == SB_OK && to < n && same_cell(&g[from], &g[to], 1); to++)
-            st = add_group_lines(t, &g[to]);
+            if (!stands_before(all, &g[to]))
+                st = add_group_lines(t, &g[to]);
         if (st == SB_OK && g->known != NULL && count_tasks(g->known) > 1)
             st = add_mean(t, &g[from], to - from, metric, &mean);
         for (int i = 0; i < SB_RULER_LENGTHS; i++)
@@ -402,7 +417,7 @@ sb_status sbi_figures(sbi_tally *t, const sbi_choice *choices, sb_score_table *o
     for (int64_t from = 0, to; st == SB_OK && from < t->n_groups; from = to) {
         for (to = from; to < t->n_groups && same_cell(&t->groups[from], &t->groups[to], 0); to++)
             ;
-        st = add_suite(out, &t->groups[from], to - from, choices[t->groups[from].choice].name);
+        st = add_suite(out, t, &t->groups[from], to - from, choices[t->groups[from].choice].name);
     }
     return st;
 }

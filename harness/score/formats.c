@@ -42,21 +42,25 @@ sb_status sbi_take_count(const sbi_row_source *s, const char *field, int64_t oth
     return v == NULL || json_is_null(v) ? SB_OK : sbi_row_count(s, field, out);
 }
 
-sb_status sbi_take_ruler_answers(const sbi_row_source *s, const char *field, const char *task,
-                                 sbi_prediction *out)
+sb_status sbi_check_ruler_answers(const sbi_row_source *s, const char *field, const char *task,
+                                  const sbi_prediction *p)
 {
     const sb_ruler_task *t    = sb_ruler_task_find(task);
     int64_t              want = t == NULL ? 0 : sb_ruler_task_answers(t);
-    sb_status st = sbi_row_texts(s, field, json_object_get(s->row, field), 1, &out->row.refs,
-                                 &out->row.n_refs);
-    if (st != SB_OK)
-        return st;
-    if (want > 0 && out->row.n_refs != want)
-        return sbi_row_fail(s, field, "%" PRId64 " answers, %s has %" PRId64, out->row.n_refs, task,
+    if (want > 0 && p->row.n_refs != want)
+        return sbi_row_fail(s, field, "%" PRId64 " answers, %s has %" PRId64, p->row.n_refs, task,
                             want);
-    for (int64_t i = 0; i < out->row.n_refs; i++)
-        if (out->row.refs[i][0] == '\0')
+    for (int64_t i = 0; i < p->row.n_refs; i++)
+        if (p->row.refs[i][0] == '\0')
             return sbi_row_fail(s, field, "[%" PRId64 "]: an empty answer, which any text holds",
                                 i);
     return SB_OK;
+}
+
+sb_status sbi_take_ruler_answers(const sbi_row_source *s, const char *field, const char *task,
+                                 sbi_prediction *out)
+{
+    sb_status st = sbi_row_texts(s, field, json_object_get(s->row, field), 1, &out->row.refs,
+                                 &out->row.n_refs);
+    return st == SB_OK ? sbi_check_ruler_answers(s, field, task, out) : st;
 }

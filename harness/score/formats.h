@@ -31,6 +31,9 @@ sb_status sbi_take_meta(const sbi_row_source *s, const char *const *fields, sbi_
 /* A whole number from 0 in a field that may be missing or null: then `otherwise`. */
 sb_status sbi_take_count(const sbi_row_source *s, const char *field, int64_t otherwise,
                          int64_t *out);
+/* None of row.refs is empty, and they are as many as the task of RULER has. */
+sb_status sbi_check_ruler_answers(const sbi_row_source *s, const char *field, const char *task,
+                                  const sbi_prediction *p);
 /* Answers of RULER: an array of strings, none empty, as many as the task has. */
 sb_status sbi_take_ruler_answers(const sbi_row_source *s, const char *field, const char *task,
                                  sbi_prediction *out);

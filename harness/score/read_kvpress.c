@@ -89,6 +89,8 @@ static sb_status read_row(const sbi_context *c, const sbi_row_source *s, sbi_pre
         suite = c->suite;
     if ((st = sbi_prediction_name(s, out, suite, name)) != SB_OK ||
         (st = take_list(s, answer, &out->row.refs, &out->row.n_refs)) != SB_OK ||
+        (strcmp(suite, "ruler") == 0 &&
+         (st = sbi_check_ruler_answers(s, answer, name, out)) != SB_OK) ||
         (st = take_length(s, &out->row)) != SB_OK)
         return st;
     if (sbi_has(s->row, "all_classes") &&

@@ -7,26 +7,27 @@
 
 #include "harness/score/formats.h"
 #include "workloads/base/pytext.h"
-#include "workloads/ruler/ruler.h"
+#include "workloads/registry.h"
 
 static int is(const json_t *row) { return sbi_has(row, "pred") && sbi_has(row, "outputs"); }
 
-/* <task>, <task>-<chunk>, or the folder of validation.jsonl; NULL: none of RULER's. */
+/* <task>, <task>-<chunk>, or the folder of validation.jsonl; NULL: none of the suite's. */
 static const char *task_of(const sbi_context *c)
 {
+    const sb_text_suite *ruler = sb_text_suite_find("ruler");
+    const sb_text_task  *t;
     char                 name[256];
     char                *dash;
-    const sb_ruler_task *t;
     if (c->task != NULL)
         return c->task;
     (void)snprintf(name, 256, "%s", c->name);
-    if ((t = sb_ruler_task_find(name)) == NULL && (dash = strrchr(name, '-')) != NULL &&
+    if ((t = sb_text_task_find(ruler, name)) == NULL && (dash = strrchr(name, '-')) != NULL &&
         dash[1] != '\0' && dash[1 + strspn(dash + 1, "0123456789")] == '\0') {
         *dash = '\0';
-        t     = sb_ruler_task_find(name);
+        t     = sb_text_task_find(ruler, name);
     }
     if (t == NULL)
-        t = sb_ruler_task_find(c->folder);
+        t = sb_text_task_find(ruler, c->folder);
     return t == NULL ? NULL : t->name;
 }
 

@@ -168,6 +168,15 @@ typedef struct scored {
     char          *unscored;
 } scored;
 
+/* Two --metric can lead to one scorer: its score is stored once. */
+static int is_there(const scored *all, const sb_scorer *s)
+{
+    for (int64_t i = 0; i < all->n; i++)
+        if (strcmp(all->facts[i].metric, s->name) == 0)
+            return 1;
+    return 0;
+}
+
 static sb_status write_score(job *j, int64_t file, const sbi_prediction *p, const sb_scorer *s,
                              const sb_text_score *score, const uint8_t *hit)
 {
@@ -227,8 +236,8 @@ static sb_status score_one(job *j, int64_t file, const sbi_row_source *src, cons
     if (st == SB_ERR_USAGE)
         sb_wrap(st, "%s: line %" PRId64, src->path, src->line);
     if (st == SB_OK && (st = sbi_group_add(g, &score, p->row.n_refs, members)) == SB_OK)
-        st = write_score(j, file, p, s, &score, hit);
-    if (st == SB_OK) {
+        st = is_there(all, s) ? SB_OK : write_score(j, file, p, s, &score, hit);
+    if (st == SB_OK && !is_there(all, s)) {
         all->facts[all->n++] = (sb_score_facts){s->name, score.value,
                                                 sb_scorer_is_binary(s, p->row.n_refs) &&
                                                     (score.value == 0 || score.value == 1)};
