@@ -68,7 +68,7 @@ static const char *item(const char *s, sbi_text *t)
     if (quote != '\'' && quote != '"') {
         n = strspn(s, "+-.0123456789eE");
         sbi_text_put(t, s, (int64_t)n);
-        return n > 0 && strpbrk(s, "0123456789") < s + n ? s + n : NULL;
+        return strcspn(s, "0123456789") < n ? s + n : NULL;
     }
     sbi_text_put(t, "", 0);
     for (s++; s != NULL && *s != quote;) {

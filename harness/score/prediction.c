@@ -1,5 +1,6 @@
 #include "harness/score/prediction.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,18 @@ void sbi_context_from_path(const char *path, sbi_context *c)
 }
 
 /* ---- what readers share ---- */
+
+char *sbi_dump(const json_t *v, size_t flags)
+{
+    char *text;
+    errno = 0;
+    text  = v == NULL ? NULL : json_dumps(v, flags);
+    if (text != NULL && errno == ENOMEM) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
 
 sb_status sbi_prediction_name(const sbi_row_source *s, sbi_prediction *out, const char *suite,
                               const char *task)

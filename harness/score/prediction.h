@@ -31,6 +31,10 @@ typedef struct sbi_context {
  * a folder's name or a part of one between double underscores. */
 void sbi_context_from_path(const char *path, sbi_context *c);
 
+/* json_dumps, but NULL also where jansson (2.14) would run out of memory, leave a key out and go
+ * on. */
+char *sbi_dump(const json_t *v, size_t flags);
+
 /* Fill suite and task, malloc'd copies; SB_ERR_NOMEM. */
 sb_status sbi_prediction_name(const sbi_row_source *s, sbi_prediction *out, const char *suite,
                               const char *task);

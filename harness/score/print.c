@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/score/prediction.h"
 #include "harness/score/score.h"
 
 enum { COLUMNS = 16, CELL = 40 };
@@ -151,10 +152,11 @@ static sb_status print_json(const sb_score_table *t, FILE *out)
         cell    c[COLUMNS];
         json_t *o = json_object();
         char   *text;
+        int     bad = o == NULL;
         cells_of(&t->lines[i], 0, c);
         for (int k = 0; k < COLUMNS; k++)
-            (void)json_object_set_new(o, names[k], json_cell(&c[k], k));
-        text = json_dumps(o, JSON_COMPACT);
+            bad |= json_object_set_new(o, names[k], json_cell(&c[k], k)) != 0;
+        text = bad ? NULL : sbi_dump(o, JSON_COMPACT);
         json_decref(o);
         if (text == NULL)
             return sb_fail(SB_ERR_NOMEM, "the table of scores: no memory");

@@ -99,7 +99,7 @@ static char *identity(const sbi_put *p, const sbi_prediction *row)
                   "length_tokens", (json_int_t)row->length_tokens, "seed", 0, "method",
                   p->o->method, "decode", ELSEWHERE, "sharding", ELSEWHERE, "layout", ELSEWHERE,
                   "backend", ELSEWHERE, "ranks", 1, "dtype", ELSEWHERE);
-    char *text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = sbi_dump(o, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(o);
     return text;
 }
@@ -164,7 +164,7 @@ static char *prediction_text(const sbi_prediction *row)
             json_decref(list);
             return NULL;
         }
-    text = json_dumps(list, JSON_COMPACT);
+    text = sbi_dump(list, JSON_COMPACT);
     json_decref(list);
     return text;
 }

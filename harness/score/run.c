@@ -119,23 +119,25 @@ static sb_status open_out(job *j)
 /* Which files, in which order, and how they were read: kept with the run row. */
 static sb_status open_db(job *j)
 {
-    json_t   *all = json_pack("{s:[], s:[]}", "files", "metrics");
+    json_t   *all, *files, *metrics;
     char     *text;
     sb_status st;
-    if (j->o->db == NULL) {
-        json_decref(all);
+    int       bad;
+    if (j->o->db == NULL)
         return SB_OK;
-    }
-    for (int64_t i = 0; i < j->o->n_files; i++)
+    all     = json_pack("{s:[], s:[]}", "files", "metrics");
+    files   = json_object_get(all, "files");
+    metrics = json_object_get(all, "metrics");
+    bad     = all == NULL;
+    for (int64_t i = 0; !bad && i < j->o->n_files; i++)
         if (j->files[i] != NULL)
-            (void)json_array_append_new(json_object_get(all, "files"),
+            bad = json_array_append_new(files,
                                         json_pack("{s:s, s:s, s:s}", "path", j->o->files[i],
                                                   "format", sbi_source_format(j->files[i])->name,
-                                                  "sha256", sbi_source_sha256(j->files[i])));
-    for (int64_t i = 0; i < j->n_choices; i++)
-        (void)json_array_append_new(json_object_get(all, "metrics"),
-                                    json_string(j->choices[i].name));
-    text = all == NULL ? NULL : json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
+                                                  "sha256", sbi_source_sha256(j->files[i]))) != 0;
+    for (int64_t i = 0; !bad && i < j->n_choices; i++)
+        bad = json_array_append_new(metrics, json_string(j->choices[i].name)) != 0;
+    text = bad ? NULL : sbi_dump(all, JSON_COMPACT | JSON_SORT_KEYS);
     st   = text != NULL ? sbi_put_open(j->o, text, &j->put)
                         : sb_fail(SB_ERR_NOMEM, "%s: no memory", j->o->db);
     free(text);
@@ -180,27 +182,30 @@ static int is_there(const scored *all, const sb_scorer *s)
 static sb_status write_score(job *j, int64_t file, const sbi_prediction *p, const sb_scorer *s,
                              const sb_text_score *score, const uint8_t *hit)
 {
+    static const struct {
+        uint32_t    flag;
+        const char *name;
+    } flags[] = {{SB_SCORE_EMPTY, "empty"}, {SB_SCORE_NULL, "null"}, {SB_SCORE_RAISES, "raises"}};
     json_t *o, *hits = NULL;
     char   *text;
     int     bad;
     if (j->out == NULL)
         return SB_OK;
-    o = json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:f}", "file", j->o->files[file],
-                  "line", (json_int_t)p->row.line, "suite", p->suite, "task", p->task, "length",
-                  (json_int_t)p->length_tokens, "row", (json_int_t)p->row.row, "id", p->row.id,
-                  "sha256", p->row.sha256, "metric", s->name, "score", score->value);
-    if (o != NULL && score->n_hits >= 0 && (hits = json_array()) != NULL) {
-        for (int64_t i = 0; i < p->row.n_refs; i++)
-            (void)json_array_append_new(hits, json_integer(hit[i]));
-        (void)json_object_set_new(o, "hits", hits);
+    o   = json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:f}", "file", j->o->files[file],
+                    "line", (json_int_t)p->row.line, "suite", p->suite, "task", p->task, "length",
+                    (json_int_t)p->length_tokens, "row", (json_int_t)p->row.row, "id", p->row.id,
+                    "sha256", p->row.sha256, "metric", s->name, "score", score->value);
+    bad = o == NULL;
+    if (score->n_hits >= 0 && !bad) {
+        bad = (hits = json_array()) == NULL;
+        for (int64_t i = 0; !bad && i < p->row.n_refs; i++)
+            bad = json_array_append_new(hits, json_integer(hit[i])) != 0;
+        bad |= json_object_set_new(o, "hits", hits) != 0;
     }
-    if (o != NULL && (score->flags & SB_SCORE_EMPTY) != 0)
-        (void)json_object_set_new(o, "empty", json_true());
-    if (o != NULL && (score->flags & SB_SCORE_NULL) != 0)
-        (void)json_object_set_new(o, "null", json_true());
-    if (o != NULL && (score->flags & SB_SCORE_RAISES) != 0)
-        (void)json_object_set_new(o, "raises", json_true());
-    text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT);
+    for (size_t i = 0; !bad && i < sizeof flags / sizeof *flags; i++)
+        if ((score->flags & flags[i].flag) != 0)
+            bad = json_object_set_new(o, flags[i].name, json_true()) != 0;
+    text = bad ? NULL : sbi_dump(o, JSON_COMPACT);
     json_decref(o);
     if (text == NULL)
         return sb_fail(SB_ERR_NOMEM, "%s: no memory", j->o->out);
