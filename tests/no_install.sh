@@ -37,7 +37,7 @@ echo "== prefix"
 start=$SECONDS
 mkdir "$work/debs" && chmod 777 "$work/debs"
 (cd "$work/debs" && apt-get -q download libsqlite3-dev libsqlite3-0 libyaml-dev libyaml-0-2 libjansson-dev libjansson4 libssl-dev \
-    libssl3 libxxhash-dev libxxhash0 libpcre2-dev libpcre2-8-0 libutf8proc-dev libutf8proc2) >"$work/download.log" 2>&1 || { cat "$work/download.log" && fail "apt-get download"; }
+    libssl3 libxxhash-dev libxxhash0 libpcre2-dev libpcre2-8-0 libutf8proc-dev libutf8proc2 libcsv-dev libcsv3) >"$work/download.log" 2>&1 || { cat "$work/download.log" && fail "apt-get download"; }
 for deb in "$work"/debs/*.deb; do
     dpkg -x "$deb" "$work/home/prefix"
 done
@@ -58,7 +58,7 @@ done
 
 # libraries: where the program's shared libraries come from
 libraries() {
-    ldd "$work/home/spanbench/build/spanbench" | grep -E 'libsqlite3|libyaml|libjansson|libcrypto|libxxhash|libpcre2-8|libutf8proc' || true
+    ldd "$work/home/spanbench/build/spanbench" | grep -E 'libsqlite3|libyaml|libjansson|libcrypto|libxxhash|libpcre2-8|libutf8proc|libcsv' || true
 }
 
 echo "== shared"
@@ -66,7 +66,7 @@ start=$SECONDS
 as_user "./quickstart.sh --cpu --no-install --prefix $prefix"
 echo "shared: $((SECONDS - start)) s"
 libraries
-[ "$(libraries | grep -c "$prefix")" -eq 7 ] || fail "not all seven libraries come from the prefix"
+[ "$(libraries | grep -c "$prefix")" -eq 8 ] || fail "not all eight libraries come from the prefix"
 as_user "cmake --install build --prefix ~/installed >/dev/null && ~/installed/bin/spanbench --version" | grep -q "commit *unknown" ||
     fail "the installed program does not start, or a tree without .git has a commit"
 

@@ -7,6 +7,7 @@
 
 #include "harness/comm/comms.h"
 #include "harness/config/sweep.h"
+#include "harness/score/score.h"
 #include "results/store/store.h"
 #include "spanbench_build.h"
 #include "spanbench_commit.h"
@@ -22,7 +23,7 @@ typedef struct library {
     char        version[96];
 } library;
 
-enum { N_LIBRARIES = 8 };
+enum { N_LIBRARIES = 9 };
 
 static void libraries(library *l)
 {
@@ -47,6 +48,8 @@ static void libraries(library *l)
     sb_tok_pcre2_version(l[6].version, sizeof l[6].version);
     l[7].name = "utf8proc";
     (void)snprintf(l[7].version, sizeof l[7].version, "%s", sb_tok_utf8proc_version());
+    l[8].name = "libcsv";
+    (void)snprintf(l[8].version, sizeof l[8].version, "%s", sb_score_csv_version());
 }
 
 void sb_version_json(char *buf, size_t n)

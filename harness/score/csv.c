@@ -10,8 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/score/score.h"
 #include "workloads/base/jsonl.h"
 #include "workloads/base/pytext.h"
+
+#define TEXT_OF(x) #x
+#define VERSION(major, minor, release) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(release)
+
+const char *sb_score_csv_version(void) { return VERSION(CSV_MAJOR, CSV_MINOR, CSV_RELEASE); }
 
 enum { GROW_BYTES = 1 << 16 };
 

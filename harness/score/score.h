@@ -66,6 +66,8 @@ sb_status sb_score_run(const sb_score_options *o, sb_score_table *table, sb_scor
 
 sb_status sb_score_print(const sb_score_table *t, sb_format format, FILE *out);
 
+const char *sb_score_csv_version(void); /* of libcsv, for --version */
+
 /* For --help: "spanbench, lm-eval, ...". */
 void sb_score_format_names(char *buf, size_t n);
 /* Name and what it is of format i; NULL behind the last. */

@@ -21,7 +21,15 @@ score() {
     echo "$rc"
 }
 # pick NAME KIND TASK METRIC GROUP COLUMN...
-pick() { python3 "$here/$files" --pick "$work/$1.csv" "${@:2}"; }
+pick() {
+    awk -F, -v kind="$2" -v task="$3" -v metric="$4" -v group="$5" -v columns="${*:6}" '
+        { sub(/\r$/, "") }
+        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; n = split(columns, want, " "); next }
+        $at["kind"] == kind && $at["task"] == task && (metric == "" || $at["metric"] == metric) && $at["group"] == group {
+            for (i = 1; i <= n; i++) out = out (i > 1 ? " " : (out == "" ? "" : " / ")) ($at[want[i]] == "" ? "-" : $at[want[i]])
+        }
+        END { print out }' "$work/$1.csv"
+}
 ask() { sqlite3 "$work/$1.db" "$2"; }
 
 # ---- RULER [workloads 1.11] ----

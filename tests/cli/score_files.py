@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Files of predictions of known quality, as the programs of others write them: for tests/cli/score.sh.
 
-  score_files.py DIR            write them
-  score_files.py --pick FILE KIND TASK METRIC GROUP COLUMN...    cells of one line of the table, from --format-out csv
+  score_files.py DIR                    write them
+  score_files.py --fill DIR QUALITY     predictions into the rows that spanbench gen wrote there: right, half, wrong, empty
+  score_files.py --summary              RULER's averages of the files under DIR/all
 """
 import csv
 import json
@@ -183,13 +184,6 @@ def fill(root, quality_of):
                 lines(path, rows)
 
 
-def pick(path, kind, task, metric, group, columns):
-    with open(path, newline="", encoding="utf-8") as f:
-        found = [r for r in csv.DictReader(f)
-                 if r["kind"] == kind and r["task"] == task and metric in ("", r["metric"]) and r["group"] == group]
-    print(" / ".join(" ".join(r[c] if r[c] else "-" for c in columns) for r in found))
-
-
 def summary():
     """average, wavg_inc, wavg_dec of the files under all/, to two decimals"""
     s = [100 * r / (13 * ROWS) for r in RIGHT]
@@ -197,9 +191,7 @@ def summary():
 
 
 def main(args):
-    if args[0] == "--pick":
-        pick(args[1], args[2], args[3], args[4], args[5], args[6:])
-    elif args[0] == "--summary":
+    if args[0] == "--summary":
         print(" ".join(f"{x:.2f}" for x in summary()))
     elif args[0] == "--fill":
         fill(args[1], args[2])
