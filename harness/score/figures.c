@@ -1,5 +1,4 @@
-/* A mean over tasks is made only when every task of the suite is there [workloads 1.11, 5.1]:
- * otherwise the line says which are missing. */
+/* The lines of the table: tasks, parts of them, and, from means.c, what is made over tasks. */
 #include "harness/score/figures.h"
 
 #include <math.h>
@@ -9,11 +8,8 @@
 
 #include "kernels/base/rng.h"
 #include "results/stats/stats.h"
-#include "workloads/base/pytext.h"
 #include "workloads/base/text_groups.h"
 #include "workloads/registry.h"
-#include "workloads/ruler/ruler.h"
-#include "workloads/ruler/score.h"
 
 static sb_status no_memory(void) { return sb_fail(SB_ERR_NOMEM, "figures: no memory"); }
 
@@ -30,8 +26,8 @@ void sb_score_table_fini(sb_score_table *t)
 }
 
 /* A new line, its numbers still missing. */
-static sb_status add_line(sb_score_table *t, const char *kind, const sbi_group *g, const char *task,
-                          const char *metric, sb_score_line **out)
+sb_status sbi_line_add(sb_score_table *t, const char *kind, const sbi_group *g, const char *task,
+                       const char *metric, sb_score_line **out)
 {
     sb_score_line *l = NULL;
     if (t->n == t->room) {
@@ -56,20 +52,20 @@ static sb_status add_line(sb_score_table *t, const char *kind, const sbi_group *
     return l->suite != NULL && l->task != NULL && l->metric != NULL ? SB_OK : no_memory();
 }
 
-static sb_status give_reason(sb_score_line *l, const char *why)
+sb_status sbi_line_reason(sb_score_line *l, const char *why)
 {
     l->reason = strdup(why);
     return l->reason != NULL ? SB_OK : no_memory();
 }
 
 /* The order of rows in a file decides nothing. */
-static int by_value(const void *a, const void *b)
+int sbi_by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static uint64_t seed_of(const sb_score_line *l)
+uint64_t sbi_line_seed(const sb_score_line *l)
 {
     uint64_t    z       = (uint64_t)l->length_tokens;
     const char *texts[] = {l->suite, l->task, l->group, l->metric};
@@ -88,7 +84,7 @@ static sb_status fill(sb_score_line *l, double *values, int64_t n, int is_binary
     l->n            = n;
     if (n == 0)
         return SB_OK;
-    qsort(values, (size_t)n, sizeof *values, by_value);
+    qsort(values, (size_t)n, sizeof *values, sbi_by_value);
     for (int64_t k = 0; k < n; k++)
         sum += values[k];
     l->score = sum / (double)n;
@@ -96,7 +92,7 @@ static sb_status fill(sb_score_line *l, double *values, int64_t n, int is_binary
         st          = sb_stats_wilson((int64_t)sum, n, &i);
         l->interval = "wilson";
     } else if (n >= 2) {
-        st          = sb_stats_bootstrap_mean(values, n, seed_of(l), &i);
+        st          = sb_stats_bootstrap_mean(values, n, sbi_line_seed(l), &i);
         l->interval = "bootstrap";
     }
     l->lo = i.lo;
@@ -105,8 +101,7 @@ static sb_status fill(sb_score_line *l, double *values, int64_t n, int is_binary
 }
 
 /* What the suite's own table shows; values in the order of the file, in which it sums them. */
-static void own_figure(sb_score_line *l, const sb_text_suite *suite, const double *values,
-                       int64_t n)
+void sbi_line_figure(sb_score_line *l, const sb_text_suite *suite, const double *values, int64_t n)
 {
     double sum = 0;
     if (n < 1 || isnan(values[0]))
@@ -136,14 +131,14 @@ static sb_status select_values(const sbi_group *g, int bit, double **copy, int64
 
 static sb_status add_part(sb_score_table *t, const sbi_group *g, int bit, const char *name)
 {
-    sb_score_line *l  = NULL;
-    double        *v  = NULL;
-    int64_t        n  = 0;
-    sb_status      st = add_line(t, bit < 0 ? "task" : "group", g, g->task, g->scorer->name, &l);
+    sb_score_line *l = NULL;
+    double        *v = NULL;
+    int64_t        n = 0;
+    sb_status st     = sbi_line_add(t, bit < 0 ? "task" : "group", g, g->task, g->scorer->name, &l);
     if (st != SB_OK || (st = select_values(g, bit, &v, &n)) != SB_OK)
         return st;
     l->group = name;
-    own_figure(l, g->known, v, n);
+    sbi_line_figure(l, g->known, v, n);
     if ((st = fill(l, v, n, g->is_binary)) == SB_OK) {
         if (bit < 0) {
             l->n_empty    = g->n_empty;
@@ -151,9 +146,9 @@ static sb_status add_part(sb_score_table *t, const sbi_group *g, int bit, const 
             l->n_unscored = g->n_unscored;
         }
         if (bit < 0 && g->reason != NULL)
-            st = give_reason(l, g->reason);
+            st = sbi_line_reason(l, g->reason);
         else if (n == 0)
-            st = give_reason(l, "no rows");
+            st = sbi_line_reason(l, "no rows");
     }
     free(v);
     return st;
@@ -169,7 +164,7 @@ static sb_status add_group_lines(sb_score_table *t, const sbi_group *g)
     return st;
 }
 
-/* ---- means over the tasks of a suite ---- */
+/* ---- all of it ---- */
 
 static int task_place(const sbi_group *g)
 {
@@ -195,176 +190,6 @@ static int by_order(const void *a, const void *b)
         c = strcmp(x->task, y->task);
     return c != 0 ? c : strcmp(x->scorer->name, y->scorer->name);
 }
-
-/* Task i of those that a mean is over; NULL behind the last. RULER's own 13: ours beside them are
- * not its. */
-static const char *task_of_mean(const sb_text_suite *s, int i)
-{
-    return strcmp(s->name, "ruler") == 0 ? sb_ruler_tasks[i].name : s->tasks[i].name;
-}
-
-static int is_of_mean(const sbi_group *g)
-{
-    const char *name;
-    for (int i = 0; (name = task_of_mean(g->known, i)) != NULL; i++)
-        if (strcmp(name, g->task) == 0)
-            return 1;
-    return 0;
-}
-
-static int64_t count_tasks(const sb_text_suite *s)
-{
-    int n = 0;
-    while (task_of_mean(s, n) != NULL)
-        n++;
-    return n;
-}
-
-/* Groups [first, last) are one suite, metric and length. NULL text: a mean can be made. */
-static sb_status why_no_mean(const sbi_group *g, int64_t n, int equal, sbi_text *why)
-{
-    const char *name;
-    int64_t     first   = -1;
-    int         missing = 0;
-    for (int i = 0; (name = task_of_mean(g->known, i)) != NULL; i++) {
-        int64_t there = 0;
-        for (int64_t k = 0; k < n; k++)
-            there += strcmp(g[k].task, name) == 0;
-        if (there == 0) {
-            sbi_text_puts(why, missing++ == 0 ? "missing: " : " ");
-            sbi_text_puts(why, name);
-        } else if (there > 1 && why->n == 0) {
-            sbi_text_puts(why, name);
-            sbi_text_puts(why, " stands here with two metrics");
-            return sbi_text_status(why);
-        }
-    }
-    for (int64_t k = 0; k < n && why->n == 0; k++) {
-        if (!is_of_mean(&g[k]))
-            continue;
-        first = first < 0 ? k : first;
-        if (g[k].n_unscored > 0) {
-            sbi_text_puts(why, "rows of ");
-            sbi_text_puts(why, g[k].task);
-            sbi_text_puts(why, " were not scored");
-        } else if (equal && g[k].n != g[first].n) {
-            sbi_text_puts(why, "tasks differ in samples: ");
-            sbi_text_put_i64(why, g[first].n);
-            sbi_text_puts(why, " and ");
-            sbi_text_put_i64(why, g[k].n);
-        }
-    }
-    return sbi_text_status(why);
-}
-
-static sb_status fill_mean(sb_score_line *l, const sbi_group *g, int64_t n_groups)
-{
-    int64_t    *n = malloc((size_t)n_groups * sizeof *n), total = 0, tasks = count_tasks(g->known);
-    double     *v = NULL, mean = 0;
-    sb_interval i  = {NAN, NAN};
-    sb_status   st = n != NULL ? SB_OK : no_memory();
-    for (int64_t k = 0; k < n_groups; k++)
-        total += g[k].n;
-    if (st == SB_OK && (v = malloc((size_t)total * sizeof *v)) == NULL)
-        st = no_memory();
-    total = 0;
-    for (int64_t k = 0, at = 0; st == SB_OK && k < n_groups; k++) {
-        double sum = 0;
-        if (!is_of_mean(&g[k]))
-            continue;
-        memcpy(v + total, g[k].values, (size_t)g[k].n * sizeof *v);
-        qsort(v + total, (size_t)g[k].n, sizeof *v, by_value);
-        for (int64_t j = 0; j < g[k].n; j++)
-            sum += g[k].values[j];
-        mean += sum / (double)g[k].n / (double)tasks;
-        total += g[k].n;
-        n[at++] = g[k].n;
-    }
-    if (st == SB_OK && total >= 2)
-        st = sb_stats_bootstrap_strata(v, n, tasks, (sb_interval){0, 1}, seed_of(l), &i);
-    free(v);
-    free(n);
-    if (st != SB_OK)
-        return st;
-    l->n        = total;
-    l->score    = mean;
-    l->lo       = i.lo;
-    l->hi       = i.hi;
-    l->interval = total >= 2 ? "bootstrap" : "";
-    return SB_OK;
-}
-
-/* *mean in per cent, NaN: none. */
-static sb_status add_mean(sb_score_table *t, const sbi_group *g, int64_t n, const char *metric,
-                          double *mean)
-{
-    int            is_ruler = strcmp(g->suite, "ruler") == 0;
-    char           name[64];
-    sb_score_line *l   = NULL;
-    sbi_text       why = {0};
-    sb_status      st;
-    *mean = NAN;
-    (void)snprintf(name, sizeof name, "all %lld", (long long)count_tasks(g->known));
-    if ((st = add_line(t, "mean", g, name, metric, &l)) != SB_OK)
-        return st;
-    if ((st = why_no_mean(g, n, is_ruler, &why)) == SB_OK) {
-        if (why.n > 0)
-            st = give_reason(l, why.p);
-        else if ((st = fill_mean(l, g, n)) == SB_OK)
-            *mean = 100 * l->score;
-    }
-    sbi_text_fini(&why);
-    if (st == SB_OK)
-        own_figure(l, g->known, &l->score, 1);
-    return st;
-}
-
-/* ---- RULER over its lengths ---- */
-
-static sb_status add_ruler_line(sb_score_table *t, const sbi_group *g, const char *metric,
-                                const char *what, double percent, int64_t tokens, const char *why)
-{
-    sb_score_line *l  = NULL;
-    sb_status      st = add_line(t, "ruler", g, "all 13", metric, &l);
-    if (st != SB_OK)
-        return st;
-    l->length_tokens = 0;
-    l->group         = what;
-    if (why != NULL)
-        return give_reason(l, why);
-    if (tokens < 0) {
-        l->score = percent / 100;
-        (void)snprintf(l->figure, sizeof l->figure, "%.2f", percent);
-    } else if (tokens > 0) {
-        (void)snprintf(l->figure, sizeof l->figure, "%lld", (long long)tokens);
-    } else {
-        return give_reason(l, "no length scores above 85.6");
-    }
-    return SB_OK;
-}
-
-static sb_status add_ruler(sb_score_table *t, const sbi_group *g, const char *metric,
-                           const double scores[SB_RULER_LENGTHS])
-{
-    char             why[128] = "";
-    size_t           used     = 0;
-    sb_ruler_summary s        = {0};
-    sb_status        st;
-    for (int i = 0; i < SB_RULER_LENGTHS; i++)
-        if (isnan(scores[i]))
-            used += (size_t)snprintf(why + used, sizeof why - used, "%s %d",
-                                     used == 0 ? "no mean at" : "", 4096 << i);
-    if (used == 0)
-        s = sb_ruler_summarise(scores);
-    const char *reason = used > 0 ? why : NULL;
-    if ((st = add_ruler_line(t, g, metric, "average", s.mean, -1, reason)) != SB_OK ||
-        (st = add_ruler_line(t, g, metric, "wavg_inc", s.increasing, -1, reason)) != SB_OK ||
-        (st = add_ruler_line(t, g, metric, "wavg_dec", s.decreasing, -1, reason)) != SB_OK)
-        return st;
-    return add_ruler_line(t, g, metric, "effective_length", 0, s.effective_tokens, reason);
-}
-
-/* ---- all of it ---- */
 
 static int same_cell(const sbi_group *a, const sbi_group *b, int with_length)
 {
@@ -398,14 +223,14 @@ static sb_status add_suite(sb_score_table *t, const sbi_tally *all, const sbi_gr
         for (to = from; st == SB_OK && to < n && same_cell(&g[from], &g[to], 1); to++)
             if (!stands_before(all, &g[to]))
                 st = add_group_lines(t, &g[to]);
-        if (st == SB_OK && g->known != NULL && count_tasks(g->known) > 1)
-            st = add_mean(t, &g[from], to - from, metric, &mean);
+        if (st == SB_OK && g->known != NULL && sbi_mean_tasks(g->known) > 1)
+            st = sbi_mean_add(t, &g[from], to - from, metric, &mean);
         for (int i = 0; i < SB_RULER_LENGTHS; i++)
             if (g[from].length_tokens == (int64_t)4096 << i)
                 scores[i] = mean;
     }
     if (st == SB_OK && strcmp(g->suite, "ruler") == 0)
-        st = add_ruler(t, g, metric, scores);
+        st = sbi_ruler_add(t, g, metric, scores);
     return st;
 }
 
