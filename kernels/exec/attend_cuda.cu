@@ -41,9 +41,10 @@ static sb_status check(const sbi_cuda_job *j)
                        "attend: found token ids up to %lld, allowed below 2^31 on the cuda backend",
                        (long long)end_of(&j->in->k->gid) - 1);
     if (j->plan != nullptr && j->plan->overlap_twice)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "attend: found an index whose listed keys count twice in its window, allowed "
-                       "one that has each key once on the cuda backend");
+        return sb_fail(
+            SB_ERR_UNSUPPORTED,
+            "attend: found an index whose listed keys count twice in its window, allowed "
+            "one that has each key once on the cuda backend");
     if (j->out->o == nullptr || j->out->lse == nullptr)
         return sb_fail(SB_ERR_INTERNAL, "attend: the cuda executors write o and lse");
     int device = 0, major = 0;
@@ -91,31 +92,58 @@ extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
     hopper = major == 9 && minor == 0;
 #endif
     (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)",
-                   hopper       ? "sm90 for dense, windows and tile lists, portable for the rest"
-                   : major >= 8 ? "portable"
+                   hopper ? "decode for up to 16 queries, sm90 for dense, windows and tile lists, "
+                            "portable for the rest"
+                   : major >= 8 ? "decode for up to 16 queries, portable for the rest"
                                 : "none: bf16 products need compute capability 8.0",
                    asked != nullptr ? asked : "not set: auto");
     return SB_OK;
 }
 
+static const char *no_refusal(const sbi_cuda_job *j)
+{
+    (void)j;
+    return nullptr;
+}
+static sb_status sm90(const sbi_cuda_job *j)
+{
+#if defined(SB_HAVE_SM90A)
+    return sbi_attend_sm90_cuda(j);
+#else
+    (void)j;
+    return sb_fail(SB_ERR_INTERNAL, "attend: a build without sm_90a");
+#endif
+}
+
+/* Of SPAN_CUDA_KERNEL, fastest first: auto takes the first that can do the call. */
+static const struct {
+    const char *name;
+    const char *(*refusal)(const sbi_cuda_job *); /* NULL: none */
+    sb_status (*run)(const sbi_cuda_job *);
+} kernels[] = {
+    {"decode", sbi_attend_decode_refusal, sbi_attend_decode_cuda},
+    {"sm90", sm90_refusal, sm90},
+    {"portable", no_refusal, sbi_attend_portable_cuda},
+};
+
 static sb_status launch(const sbi_cuda_job *j)
 {
-    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
+    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal = nullptr;
     if (asked == nullptr)
         asked = "auto";
-    if (strcmp(asked, "portable") == 0)
-        return sbi_attend_portable_cuda(j);
-    int only = strcmp(asked, "sm90") == 0;
-    if (!only && strcmp(asked, "auto") != 0)
-        return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
-                       asked);
-    refusal = sm90_refusal(j);
-#if defined(SB_HAVE_SM90A)
-    if (refusal == nullptr)
-        return sbi_attend_sm90_cuda(j);
-#endif
-    return only ? sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
-                : sbi_attend_portable_cuda(j);
+    for (const auto &k : kernels) {
+        int named = strcmp(asked, k.name) == 0;
+        if (!named && strcmp(asked, "auto") != 0)
+            continue;
+        refusal = k.refusal(j);
+        if (refusal == nullptr)
+            return k.run(j);
+        if (named)
+            return sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=%s found %s", asked,
+                           refusal);
+    }
+    return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, portable, sm90",
+                   asked);
 }
 
 /* The call between two events, waited for. */
