@@ -38,7 +38,8 @@ enum {
     BARRIERS   = 256, /* bytes of barriers and the work slot */
     SLOT       = 192, /* the work slot among them */
     COUNTERS   = 64,
-    Q_RUNS     = 8,           /* of queries; each is a launch */
+    Q_RUNS     = 8,           /* of queries, */
+    K_RUNS     = 4,           /* of keys: each pair is a launch */
     NO_KEY     = INT_MAX / 2, /* first key of no tile: past every tensor */
 };
 enum form { DENSE, TILES_128, TILES_64, WINDOW };
@@ -52,10 +53,14 @@ SB_HOST_DEVICE constexpr int shared_bytes(int d)
 
 struct sm90_args {
     int32_t n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
+    int32_t first_key;        /* id of key 0 */
     int32_t heads, group, n_tiles;
     float   scale, scale_log2;
     float  *lse;
     int64_t lse_stride;
+    float  *o; /* of fp32 outputs; elements between heads */
+    int64_t o_stride;
+    int32_t merge;   /* fp32: o and lse hold a running partial over other keys */
     int    *counter; /* zero at launch */
     /* lists: one after the other from that of token `first` on, row_tiles query tiles to each */
     sb_plan plan;
@@ -76,10 +81,10 @@ __device__ int counters[COUNTERS];
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 /* The list of one work item: ids[0 .. count), ascending; of a WINDOW, blocks 0 .. count, then a gap
- * of so many. */
+ * of so many. first_key: id of key 0. */
 struct item_list {
     const int32_t *id;
-    int32_t        count, gap;
+    int32_t        count, gap, first_key;
 };
 
 /* First key of half h of block j. */
@@ -90,8 +95,22 @@ template <form F> static __device__ __forceinline__ int32_t key_of(const item_li
     if (F == WINDOW)
         return (j < x.count ? j : j + x.gap) * KEYS + 64 * h;
     if (F == TILES_128)
-        return x.id[j] * KEYS + 64 * h;
-    return 2 * j + h < x.count ? x.id[2 * j + h] * 64 : NO_KEY;
+        return x.id[j] * KEYS + 64 * h - x.first_key;
+    return 2 * j + h < x.count ? x.id[2 * j + h] * 64 - x.first_key : NO_KEY;
+}
+
+/* Ids below `id` in an ascending list. */
+static __device__ __forceinline__ int32_t ids_below(const int32_t *ids, int32_t count, int64_t id)
+{
+    int32_t lo = 0;
+    while (lo < count) {
+        const int32_t mid = lo + (count - lo) / 2;
+        if (ids[mid] < id)
+            lo = mid + 1;
+        else
+            count = mid;
+    }
+    return lo;
 }
 
 template <form F>
@@ -109,16 +128,17 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
     } else if (F == WINDOW) {
         const sb_head_window win    = sb_plan_window(&a.plan, out->head);
         const int32_t        window = static_cast<int32_t>(min(win.window_tokens, int64_t(NO_KEY)));
-        const int32_t        sink   = static_cast<int32_t>(min(win.sink_tokens, int64_t(NO_KEY)));
-        const int32_t        recent = min(max(out->tile * ROWS + a.offset - window + 1, 0) / KEYS,
-                                          last / KEYS + 1); /* keys at hand may end before it */
-        x->count                    = min((min(sink, last + 1) + KEYS - 1) / KEYS, recent);
-        x->gap                      = recent - x->count;
-        out->n                      = last / KEYS + 1 - x->gap;
-        out->key[0]                 = x->count;
-        out->key[1]                 = x->gap;
-        out->key[2]                 = sink;
-        out->key[3]                 = window;
+        const int32_t        sink   = static_cast<int32_t>(
+            max(min(win.sink_tokens - a.first_key, int64_t(NO_KEY)), int64_t(0)));
+        const int32_t recent = min(max(out->tile * ROWS + a.offset - window + 1, 0) / KEYS,
+                                   last / KEYS + 1); /* keys at hand may end before it */
+        x->count             = min((min(sink, last + 1) + KEYS - 1) / KEYS, recent);
+        x->gap               = recent - x->count;
+        out->n               = last < 0 ? 0 : last / KEYS + 1 - x->gap;
+        out->key[0]          = x->count;
+        out->key[1]          = x->gap;
+        out->key[2]          = sink;
+        out->key[3]          = window;
         return;
     } else {
         const sb_csr &c    = a.plan.tiles;
@@ -128,11 +148,12 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
         const int64_t at  = (c.n_heads == 1 ? 0 : out->head) * a.plan.n_rows + row;
         const int64_t end = min(max(c.row_ptr[at + 1], int64_t(0)), c.capacity);
         const int64_t begin = min(max(c.row_ptr[at], int64_t(0)), end);
-        x->id               = c.id + begin;
-        x->count            = static_cast<int32_t>(min(end - begin, int64_t(INT_MAX / 2)));
-        while (x->count > 0 && x->id[x->count - 1] > last / keys)
-            x->count--; /* nobody sees these */
-        out->n = F == TILES_64 ? (x->count + 1) / 2 : x->count;
+        const int32_t n     = static_cast<int32_t>(min(end - begin, int64_t(INT_MAX / 2)));
+        const int32_t skip  = ids_below(c.id + begin, n, a.first_key / keys); /* other shards' */
+        x->id               = c.id + begin + skip;
+        x->first_key        = a.first_key;
+        x->count = last < 0 ? 0 : ids_below(x->id, n - skip, (last + a.first_key) / keys + 1);
+        out->n   = F == TILES_64 ? (x->count + 1) / 2 : x->count;
     }
 #pragma unroll
     for (int i = 0; i < 4; i++)
@@ -311,7 +332,7 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
     uint32_t      kc = 0, vc = 0, it = 0;
     for (int w = blockIdx.x; w < total; it++) {
         work      x;
-        item_list list = {nullptr, 0, 0};
+        item_list list = {nullptr, 0, 0, 0};
         int       kv;
         take_work<F>(a, csr_row, w, &x, &kv, &list);
         mbar_wait(at.q_empty, (it & 1) ^ 1);
@@ -357,6 +378,52 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
     mbar_arrive(at.q_full);
 }
 
+/* Sum over the lanes of a row, lse, and fp32 O to its rows, merged into what stands there in MERGE
+ * [sharding 3]. Four lanes write 32 bytes of a row at a time: whole sectors. */
+template <int D>
+static __device__ __forceinline__ void store_f32(const sm90_args &a, int head, int row0,
+                                                 const float (&o)[D / 2], const float (&m)[2],
+                                                 float (&l)[2])
+{
+    const int tid = threadIdx.x & 127, lane = tid & 31;
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        l[i] += __shfl_xor_sync(~0u, l[i], 1);
+        l[i] += __shfl_xor_sync(~0u, l[i], 2);
+        const int row  = row0 + 16 * (tid >> 5) + (lane >> 2) + 8 * i;
+        float    *slot = a.lse + head * a.lse_stride + row;
+        float     w = l[i] > 0.0f ? 1.0f / l[i] : 0.0f, keep = 0.0f, before = -INFINITY;
+        float     lse = l[i] > 0.0f ? m[i] * a.scale + logf(l[i]) : -INFINITY;
+        if (a.merge && (lane & 3) == 0 && row < a.n_q)
+            before = *slot;
+        before = __shfl_sync(~0u, before, lane & 28);
+        if (row >= a.n_q)
+            continue;
+        if (a.merge) {
+            const float top = fmaxf(before, lse);
+            const float x   = top == -INFINITY ? 0.0f : expf(before - top);
+            const float y   = top == -INFINITY ? 0.0f : expf(lse - top);
+            keep            = x + y > 0.0f ? x / (x + y) : 1.0f; /* neither: o stays */
+            w *= x + y > 0.0f ? y / (x + y) : 0.0f;
+            lse = top == -INFINITY ? -INFINITY : top + logf(x + y);
+        }
+        if ((lane & 3) == 0)
+            *slot = lse;
+        float *to = a.o + head * a.o_stride + static_cast<int64_t>(row) * D + 2 * (lane & 3);
+#pragma unroll
+        for (int j = 0; j < D / 8; j++) {
+            float2  v  = make_float2(o[4 * j + 2 * i] * w, o[4 * j + 2 * i + 1] * w);
+            float2 *at = reinterpret_cast<float2 *>(to + 8 * j);
+            if (a.merge) {
+                const float2 old = *at;
+                v.x              = fmaf(old.x, keep, v.x);
+                v.y              = fmaf(old.y, keep, v.y);
+            }
+            *at = v;
+        }
+    }
+}
+
 /* Sum over the lanes of a row, lse, and O through shared memory to its rows (past n_q none). */
 template <int D>
 static __device__ __forceinline__ void store(const sm90_args &a, const places<D> &at,
@@ -399,7 +466,7 @@ static __device__ __forceinline__ void store(const sm90_args &a, const places<D>
     }
 }
 
-template <form F, int D>
+template <form F, int D, int F32>
 static __device__ __forceinline__ void consume(const sm90_args &a, const places<D> &at,
                                                const volatile int32_t *slot, const CUtensorMap *mo,
                                                int group)
@@ -497,14 +564,17 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             release(at.v_empty + 8 * vs, lane);
             vc++;
         }
-        store<D>(a, at, mo, head, row0, group, o, m, l);
+        if (F32)
+            store_f32<D>(a, head, row0, o, m, l);
+        else
+            store<D>(a, at, mo, head, row0, group, o, m, l);
     }
-    if ((threadIdx.x & 127) == 0)
+    if (!F32 && (threadIdx.x & 127) == 0)
         asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
 }
 #endif
 
-template <form F, int D>
+template <form F, int D, int F32>
 __global__ void __launch_bounds__(THREADS, 1)
     attend_sm90(const __grid_constant__ sm90_args a, const __grid_constant__ CUtensorMap mq,
                 const __grid_constant__ CUtensorMap mk, const __grid_constant__ CUtensorMap mv,
@@ -534,7 +604,7 @@ __global__ void __launch_bounds__(THREADS, 1)
             produce<F, D>(a, at, slot, &mq, &mk, &mv);
     } else {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-        consume<F, D>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
+        consume<F, D, F32>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
     }
 #endif
 }
@@ -598,65 +668,104 @@ form form_of(const sb_plan *p)
     return p == nullptr ? DENSE : p->tiles.width_tokens == 64 ? TILES_64 : TILES_128;
 }
 
-template <form F, int D>
-sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const sb_run &run, int64_t local)
+/* One launch: a run of queries over a run of keys. */
+struct part {
+    sb_run  q, k;
+    int64_t q_at, k_at; /* local rows of their first tokens */
+    int32_t merge;
+};
+
+template <form F, int D, int F32>
+sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v, *o = j->out->o;
-    const int        box = F == TILES_64 ? 64 : KEYS;
+    const int        box    = F == TILES_64 ? 64 : KEYS;
+    auto             kernel = attend_sm90<F, D, F32>;
     CUtensorMap      mq, mk, mv, mo;
     sm90_args        a  = {};
-    sb_status        st = make_map(encode, q, local, run.len, ROWS, &mq);
+    sb_status        st = make_map(encode, q, p.q_at, p.q.len, ROWS, &mq);
     if (st == SB_OK)
-        st = make_map(encode, k, 0, k->tokens, box, &mk);
+        st = make_map(encode, k, p.k_at, p.k.len, box, &mk);
     if (st == SB_OK)
-        st = make_map(encode, v, 0, v->tokens, box, &mv);
+        st = make_map(encode, v, p.k_at, p.k.len, box, &mv);
+    mo = mq; /* nobody stores by it where o is fp32 */
+    if (st == SB_OK && !F32)
+        st = make_map(encode, o, p.q_at, p.q.len, 64, &mo);
     if (st == SB_OK)
-        st = make_map(encode, o, local, run.len, 64, &mo);
-    if (st == SB_OK)
-        st = SB_CUDA(cudaFuncSetAttribute(
-            attend_sm90<F, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(D)));
+        st = SB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                          shared_bytes(D)));
     if (st == SB_OK)
         st = next_counter(j->stream, &a.counter);
     if (st != SB_OK)
         return st;
-    a.n_q        = static_cast<int32_t>(run.len);
-    a.n_k        = static_cast<int32_t>(k->tokens);
-    a.offset     = static_cast<int32_t>(run.start - k->gid.run[0].start);
+    a.n_q        = static_cast<int32_t>(p.q.len);
+    a.n_k        = static_cast<int32_t>(p.k.len);
+    a.offset     = static_cast<int32_t>(p.q.start - p.k.start);
+    a.first_key  = static_cast<int32_t>(p.k.start);
     a.heads      = static_cast<int32_t>(q->heads);
     a.group      = static_cast<int32_t>(q->heads / k->heads);
     a.n_tiles    = (a.n_q + ROWS - 1) / ROWS;
     a.scale      = j->in->scale;
     a.scale_log2 = j->in->scale * 1.4426950408889634f;
-    a.lse        = j->out->lse + local;
+    a.lse        = j->out->lse + p.q_at;
     a.lse_stride = q->tokens;
-    a.first      = run.start;
+    a.first      = p.q.start;
+    a.merge      = p.merge;
+    if (F32) {
+        a.o        = static_cast<float *>(o->data) + p.q_at * D;
+        a.o_stride = o->head_stride;
+    }
     if (F != DENSE)
         a.plan = *j->plan;
     if (F == TILES_128 || F == TILES_64) {
         a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / ROWS);
-        a.skip_tiles = static_cast<int32_t>(run.start / ROWS % a.row_tiles);
+        a.skip_tiles = static_cast<int32_t>(p.q.start / ROWS % a.row_tiles);
     }
-    const int      items  = a.n_tiles * a.heads;
-    const unsigned ctas   = static_cast<unsigned>(items < sms ? items : sms);
-    auto           kernel = attend_sm90<F, D>;
+    const int      items = a.n_tiles * a.heads;
+    const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
     kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(a, mq, mk, mv, mo);
     return sbi_cuda_status(cudaGetLastError(), "launch of attend_sm90");
 }
 
-template <int D>
-sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const sb_run &run,
-                      int64_t local)
+template <form F>
+sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
+{
+    if (j->out->o->dtype == SB_F32)
+        return j->in->q->dim == 64 ? launch<F, 64, 1>(j, encode, sms, p)
+                                   : launch<F, 128, 1>(j, encode, sms, p);
+    return j->in->q->dim == 64 ? launch<F, 64, 0>(j, encode, sms, p)
+                               : launch<F, 128, 0>(j, encode, sms, p);
+}
+
+sb_status launch_part(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
 {
     switch (form_of(j->plan)) {
     case DENSE:
-        return launch<DENSE, D>(j, encode, sms, run, local);
+        return launch_form<DENSE>(j, encode, sms, p);
     case WINDOW:
-        return launch<WINDOW, D>(j, encode, sms, run, local);
+        return launch_form<WINDOW>(j, encode, sms, p);
     case TILES_128:
-        return launch<TILES_128, D>(j, encode, sms, run, local);
+        return launch_form<TILES_128>(j, encode, sms, p);
     default:
-        return launch<TILES_64, D>(j, encode, sms, run, local);
+        return launch_form<TILES_64>(j, encode, sms, p);
     }
+}
+
+/* A run of queries over all runs of keys: one launch each, the later ones merged in. */
+sb_status launch_run(const sbi_cuda_job *j, encode_fn encode, int sms, part p)
+{
+    const sb_gid *keys = &j->in->k->gid;
+    sb_status     st   = SB_OK;
+    p.merge            = j->out->mode == SB_OUT_MERGE;
+    p.k_at             = 0;
+    for (int32_t r = 0; st == SB_OK && r < keys->n_runs; p.k_at += keys->run[r++].len) {
+        p.k = keys->run[r];
+        if (p.k.len == 0)
+            continue;
+        st      = launch_part(j, encode, sms, p);
+        p.merge = 1;
+    }
+    return st;
 }
 
 const char *plan_refusal(const sb_plan *p)
@@ -682,17 +791,20 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
     const char   *why = j->plan != nullptr ? plan_refusal(j->plan) : nullptr;
     if (why != nullptr)
         return why;
-    if (j->out->mode != SB_OUT_SET || j->out->o->dtype != SB_BF16)
-        return "outputs that are merged or fp32";
-    if (k->n_runs != 1 || j->in->k->tokens == 0 || q->n_runs > Q_RUNS)
-        return "keys in more runs than one, or queries in more than 8";
+    if (j->in->k->tokens == 0 || q->n_runs > Q_RUNS || k->n_runs > K_RUNS)
+        return "no keys, keys in more runs than 4, or queries in more than 8";
+    if (k->n_runs > 1 && j->out->o->dtype != SB_F32)
+        return "keys in several runs and outputs of bf16";
     if (j->in->q->heads * ((j->in->q->tokens + ROWS - 1) / ROWS) > INT_MAX - 1024)
         return "more than 2^31 query tiles";
-    for (int32_t r = 0; j->plan != nullptr && r < q->n_runs; r++)
-        if (k->run[0].start != 0 ||
-            (j->plan->parts != SB_PART_WINDOW && q->run[r].start % ROWS != 0))
-            return "a plan for keys from inside the sequence, or lists for queries that start "
-                   "inside a tile of 128";
+    if (j->plan == nullptr || j->plan->parts == SB_PART_WINDOW)
+        return nullptr;
+    for (int32_t r = 0; r < q->n_runs; r++)
+        if (q->run[r].start % ROWS != 0)
+            return "lists for queries that start inside a tile of 128";
+    for (int32_t r = 0; r < k->n_runs; r++)
+        if (k->run[r].start % j->plan->tiles.width_tokens != 0)
+            return "lists for keys that start inside a tile";
     return nullptr;
 }
 
@@ -700,16 +812,17 @@ sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
 {
     int       device = 0, sms = 0;
     encode_fn encode = nullptr;
-    int64_t   local  = 0;
+    part      p      = {};
     sb_status st     = find_encoder(&encode);
     if (st == SB_OK)
         st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)
         st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
     const sb_gid *g = &j->in->q->gid;
-    for (int32_t r = 0; st == SB_OK && r < g->n_runs; local += g->run[r++].len)
-        if (g->run[r].len > 0)
-            st = j->in->q->dim == 64 ? launch_form<64>(j, encode, sms, g->run[r], local)
-                                     : launch_form<128>(j, encode, sms, g->run[r], local);
+    for (int32_t r = 0; st == SB_OK && r < g->n_runs; p.q_at += g->run[r++].len) {
+        p.q = g->run[r];
+        if (p.q.len > 0)
+            st = launch_run(j, encode, sms, p);
+    }
     return st;
 }

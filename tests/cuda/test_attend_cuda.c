@@ -271,6 +271,72 @@ START_TEST(shards_merge_to_the_whole)
 }
 END_TEST
 
+/* The same on every kernel that takes it: dense, windows, tiles; shards of two runs that start on
+ * tiles; the last shard first, of whose keys many rows see none. */
+START_TEST(every_kernel_merges_shards)
+{
+    enum { N = 1500, SHARDS = 3, H = 8 };
+    static const form in[] = {{1, 0, 0, W, 0, 0, 70, 300},
+                              {1, 0, 0, W, 0, 0, 300, 130},
+                              {128, 128, 128, T, 30, 0, 0, 0},
+                              {256, 64, 64, T, 20, 1, 0, 0}};
+    enum { FORMS = 1 + sizeof in / sizeof *in };
+    static const int64_t groups[] = {1, 2, 4, 8, 4};
+    int                  which    = _i / 2;
+    sb_case  *c = sb_case_random((sb_case_shape){N, N, H, H / groups[which], _i % 2 ? 64 : 128}, 7);
+    sb_plan   unbound = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
+    sb_plan   p       = which == 0 ? unbound : random_plan(&in[which - 1], H, 0, N, 9);
+    sb_tensor o;
+    float    *lse;
+    ck_assert_int_lt(which, (int)FORMS);
+    on_cpu(c, &p, &o, &lse);
+    for (int kernel = 0; kernel < 2; kernel++)
+        for (int64_t rank = 0; rank < SHARDS; rank++) {
+            sb_run      q_run[2], k_run[2];
+            sb_gid      q_gid = sb_case_zigzag(q_run, 0, N, 128, rank, SHARDS);
+            sb_tensor   q = sb_case_take(&c->q, 0, &q_gid), want = sb_case_take(&o, 0, &q_gid);
+            float      *want_lse = malloc((size_t)(H * q.tokens) * sizeof *want_lse);
+            device_case d        = {0};
+            sb_status   st       = SB_OK;
+            for (int64_t h = 0; h < H; h++)
+                for (int64_t i = 0; i < q.tokens; i++)
+                    want_lse[h * q.tokens + i] = lse[h * N + judge_gid(&q_gid, i)];
+            for (int64_t step = SHARDS - 1; step >= 0 && st == SB_OK; step--) {
+                sb_gid    g = sb_case_zigzag(k_run, 0, N, 128, step, SHARDS);
+                sb_tensor k = sb_case_take(&c->k, 0, &g), v = sb_case_take(&c->v, 0, &g);
+                if (step == SHARDS - 1) {
+                    device_open(&d, &q, &k, &v, SB_F32);
+                    ck_assert_int_eq(device_place(&d, &p, N), SB_OK);
+                } else {
+                    device_keys(&d, &k, &v);
+                }
+                st = device_attend(&d, which == 0 ? sb_attend_dense_cuda : sb_attend_block_csr_cuda,
+                                   &d.plan, c->scale,
+                                   step == SHARDS - 1 ? SB_OUT_SET : SB_OUT_MERGE, kernels[kernel]);
+                free(k.data);
+                free(v.data);
+            }
+            if (kernel == 0 || st != SB_ERR_UNSUPPORTED) {
+                ck_assert_msg(st == SB_OK, "%s", sb_error_text());
+                device_error e = device_compare(&d, &want, want_lse);
+                ck_assert_msg(e.nmse <= SB_NMSE_P_BF16 && e.lse_abs <= SB_LSE_DEVICE_ABS,
+                              "%s, form %d, rank %lld: nmse %g, lse %g", kernels[kernel], which,
+                              (long long)rank, e.nmse, e.lse_abs);
+                calls[kernel] += SHARDS;
+            }
+            device_close(&d);
+            free(q.data);
+            free(want.data);
+            free(want_lse);
+        }
+    free(o.data);
+    free(lse);
+    if (which > 0)
+        free_plan(&p);
+    sb_case_destroy(c);
+}
+END_TEST
+
 /* Zigzag queries over all keys, in rooms with more space than tokens: rows of the whole. */
 START_TEST(queries_in_runs)
 {
@@ -423,6 +489,7 @@ int main(void)
     tcase_add_loop_test(t, method_matches_the_cpu, 0, N_CONFIGS * N_SHAPES);
     tcase_add_loop_test(t, lists_match_the_cpu, 0, N_FORMS * N_SHAPES);
     tcase_add_test(t, shards_merge_to_the_whole);
+    tcase_add_loop_test(t, every_kernel_merges_shards, 0, 10);
     tcase_add_loop_test(t, queries_in_runs, 0, 2);
     tcase_add_test(t, runs_repeat_bit_by_bit);
     tcase_add_loop_test(t, lists_that_lie, 0, 2);
