@@ -83,12 +83,10 @@ __device__ void load_tile(const sb_bf16 *k, const sb_bf16 *v, uint32_t stage, in
     }
 }
 
-/* Rows of this tile into registers as operands, by way of shared memory; absent ones are zeros. */
+/* Rows of this tile into shared memory; absent ones are zeros. */
 template <int D, int MT>
-__device__ void load_q(uint32_t (&q)[MT][D / 16][4], const decode_args &a, uint32_t room, int kv,
-                       int row0)
+__device__ void load_q(const decode_args &a, uint32_t room, int kv, int row0)
 {
-    const int lane = threadIdx.x & 31;
     for (int i = threadIdx.x; i < MT * 16 * D / 8; i += THREADS) {
         const int     r = i / (D / 8), c = i % (D / 8), row = row0 + r;
         const bool    real = row < a.n_rows;
@@ -97,8 +95,12 @@ __device__ void load_q(uint32_t (&q)[MT][D / 16][4], const decode_args &a, uint3
                     a.q + head * a.q_stride + (real ? row / a.group : 0) * int64_t(D) + 8 * c,
                     real);
     }
-    asm volatile("cp.async.wait_all;" ::: "memory");
-    __syncthreads();
+}
+
+/* ... and from there as operands. */
+template <int D, int MT>
+__device__ void read_q(uint32_t (&q)[MT][D / 16][4], uint32_t room, int lane)
+{
 #pragma unroll
     for (int i = 0; i < MT; i++)
 #pragma unroll
@@ -208,7 +210,7 @@ __device__ void fold(rows<D, MT> &r, const uint32_t (&q)[MT][D / 16][4], uint32_
 template <int D, int MT>
 __device__ void merge_warps(rows<D, MT> &r, const decode_args &a, float *room, int kv, int row0)
 {
-    enum { ROWS = 16 * MT };
+    enum { ROWS = 16 * MT, STRIDE = D + 8 }; /* numbers of a row: rows of a store in other banks */
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
     float    *m = room, *l = room + WARPS * ROWS, *o = room + 2 * WARPS * ROWS;
     __syncthreads(); /* nobody reads the rings any more */
@@ -220,13 +222,15 @@ __device__ void merge_warps(rows<D, MT> &r, const decode_args &a, float *room, i
             float     sum = r.l[i][h];
             sum += __shfl_xor_sync(~0u, sum, 1);
             sum += __shfl_xor_sync(~0u, sum, 2);
+            if (row0 + 16 * i + (lane >> 2) + 8 * h >= a.n_rows)
+                continue;
             if ((lane & 3) == 0) {
                 m[row] = r.m[i][h];
                 l[row] = sum;
             }
 #pragma unroll
             for (int x = 0; x < D / 8; x++)
-                *reinterpret_cast<float2 *>(o + row * D + 8 * x + 2 * (lane & 3)) =
+                *reinterpret_cast<float2 *>(o + row * STRIDE + 8 * x + 2 * (lane & 3)) =
                     make_float2(r.o[i][x][2 * h], r.o[i][x][2 * h + 1]);
         }
     __syncthreads();
@@ -244,7 +248,7 @@ __device__ void merge_warps(rows<D, MT> &r, const decode_args &a, float *room, i
         for (int w = 0; w < WARPS; w++) {
             const float f = exp2f((m[w * ROWS + row] - base) * c);
             sum += f * l[w * ROWS + row];
-            y += f * o[(w * ROWS + row) * D + x];
+            y += f * o[(w * ROWS + row) * STRIDE + x];
         }
         const int64_t head = kv * a.group + (row0 + row) % a.group;
         const int64_t to   = blockIdx.x * a.part_rows + head * a.n_q + (row0 + row) / a.group;
@@ -271,8 +275,11 @@ __global__ void __launch_bounds__(THREADS, CTAS_PER_SM)
     uint32_t       q[MT][D / 16][4];
     rows<D, MT>    r;
 
-    load_q<D, MT>(q, a, static_cast<uint32_t>(__cvta_generic_to_shared(raw + WARPS * RING_BYTES)),
-                  kv, row0);
+    sbi_let_next_start();
+    const uint32_t q_room =
+        static_cast<uint32_t>(__cvta_generic_to_shared(raw + WARPS * RING_BYTES));
+    load_q<D, MT>(a, q_room, kv, row0);
+    asm volatile("cp.async.commit_group;" ::: "memory");
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
         const int64_t tile = begin + warp + i * WARPS;
@@ -280,6 +287,9 @@ __global__ void __launch_bounds__(THREADS, CTAS_PER_SM)
             load_tile<D>(k, v, ring + i * STAGE_BYTES, tile * KEYS, a.n_keys, lane);
         asm volatile("cp.async.commit_group;" ::: "memory");
     }
+    asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 1) : "memory"); /* Q is there */
+    __syncthreads();
+    read_q<D, MT>(q, q_room, lane);
 #pragma unroll
     for (int i = 0; i < MT; i++)
 #pragma unroll
@@ -366,6 +376,7 @@ sb_status run(const sbi_cuda_job *j, decode_args *a, float *room, int32_t n_spli
     m.rows_per_head         = a->n_q;
     m.head_stride           = j->out->o->head_stride;
     m.merge                 = j->out->mode == SB_OUT_MERGE;
+    m.early                 = 1;
     return sbi_merge_lse_cuda(&m, j->stream);
 }
 } // namespace

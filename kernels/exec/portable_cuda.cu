@@ -103,14 +103,6 @@ struct walk {
     int64_t     run_offset;
 };
 
-/* Row pointers of a plan that nobody checked must not lead out of the ids. */
-__device__ void clamp_list(const sb_csr &c, const int32_t **begin, const int32_t **end)
-{
-    const int32_t *last = c.id + c.capacity;
-    *begin              = *begin < c.id ? c.id : *begin > last ? last : *begin;
-    *end                = *end < *begin ? *begin : *end > last ? last : *end;
-}
-
 __device__ void begin_walk(walk &w, const portable_args &a, int64_t head, int64_t row,
                            const cell &c)
 {
@@ -119,10 +111,6 @@ __device__ void begin_walk(walk &w, const portable_args &a, int64_t head, int64_
     w.run_offset = 0;
     sbi_segments_begin(&w.ranges, a.has_plan ? &a.plan : nullptr, head, row, c.gid,
                        c.gid + c.n - 1);
-    if (a.has_plan && (a.plan.parts & SB_PART_TILES))
-        clamp_list(a.plan.tiles, &w.ranges.tile, &w.ranges.tile_end);
-    if (a.has_plan && (a.plan.parts & SB_PART_TOKENS))
-        clamp_list(a.plan.tokens, &w.ranges.token, &w.ranges.token_end);
 }
 
 /* Makes w.now start at an id that has a key at hand; 0 when none is left. Slots find their run one

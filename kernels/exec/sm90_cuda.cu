@@ -21,30 +21,24 @@
  *
  * Bound: tensor cores, 4 * 128 * 128 * d FLOP a block; K and V come out of L2 at 4 * 128 * d bytes
  * a block and CTA. CUDA.md has the measurements. */
-#include <atomic>
 #include <climits>
 
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/segments_impl.h"
-#include "kernels/exec/sm90_ptx.cuh"
+#include "kernels/exec/sm90_body.cuh"
+#include "kernels/exec/sm90_host.cuh"
 
 namespace
 {
 enum {
-    ROWS       = 128,       /* queries a tile: two warpgroups of 64 */
-    KEYS       = 128,       /* a block */
-    HALF_BYTES = 128 * 128, /* 128 rows of 64 dims: the swizzle takes rows of 128 bytes */
-    THREADS    = 384,
-    BARRIERS   = 256, /* bytes of barriers and the work slot */
-    SLOT       = 192, /* the work slot among them */
-    COUNTERS   = 64,
-    Q_RUNS     = 8,           /* of queries, */
-    K_RUNS     = 4,           /* of keys: each pair is a launch */
-    NO_KEY     = INT_MAX / 2, /* first key of no tile: past every tensor */
+    BARRIERS = 256,         /* bytes of barriers and the work slot */
+    SLOT     = 192,         /* the work slot among them */
+    Q_RUNS   = 8,           /* of queries, */
+    K_RUNS   = 4,           /* of keys: each pair is a launch */
+    NO_KEY   = INT_MAX / 2, /* first key of no tile: past every tensor */
 };
 enum form { DENSE, TILES_128, TILES_64, WINDOW };
 
-SB_HOST_DEVICE constexpr int tile_bytes(int d) { return d / 64 * HALF_BYTES; }
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 4 : 2; }
 SB_HOST_DEVICE constexpr int shared_bytes(int d)
 {
@@ -52,16 +46,12 @@ SB_HOST_DEVICE constexpr int shared_bytes(int d)
 }
 
 struct sm90_args {
-    int32_t n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
-    int32_t first_key;        /* id of key 0 */
-    int32_t heads, group, n_tiles;
-    float   scale, scale_log2;
-    float  *lse;
-    int64_t lse_stride;
-    float  *o; /* of fp32 outputs; elements between heads */
-    int64_t o_stride;
-    int32_t merge;   /* fp32: o and lse hold a running partial over other keys */
-    int    *counter; /* zero at launch */
+    int32_t    n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
+    int32_t    first_key;        /* id of key 0 */
+    int32_t    heads, group, n_tiles;
+    float      scale, scale_log2;
+    row_output out;
+    int       *counter; /* zero at launch */
     /* lists: one after the other from that of token `first` on, row_tiles query tiles to each */
     sb_plan plan;
     int64_t first;
@@ -75,9 +65,6 @@ struct work {
     int32_t head, tile, n, key[4];
 };
 enum { WORK_WORDS = sizeof(work) / sizeof(int32_t) };
-
-/* One concurrent launch has one of these to itself. */
-__device__ int counters[COUNTERS];
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 /* The list of one work item: ids[0 .. count), ascending; of a WINDOW, blocks 0 .. count, then a gap
@@ -149,11 +136,14 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
         const int64_t end = min(max(c.row_ptr[at + 1], int64_t(0)), c.capacity);
         const int64_t begin = min(max(c.row_ptr[at], int64_t(0)), end);
         const int32_t n     = static_cast<int32_t>(min(end - begin, int64_t(INT_MAX / 2)));
-        const int32_t skip  = ids_below(c.id + begin, n, a.first_key / keys); /* other shards' */
-        x->id               = c.id + begin + skip;
+        const int32_t skip  = a.first_key == 0 ? 0 : ids_below(c.id + begin, n, a.first_key / keys);
+        const int64_t ids   = (int64_t(last) + a.first_key) / keys + 1; /* that somebody sees */
+        x->id               = c.id + begin + skip; /* the others are of other shards */
         x->first_key        = a.first_key;
-        x->count = last < 0 ? 0 : ids_below(x->id, n - skip, (last + a.first_key) / keys + 1);
-        out->n   = F == TILES_64 ? (x->count + 1) / 2 : x->count;
+        x->count            = last < 0 ? 0 : n - skip;
+        if (x->count > 0 && x->id[x->count - 1] >= ids) /* most lists end before */
+            x->count = ids_below(x->id, x->count, ids);
+        out->n = F == TILES_64 ? (x->count + 1) / 2 : x->count;
     }
 #pragma unroll
     for (int i = 0; i < 4; i++)
@@ -175,42 +165,6 @@ static __device__ __forceinline__ void load_block(uint32_t dst, const CUtensorMa
 }
 
 /* ---- the consumers ---- */
-
-/* S = Q K^T for 64 rows. */
-template <int D>
-static __device__ __forceinline__ void issue_qk(float (&s)[64], const uint32_t (&q)[D / 4],
-                                                uint64_t k)
-{
-#pragma unroll
-    for (int t = 0; t < D / 16; t++)
-        wgmma_qk(s, q + 4 * t,
-                 k + static_cast<uint64_t>((t >> 2) * (HALF_BYTES >> 4) + (t & 3) * (32 >> 4)),
-                 t != 0);
-}
-/* O += P V: 8 steps of 16 keys, 128 bytes each. */
-template <int NO>
-static __device__ __forceinline__ void issue_pv(float (&o)[NO], const uint32_t (&p)[32], uint64_t v)
-{
-#pragma unroll
-    for (int t = 0; t < 8; t++)
-        wgmma_pv(o, p + 4 * t, v + static_cast<uint64_t>(t) * (16 * 128 >> 4));
-}
-/* This warp's 16 rows of Q as operands, out of the swizzled tile. */
-template <int D>
-static __device__ __forceinline__ void load_q(uint32_t (&q)[D / 4], uint32_t tile, int row,
-                                              int lane)
-{
-    row += lane & 15;
-#pragma unroll
-    for (int t = 0; t < D / 16; t++) {
-        const uint32_t at = tile + (t >> 2) * HALF_BYTES + row * 128 +
-                            (((2 * (t & 3) + (lane >> 4)) ^ (row & 7)) << 4);
-        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                     : "=r"(q[4 * t]), "=r"(q[4 * t + 1]), "=r"(q[4 * t + 2]), "=r"(q[4 * t + 3])
-                     : "r"(at)
-                     : "memory");
-    }
-}
 
 /* last: the last keys that this thread's two rows see; key: the first keys of the halves. */
 static __device__ __forceinline__ void mask_block(float (&s)[64], const int (&last)[2], int key0,
@@ -236,67 +190,6 @@ static __device__ __forceinline__ void mask_window(float (&s)[64], const int (&l
         if (key > last[i] || (key >= sink && key < first[i]))
             s[e] = -INFINITY;
     }
-}
-
-/* s := exp2(s * c - m * c); m (unscaled) and l (this thread's part of the sum) are brought up to
- * date. LAZY: m may stay behind as long as no exponent passes 8; bf16 and fp32 have room for that.
- * keep: the factor of what was summed before; returns whether it is not one. */
-template <int LAZY>
-static __device__ __forceinline__ int softmax_step(float (&s)[64], float (&m)[2], float (&l)[2],
-                                                   float (&keep)[2], float c)
-{
-    float top[2] = {s[0], s[2]}, base[2], sum[2] = {0.0f, 0.0f};
-#pragma unroll
-    for (int j = 0; j < 16; j++) {
-        top[0] = fmaxf(top[0], fmaxf(s[4 * j], s[4 * j + 1]));
-        top[1] = fmaxf(top[1], fmaxf(s[4 * j + 2], s[4 * j + 3]));
-    }
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        top[i] = fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 1));
-        top[i] = fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 2));
-    }
-    int grow = 1;
-    if (LAZY)
-        grow = __any_sync(~0u, (top[0] - m[0]) * c > 8.0f || (top[1] - m[1]) * c > 8.0f);
-    keep[0] = keep[1] = 1.0f;
-    if (grow) {
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            const float now = fmaxf(m[i], top[i]);
-            keep[i]         = ex2((m[i] - (now == -INFINITY ? 0.0f : now)) * c);
-            m[i]            = now;
-            l[i] *= keep[i];
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < 2; i++)
-        base[i] = m[i] == -INFINITY ? 0.0f : m[i] * c; /* no key so far: all exponents -inf */
-#pragma unroll
-    for (int j = 0; j < 16; j++) {
-        s[4 * j]     = ex2(fmaf(s[4 * j], c, -base[0]));
-        s[4 * j + 1] = ex2(fmaf(s[4 * j + 1], c, -base[0]));
-        s[4 * j + 2] = ex2(fmaf(s[4 * j + 2], c, -base[1]));
-        s[4 * j + 3] = ex2(fmaf(s[4 * j + 3], c, -base[1]));
-        sum[0] += s[4 * j] + s[4 * j + 1];
-        sum[1] += s[4 * j + 2] + s[4 * j + 3];
-    }
-    l[0] += sum[0];
-    l[1] += sum[1];
-    return grow;
-}
-static __device__ __forceinline__ void to_p(uint32_t (&p)[32], const float (&s)[64])
-{
-#pragma unroll
-    for (int e = 0; e < 32; e++)
-        p[e] = pack_bf16(s[2 * e], s[2 * e + 1]);
-}
-template <int NO>
-static __device__ __forceinline__ void rescale(float (&o)[NO], const float (&keep)[2])
-{
-#pragma unroll
-    for (int e = 0; e < NO; e++)
-        o[e] *= keep[(e >> 1) & 1];
 }
 
 /* Where everything stands in shared memory, as addresses. */
@@ -378,52 +271,6 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
     mbar_arrive(at.q_full);
 }
 
-/* Sum over the lanes of a row, lse, and fp32 O to its rows, merged into what stands there in MERGE
- * [sharding 3]. Four lanes write 32 bytes of a row at a time: whole sectors. */
-template <int D>
-static __device__ __forceinline__ void store_f32(const sm90_args &a, int head, int row0,
-                                                 const float (&o)[D / 2], const float (&m)[2],
-                                                 float (&l)[2])
-{
-    const int tid = threadIdx.x & 127, lane = tid & 31;
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        l[i] += __shfl_xor_sync(~0u, l[i], 1);
-        l[i] += __shfl_xor_sync(~0u, l[i], 2);
-        const int row  = row0 + 16 * (tid >> 5) + (lane >> 2) + 8 * i;
-        float    *slot = a.lse + head * a.lse_stride + row;
-        float     w = l[i] > 0.0f ? 1.0f / l[i] : 0.0f, keep = 0.0f, before = -INFINITY;
-        float     lse = l[i] > 0.0f ? m[i] * a.scale + logf(l[i]) : -INFINITY;
-        if (a.merge && (lane & 3) == 0 && row < a.n_q)
-            before = *slot;
-        before = __shfl_sync(~0u, before, lane & 28);
-        if (row >= a.n_q)
-            continue;
-        if (a.merge) {
-            const float top = fmaxf(before, lse);
-            const float x   = top == -INFINITY ? 0.0f : expf(before - top);
-            const float y   = top == -INFINITY ? 0.0f : expf(lse - top);
-            keep            = x + y > 0.0f ? x / (x + y) : 1.0f; /* neither: o stays */
-            w *= x + y > 0.0f ? y / (x + y) : 0.0f;
-            lse = top == -INFINITY ? -INFINITY : top + logf(x + y);
-        }
-        if ((lane & 3) == 0)
-            *slot = lse;
-        float *to = a.o + head * a.o_stride + static_cast<int64_t>(row) * D + 2 * (lane & 3);
-#pragma unroll
-        for (int j = 0; j < D / 8; j++) {
-            float2  v  = make_float2(o[4 * j + 2 * i] * w, o[4 * j + 2 * i + 1] * w);
-            float2 *at = reinterpret_cast<float2 *>(to + 8 * j);
-            if (a.merge) {
-                const float2 old = *at;
-                v.x              = fmaf(old.x, keep, v.x);
-                v.y              = fmaf(old.y, keep, v.y);
-            }
-            *at = v;
-        }
-    }
-}
-
 /* Sum over the lanes of a row, lse, and O through shared memory to its rows (past n_q none). */
 template <int D>
 static __device__ __forceinline__ void store(const sm90_args &a, const places<D> &at,
@@ -441,7 +288,7 @@ static __device__ __forceinline__ void store(const sm90_args &a, const places<D>
         w[i]          = l[i] > 0.0f ? 1.0f / l[i] : 0.0f;
         const int row = row0 + in_group + 8 * i;
         if ((lane & 3) == 0 && row < a.n_q)
-            a.lse[head * a.lse_stride + row] =
+            a.out.lse[head * a.out.lse_stride + row] =
                 l[i] > 0.0f ? m[i] * a.scale + logf(l[i]) : -INFINITY;
     }
     if (tid == 0) /* the store before has left shared memory */
@@ -565,7 +412,7 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             vc++;
         }
         if (F32)
-            store_f32<D>(a, head, row0, o, m, l);
+            store_rows<D, F32>(a.out, head, row0, a.n_q, o, m, l);
         else
             store<D>(a, at, mo, head, row0, group, o, m, l);
     }
@@ -610,56 +457,6 @@ __global__ void __launch_bounds__(THREADS, 1)
 }
 
 /* ---- host ---- */
-
-typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
-                              const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                              const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-/* From the driver, so that nothing is linked to it. */
-sb_status find_encoder(encode_fn *out)
-{
-    cudaDriverEntryPointQueryResult found;
-    void                           *p = nullptr;
-    sb_status st = SB_CUDA(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &p, 12000,
-                                                            cudaEnableDefault, &found));
-    if (st == SB_OK && p == nullptr)
-        st = sb_fail(SB_ERR_DEVICE, "cuda: this driver has no cuTensorMapEncodeTiled");
-    if (st == SB_OK)
-        *out = reinterpret_cast<encode_fn>(p);
-    return st;
-}
-
-/* Rows [row, row + n) of every head, in boxes of `rows` x 64 dims. Rank 3, so that a ragged end of
- * one head does not reach into the next. */
-sb_status make_map(encode_fn encode, const sb_tensor *t, int64_t row, int64_t n, int rows,
-                   CUtensorMap *out)
-{
-    cuuint64_t dim[3]    = {(cuuint64_t)t->dim, (cuuint64_t)n, (cuuint64_t)t->heads};
-    cuuint64_t stride[2] = {(cuuint64_t)t->dim * sizeof(sb_bf16),
-                            (cuuint64_t)t->head_stride * sizeof(sb_bf16)};
-    cuuint32_t box[3] = {64, (cuuint32_t)rows, 1}, step[3] = {1, 1, 1};
-    CUresult   r = encode(out, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3,
-                          static_cast<sb_bf16 *>(t->data) + row * t->dim, dim, stride, box, step,
-                          CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return r == CUDA_SUCCESS
-               ? SB_OK
-               : sb_fail(SB_ERR_DEVICE, "cuda: tensor map of [%lld][%lld][%lld]: %d",
-                         (long long)t->heads, (long long)n, (long long)t->dim, static_cast<int>(r));
-}
-
-/* A counter that no launch in flight uses, zeroed in stream order. */
-sb_status next_counter(cudaStream_t stream, int **out)
-{
-    static std::atomic<unsigned> turn{0};
-    void                        *p  = nullptr;
-    sb_status                    st = SB_CUDA(cudaGetSymbolAddress(&p, counters));
-    if (st != SB_OK)
-        return st;
-    *out = static_cast<int *>(p) + turn.fetch_add(1) % COUNTERS;
-    return SB_CUDA(cudaMemsetAsync(*out, 0, sizeof **out, stream));
-}
 
 form form_of(const sb_plan *p)
 {
@@ -707,14 +504,13 @@ sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p
     a.n_tiles    = (a.n_q + ROWS - 1) / ROWS;
     a.scale      = j->in->scale;
     a.scale_log2 = j->in->scale * 1.4426950408889634f;
-    a.lse        = j->out->lse + p.q_at;
-    a.lse_stride = q->tokens;
     a.first      = p.q.start;
-    a.merge      = p.merge;
-    if (F32) {
-        a.o        = static_cast<float *>(o->data) + p.q_at * D;
-        a.o_stride = o->head_stride;
-    }
+    a.out        = {F32 ? static_cast<float *>(o->data) + p.q_at * D : nullptr,
+             j->out->lse + p.q_at,
+             o->head_stride,
+             q->tokens,
+             j->in->scale,
+             p.merge};
     if (F != DENSE)
         a.plan = *j->plan;
     if (F == TILES_128 || F == TILES_64) {

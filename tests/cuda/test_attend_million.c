@@ -192,6 +192,8 @@ START_TEST(lists)
     judge(see_lists, NULL, 0, "lists, portable");
     attend(sb_attend_block_csr_cuda, &q, &o, lse, &placed, "auto");
     judge(see_lists, NULL, 0, "lists, auto");
+    attend(sb_attend_block_csr_cuda, &q, &o, lse, &placed, "gather");
+    judge(see_lists, NULL, 0, "lists, gather");
     b->free(index);
     free(plan.row_id);
     free(plan.tiles.row_ptr);
