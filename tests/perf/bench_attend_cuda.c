@@ -5,16 +5,18 @@
  *
  * 32 query heads over 8 KV heads, causal. Each repetition runs the dense anchor (32K, d 128), then
  * every kernel of the row, so that clock and power drift hit all alike; median with least and most.
- * Prefill: device time by events, one call a sample. Decode and copies: wall time of 20 queued
- * calls over 20, which leaves the host's launches out. TFLOP/s: 4 * d FLOP a pair that the row
- * computes (of tile lists, whole tiles); % of the 989 TFLOP/s in the H100 SXM data sheet. Decode:
- * bytes of K and V once; % of the rate of a copy (bytes read and written) measured beside it. */
+ * Prefill: device time by events, one call a sample. Decode, merges and copies: wall time of 20
+ * queued calls over 20, which leaves the host's launches out. TFLOP/s: 4 * d FLOP a pair that the
+ * row computes (of tile lists, whole tiles); % of the 989 TFLOP/s in the H100 SXM data sheet.
+ * Decode: bytes of K and V once, merges: of parts and result; % of the rate of a copy (bytes read
+ * and written) measured beside it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/base/rng.h"
 #include "kernels/exec/attend.h"
+#include "kernels/exec/merge_lse.h"
 #include "kernels/exec/plan_place.h"
 #include "tests/perf/bench.h"
 
@@ -28,13 +30,14 @@ enum {
     ANCHOR_N    = 32768
 };
 
-typedef enum form { DENSE, TILES, TOKENS, WINDOW, DECODE } form;
+typedef enum form { DENSE, RUNNING, TILES, TOKENS, WINDOW, DECODE, MERGE } form;
 typedef struct row {
     const char *name;
     form        form;
     int64_t     n, d;
-    int64_t     percent; /* TILES, TOKENS: of the keys; WINDOW: sinks; DECODE: queries */
-    int64_t     tile;    /* tokens; TOKENS: ids side by side; WINDOW: recent ones */
+    int64_t     percent; /* TILES, TOKENS: of the keys; WINDOW: sinks; DECODE: queries;
+                             MERGE: parts */
+    int64_t tile;        /* tokens; TOKENS: ids side by side; WINDOW: recent ones */
 } row;
 
 static const row rows[] = {
@@ -42,6 +45,7 @@ static const row rows[] = {
     {"dense_128k", DENSE, 131072, 128, 0, 0},
     {"dense_32k_d64", DENSE, 32768, 64, 0, 0},
     {"dense_128k_d64", DENSE, 131072, 64, 0, 0},
+    {"dense_32k_running", RUNNING, 32768, 128, 0, 0}, /* fp32 o and lse of other keys */
     {"lists_5", TILES, 131072, 128, 5, 128},
     {"lists_10", TILES, 131072, 128, 10, 128},
     {"lists_20", TILES, 131072, 128, 20, 128},
@@ -58,6 +62,8 @@ static const row rows[] = {
     {"decode_128k_16q", DECODE, 131072, 128, 16, 0},
     {"decode_128k_d64", DECODE, 131072, 64, 1, 0},
     {"decode_1m", DECODE, 1 << 20, 128, 1, 0},
+    {"merge_2", MERGE, 131072, 128, 2, 0},
+    {"merge_8", MERGE, 131072, 128, 8, 0},
 };
 
 static const sb_backend *const b = &sb_backend_cuda;
@@ -189,25 +195,58 @@ static void *make_plan(const row *x, const sb_gid *q, sb_plan *placed, double *d
 }
 
 typedef struct call {
-    sb_tensor q, k, v, o;
-    void     *lse, *index;
-    sb_run    q_run, k_run;
-    sb_plan   plan;
-    double    density;
-    form      form;
+    sb_tensor   q, k, v, o;
+    void       *lse, *index;
+    sb_run      q_run, k_run;
+    sb_plan     plan;
+    double      density;
+    form        form;
+    sb_partials parts; /* MERGE */
 } call;
+
+/* Partials of every row, of the numbers of K and V in turn. */
+static void open_parts(call *c, const row *x)
+{
+    int64_t n_rows = HEADS * x->n, each = KV_HEADS * x->n * x->d / 2; /* fp32 numbers of K's room */
+    float  *o;
+    c->parts     = (sb_partials){.o_part_stride   = n_rows * x->d,
+                                 .o_row_stride    = x->d,
+                                 .lse_part_stride = n_rows,
+                                 .lse_row_stride  = 1,
+                                 .n_parts         = x->percent,
+                                 .rows            = n_rows,
+                                 .dim             = x->d};
+    size_t bytes = (size_t)(x->percent * n_rows * (x->d + 1)) * sizeof(float);
+    bench_must(b->alloc(bytes, &c->index));
+    bench_must(b->fill(c->index, 0, bytes, NULL));
+    o = c->index;
+    for (int64_t i = 0; i + each <= x->percent * n_rows * x->d; i += each)
+        bench_must(b->copy(o + i, i / each % 2 ? c->k.data : c->v.data,
+                           (size_t)each * sizeof(float), SB_COPY_ON_DEVICE, NULL));
+    c->parts.o   = o;
+    c->parts.lse = o + x->percent * n_rows * x->d;
+    bench_must(b->sync(NULL));
+}
 
 static void open_call(call *c, const row *x)
 {
-    int64_t n_q = x->form == DECODE ? x->percent : x->n;
-    *c          = (call){.q_run = {x->n - n_q, n_q}, .k_run = {0, x->n}, .form = x->form};
-    c->q        = on_device(HEADS, n_q, x->d, &c->q_run, 1);
-    c->k        = on_device(KV_HEADS, x->n, x->d, &c->k_run, 2);
-    c->v        = on_device(KV_HEADS, x->n, x->d, &c->k_run, 3);
-    c->o        = c->q;
-    bench_must(b->alloc((size_t)(HEADS * n_q * x->d) * sizeof(sb_bf16), &c->o.data));
+    int64_t n_q    = x->form == DECODE ? x->percent : x->n;
+    *c             = (call){.q_run = {x->n - n_q, n_q}, .k_run = {0, x->n}, .form = x->form};
+    c->q           = on_device(HEADS, n_q, x->d, &c->q_run, 1);
+    c->k           = on_device(KV_HEADS, x->n, x->d, &c->k_run, 2);
+    c->v           = on_device(KV_HEADS, x->n, x->d, &c->k_run, 3);
+    c->o           = c->q;
+    c->o.dtype     = x->form == RUNNING || x->form == MERGE ? SB_F32 : SB_BF16;
+    size_t o_bytes = (size_t)(HEADS * n_q * x->d) * (size_t)sb_dtype_bytes(c->o.dtype);
+    bench_must(b->alloc(o_bytes, &c->o.data));
     bench_must(b->alloc((size_t)(HEADS * n_q) * sizeof(float), &c->lse));
-    c->index = make_plan(x, &c->q.gid, &c->plan, &c->density);
+    bench_must(
+        b->fill(c->o.data, 0, o_bytes, NULL)); /* what a running partial adds to: o 0, lse 0 */
+    bench_must(b->fill(c->lse, 0, (size_t)(HEADS * n_q) * sizeof(float), NULL));
+    if (x->form == MERGE)
+        open_parts(c, x);
+    else
+        c->index = make_plan(x, &c->q.gid, &c->plan, &c->density);
 }
 
 static void close_call(call *c)
@@ -222,8 +261,14 @@ static void attend(call *c, sb_phase_times *phases)
     sb_ctx     ctx = {.backend = b, .phases = phases, .threads = 1};
     sb_attn_in in  = {
          .q = &c->q, .k = &c->k, .v = &c->v, .scale = c->q.dim == 64 ? 0.125f : 0.0883883f};
-    sb_attn_out out = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};
-    bench_must(c->form == DENSE || c->form == DECODE
+    sb_attn_out out = {
+        .o = &c->o, .lse = c->lse, .mode = c->form == RUNNING ? SB_OUT_MERGE : SB_OUT_SET};
+    if (c->form == MERGE) {
+        bench_must(
+            sb_merge_lse_cuda(&c->parts, SB_F32, SB_MERGE_INTO_NOTHING, c->o.data, c->lse, NULL));
+        return;
+    }
+    bench_must(c->form == DENSE || c->form == RUNNING || c->form == DECODE
                    ? sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out)
                    : sb_attend_block_csr_cuda(&ctx, NULL, &in, &c->plan, NULL, &out));
 }
@@ -231,7 +276,7 @@ static void attend(call *c, sb_phase_times *phases)
 static double sample_ns(call *c, const char *kernel)
 {
     bench_must(setenv("SPAN_CUDA_KERNEL", kernel, 1) == 0 ? SB_OK : SB_ERR_INTERNAL);
-    if (c->form != DECODE) {
+    if (c->form != DECODE && c->form != MERGE) {
         sb_phase_times phases = {0};
         attend(c, &phases);
         return (double)phases.ns[SB_PHASE_COMPUTE];
@@ -278,25 +323,28 @@ static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel,
             if (r >= 0)
                 bench_add(&times[i], ns);
         }
-        if (x->form == DECODE && r >= 0)
+        if ((x->form == DECODE || x->form == MERGE) && r >= 0)
             bench_add(&copies, copy_ns(&c));
     }
-    double bytes = 4.0 * (double)x->d * (double)x->n * KV_HEADS;
-    double flop  = 2.0 * (double)x->d * HEADS * (double)x->n * (double)x->n * c.density;
+    double kv    = 4.0 * (double)x->d * (double)x->n * KV_HEADS;
+    double bytes = kv;
+    if (x->form == MERGE)
+        bytes = 4.0 * HEADS * (double)x->n * ((double)x->d + 1) * ((double)x->percent + 1);
+    double flop = 2.0 * (double)x->d * HEADS * (double)x->n * (double)x->n * c.density;
     for (int i = 0; i < n_kernels; i++) {
         print(x->name, kernel[i], &times[i]);
         double ns = bench_median(&times[i]);
-        if (x->form == DECODE)
+        if (x->form == DECODE || x->form == MERGE)
             (void)printf("  %.3f TB/s  %.1f %% of copy", bytes / ns * 1e-3,
-                         100 * bench_median(&copies) / ns);
+                         100 * bytes / kv * bench_median(&copies) / ns);
         else
             (void)printf("  %6.1f TFLOP/s  %4.1f %%  density %.3f", flop / ns * 1e-3,
                          flop / ns * 1e-3 / 9.89, c.density);
         (void)printf("  anchor %.2f ms\n", bench_median(&dense) * 1e-6);
     }
-    if (x->form == DECODE) {
+    if (x->form == DECODE || x->form == MERGE) {
         print(x->name, "copy", &copies);
-        (void)printf("  %.3f TB/s\n", bytes / bench_median(&copies) * 1e-3);
+        (void)printf("  %.3f TB/s\n", kv / bench_median(&copies) * 1e-3);
     }
     (void)fflush(stdout);
     close_call(&c);
