@@ -135,7 +135,8 @@ static const struct {
     {"portable", no_refusal, sbi_attend_portable_cuda},
 };
 
-static sb_status launch(const sbi_cuda_job *j)
+/* *kernel: the one that was taken. */
+static sb_status launch(const sbi_cuda_job *j, const char **kernel)
 {
     const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal = nullptr;
     if (asked == nullptr)
@@ -145,8 +146,10 @@ static sb_status launch(const sbi_cuda_job *j)
         if (!named && strcmp(asked, "auto") != 0)
             continue;
         refusal = k.refusal(j);
-        if (refusal == nullptr)
+        if (refusal == nullptr) {
+            *kernel = k.name;
             return k.run(j);
+        }
         if (named)
             return sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=%s found %s", asked,
                            refusal);
@@ -167,7 +170,7 @@ static sb_status launch_timed(const sbi_cuda_job *j, sb_phase_times *phases)
     if (st == SB_OK)
         st = SB_CUDA(cudaEventRecord(at[0], j->stream));
     if (st == SB_OK)
-        st = launch(j);
+        st = launch(j, &phases->kernel);
     if (st == SB_OK)
         st = SB_CUDA(cudaEventRecord(at[1], j->stream));
     if (st == SB_OK)
@@ -188,7 +191,8 @@ static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, 
     sb_status    st  = check(&job);
     if (st != SB_OK || in->q->tokens == 0)
         return st;
-    return ctx->phases != nullptr ? launch_timed(&job, ctx->phases) : launch(&job);
+    const char *kernel;
+    return ctx->phases != nullptr ? launch_timed(&job, ctx->phases) : launch(&job, &kernel);
 }
 
 extern "C" sb_status sb_attend_dense_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,

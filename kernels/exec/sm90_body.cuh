@@ -10,10 +10,8 @@
 namespace
 {
 enum {
-    ROWS       = 128,       /* queries a tile: two warpgroups of 64 */
     KEYS       = 128,       /* a block */
     HALF_BYTES = 128 * 128, /* 128 rows of 64 dims: the swizzle takes rows of 128 bytes */
-    THREADS    = 384,
 };
 
 SB_HOST_DEVICE constexpr int tile_bytes(int d) { return d / 64 * HALF_BYTES; }

@@ -21,6 +21,7 @@
 namespace
 {
 enum {
+    THREADS  = 384,
     BARRIERS = 512, /* bytes of barriers, the work slot, the item at work */
     SLOT     = 192, /* the work slot among them, */
     ITEM     = 224, /* and the item */

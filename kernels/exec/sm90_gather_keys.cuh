@@ -17,7 +17,8 @@
 namespace
 {
 enum {
-    K_RUNS = 8, /* of keys at hand */
+    ROWS   = 128, /* queries a cell: two warpgroups of 64 */
+    K_RUNS = 8,   /* of keys at hand */
     NO_ID  = INT_MAX,
 };
 

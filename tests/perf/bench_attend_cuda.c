@@ -1,7 +1,8 @@
 /* How fast are the device executors on this GPU?
  *   bench_attend_cuda [repeat [rows [kernels]]]
  *   default            15      all   auto
- * rows: the table below, or those whose name starts so. kernels: of SPAN_CUDA_KERNEL, by commas.
+ * rows: the table below, or those whose name starts so. kernels: of SPAN_CUDA_KERNEL, and
+ * for dense rows cudnn, by commas.
  *
  * 32 query heads over 8 KV heads, causal. Each repetition runs the dense anchor (32K, d 128), then
  * every kernel of the row, so that clock and power drift hit all alike; median with least and most.
@@ -16,6 +17,7 @@
 
 #include "kernels/base/rng.h"
 #include "kernels/exec/attend.h"
+#include "kernels/exec/cudnn.h"
 #include "kernels/exec/merge_lse.h"
 #include "kernels/exec/plan_place.h"
 #include "tests/perf/bench.h"
@@ -256,7 +258,7 @@ static void close_call(call *c)
         b->free(rooms[i]);
 }
 
-static void attend(call *c, sb_phase_times *phases)
+static void attend(call *c, int cudnn, sb_phase_times *phases)
 {
     sb_ctx     ctx = {.backend = b, .phases = phases, .threads = 1};
     sb_attn_in in  = {
@@ -268,6 +270,10 @@ static void attend(call *c, sb_phase_times *phases)
             sb_merge_lse_cuda(&c->parts, SB_F32, SB_MERGE_INTO_NOTHING, c->o.data, c->lse, NULL));
         return;
     }
+    if (cudnn) {
+        bench_must(sb_attend_dense_cudnn(&ctx, NULL, &in, NULL, NULL, &out));
+        return;
+    }
     bench_must(c->form == DENSE || c->form == RUNNING || c->form == DECODE
                    ? sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out)
                    : sb_attend_block_csr_cuda(&ctx, NULL, &in, &c->plan, NULL, &out));
@@ -275,16 +281,17 @@ static void attend(call *c, sb_phase_times *phases)
 
 static double sample_ns(call *c, const char *kernel)
 {
-    bench_must(setenv("SPAN_CUDA_KERNEL", kernel, 1) == 0 ? SB_OK : SB_ERR_INTERNAL);
+    int cudnn = strcmp(kernel, "cudnn") == 0;
+    bench_must(cudnn || setenv("SPAN_CUDA_KERNEL", kernel, 1) == 0 ? SB_OK : SB_ERR_INTERNAL);
     if (c->form != DECODE && c->form != MERGE) {
         sb_phase_times phases = {0};
-        attend(c, &phases);
+        attend(c, cudnn, &phases);
         return (double)phases.ns[SB_PHASE_COMPUTE];
     }
     bench_must(b->sync(NULL));
     double t0 = bench_now_ns();
     for (int i = 0; i < QUEUED; i++)
-        attend(c, NULL);
+        attend(c, cudnn, NULL);
     bench_must(b->sync(NULL));
     return (bench_now_ns() - t0) / QUEUED;
 }

@@ -201,6 +201,7 @@ sb_status sb_ruler_import_open(const char *path, const sb_ruler_task *task, int6
             break;
         if (st == SB_OK) {
             const source s = {path, sb_jsonl_line(r)};
+            o.line         = s.line;
             st             = take_row(&s, row, task, gen_tokens, &o, &prediction);
             json_decref(row);
             if (st == SB_OK && (st = add_row(im, &o, prediction)) == SB_OK)
