@@ -152,7 +152,9 @@ sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *
 /* Stored bytes a sample (file size / samples), for the end-of-run line. */
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);
 
-/* Recompute the intervals that SQL cannot (paired and unpaired bootstrap); cheap when nothing changed: keyed by the hash of their rows. */
+/* Compute what SQL cannot and what changed since: intervals of fractional metrics and of means over
+ * tasks, every point beside dense (paired test, interval, Holm, non-inferiority). Cheap when nothing
+ * changed: each figure is stored with a key of its rows. */
 sb_status sb_store_refresh_intervals(sb_store *s);
 
 /* ---- reading ---- */

@@ -55,11 +55,12 @@ START_TEST(write_creates_directories_and_schema)
     sb_store_close(s);
     ck_assert_int_eq(facts_int(deep, "SELECT application_id FROM pragma_application_id"),
                      SBI_APPLICATION_ID);
-    ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"), 2);
+    ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"),
+                     sbi_schema_version());
     static const char *const tables[] = {
-        "run",    "point",  "dataset", "input",  "reference", "span",
-        "sample", "score",  "hit",     "timing", "quality",   "needle",
-        "comm",   "memory", "ceiling", "energy", "interval",  "merged_shards"};
+        "run",     "point",  "dataset",  "input",         "reference",  "span",         "sample",
+        "score",   "hit",    "timing",   "quality",       "needle",     "comm",         "memory",
+        "ceiling", "energy", "interval", "merged_shards", "comparison", "mean_interval"};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char sql[128];
         (void)snprintf(sql, sizeof sql, "SELECT strict FROM pragma_table_list('%s')", tables[i]);
