@@ -46,8 +46,7 @@ sb_status begin(const sbi_scan_call *c, const states *s, const sbi_scan_device_r
             st = SB_CUDA(cudaStreamSynchronize(stream));
     }
     if (st == SB_OK && at.tokens != c->start)
-        st = sb_fail(SB_ERR_INTERNAL,
-                     "linear scan: token %lld comes next, the state has seen %lld",
+        st = sb_fail(SB_ERR_INTERNAL, "linear scan: token %lld comes next, the state has seen %lld",
                      (long long)c->start, s->header == nullptr ? 0LL : (long long)at.tokens);
     if (st == SB_OK)
         st = SB_CUDA(
@@ -141,9 +140,9 @@ sb_status run(const sbi_scan_call *c, const states *s, const sbi_scan_device_roo
               cudaStream_t stream)
 {
     sbi_scan_cuda_job j  = job_of(c, s, room);
-    sb_status         st = SB_CUDA(cudaMemcpyAsync(
-        room->slope, c->room->slope, static_cast<size_t>(j.state_heads) * sizeof *room->slope,
-        cudaMemcpyHostToDevice, stream));
+    sb_status         st = SB_CUDA(cudaMemcpyAsync(room->slope, c->room->slope,
+                                                   static_cast<size_t>(j.state_heads) * sizeof *room->slope,
+                                                   cudaMemcpyHostToDevice, stream));
     if (st == SB_OK)
         st = c->room->recurrent ? sbi_scan_token_cuda(&j, stream) : launch_chunks(&j, stream);
     if (st == SB_OK && c->out->lse != nullptr)
@@ -182,7 +181,7 @@ sb_status run_timed(const sbi_scan_call *c, const states *s, const sbi_scan_devi
 sb_status check_device(void)
 {
     int       device = 0, major = 0;
-    sb_status st     = SB_CUDA(cudaGetDevice(&device));
+    sb_status st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)
         st = SB_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
     if (st == SB_OK && major < 8)

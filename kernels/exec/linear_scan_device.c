@@ -67,13 +67,13 @@ sb_status sbi_scan_device_check(const sbi_scan_room *r)
 
 int64_t sb_scan_device_bytes(const sb_scan *scan, const sb_shape *shape)
 {
-    int64_t       states = scan->per_query_head ? shape->heads : shape->kv_heads;
-    sb_shape      one    = {.heads = 1, .kv_heads = 1, .head_dim = shape->head_dim};
-    sbi_scan_room r      = {.heads       = shape->heads,
-                            .state_heads = states,
-                            .state_floats =
-                                (sb_scan_state_bytes(scan, &one) - (int64_t)sizeof(sbi_scan_state)) /
-                                (int64_t)sizeof(float)};
+    int64_t              states = scan->per_query_head ? shape->heads : shape->kv_heads;
+    sb_shape             one    = {.heads = 1, .kv_heads = 1, .head_dim = shape->head_dim};
+    sbi_scan_room        r      = {.heads       = shape->heads,
+                                   .state_heads = states,
+                                   .state_floats =
+                                       (sb_scan_state_bytes(scan, &one) - (int64_t)sizeof(sbi_scan_state)) /
+                                       (int64_t)sizeof(float)};
     sb_arena             a;
     sbi_scan_device_room room;
     sb_arena_init_count(&a);

@@ -67,8 +67,8 @@ template <int D> struct share {
     __device__ share()
     {
         const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
-        row            = 16 * (warp % BANDS) + (lane >> 2);
-        col            = warp / BANDS * (D / SIDES) + 2 * (lane & 3);
+        row = 16 * (warp % BANDS) + (lane >> 2);
+        col = warp / BANDS * (D / SIDES) + 2 * (lane & 3);
     }
     __device__ void zero()
     {
@@ -82,8 +82,8 @@ template <int D> struct share {
         for (int t = 0; t < TILES; t++)
 #pragma unroll
             for (int i = 0; i < 2; i++) {
-                const float2 x = *reinterpret_cast<const float2 *>(from + (row + 8 * i) * D + col +
-                                                                   8 * t);
+                const float2 x =
+                    *reinterpret_cast<const float2 *>(from + (row + 8 * i) * D + col + 8 * t);
                 s[t][2 * i]     = x.x;
                 s[t][2 * i + 1] = x.y;
             }
@@ -155,10 +155,11 @@ template <int D> __device__ void decay_table(chunk_room<D> &r, double slope)
 
 /* 1: what a segment's rows make of a state of zero, to the entry of the segment after. */
 template <int D>
-__global__ void __launch_bounds__(THREADS, 1) scan_states(const __grid_constant__ sbi_scan_cuda_job a)
+__global__ void __launch_bounds__(THREADS, 1)
+    scan_states(const __grid_constant__ sbi_scan_cuda_job a)
 {
     extern __shared__ __align__(16) unsigned char raw[];
-    chunk_room<D> &r    = *reinterpret_cast<chunk_room<D> *>(raw);
+    chunk_room<D>                                &r = *reinterpret_cast<chunk_room<D> *>(raw);
     const int64_t  head = blockIdx.x % a.state_heads, segment = blockIdx.x / a.state_heads;
     const int64_t  kv    = head * a.group / a.kv_group;
     const int64_t  first = segment * a.segment_tokens, end = first + a.segment_tokens;
@@ -198,11 +199,10 @@ __global__ void scan_entries(const __grid_constant__ sbi_scan_cuda_job a)
     const int64_t head = blockIdx.y;
     if (x >= a.state_floats)
         return;
-    const float2 fade =
-        scan_decay(-a.room.slope[head] * static_cast<double>(a.segment_tokens));
-    float *at    = a.room.entry + head * a.segments * a.state_floats + x;
-    float  state = a.start[head * a.state_floats + x];
-    *at          = state;
+    const float2 fade  = scan_decay(-a.room.slope[head] * static_cast<double>(a.segment_tokens));
+    float       *at    = a.room.entry + head * a.segments * a.state_floats + x;
+    float        state = a.start[head * a.state_floats + x];
+    *at                = state;
     for (int64_t s = 1; s < a.segments; s++) {
         at += a.state_floats;
         state = scan_fade(fade, state) + *at;
@@ -241,8 +241,8 @@ template <int D> struct output {
             uint32_t b[4];
 #pragma unroll
             for (int j = 0; j < C / 16; j++) {
-                ldmatrix(
-                    b, &r.k[16 * j + (lane >> 4) * 8 + (lane & 7)][16 * t + (lane >> 3 & 1) * 8]);
+                ldmatrix(b,
+                         &r.k[16 * j + (lane >> 4) * 8 + (lane & 7)][16 * t + (lane >> 3 & 1) * 8]);
                 mma(p[2 * j], q[t], b[0], b[1]);
                 mma(p[2 * j + 1], q[t], b[2], b[3]);
             }
@@ -255,7 +255,7 @@ template <int D> struct output {
         }
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            const int i = band + (lane >> 2) + 8 * (e >> 1);
+            const int   i = band + (lane >> 2) + 8 * (e >> 1);
             const float w = r.w[i + 1] * scale;
 #pragma unroll
             for (int j = 0; j < C / 8; j++) {
@@ -268,7 +268,8 @@ template <int D> struct output {
         }
     }
     /* One over the sums of the weights of this lane's rows [linear 3.1]. */
-    __device__ void norms(const chunk_room<D> &r, float scale, const float *z, float (&norm)[2]) const
+    __device__ void norms(const chunk_room<D> &r, float scale, const float *z,
+                          float (&norm)[2]) const
     {
         const int lane = threadIdx.x & 31;
 #pragma unroll
@@ -337,18 +338,18 @@ __global__ void __launch_bounds__(THREADS, 1)
     scan_outputs(const __grid_constant__ sbi_scan_cuda_job a)
 {
     extern __shared__ __align__(16) unsigned char raw[];
-    chunk_room<D> &r    = *reinterpret_cast<chunk_room<D> *>(raw);
+    chunk_room<D>                                &r = *reinterpret_cast<chunk_room<D> *>(raw);
     const int64_t  head = blockIdx.x % a.heads, segment = blockIdx.x / a.heads;
     const int64_t  state = head / a.group, kv = head / a.kv_group;
     const int64_t  first = segment * a.segment_tokens;
     const int64_t  end   = min(first + a.segment_tokens, a.n);
     const sb_bf16 *q = a.q + head * a.q_stride, *k = a.k + kv * a.k_stride,
-                  *v     = a.v + kv * a.v_stride;
-    const double   slope = a.room.slope[state];
-    const float2   fade  = scan_decay(-slope * C);
-    const float   *from  = a.room.entry + (state * a.segments + segment) * a.state_floats;
-    share<D>       s;
-    int            now = 0;
+                  *v   = a.v + kv * a.v_stride;
+    const double slope = a.room.slope[state];
+    const float2 fade  = scan_decay(-slope * C);
+    const float *from  = a.room.entry + (state * a.segments + segment) * a.state_floats;
+    share<D>     s;
+    int          now = 0;
     s.read(from);
     decay_table(r, slope);
     if (a.normalize && threadIdx.x < D)

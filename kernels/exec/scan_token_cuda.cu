@@ -2,9 +2,9 @@
  * [lightning 6, linear 6].
  *
  * A CTA has 32 value channels of one state, a warp 1/8 of their key channels in registers, a lane
- * one value channel. Grid: (state head, slice of 32). Bytes: the state in and out, 8 d^2 a head; the
- * normaliser z is kept by every slice and written by the first. Bound for many tokens: one barrier
- * a token and query head. */
+ * one value channel. Grid: (state head, slice of 32). Bytes: the state in and out, 8 d^2 a head;
+ * the normaliser z is kept by every slice and written by the first. Bound for many tokens: one
+ * barrier a token and query head. */
 #include "kernels/exec/linear_scan_cuda.cuh"
 
 namespace
@@ -24,12 +24,12 @@ __global__ void __launch_bounds__(THREADS) scan_tokens(const __grid_constant__ s
 {
     enum { ROWS = D / WARPS };
     __shared__ token_room<D> r;
-    const int     tid = threadIdx.x, lane = tid & 31, warp = tid >> 5;
-    const int64_t state = blockIdx.x, kv = state * a.group / a.kv_group;
-    const int     col  = static_cast<int>(blockIdx.y) * COLS + lane;
-    const float2  fade = scan_decay(-a.room.slope[state]);
-    const float  *from = a.start + state * a.state_floats;
-    float         s[ROWS];
+    const int                tid = threadIdx.x, lane = tid & 31, warp = tid >> 5;
+    const int64_t            state = blockIdx.x, kv = state * a.group / a.kv_group;
+    const int                col  = static_cast<int>(blockIdx.y) * COLS + lane;
+    const float2             fade = scan_decay(-a.room.slope[state]);
+    const float             *from = a.start + state * a.state_floats;
+    float                    s[ROWS];
 #pragma unroll
     for (int c = 0; c < ROWS; c++)
         s[c] = from[(warp * ROWS + c) * D + col];
