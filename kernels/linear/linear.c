@@ -110,6 +110,6 @@ const sb_method sb_linear = {
     .device_bytes   = device_bytes,
     .layout         = layout,
     .plan           = {[SB_CPU] = plan_cpu},
-    .attend         = {[SB_CPU]  = sb_attend_linear_scan_cpu,
-                       [SB_CUDA] = SB_IF_CUDA(sb_attend_linear_scan_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_linear_scan_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_linear_scan_cuda)},
 };
