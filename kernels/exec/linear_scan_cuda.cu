@@ -99,7 +99,7 @@ sbi_scan_cuda_job job_of(const sbi_scan_call *c, const states *s, const sbi_scan
 /* What the Hopper kernel cannot do here; NULL: it can. */
 const char *sm90_refusal(const sbi_scan_cuda_job *j)
 {
-#if defined(SB_HAVE_SM90A) && defined(SB_HAVE_SCAN_SM90)
+#if defined(SB_HAVE_SM90A)
     int device = 0, major = 0, minor = 0;
     if (cudaGetDevice(&device) != cudaSuccess ||
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
@@ -127,7 +127,7 @@ sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream)
         return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
                        asked);
     refusal = sm90_refusal(j);
-#if defined(SB_HAVE_SM90A) && defined(SB_HAVE_SCAN_SM90)
+#if defined(SB_HAVE_SM90A)
     if (refusal == nullptr)
         return sbi_scan_sm90_cuda(j, stream);
 #endif

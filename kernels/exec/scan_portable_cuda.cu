@@ -28,10 +28,8 @@ template <int D> struct chunk_room {
     float   z[2][D];
 };
 
-/* Rows [0, m) of a head to shared memory, mapped; rows past m are zeros. */
-template <int D>
-__device__ void load_rows(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_t m,
-                          sb_scan_map map)
+template <sb_scan_map M, int D>
+__device__ void load_rows_as(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_t m)
 {
 #pragma unroll 4
     for (int i = threadIdx.x; i < C * D / 8; i += THREADS) {
@@ -39,15 +37,36 @@ __device__ void load_rows(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_
         uint4     raw = make_uint4(0, 0, 0, 0);
         if (row < m) {
             raw = __ldg(reinterpret_cast<const uint4 *>(from + row * D + x));
-            if (map != SB_SCAN_IDENTITY) {
+            if (M != SB_SCAN_IDENTITY) {
                 uint32_t(&part)[4] = reinterpret_cast<uint32_t(&)[4]>(raw);
 #pragma unroll
                 for (int p = 0; p < 4; p++)
-                    part[p] = pack(scan_map(map, __uint_as_float(part[p] << 16)),
-                                   scan_map(map, __uint_as_float(part[p] & 0xFFFF0000u)));
+                    part[p] = pack(scan_map(M, __uint_as_float(part[p] << 16)),
+                                   scan_map(M, __uint_as_float(part[p] & 0xFFFF0000u)));
             }
         }
         *reinterpret_cast<uint4 *>(&to[row][x]) = raw;
+    }
+}
+
+/* Rows [0, m) of a head to shared memory, mapped; rows past m are zeros. */
+template <int D>
+__device__ void load_rows(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_t m,
+                          sb_scan_map map)
+{
+    switch (map) {
+    case SB_SCAN_SILU:
+        return load_rows_as<SB_SCAN_SILU, D>(to, from, m);
+    case SB_SCAN_RELU:
+        return load_rows_as<SB_SCAN_RELU, D>(to, from, m);
+    case SB_SCAN_SQRELU:
+        return load_rows_as<SB_SCAN_SQRELU, D>(to, from, m);
+    case SB_SCAN_ELU:
+        return load_rows_as<SB_SCAN_ELU, D>(to, from, m);
+    case SB_SCAN_ELU1:
+        return load_rows_as<SB_SCAN_ELU1, D>(to, from, m);
+    default:
+        return load_rows_as<SB_SCAN_IDENTITY, D>(to, from, m);
     }
 }
 
