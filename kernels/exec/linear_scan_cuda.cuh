@@ -33,12 +33,19 @@ sb_status   sbi_scan_sm90_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream
 #endif
 
 #if defined(__CUDACC__)
+static __device__ __forceinline__ float scan_inverse(float x)
+{
+    float y; /* within 1 in the last bit; 0 of infinity */
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* What an element of q and k goes through [linear 3.1]. */
 static __device__ __forceinline__ float scan_map(sb_scan_map map, float x)
 {
     switch (map) {
     case SB_SCAN_SILU:
-        return __fdividef(x, 1.0f + __expf(-x));
+        return x * scan_inverse(1.0f + __expf(-x));
     case SB_SCAN_RELU:
         return fmaxf(x, 0.0f);
     case SB_SCAN_SQRELU:

@@ -122,6 +122,7 @@ static __device__ __forceinline__ void produce(const scan_args &a, const places<
     uint32_t  it    = 0;
     for (int w = blockIdx.x; w < total; w += gridDim.x, it++) {
         const int head = w % a.heads, first = w / a.heads * SEGMENT, kv = head / a.kv_group;
+        ask_item<D>(a, w + gridDim.x, mq, mk, mv);
         for (int c = TILES - 1; c >= 0; c--) {
             const uint32_t full = at.kv_full + 8 * c;
             mbar_wait(at.kv_empty + 8 * c, (it & 1) ^ 1);
@@ -143,7 +144,6 @@ static __device__ __forceinline__ void produce(const scan_args &a, const places<
                     tma_load(at.q + g * tile_bytes(D) + x * BOX, mq, at.q_full + 8 * g, 64 * x,
                              first + ROWS * block_of(g, round), head);
             }
-        ask_item<D>(a, w + gridDim.x, mq, mk, mv);
     }
 }
 
@@ -157,7 +157,7 @@ static __device__ __forceinline__ uint32_t map_pair(sb_scan_map m, uint32_t x)
 template <sb_scan_map M, int D>
 static __device__ __forceinline__ void map_tile(uint32_t tile, int rows, int thread)
 {
-#pragma unroll 2
+#pragma unroll 4
     for (int i = thread; i < ROWS * D / 8; i += MAPPERS) {
         const uint32_t to = tile + 16 * i; /* a row is 8 pieces of 16 bytes, in any order */
         uint32_t       x[4];
@@ -223,13 +223,12 @@ static __device__ __forceinline__ void issue_pv(float (&o)[D / 2], const uint32_
         wgmma_pv(o, p + 4 * j, b + static_cast<uint64_t>(j) * (16 * 128 >> 4));
 }
 
-/* e += (w K)' V over one tile; band: the first of this warp's 16 key channels. */
+/* (w K)' of one tile as operands; band: the first of this warp's 16 key channels. */
 template <int D>
-static __device__ __forceinline__ void add_tile(float (&e)[D / 2], const places<D> &at, int c,
-                                                int band, int rows, int lane)
+static __device__ __forceinline__ void weigh_keys(uint32_t (&k)[ROWS / 4], const places<D> &at,
+                                                  int c, int band, int rows, int lane)
 {
     const uint32_t tile = at.k + c * tile_bytes(D);
-    uint32_t       k[4 * ROWS / 16];
 #pragma unroll
     for (int j = 0; j < ROWS / 16; j++) {
         const int      row = 16 * j + (lane & 7) + (lane >> 4) * 8, dim = band + (lane & 8);
@@ -252,10 +251,6 @@ static __device__ __forceinline__ void add_tile(float (&e)[D / 2], const places<
             }
         }
     }
-    wgmma_fence();
-    issue_pv<D>(e, k, at.v + c * tile_bytes(D));
-    wgmma_commit();
-    wgmma_wait_all(e);
 }
 
 /* The state before the segment to shared memory, and the one after it to whoever waits for it.
@@ -509,11 +504,20 @@ static __device__ __forceinline__ void consume(const scan_args &a, const places<
 #pragma unroll
             for (int i = 0; i < D / 2; i++)
                 e[i] = 0.0f;
-            for (int c = TILES - 1; c >= 0; c--) {
+            uint32_t k[2][ROWS / 4];
+#pragma unroll
+            for (int i = 0; i < TILES; i++) { /* operands of a tile under the product before */
+                const int c = TILES - 1 - i;
                 mbar_wait(at.kv_full + 8 * c, it & 1);
                 mbar_wait(at.mapped + 8 * c, it & 1);
-                add_tile<D>(e, at, c, band, rows, lane);
+                weigh_keys<D>(k[i & 1], at, c, band, rows, lane);
+                if (i > 0)
+                    wgmma_wait_all(e);
+                wgmma_fence();
+                issue_pv<D>(e, k[i & 1], at.v + c * tile_bytes(D));
+                wgmma_commit();
             }
+            wgmma_wait_all(e);
             hand_on<D>(a, at, e, head, segment, rows, group);
             proxy_fence();
         }
@@ -570,35 +574,45 @@ __global__ void __launch_bounds__(THREADS, 1)
 /* ---- host ---- */
 
 template <sb_scan_map M, int D>
-sb_status launch(const scan_args &a, unsigned ctas, const CUtensorMap (&map)[4],
-                 cudaStream_t stream)
+sb_status launch(const scan_args &a, int sms, const CUtensorMap (&map)[4], cudaStream_t stream)
 {
     auto      kernel = scan_sm90<M, D>;
+    int       each   = 0;
     sb_status st     = SB_CUDA(
             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(D)));
+    if (st == SB_OK)
+        st = SB_CUDA(
+            cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, THREADS, shared_bytes(D)));
+    if (st == SB_OK && each < 1)
+        st = sb_fail(SB_ERR_DEVICE, "linear scan: no block of %d bytes fits a multiprocessor",
+                     shared_bytes(D));
     if (st != SB_OK)
         return st;
+    /* No more than run at once: a block waits for others. A multiple of the heads where that costs
+     * little: then a block keeps its head and table. */
+    const int64_t  items = static_cast<int64_t>(a.segments) * a.heads, most = int64_t(sms) * each;
+    const int64_t  even = most / a.heads * a.heads, some = even * 10 >= most * 9 ? even : most;
+    const unsigned ctas = static_cast<unsigned>(items < some ? items : some);
     kernel<<<ctas, THREADS, shared_bytes(D), stream>>>(a, map[0], map[1], map[2], map[3]);
     return sbi_cuda_status(cudaGetLastError(), "launch of scan_sm90");
 }
 
 template <int D>
-sb_status launch_map(const scan_args &a, unsigned ctas, const CUtensorMap (&map)[4],
-                     cudaStream_t stream)
+sb_status launch_map(const scan_args &a, int sms, const CUtensorMap (&map)[4], cudaStream_t stream)
 {
     switch (a.map) {
     case SB_SCAN_SILU:
-        return launch<SB_SCAN_SILU, D>(a, ctas, map, stream);
+        return launch<SB_SCAN_SILU, D>(a, sms, map, stream);
     case SB_SCAN_RELU:
-        return launch<SB_SCAN_RELU, D>(a, ctas, map, stream);
+        return launch<SB_SCAN_RELU, D>(a, sms, map, stream);
     case SB_SCAN_SQRELU:
-        return launch<SB_SCAN_SQRELU, D>(a, ctas, map, stream);
+        return launch<SB_SCAN_SQRELU, D>(a, sms, map, stream);
     case SB_SCAN_ELU:
-        return launch<SB_SCAN_ELU, D>(a, ctas, map, stream);
+        return launch<SB_SCAN_ELU, D>(a, sms, map, stream);
     case SB_SCAN_ELU1:
-        return launch<SB_SCAN_ELU1, D>(a, ctas, map, stream);
+        return launch<SB_SCAN_ELU1, D>(a, sms, map, stream);
     default:
-        return launch<SB_SCAN_IDENTITY, D>(a, ctas, map, stream);
+        return launch<SB_SCAN_IDENTITY, D>(a, sms, map, stream);
     }
 }
 } // namespace
@@ -653,11 +667,5 @@ sb_status sbi_scan_sm90_cuda(const sbi_scan_cuda_job *j, cudaStream_t stream)
     a.segments     = static_cast<int32_t>((j->n + SEGMENT - 1) / SEGMENT);
     a.map          = j->map;
     a.scale        = j->scale;
-    /* a multiple of the heads where there is one: then a CTA keeps its head and table */
-    const int64_t  items = static_cast<int64_t>(a.segments) * a.heads;
-    const int64_t  most  = sms >= a.heads ? sms / a.heads * a.heads : sms;
-    const int64_t  even  = most * 10 >= sms * 9 ? most : sms;
-    const unsigned ctas  = static_cast<unsigned>(items < even ? items : even);
-    return j->d == 64 ? launch_map<64>(a, ctas, map, stream)
-                      : launch_map<128>(a, ctas, map, stream);
+    return j->d == 64 ? launch_map<64>(a, sms, map, stream) : launch_map<128>(a, sms, map, stream);
 }
