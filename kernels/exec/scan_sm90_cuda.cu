@@ -34,10 +34,10 @@ enum {
     SEGMENT  = SBI_SCAN_HAND_TOKENS,
     SLOTS    = SBI_SCAN_HAND_SLOTS,
     BOX      = ROWS * 128, /* bytes of 64 rows of 64 dims */
-    THREADS  = 384,
-    MAPPERS  = 96,
+    THREADS  = 512,
+    MAPPERS  = 128,
     TABLE    = SEGMENT + 1,
-    BARRIERS = 128,
+    BARRIERS = 192,
 };
 static_assert(SEGMENT == TILES * ROWS, "a segment is four tiles");
 
@@ -64,7 +64,7 @@ struct scan_args {
 /* Where everything stands in shared memory, as addresses. */
 template <int D> struct places {
     enum { TILE = tile_bytes(D) };
-    uint32_t k, v, s, q, o, kv_full, kv_empty, mapped, q_full, q_empty, table;
+    uint32_t k, v, s, q, o, kv_full, kv_empty, mapped, q_full, q_empty, q_mapped, table;
 
     __device__ explicit places(uint32_t base)
     {
@@ -78,6 +78,7 @@ template <int D> struct places {
         mapped   = kv_empty + 8 * TILES;
         q_full   = mapped + 8 * TILES;
         q_empty  = q_full + 16;
+        q_mapped = q_empty + 16;
         table    = kv_full + BARRIERS;
     }
 };
@@ -122,7 +123,6 @@ static __device__ __forceinline__ void produce(const scan_args &a, const places<
     uint32_t  it    = 0;
     for (int w = blockIdx.x; w < total; w += gridDim.x, it++) {
         const int head = w % a.heads, first = w / a.heads * SEGMENT, kv = head / a.kv_group;
-        ask_item<D>(a, w + gridDim.x, mq, mk, mv);
         for (int c = TILES - 1; c >= 0; c--) {
             const uint32_t full = at.kv_full + 8 * c;
             mbar_wait(at.kv_empty + 8 * c, (it & 1) ^ 1);
@@ -144,6 +144,7 @@ static __device__ __forceinline__ void produce(const scan_args &a, const places<
                     tma_load(at.q + g * tile_bytes(D) + x * BOX, mq, at.q_full + 8 * g, 64 * x,
                              first + ROWS * block_of(g, round), head);
             }
+        ask_item<D>(a, w + gridDim.x, mq, mk, mv);
     }
 }
 
@@ -176,9 +177,9 @@ static __device__ __forceinline__ void map_tile(uint32_t tile, int rows, int thr
 }
 
 template <sb_scan_map M, int D>
-static __device__ __forceinline__ void map_keys(const scan_args &a, const places<D> &at)
+static __device__ __forceinline__ void map_rows(const scan_args &a, const places<D> &at)
 {
-    const int total = a.segments * a.heads, thread = threadIdx.x - 32;
+    const int total = a.segments * a.heads, thread = threadIdx.x & 127;
     uint32_t  it = 0;
     for (int w = blockIdx.x; w < total; w += gridDim.x, it++) {
         const int rows = a.n - w / a.heads * SEGMENT;
@@ -190,6 +191,15 @@ static __device__ __forceinline__ void map_keys(const scan_args &a, const places
             }
             release(at.mapped + 8 * c, threadIdx.x & 31);
         }
+        for (int round = 0; round < 2; round++)
+            for (int g = 0; g < 2; g++) {
+                mbar_wait(at.q_full + 8 * g, round);
+                if (M != SB_SCAN_IDENTITY) {
+                    map_tile<M, D>(at.q + g * tile_bytes(D), ROWS, thread);
+                    proxy_fence();
+                }
+                release(at.q_mapped + 8 * g, threadIdx.x & 31);
+            }
     }
 }
 
@@ -282,24 +292,19 @@ static __device__ __forceinline__ void hand_on(const scan_args &a, const places<
                 s[4 * j + 2 * i + 1] = x.y;
             }
     } else {
-        if (lane == 0) {
-            int seen;
-            do
-                asm volatile("ld.acquire.gpu.global.s32 %0, [%1];"
-                             : "=r"(seen)
-                             : "l"(flag)
-                             : "memory");
-            while (seen < segment);
-        }
+        int seen; /* every lane acquires what it reads */
+        do
+            asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(seen) : "l"(flag) : "memory");
+        while (seen < segment);
         __syncwarp();
         const float4 *from = hand + (segment - 1) % SLOTS * slot;
 #pragma unroll
         for (int j = 0; j < D / 8; j++) {
-            const float4 x = __ldcg(from + 128 * j);
-            s[4 * j]       = x.x;
-            s[4 * j + 1]   = x.y;
-            s[4 * j + 2]   = x.z;
-            s[4 * j + 3]   = x.w;
+            asm volatile("ld.global.cg.v4.f32 {%0,%1,%2,%3}, [%4];" /* not before the flag */
+                         : "=f"(s[4 * j]), "=f"(s[4 * j + 1]), "=f"(s[4 * j + 2]),
+                           "=f"(s[4 * j + 3])
+                         : "l"(from + 128 * j)
+                         : "memory");
         }
     }
 #pragma unroll
@@ -309,7 +314,9 @@ static __device__ __forceinline__ void hand_on(const scan_args &a, const places<
         float4 *to = hand + segment % SLOTS * slot;
 #pragma unroll
         for (int j = 0; j < D / 8; j++)
-            __stcg(to + 128 * j, make_float4(e[4 * j], e[4 * j + 1], e[4 * j + 2], e[4 * j + 3]));
+            asm volatile("st.global.cg.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(to + 128 * j),
+                         "f"(e[4 * j]), "f"(e[4 * j + 1]), "f"(e[4 * j + 2]), "f"(e[4 * j + 3])
+                         : "memory");
         __threadfence();
         __syncwarp();
         if (lane == 0)
@@ -421,7 +428,7 @@ static __device__ __forceinline__ void store(const places<D> &at, const CUtensor
 }
 
 /* Row block b of the segment. */
-template <sb_scan_map M, int D>
+template <int D>
 static __device__ __forceinline__ void output(const scan_args &a, const places<D> &at,
                                               const CUtensorMap *mo, int head, int first, int block,
                                               int group, int round, uint32_t parity)
@@ -432,12 +439,9 @@ static __device__ __forceinline__ void output(const scan_args &a, const places<D
     uint32_t       q[D / 4], p[16];
     float          o[D / 2], s[32], w[2];
     mbar_wait(at.q_full + 8 * group, round);
+    mbar_wait(at.q_mapped + 8 * group, round);
     load_q<D>(q, at.q + group * tile_bytes(D), 16 * warp, lane);
     release(at.q_empty + 8 * group, lane);
-    if (M != SB_SCAN_IDENTITY)
-#pragma unroll
-        for (int i = 0; i < D / 4; i++)
-            q[i] = map_pair(M, q[i]);
 #pragma unroll
     for (int i = 0; i < D / 2; i++)
         o[i] = 0.0f;
@@ -482,11 +486,11 @@ static __device__ __forceinline__ void output(const scan_args &a, const places<D
     store<D>(at, mo, head, first + ROWS * block, group, o);
 }
 
-template <sb_scan_map M, int D>
+template <int D>
 static __device__ __forceinline__ void consume(const scan_args &a, const places<D> &at,
                                                const CUtensorMap *mo, int group)
 {
-    const int total = a.segments * a.heads, tid = threadIdx.x - 128, lane = tid & 31;
+    const int total = a.segments * a.heads, tid = threadIdx.x & 255, lane = tid & 31;
     const int band   = 64 * group + 16 * ((tid >> 5) & 3);
     int       before = -1;
     uint32_t  it     = 0;
@@ -504,20 +508,16 @@ static __device__ __forceinline__ void consume(const scan_args &a, const places<
 #pragma unroll
             for (int i = 0; i < D / 2; i++)
                 e[i] = 0.0f;
-            uint32_t k[2][ROWS / 4];
-#pragma unroll
-            for (int i = 0; i < TILES; i++) { /* operands of a tile under the product before */
-                const int c = TILES - 1 - i;
+            for (int c = TILES - 1; c >= 0; c--) {
+                uint32_t k[ROWS / 4];
                 mbar_wait(at.kv_full + 8 * c, it & 1);
                 mbar_wait(at.mapped + 8 * c, it & 1);
-                weigh_keys<D>(k[i & 1], at, c, band, rows, lane);
-                if (i > 0)
-                    wgmma_wait_all(e);
+                weigh_keys<D>(k, at, c, band, rows, lane);
                 wgmma_fence();
-                issue_pv<D>(e, k[i & 1], at.v + c * tile_bytes(D));
+                issue_pv<D>(e, k, at.v + c * tile_bytes(D));
                 wgmma_commit();
+                wgmma_wait_all(e);
             }
-            wgmma_wait_all(e);
             hand_on<D>(a, at, e, head, segment, rows, group);
             proxy_fence();
         }
@@ -526,7 +526,7 @@ static __device__ __forceinline__ void consume(const scan_args &a, const places<
             release(at.kv_empty + 8 * 3, lane);
         for (int round = 0; round < 2; round++) {
             const int block = block_of(group, round);
-            output<M, D>(a, at, mo, head, first, block, group, round, it & 1);
+            output<D>(a, at, mo, head, first, block, group, round, it & 1);
             for (int c = block; c > (round == 0 ? block_of(group, 1) : -1); c--)
                 release(at.kv_empty + 8 * c, lane);
         }
@@ -554,19 +554,22 @@ __global__ void __launch_bounds__(THREADS, 1)
         for (int g = 0; g < 2; g++) {
             mbar_init(at.q_full + 8 * g, 1);
             mbar_init(at.q_empty + 8 * g, 4);
+            mbar_init(at.q_mapped + 8 * g, MAPPERS / 32);
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
-    if (threadIdx.x < 128) {
+    const int role = static_cast<int>(threadIdx.x >> 7);
+    if (role == 0) {
         asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
         if (threadIdx.x == 0)
             produce<D>(a, at, &mq, &mk, &mv);
-        else if (threadIdx.x >= 32)
-            map_keys<M, D>(a, at);
+    } else if (role == 1) {
+        asm volatile("setmaxnreg.dec.sync.aligned.u32 72;");
+        map_rows<M, D>(a, at);
     } else {
-        asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-        consume<M, D>(a, at, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
+        asm volatile("setmaxnreg.inc.sync.aligned.u32 200;");
+        consume<D>(a, at, &mo, role - 2);
     }
 #endif
 }
