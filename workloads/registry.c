@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "workloads/infinitebench/infinitebench.h"
+#include "workloads/longbench/longbench.h"
 #include "workloads/probe/probe.h"
+#include "workloads/ruler/suite.h"
 #include "workloads/synthetic/synthetic.h"
 
 const sb_task *const sb_tasks[] = {
@@ -35,6 +38,12 @@ int sb_suite_exists(const char *suite)
 }
 
 const sb_text_suite *const sb_text_suites[] = {
+    &sb_longbench_suite,
+    &sb_longbench_e_suite,
+    &sb_longbench_v2_suite,
+    &sb_infinitebench_suite,
+    &sb_infinitebench_synth_suite,
+    &sb_ruler_suite,
     NULL,
 };
 

@@ -12,6 +12,7 @@
 #include "harness/run/memory.h"
 #include "kernels/base/backend.h"
 #include "kernels/exec/attend.h"
+#include "kernels/exec/cudnn.h"
 
 static const char HELP[] = "Usage: spanbench doctor [DIR]     (alone, or under mpirun / srun)\n\n"
                            "Prints ranks, cores, memory, backends, communicator and the file "
@@ -63,6 +64,46 @@ static void say_kernels(const sb_backend *b, sb_status (*kernels)(char *out, siz
                  kernels(text, sizeof text) == SB_OK ? text : sb_error_text());
 }
 
+#if defined(SB_HAVE_CUDA)
+static void say_cudnn(void)
+{
+    char text[96];
+    (void)printf("cudnn           %s\n",
+                 sb_cudnn_describe(text, sizeof text) == SB_OK ? text : sb_error_text());
+}
+#endif
+
+/* Clocks and company of the device, and what would spoil a timing. */
+static void say_state(const sb_backend *b)
+{
+    sb_device_state d;
+    if (b == NULL || b->state == NULL || b->available() != SB_OK)
+        return;
+    if (b->state(&d) != SB_OK) {
+        (void)printf("device state    not told: %s\n", sb_error_text());
+        return;
+    }
+    (void)printf("device state    %d MHz, %.0f of %.0f W, %d C, ECC %s, MIG %s\n", d.sm_clock_mhz,
+                 (double)d.power_mw * 1e-3, (double)d.power_limit_mw * 1e-3, d.temperature_c,
+                 d.ecc < 0 ? "unknown"
+                 : d.ecc   ? "on"
+                           : "off",
+                 d.mig < 0 ? "unknown"
+                 : d.mig   ? "on"
+                           : "off");
+    if (d.other_processes > 0)
+        (void)printf("                WARNING: %d other processes compute on this device\n",
+                     d.other_processes);
+    if (d.mig > 0)
+        (void)printf(
+            "                WARNING: the device is a MIG slice: rates are not a card's\n");
+    if (d.throttle_reasons > 0 &&
+        (d.throttle_reasons & (SB_THROTTLE_HW_SLOWDOWN | SB_THROTTLE_SW_THERMAL |
+                               SB_THROTTLE_HW_THERMAL | SB_THROTTLE_HW_BRAKE)) != 0)
+        (void)printf("                WARNING: the card is slowed down now (NVML reasons %#llx)\n",
+                     (unsigned long long)d.throttle_reasons);
+}
+
 static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
 {
     char        mpi[128], host[64] = "";
@@ -83,6 +124,10 @@ static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
     say_backend("cpu", &sb_backend_cpu);
     say_backend("cuda", SB_IF_CUDA(&sb_backend_cuda));
     say_kernels(SB_IF_CUDA(&sb_backend_cuda), SB_IF_CUDA(sb_attend_cuda_kernels));
+#if defined(SB_HAVE_CUDA)
+    say_cudnn();
+#endif
+    say_state(SB_IF_CUDA(&sb_backend_cuda));
     if (fs == NULL)
         (void)printf("results in      %s: not there yet; spanbench run makes it\n", dir);
     else

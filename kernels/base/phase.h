@@ -19,7 +19,8 @@ typedef enum sb_phase {
 } sb_phase;
 
 typedef struct sb_phase_times {
-    int64_t ns[SB_PHASE_COUNT];
+    int64_t     ns[SB_PHASE_COUNT];
+    const char *kernel; /* static name of the kernel that attended last; NULL: none said so */
 } sb_phase_times;
 
 static inline int64_t sb_now_ns(void)

@@ -1,3 +1,4 @@
+#include "kernels/backend/cpu_isa.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/flash_cpu.h"
 
@@ -11,6 +12,9 @@ static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, 
                                                   .mode    = out->mode,
                                                   .threads = ctx->threads});
     sb_phase_add(ctx->phases, SB_PHASE_COMPUTE, t0);
+    sb_cpu_isa isa;
+    if (ctx->phases != NULL && st == SB_OK && sb_cpu_isa_choose(&isa) == SB_OK)
+        ctx->phases->kernel = sb_cpu_isa_name(isa);
     return st;
 }
 

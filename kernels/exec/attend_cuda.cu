@@ -98,11 +98,13 @@ extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
     return SB_OK;
 }
 
-static sb_status launch(const sbi_cuda_job *j)
+/* *kernel: the one that was taken. */
+static sb_status launch(const sbi_cuda_job *j, const char **kernel)
 {
     const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
     if (asked == nullptr)
         asked = "auto";
+    *kernel = "portable";
     if (strcmp(asked, "portable") == 0)
         return sbi_attend_portable_cuda(j);
     int only = strcmp(asked, "sm90") == 0;
@@ -111,8 +113,10 @@ static sb_status launch(const sbi_cuda_job *j)
                        asked);
     refusal = sm90_refusal(j);
 #if defined(SB_HAVE_SM90A)
-    if (refusal == nullptr)
+    if (refusal == nullptr) {
+        *kernel = "sm90";
         return sbi_attend_sm90_cuda(j);
+    }
 #endif
     return only ? sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
                 : sbi_attend_portable_cuda(j);
@@ -129,7 +133,7 @@ static sb_status launch_timed(const sbi_cuda_job *j, sb_phase_times *phases)
     if (st == SB_OK)
         st = SB_CUDA(cudaEventRecord(at[0], j->stream));
     if (st == SB_OK)
-        st = launch(j);
+        st = launch(j, &phases->kernel);
     if (st == SB_OK)
         st = SB_CUDA(cudaEventRecord(at[1], j->stream));
     if (st == SB_OK)
@@ -150,7 +154,8 @@ static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, 
     sb_status    st  = check(&job);
     if (st != SB_OK || in->q->tokens == 0)
         return st;
-    return ctx->phases != nullptr ? launch_timed(&job, ctx->phases) : launch(&job);
+    const char *kernel;
+    return ctx->phases != nullptr ? launch_timed(&job, ctx->phases) : launch(&job, &kernel);
 }
 
 extern "C" sb_status sb_attend_dense_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,

@@ -115,11 +115,13 @@ const char *sm90_refusal(const sbi_scan_cuda_job *j)
 #endif
 }
 
-sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream)
+/* *kernel: the one that was taken. */
+sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream, const char **kernel)
 {
     const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
     if (asked == nullptr)
         asked = "auto";
+    *kernel = "portable";
     if (strcmp(asked, "portable") == 0)
         return sbi_scan_portable_cuda(j, stream);
     int only = strcmp(asked, "sm90") == 0;
@@ -128,8 +130,10 @@ sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream)
                        asked);
     refusal = sm90_refusal(j);
 #if defined(SB_HAVE_SM90A)
-    if (refusal == nullptr)
+    if (refusal == nullptr) {
+        *kernel = "sm90";
         return sbi_scan_sm90_cuda(j, stream);
+    }
 #endif
     return only
                ? sb_fail(SB_ERR_UNSUPPORTED, "linear scan: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
@@ -137,14 +141,16 @@ sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream)
 }
 
 sb_status run(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
-              cudaStream_t stream)
+              cudaStream_t stream, const char **kernel)
 {
     sbi_scan_cuda_job j  = job_of(c, s, room);
     sb_status         st = SB_CUDA(cudaMemcpyAsync(room->slope, c->room->slope,
                                                    static_cast<size_t>(j.state_heads) * sizeof *room->slope,
                                                    cudaMemcpyHostToDevice, stream));
+    *kernel              = "by token";
     if (st == SB_OK)
-        st = c->room->recurrent ? sbi_scan_token_cuda(&j, stream) : launch_chunks(&j, stream);
+        st = c->room->recurrent ? sbi_scan_token_cuda(&j, stream)
+                                : launch_chunks(&j, stream, kernel);
     if (st == SB_OK && c->out->lse != nullptr)
         st = SB_CUDA(cudaMemsetAsync(c->out->lse, 0,
                                      static_cast<size_t>(j.heads * c->n) * sizeof(float), stream));
@@ -163,7 +169,7 @@ sb_status run_timed(const sbi_scan_call *c, const states *s, const sbi_scan_devi
     if (st == SB_OK)
         st = SB_CUDA(cudaEventRecord(at[0], stream));
     if (st == SB_OK)
-        st = run(c, s, room, stream);
+        st = run(c, s, room, stream, &phases->kernel);
     if (st == SB_OK)
         st = SB_CUDA(cudaEventRecord(at[1], stream));
     if (st == SB_OK)
@@ -200,6 +206,7 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
     sbi_scan_call        c = {};
     sbi_scan_device_room room;
     states               s;
+    const char          *kernel;
     cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
     (void)params;
     if (plan == nullptr || plan->method_data == nullptr)
@@ -223,7 +230,7 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
         (st = sbi_scan_device_layout(ctx->arena, c.room, c.n, &room)) == SB_OK &&
         (st = begin(&c, &s, &room, stream)) == SB_OK)
         st = ctx->phases != nullptr ? run_timed(&c, &s, &room, stream, ctx->phases)
-                                    : run(&c, &s, &room, stream);
+                                    : run(&c, &s, &room, stream, &kernel);
     if (st == SB_OK)
         st = keep(&c, &s, stream);
     sb_arena_reset(ctx->arena, mark);

@@ -3,7 +3,8 @@
  *
  * 384 threads, one CTA an SM, persistent. The first warpgroup (32 registers) takes work items
  * (query tile of 128 rows, head) off a counter and loads Q, K and V by tensor copies; the other two
- * (232 registers) have 64 rows each. A block is 128 keys: one tile, or two 64-key tiles from
+ * (232 registers) have 64 rows each. Dense at head_dim 64 has a third one: 512 threads, 160
+ * registers each, tiles of 192 rows, Q in shared memory. A block is 128 keys: one tile, or two 64-key tiles from
  * anywhere, side by side in the same shared memory, so that both forms run the same products.
  *
  *   per block   issue S = Q K^T | issue O += P V of the block before | wait for S | softmax, under
@@ -17,7 +18,7 @@
  * heads of the group.
  *
  * Shared memory: Q, O, and rings of K and V blocks behind pairs of barriers: 193 KiB at head_dim
- * 128 (2 stages), 161 KiB at 64 (4 stages).
+ * 128 (2 stages), 161 to 177 KiB at 64 (4 stages).
  *
  * Bound: tensor cores, 4 * 128 * 128 * d FLOP a block; K and V come out of L2 at 4 * 128 * d bytes
  * a block and CTA. CUDA.md has the measurements. */
@@ -32,10 +33,9 @@
 namespace
 {
 enum {
-    ROWS       = 128,       /* queries a tile: two warpgroups of 64 */
+    LIST_ROWS  = 128, /* queries of a list's row blocks: a multiple of these */
     KEYS       = 128,       /* a block */
     HALF_BYTES = 128 * 128, /* 128 rows of 64 dims: the swizzle takes rows of 128 bytes */
-    THREADS    = 384,
     BARRIERS   = 256, /* bytes of barriers and the work slot */
     SLOT       = 192, /* the work slot among them */
     COUNTERS   = 64,
@@ -46,9 +46,16 @@ enum form { DENSE, TILES_128, TILES_64, WINDOW };
 
 SB_HOST_DEVICE constexpr int tile_bytes(int d) { return d / 64 * HALF_BYTES; }
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 4 : 2; }
-SB_HOST_DEVICE constexpr int shared_bytes(int d)
+/* Consumer warpgroups, 64 queries each. At head_dim 64 a third one fits beside them as long as Q
+ * stays in shared memory; lists have row blocks of 128. */
+SB_HOST_DEVICE constexpr int groups(form f, int d) { return d == 64 && f == DENSE ? 3 : 2; }
+SB_HOST_DEVICE constexpr int rows(form f, int d) { return 64 * groups(f, d); } /* a query tile */
+SB_HOST_DEVICE constexpr int threads(form f, int d) { return 128 * (1 + groups(f, d)); }
+SB_HOST_DEVICE constexpr int q_bytes(form f, int d) { return rows(f, d) * d * 2; }
+SB_HOST_DEVICE constexpr int shared_bytes(form f, int d)
 {
-    return (2 + 2 * stages(d)) * tile_bytes(d) + BARRIERS + 1024; /* 1024: to align the base */
+    return 2 * q_bytes(f, d) + 2 * stages(d) * tile_bytes(d) + BARRIERS +
+           1024; /* 1024: to align the base */
 }
 
 struct sm90_args {
@@ -95,10 +102,11 @@ template <form F> static __device__ __forceinline__ int32_t key_of(const item_li
     return 2 * j + h < x.count ? x.id[2 * j + h] * 64 : NO_KEY;
 }
 
-template <form F>
+template <form F, int D>
 static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr_row, int w,
                                                  work *out, int *kv, item_list *x)
 {
+    enum { ROWS = rows(F, D) };
     const int per_kv = a.n_tiles * a.group;
     *kv              = w / per_kv;
     w -= *kv * per_kv;
@@ -165,6 +173,14 @@ static __device__ __forceinline__ void issue_qk(float (&s)[64], const uint32_t (
     for (int t = 0; t < D / 16; t++)
         wgmma_qk(s, q + 4 * t,
                  k + static_cast<uint64_t>((t >> 2) * (HALF_BYTES >> 4) + (t & 3) * (32 >> 4)),
+                 t != 0);
+}
+/* The same with Q in shared memory, head_dim 64. */
+static __device__ __forceinline__ void issue_qk_shared(float (&s)[64], uint64_t q, uint64_t k)
+{
+#pragma unroll
+    for (int t = 0; t < 4; t++)
+        wgmma_qk(s, q + static_cast<uint64_t>(t) * (32 >> 4), k + static_cast<uint64_t>(t) * (32 >> 4),
                  t != 0);
 }
 /* O += P V: 8 steps of 16 keys, 128 bytes each. */
@@ -280,15 +296,15 @@ static __device__ __forceinline__ void rescale(float (&o)[NO], const float (&kee
 }
 
 /* Where everything stands in shared memory, as addresses. */
-template <int D> struct places {
-    enum { NS = stages(D), TILE = tile_bytes(D) };
+template <form F, int D> struct places {
+    enum { NS = stages(D), TILE = tile_bytes(D), Q = q_bytes(F, D) };
     uint32_t q, o, k, v, q_full, q_empty, k_full, k_empty, v_full, v_empty;
 
     __device__ explicit places(uint32_t base)
     {
         q       = base;
-        o       = base + TILE;
-        k       = base + 2 * TILE;
+        o       = base + Q;
+        k       = base + 2 * Q;
         v       = k + NS * TILE;
         q_full  = v + NS * TILE;
         q_empty = q_full + 8;
@@ -302,11 +318,11 @@ template <int D> struct places {
 /* One thread: work items, and their blocks in the order of consumption: K n-1, K n-2, V n-1,
  * K n-3, V n-2, ..., V 0. Any other order can leave both sides waiting. */
 template <form F, int D>
-static __device__ __forceinline__ void produce(const sm90_args &a, const places<D> &at,
+static __device__ __forceinline__ void produce(const sm90_args &a, const places<F, D> &at,
                                                volatile int32_t *slot, const CUtensorMap *mq,
                                                const CUtensorMap *mk, const CUtensorMap *mv)
 {
-    enum { NS = stages(D), TILE = tile_bytes(D) };
+    enum { NS = stages(D), TILE = tile_bytes(D), ROWS = rows(F, D) };
     const int64_t csr_row = F == DENSE || F == WINDOW ? 0 : sbi_plan_row(&a.plan, a.first);
     const int     total   = a.n_tiles * a.heads;
     uint32_t      kc = 0, vc = 0, it = 0;
@@ -314,7 +330,7 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
         work      x;
         item_list list = {nullptr, 0, 0};
         int       kv;
-        take_work<F>(a, csr_row, w, &x, &kv, &list);
+        take_work<F, D>(a, csr_row, w, &x, &kv, &list);
         mbar_wait(at.q_empty, (it & 1) ^ 1);
         slot[0] = x.head;
         slot[1] = x.tile;
@@ -322,10 +338,10 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
 #pragma unroll
         for (int i = 0; i < 4; i++)
             slot[3 + i] = x.key[i];
-        mbar_expect(at.q_full, TILE);
+        mbar_expect(at.q_full, q_bytes(F, D));
 #pragma unroll
         for (int i = 0; i < D / 64; i++)
-            tma_load(at.q + i * HALF_BYTES, mq, at.q_full, 64 * i, x.tile * ROWS, x.head);
+            tma_load(at.q + i * ROWS * 128, mq, at.q_full, 64 * i, x.tile * ROWS, x.head);
         int now[2] = {0, 0}, before[2] = {0, 0}, next[2] = {x.key[0], x.key[1]};
         if (F == WINDOW)
             next[0] = key_of<F>(list, x.n - 1, 0);
@@ -359,8 +375,8 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
 }
 
 /* Sum over the lanes of a row, lse, and O through shared memory to its rows (past n_q none). */
-template <int D>
-static __device__ __forceinline__ void store(const sm90_args &a, const places<D> &at,
+template <form F, int D>
+static __device__ __forceinline__ void store(const sm90_args &a, const places<F, D> &at,
                                              const CUtensorMap *mo, int head, int row0, int group,
                                              float (&o)[D / 2], const float (&m)[2], float (&l)[2])
 {
@@ -401,13 +417,14 @@ static __device__ __forceinline__ void store(const sm90_args &a, const places<D>
 }
 
 template <form F, int D>
-static __device__ __forceinline__ void consume(const sm90_args &a, const places<D> &at,
+static __device__ __forceinline__ void consume(const sm90_args &a, const places<F, D> &at,
                                                const volatile int32_t *slot, const CUtensorMap *mo,
                                                int group)
 {
-    enum { NS = stages(D), TILE = tile_bytes(D) };
+    enum { NS = stages(D), TILE = tile_bytes(D), ROWS = rows(F, D), SHARED_Q = groups(F, D) == 3 };
     const int      lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
     const uint64_t k0 = wgmma_matrix(at.k, 16, 1024), v0 = wgmma_matrix(at.v, HALF_BYTES, 1024);
+    const uint64_t q0 = wgmma_matrix(at.q + group * 64 * 128, 16, 1024);
     uint32_t       kc = 0, vc = 0, p[32], q[D / 4];
     float          s[64], o[D / 2], m[2], l[2], keep[2];
 #pragma unroll
@@ -425,8 +442,10 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
 #pragma unroll
         for (int i = 0; i < 4; i++)
             key[i] = __shfl_sync(~0u, word, 3 + i);
-        load_q<D>(q, at.q, 64 * group + 16 * warp, lane);
-        release(at.q_empty, lane);
+        if (!SHARED_Q) {
+            load_q<D>(q, at.q, 64 * group + 16 * warp, lane);
+            release(at.q_empty, lane);
+        }
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             const int gid = row0 + 16 * warp + (lane >> 2) + 8 * i + a.offset;
@@ -447,7 +466,10 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             const uint32_t st = kc % NS;
             mbar_wait(at.k_full + 8 * st, (kc / NS) & 1);
             wgmma_fence();
-            issue_qk<D>(s, q, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
+            if (SHARED_Q)
+                issue_qk_shared(s, q0, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
+            else
+                issue_qk<D>(s, q, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
             wgmma_commit();
             wgmma_wait_all(s);
             release(at.k_empty + 8 * st, lane);
@@ -464,7 +486,10 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             const uint32_t ks = kc % NS, vs = vc % NS;
             mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
             wgmma_fence();
-            issue_qk<D>(s, q, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
+            if (SHARED_Q)
+                issue_qk_shared(s, q0, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
+            else
+                issue_qk<D>(s, q, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
             wgmma_commit();
             mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
             wgmma_fence();
@@ -477,6 +502,9 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
                 const int key0 = (j < key[0] ? j : j + key[1]) * KEYS;
                 if (key0 + KEYS - 1 > least || (key0 + KEYS > key[2] && key0 < latest_first))
                     mask_window(s, last, first, key[2], key0, lane);
+            } else if (SHARED_Q) { /* 192 rows against blocks of 128 keys: up to three of them */
+                if (j * KEYS + KEYS - 1 > least)
+                    mask_block(s, last, j * KEYS, j * KEYS + 64, lane);
             } else if ((masks & 2) && j == n - 2) {
                 mask_block(s, last, key[2], key[3], lane);
             }
@@ -488,6 +516,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             if (grow)
                 rescale(o, keep);
         }
+        if (SHARED_Q)
+            release(at.q_empty, lane);
         if (n > 0) {
             const uint32_t vs = vc % NS;
             mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
@@ -498,7 +528,7 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             release(at.v_empty + 8 * vs, lane);
             vc++;
         }
-        store<D>(a, at, mo, head, row0, group, o, m, l);
+        store<F, D>(a, at, mo, head, row0, group, o, m, l);
     }
     if ((threadIdx.x & 127) == 0)
         asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
@@ -506,7 +536,7 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
 #endif
 
 template <form F, int D>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(threads(F, D), 1)
     attend_sm90(const __grid_constant__ sm90_args a, const __grid_constant__ CUtensorMap mq,
                 const __grid_constant__ CUtensorMap mk, const __grid_constant__ CUtensorMap mv,
                 const __grid_constant__ CUtensorMap mo)
@@ -514,17 +544,17 @@ __global__ void __launch_bounds__(THREADS, 1)
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ uint8_t raw[];
     const uint32_t            base = (smem_address(raw) + 1023u) & ~1023u;
-    const places<D>           at(base);
+    const places<F, D>           at(base);
     volatile int32_t         *slot =
         reinterpret_cast<volatile int32_t *>(raw + (at.q_full - smem_address(raw)) + SLOT);
     if (threadIdx.x == 0) {
         mbar_init(at.q_full, 1);
-        mbar_init(at.q_empty, 8); /* one arrival a consumer warp */
+        mbar_init(at.q_empty, 4 * groups(F, D)); /* one arrival a consumer warp */
         for (int i = 0; i < stages(D); i++) {
             mbar_init(at.k_full + 8 * i, 1);
-            mbar_init(at.k_empty + 8 * i, 8);
+            mbar_init(at.k_empty + 8 * i, 4 * groups(F, D));
             mbar_init(at.v_full + 8 * i, 1);
-            mbar_init(at.v_empty + 8 * i, 8);
+            mbar_init(at.v_empty + 8 * i, 4 * groups(F, D));
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -534,7 +564,10 @@ __global__ void __launch_bounds__(THREADS, 1)
         if (threadIdx.x == 0)
             produce<F, D>(a, at, slot, &mq, &mk, &mv);
     } else {
-        asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+        if (groups(F, D) == 3)
+            asm volatile("setmaxnreg.inc.sync.aligned.u32 160;");
+        else
+            asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
         consume<F, D>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
     }
 #endif
@@ -576,7 +609,7 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const sb_
     const int        box = F == TILES_64 ? 64 : KEYS;
     CUtensorMap      mq, mk, mv, mo;
     sm90_args        a  = {};
-    sb_status        st = make_map(encode, q, local, run.len, ROWS, &mq);
+    sb_status        st = make_map(encode, q, local, run.len, rows(F, D), &mq);
     if (st == SB_OK)
         st = make_map(encode, k, 0, k->tokens, box, &mk);
     if (st == SB_OK)
@@ -585,7 +618,7 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const sb_
         st = make_map(encode, o, local, run.len, 64, &mo);
     if (st == SB_OK)
         st = SB_CUDA(cudaFuncSetAttribute(
-            attend_sm90<F, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(D)));
+            attend_sm90<F, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(F, D)));
     if (st == SB_OK)
         st = next_counter(j->stream, &a.counter);
     if (st != SB_OK)
@@ -595,7 +628,7 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const sb_
     a.offset     = static_cast<int32_t>(run.start - k->gid.run[0].start);
     a.heads      = static_cast<int32_t>(q->heads);
     a.group      = static_cast<int32_t>(q->heads / k->heads);
-    a.n_tiles    = (a.n_q + ROWS - 1) / ROWS;
+    a.n_tiles    = (a.n_q + rows(F, D) - 1) / rows(F, D);
     a.scale      = j->in->scale;
     a.scale_log2 = j->in->scale * 1.4426950408889634f;
     a.lse        = j->out->lse + local;
@@ -604,13 +637,13 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const sb_
     if (F != DENSE)
         a.plan = *j->plan;
     if (F == TILES_128 || F == TILES_64) {
-        a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / ROWS);
-        a.skip_tiles = static_cast<int32_t>(run.start / ROWS % a.row_tiles);
+        a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / rows(F, D));
+        a.skip_tiles = static_cast<int32_t>(run.start / rows(F, D) % a.row_tiles);
     }
     const int      items  = a.n_tiles * a.heads;
     const unsigned ctas   = static_cast<unsigned>(items < sms ? items : sms);
     auto           kernel = attend_sm90<F, D>;
-    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(a, mq, mk, mv, mo);
+    kernel<<<ctas, threads(F, D), shared_bytes(F, D), j->stream>>>(a, mq, mk, mv, mo);
     return sbi_cuda_status(cudaGetLastError(), "launch of attend_sm90");
 }
 
@@ -643,7 +676,7 @@ const char *plan_refusal(const sb_plan *p)
     if (p->tiles.unit_tokens != p->tiles.width_tokens ||
         (p->tiles.width_tokens != 64 && p->tiles.width_tokens != 128))
         return "tiles but 64 or 128 keys side by side";
-    return p->row_tokens % ROWS != 0 ? "row blocks that are no multiple of 128 queries" : nullptr;
+    return p->row_tokens % LIST_ROWS != 0 ? "row blocks that are no multiple of 128 queries" : nullptr;
 }
 } // namespace
 
@@ -657,11 +690,11 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
         return "outputs that are merged or fp32";
     if (k->n_runs != 1 || j->in->k->tokens == 0 || q->n_runs > Q_RUNS)
         return "keys in more runs than one, or queries in more than 8";
-    if (j->in->q->heads * ((j->in->q->tokens + ROWS - 1) / ROWS) > INT_MAX - 1024)
+    if (j->in->q->heads * ((j->in->q->tokens + LIST_ROWS - 1) / LIST_ROWS) > INT_MAX - 1024)
         return "more than 2^31 query tiles";
     for (int32_t r = 0; j->plan != nullptr && r < q->n_runs; r++)
         if (k->run[0].start != 0 ||
-            (j->plan->parts != SB_PART_WINDOW && q->run[r].start % ROWS != 0))
+            (j->plan->parts != SB_PART_WINDOW && q->run[r].start % LIST_ROWS != 0))
             return "a plan for keys from inside the sequence, or lists for queries that start "
                    "inside a tile of 128";
     return nullptr;

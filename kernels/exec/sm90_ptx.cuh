@@ -130,6 +130,16 @@ static __device__ __forceinline__ void wgmma_qk(float (&d)[64], const uint32_t *
                  : ACC64(d)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
 }
+/* The same with a in shared memory, K-major. */
+static __device__ __forceinline__ void wgmma_qk(float (&d)[64], uint64_t a, uint64_t b,
+                                                int accumulate)
+{
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" REG64
+                 "}, %64, %65, p, 1, 1, 0, 0;\n}\n"
+                 : ACC64(d)
+                 : "l"(a), "l"(b), "r"(accumulate));
+}
 /* d[64 x head_dim] += a[64 x 16] b[16 x head_dim]; b MN-major (transposed). */
 static __device__ __forceinline__ void wgmma_pv(float (&d)[64], const uint32_t *a, uint64_t b)
 {

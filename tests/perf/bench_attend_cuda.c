@@ -6,7 +6,7 @@
  * Device time by events, one launch of each kernel in turn so that clock and power drift hit all
  * alike; median with least and most. dense: 4 * d FLOP a pair, n^2 / 2 pairs a head. lists: random
  * tiles, each with the work of a dense tile, the diagonal's always among them. window: the pairs it
- * keeps. The share is of the
+ * keeps. kernels: of SPAN_CUDA_KERNEL, and for dense also cudnn. The share is of the
  * 989 TFLOP/s in the H100 SXM data sheet. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 
 #include "kernels/base/rng.h"
 #include "kernels/exec/attend.h"
+#include "kernels/exec/cudnn.h"
 #include "kernels/exec/plan_place.h"
 #include "tests/perf/bench.h"
 
@@ -126,8 +127,11 @@ int main(int argc, char **argv)
     for (int64_t r = -2; r < repeat; r++)
         for (int64_t i = 0; i < n_kernels; i++) {
             phases = (sb_phase_times){0};
-            bench_must(setenv("SPAN_CUDA_KERNEL", kernel[i], 1) == 0 ? SB_OK : SB_ERR_INTERNAL);
-            bench_must(is_lists || is_window
+            int cudnn = strcmp(kernel[i], "cudnn") == 0;
+            bench_must(cudnn || setenv("SPAN_CUDA_KERNEL", kernel[i], 1) == 0 ? SB_OK
+                                                                              : SB_ERR_INTERNAL);
+            bench_must(cudnn ? sb_attend_dense_cudnn(&ctx, NULL, &in, NULL, NULL, &out)
+                       : is_lists || is_window
                            ? sb_attend_block_csr_cuda(&ctx, NULL, &in, &placed, NULL, &out)
                            : sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out));
             if (r >= 0)

@@ -46,7 +46,7 @@ static void run(const sb_method *m, const void *params, input *x, const char *la
     sb_arena_init(&arena, room, arena.high_water_bytes, SB_ARENA_PLAIN);
     bench_must(m->layout(&ctx, params, &x->shape, &plan, NULL));
     for (int64_t r = -1; r < x->repeat; r++) {
-        sb_phase_times t  = {{0}};
+        sb_phase_times t  = {.kernel = NULL};
         int64_t        t0 = sb_now_ns();
         bench_must(sb_attend_dense_cpu(&ctx, NULL, &x->in, NULL, NULL, &x->out));
         int64_t t1 = sb_now_ns();

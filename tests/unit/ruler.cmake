@@ -26,11 +26,12 @@ set_target_properties(ruler_gen PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINA
 set(ruler_inputs ${CMAKE_BINARY_DIR}/tests/ruler_inputs)
 span_python_test(ruler_words_download golden/ruler_inputs.py words ${ruler_inputs}/words)
 set_tests_properties(ruler_words_download PROPERTIES RESOURCE_LOCK ruler_inputs)
-foreach(part text words rows import score inputs)
-  span_test(test_ruler_${part} SOURCES unit/workloads/ruler/test_${part}.c unit/workloads/ruler/common.c LINK sb_workloads m)
+foreach(part text words rows import score inputs suite native)
+  span_test(test_ruler_${part} SOURCES unit/workloads/ruler/test_${part}.c unit/workloads/ruler/common.c LINK sb_workloads m Threads::Threads)
   set_tests_properties(test_ruler_${part} PROPERTIES DEPENDS ruler_words_download
     ENVIRONMENT "OMP_WAIT_POLICY=passive;SPAN_WONDERWORDS=${ruler_inputs}/words")
 endforeach()
+span_test(test_ruler_parts SOURCES unit/workloads/ruler/test_parts.c unit/workloads/ruler/common.c golden/tokenizer_text.c LINK sb_workloads m)
 foreach(kind made words punkt)
   span_python_test(ruler_replay_${kind} golden/ruler_compare.py --replay $<TARGET_FILE:ruler_gen> ${ruler_inputs} ${kind})
   add_custom_target(ruler_replay_${kind} DEPENDS ruler_gen) # what the mutants build for the test

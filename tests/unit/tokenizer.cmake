@@ -4,7 +4,7 @@ set(tokenizer_text golden/tokenizer_text.c)
 foreach(part open encode)
   span_test(test_tokenizer_${part} SOURCES unit/workloads/tokenizer/test_${part}.c ${tokenizer_case} LINK sb_workloads Threads::Threads)
 endforeach()
-foreach(part cuts decode)
+foreach(part cuts decode ops)
   span_test(test_tokenizer_${part} SOURCES unit/workloads/tokenizer/test_${part}.c ${tokenizer_case} ${tokenizer_text} LINK sb_workloads)
 endforeach()
 span_test(test_tokenizer_gguf

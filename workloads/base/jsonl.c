@@ -115,41 +115,55 @@ static int is_blank(const sb_jsonl *r)
     return 1;
 }
 
-sb_status sb_jsonl_next(sb_jsonl *r, json_t **root)
+sb_status sbi_jsonl_too_long(const char *path, int64_t line, int64_t n_bytes)
+{
+    return sb_fail(SB_ERR_USAGE,
+                   "%s: line %" PRId64 ": %" PRId64 " bytes, more than the %" PRId64
+                   " that a line may have",
+                   path, line, n_bytes, sbi_jsonl_max_line_bytes);
+}
+
+sb_status sbi_jsonl_parse(const char *path, int64_t line, const char *text, int64_t n_bytes,
+                          int cut, json_t **root)
 {
     json_error_t e;
     json_t      *v;
-    const char  *nul;
-    int          end;
+    const char  *nul = n_bytes > 0 ? memchr(text, '\0', (size_t)n_bytes) : NULL;
+    if (nul != NULL)
+        return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ", byte %" PRId64 ": a NUL byte", path,
+                       line, (int64_t)(nul - text) + 1);
+    errno = 0;
+    v     = json_loadb(text, (size_t)n_bytes, 0, &e);
+    if (errno ==
+        ENOMEM) { /* jansson then calls it a wrong token, or loses a character and goes on */
+        json_decref(v);
+        return sb_fail(SB_ERR_NOMEM, "%s: line %" PRId64 ": no memory", path, line);
+    }
+    if (v ==
+        NULL) /* e.position counts bytes; e.text quotes what stands there, which may be anything */
+        return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ", byte %d: %s", path, line, e.position,
+                       json_error_code(&e) == json_error_premature_end_of_input && cut
+                           ? "the file ends inside this row"
+                       : json_error_code(&e) == json_error_invalid_utf8 ? "not UTF-8"
+                                                                        : e.text);
+    if (!json_is_object(v)) {
+        json_decref(v);
+        return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ": an array, not an object", path, line);
+    }
+    *root = v;
+    return SB_OK;
+}
+
+sb_status sb_jsonl_next(sb_jsonl *r, json_t **root)
+{
+    int end;
     *root = NULL;
     do {
         sb_status st = take_line(r, &end);
         if (st != SB_OK || end)
             return st;
         if (r->line_bytes > sbi_jsonl_max_line_bytes)
-            return sb_fail(SB_ERR_USAGE,
-                           "%s: line %" PRId64 ": %" PRId64 " bytes, more than the %" PRId64
-                           " that a line may have",
-                           r->path, r->number, r->line_bytes, sbi_jsonl_max_line_bytes);
+            return sbi_jsonl_too_long(r->path, r->number, r->line_bytes);
     } while (is_blank(r));
-    nul = memchr(r->line, '\0', r->n);
-    if (nul != NULL)
-        return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ", byte %" PRId64 ": a NUL byte", r->path,
-                       r->number, (int64_t)(nul - r->line) + 1);
-    v = json_loadb(r->line, r->n, 0, &e);
-    if (v ==
-        NULL) /* e.position counts bytes; e.text quotes what stands there, which may be anything */
-        return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ", byte %d: %s", r->path, r->number,
-                       e.position,
-                       json_error_code(&e) == json_error_premature_end_of_input && r->cut
-                           ? "the file ends inside this row"
-                       : json_error_code(&e) == json_error_invalid_utf8 ? "not UTF-8"
-                                                                        : e.text);
-    if (!json_is_object(v)) {
-        json_decref(v);
-        return sb_fail(SB_ERR_USAGE, "%s: line %" PRId64 ": an array, not an object", r->path,
-                       r->number);
-    }
-    *root = v;
-    return SB_OK;
+    return sbi_jsonl_parse(r->path, r->number, r->line, (int64_t)r->n, r->cut, root);
 }

@@ -22,4 +22,10 @@ int64_t   sb_jsonl_line(const sb_jsonl *r); /* of what sb_jsonl_next gave last; 
 
 extern int64_t sbi_jsonl_max_line_bytes; /* 1 GiB; a variable, so that tests can turn it down */
 
+/* One line that somebody else took from a file: its object, or the errors of sb_jsonl_next. cut:
+ * the file ends behind it without saying that the line does. */
+sb_status sbi_jsonl_parse(const char *path, int64_t line, const char *text, int64_t n_bytes,
+                          int cut, json_t **root);
+sb_status sbi_jsonl_too_long(const char *path, int64_t line, int64_t n_bytes);
+
 #endif

@@ -12,6 +12,7 @@
 
 #include "kernels/base/param.h"
 #include "kernels/base/status.h"
+#include "workloads/base/text_groups.h"
 #include "workloads/base/tok.h"
 
 typedef struct sb_text_suite sb_text_suite;
@@ -72,8 +73,10 @@ typedef struct sb_text_req {
     const sb_text_task  *task;
     const void          *params; /* the suite's parameter struct */
     const char *const   *paths;  /* one a key of the suite, `~` expanded; NULL: not given */
-    int64_t  length_tokens; /* prompt and generated tokens; files: cut longer ones to it, 0 never */
-    uint64_t seed;
+    /* Rows made to a length: of prompt and generated tokens. Files: a longer prompt is cut to it,
+     * as the originals do, and what is generated comes on top; 0 never. */
+    int64_t           length_tokens;
+    uint64_t          seed;
     const sb_tok_ops *tok; /* NULL: none; a suite that needs one says so */
 } sb_text_req;
 
@@ -84,13 +87,15 @@ struct sb_text_set {
 };
 
 struct sb_text_suite {
-    const char         *name, *summary;
-    const char         *version; /* changes whenever the same request gives other bytes */
-    const sb_text_task *tasks;   /* ends with a NULL name */
-    const sb_param     *params;
-    size_t              params_bytes;
-    const sb_text_key  *keys;      /* ends with a NULL name */
-    int32_t             to_length; /* 1: rows are made to length_tokens; 0: a file's */
+    const char           *name, *summary;
+    const char           *version; /* changes whenever the same request gives other bytes */
+    const sb_text_task   *tasks;   /* ends with a NULL name */
+    const sb_param       *params;
+    size_t                params_bytes;
+    const sb_text_key    *keys;      /* ends with a NULL name */
+    int32_t               to_length; /* 1: rows are made to length_tokens; 0: a file's */
+    int32_t               decimals; /* of a score in per cent, as the suite's own tables print it */
+    const sb_text_groups *groups;   /* what it reports beside tasks; NULL: none */
     /* What the request refers to is borrowed until close. Errors as sb_ruler_open's:
      * SB_ERR_UNSUPPORTED names the file that was not given; SB_ERR_NO_FIT; SB_ERR_USAGE a bad file;
      * SB_ERR_IO; SB_ERR_NOMEM. */
@@ -98,12 +103,16 @@ struct sb_text_suite {
     void (*close)(sb_text_set *set);           /* NULL is fine */
     int64_t (*n_rows)(const sb_text_set *set); /* -1: as many as one asks for */
     /* Row `row`, the same whatever was asked before. *out is zeroed or finished. SB_ERR_USAGE: this
-     * row is bad, naming file, line and field; others can still be had. */
+     * row is bad, naming file, line and field; others can still be had. Where rows are made also
+     * SB_ERR_NO_FIT and SB_ERR_UNSUPPORTED, of this row. */
     sb_status (*row)(sb_text_set *set, int64_t row, sb_text_row *out);
     /* What to store beside every figure: a JSON object of strings (generator, templates_sha256,
      * wordlist_sha256, corpus_sha256, file_sha256, tokenizer, tokenizer_sha256 ...); a new
      * reference. NULL: no memory. */
     json_t *(*facts)(const sb_text_set *set);
+    /* The row as a line of the suite's own file format, with its line feed, malloc'd; NULL: it has
+     * none but ours. */
+    sb_status (*line)(const sb_text_set *set, const sb_text_row *r, char **line);
 };
 
 /* A row as one line of our own jsonl, with its line feed, malloc'd:

@@ -15,10 +15,18 @@ typedef struct sb_tok_ops {
     const char *sha256; /* of all that decides about ids; "" where there is no such file */
     /* Tokens of the text, special tokens excluded. */
     sb_status (*count)(void *ctx, const char *text, int64_t n_bytes, int64_t *n_tokens);
+    /* decode(ids[:head] + ids[n - tail:]): as `ends`, but the ids are decoded as one text, so that
+     * halves of two characters may meet. NULL: `ends` has to do. */
+    sb_status (*joined)(void *ctx, const char *text, int64_t n_bytes, int64_t head, int64_t tail,
+                        char **out, int64_t *out_bytes);
     /* decode(ids[:head]) + decode(ids[n - tail:]), malloc'd with a zero behind it; 0 <= head + tail
      * <= tokens of the text. NULL: cannot cut. */
     sb_status (*ends)(void *ctx, const char *text, int64_t n_bytes, int64_t head, int64_t tail,
                       char **out, int64_t *out_bytes);
+    /* The last place in (0, limit], before the last byte, where the text may be cut so that the
+     * tokens of the two sides are those of the whole, counts add up; 0: there is none. NULL: cannot
+     * say. */
+    int64_t (*safe_cut)(void *ctx, const char *text, int64_t n_bytes, int64_t limit);
     void *ctx;
 } sb_tok_ops;
 

@@ -99,3 +99,11 @@ void sbi_seeded_shuffle(const sbi_gen *g, void *items, int64_t n, size_t item_by
     sb_mt_seed_python(&r, g->spec.seed);
     sb_mt_shuffle(&r, items, n, item_bytes);
 }
+
+void sbi_prompt_singular(sbi_text *t)
+{
+    sbi_py_replace(t, "Some", "A");
+    sbi_py_replace(t, "are all", "is");
+    sbi_py_replace(t, "are", "is");
+    sbi_py_replace(t, "answers", "answer");
+}

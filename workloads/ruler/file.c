@@ -82,21 +82,32 @@ sb_status sbi_file_text(const char *path, char **text, int64_t *n_bytes, char sh
     return SB_OK;
 }
 
-sb_status sbi_file_json(const char *path, json_t **root, char sha256[65])
+static sb_status parse(const char *name, const char *text, int64_t n_bytes, json_t **root)
 {
-    char        *text = NULL;
-    int64_t      n    = 0;
     json_error_t e;
-    json_t      *v;
-    sb_status    st = sbi_file_text(path, &text, &n, sha256);
-    if (st != SB_OK)
-        return st;
-    v = json_loadb(text, (size_t)n, 0, &e);
-    free(text);
+    json_t      *v = json_loadb(text, (size_t)n_bytes, 0, &e);
     if (v == NULL)
-        return sb_fail(SB_ERR_USAGE, "%s: line %d, column %d: %s", path, e.line, e.column, e.text);
+        return sb_fail(SB_ERR_USAGE, "%s: line %d, column %d: %s", name, e.line, e.column, e.text);
     *root = v;
     return SB_OK;
+}
+
+sb_status sbi_file_json(const char *path, json_t **root, char sha256[65])
+{
+    char     *text = NULL;
+    int64_t   n    = 0;
+    sb_status st   = sbi_file_text(path, &text, &n, sha256);
+    if (st != SB_OK)
+        return st;
+    st = parse(path, text, n, root);
+    free(text);
+    return st;
+}
+
+sb_status sbi_json_bytes(const char *name, const char *text, int64_t n_bytes, json_t **root)
+{
+    sb_status st = check_text(name, text, n_bytes);
+    return st == SB_OK ? parse(name, text, n_bytes, root) : st;
 }
 
 const char *sbi_json_kind(const json_t *v)

@@ -14,6 +14,8 @@
 sb_status sbi_file_text(const char *path, char **text, int64_t *n_bytes, char sha256[65]);
 /* The same file as JSON; *root to be given back with json_decref. */
 sb_status sbi_file_json(const char *path, json_t **root, char sha256[65]);
+/* JSON from memory; `name` stands in errors. */
+sb_status sbi_json_bytes(const char *name, const char *text, int64_t n_bytes, json_t **root);
 
 /* "an array", "a string", "nothing" (NULL), for errors. */
 const char *sbi_json_kind(const json_t *v);

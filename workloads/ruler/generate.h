@@ -26,6 +26,9 @@ void sbi_draft_span(sbi_draft *d, sb_ruler_span_kind kind, int32_t ref, int64_t 
  * the query span follows it. */
 sb_status sbi_draft_format(sbi_draft *d, const char *prompt, sbi_field *fields, int n_fields);
 
+/* niah's template where one value is asked for [1.4]. */
+void sbi_prompt_singular(sbi_text *t);
+
 /* Everything a generator draws from. */
 typedef struct sbi_gen {
     sb_ruler_spec spec;

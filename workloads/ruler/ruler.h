@@ -79,6 +79,7 @@ typedef struct sb_ruler_span {
 
 typedef struct sb_ruler_sample {
     int64_t        row, units; /* units: haystack sentences, words or documents */
+    int64_t        line;       /* of the file, from 1; 0: generated */
     char          *text;       /* the prompt: RULER's input and answer_prefix */
     int64_t        text_bytes, input_bytes;
     char         **answers;

@@ -191,12 +191,8 @@ static sb_status build_prompt(sbi_gen *g)
     sbi_text             p     = {0};
     sb_status            st    = sbi_py_format(&p, g->spec.templates->wrapper, &field, 1);
     sbi_text_puts(&p, texts->answer_prefix);
-    if (st == SB_OK && t->generator == SB_RULER_NIAH && t->n_queries * t->n_values == 1) {
-        sbi_py_replace(&p, "Some", "A");
-        sbi_py_replace(&p, "are all", "is");
-        sbi_py_replace(&p, "are", "is");
-        sbi_py_replace(&p, "answers", "answer");
-    }
+    if (st == SB_OK && t->generator == SB_RULER_NIAH && t->n_queries * t->n_values == 1)
+        sbi_prompt_singular(&p);
     if (st == SB_OK)
         st = sbi_text_status(&p);
     if (st != SB_OK) {
@@ -455,8 +451,11 @@ static sb_status finish(sb_ruler_set *s, int64_t row, int64_t units, int64_t n_t
     if (st != SB_OK)
         return st;
     for (int64_t i = 0; i < d->n_spans; i++)
-        if (d->spans[i].kind == SB_RULER_SPAN_QUERY)
+        if (d->spans[i].kind == SB_RULER_SPAN_QUERY) {
             d->spans[i].byte_end = o.input_bytes;
+            if (d->spans[i].byte_begin > o.input_bytes) /* cut before the context's end: the prefix */
+                d->spans[i].byte_begin = o.input_bytes; /* was changed and its start stands there */
+        }
     sbi_draft_span(d, SB_RULER_SPAN_ANSWER_PREFIX, -1, o.input_bytes, d->text.n);
     if ((st = sbi_draft_status(d)) != SB_OK)
         return st;

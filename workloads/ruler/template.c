@@ -1,12 +1,13 @@
 #include "workloads/ruler/template.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "workloads/base/pytext.h"
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/base/pytext.h"
 
 enum { CUT_CHARACTERS = 10, SHOT_CHARACTERS = 20 };
 
@@ -81,6 +82,22 @@ static sb_status check_fields(const char *path, const char *field, const char *t
     return SB_OK;
 }
 
+/* The context stands in the template itself: what follows the input cannot hold it. */
+static sb_status check_context(const char *path, sb_ruler_generator g, const char *task)
+{
+    static const char *const context[MAX_FIELDS] = {"context"};
+    const char              *others[MAX_FIELDS]  = {0};
+    char                     where[64];
+    int                      n = 0;
+    for (int i = 0; i < MAX_FIELDS; i++)
+        if (rules[g].must[i] != NULL && strcmp(rules[g].must[i], "context") != 0)
+            others[n++] = rules[g].must[i];
+    for (int i = 0; i < MAX_FIELDS && rules[g].may[i] != NULL; i++)
+        others[n++] = rules[g].may[i];
+    (void)snprintf(where, sizeof where, "tasks.%s.template", rules[g].name);
+    return check_fields(path, where, task, context, others);
+}
+
 static int holds_placeholder(const char *s, int64_t n_characters)
 {
     int64_t n = sbi_utf8_prefix(s, (int64_t)strlen(s), n_characters);
@@ -135,19 +152,35 @@ static sb_status take_text(const char *path, const json_t *tasks, sb_ruler_gener
             st = check_fields(path, where.p, both.p, rules[g].must, rules[g].may);
     }
     if (st == SB_OK)
+        st = check_context(path, g, t->task);
+    if (st == SB_OK)
         st = check_cuts(path, g, t);
     sbi_text_fini(&both);
     sbi_text_fini(&where);
     return st;
 }
 
-static sb_status load_texts(sb_ruler_templates *t, const char *path)
+/* A file, or bytes with a name for it. */
+typedef struct source {
+    const char *path;
+    const char *bytes; /* NULL: read the file */
+    size_t      n;
+} source;
+
+static sb_status read_json(const source *s, json_t **root)
 {
+    char sha256[65];
+    return s->bytes != NULL ? sbi_json_bytes(s->path, s->bytes, (int64_t)s->n, root)
+                            : sbi_file_json(s->path, root, sha256);
+}
+
+static sb_status load_texts(sb_ruler_templates *t, const source *from)
+{
+    const char              *path                    = from->path;
     static const char *const of_needle[MAX_FIELDS]   = {"type_needle_v", "key", "value"};
     static const char *const of_document[MAX_FIELDS] = {"i", "document"};
     json_t                  *root                    = NULL;
-    char                     sha256[65];
-    sb_status                st = sbi_file_json(path, &root, sha256);
+    sb_status                st                      = read_json(from, &root);
     if (st != SB_OK)
         return st;
     if (!json_is_object(root))
@@ -166,23 +199,35 @@ static sb_status load_texts(sb_ruler_templates *t, const char *path)
     return st;
 }
 
-static sb_status load_wrapper(sb_ruler_templates *t, const char *path, const char *name)
+static sb_status no_wrapper(const char *path, json_t *root, const char *name)
 {
-    json_t     *root = NULL;
-    char        sha256[65];
-    const char *mark;
-    sb_status   st = SB_OK;
-    if ((st = copy(name, &t->wrapper_name)) != SB_OK)
-        return st;
-    if (path == NULL) {
-        if (strcmp(name, "base") != 0)
-            return sb_fail(SB_ERR_USAGE, "chat wrapper %s: no file of wrappers was given", name);
-        return copy("{task_template}", &t->wrapper);
+    sbi_text    names = {0};
+    const char *key;
+    json_t     *v;
+    sb_status   st;
+    json_object_foreach(root, key, v)
+    {
+        sbi_text_puts(&names, names.n > 0 ? ", " : "");
+        sbi_text_puts(&names, key);
     }
-    if ((st = sbi_file_json(path, &root, sha256)) != SB_OK)
+    if ((st = sbi_text_status(&names)) == SB_OK)
+        st = sb_fail(SB_ERR_USAGE, "%s: no chat wrapper %s; it has %s", path, name,
+                     names.n > 0 ? names.p : "none");
+    sbi_text_fini(&names);
+    return st;
+}
+
+static sb_status load_wrapper(sb_ruler_templates *t, const source *from, const char *name)
+{
+    const char *path = from->path, *mark;
+    json_t     *root = NULL;
+    sb_status   st   = copy(name, &t->wrapper_name);
+    if (st != SB_OK || (st = read_json(from, &root)) != SB_OK)
         return st;
     if (!json_is_object(root))
         st = sb_fail(SB_ERR_USAGE, "%s: %s, not an object", path, sbi_json_kind(root));
+    if (st == SB_OK && json_object_get(root, name) == NULL)
+        st = no_wrapper(path, root, name);
     if (st == SB_OK)
         st = take_string(path, "", root, name, &t->wrapper);
     json_decref(root);
@@ -216,8 +261,8 @@ static sb_status identify(sb_ruler_templates *t)
     return sbi_sha256_hex(&h, t->wrapper_sha256);
 }
 
-sb_status sb_ruler_templates_open(const char *texts, const char *wrappers, const char *wrapper,
-                                  sb_ruler_templates **out)
+static sb_status load(const source *texts, const source *wrappers, const char *wrapper,
+                      sb_ruler_templates **out)
 {
     sb_ruler_templates *t = calloc(1, sizeof *t);
     sb_status           st;
@@ -231,4 +276,24 @@ sb_status sb_ruler_templates_open(const char *texts, const char *wrappers, const
     }
     sb_ruler_templates_close(t);
     return st;
+}
+
+sb_status sb_ruler_templates_open(const char *texts, const char *wrappers, const char *wrapper,
+                                  sb_ruler_templates **out)
+{
+    source a = {"the built-in ruler.json", sbi_ruler_texts, sbi_ruler_texts_bytes},
+           b = {"the built-in chat.json", sbi_ruler_chat, sbi_ruler_chat_bytes};
+    if (texts != NULL)
+        a = (source){texts, NULL, 0};
+    if (wrappers != NULL)
+        b = (source){wrappers, NULL, 0};
+    return load(&a, &b, wrapper, out);
+}
+
+sb_status sb_ruler_templates_open_bytes(const char *name, const void *texts, size_t texts_bytes,
+                                        const void *wrappers, size_t wrappers_bytes,
+                                        const char *wrapper, sb_ruler_templates **out)
+{
+    const source a = {name, texts, texts_bytes}, b = {name, wrappers, wrappers_bytes};
+    return load(&a, &b, wrapper, out);
 }

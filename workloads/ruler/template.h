@@ -11,6 +11,7 @@
 #ifndef SB_WORKLOADS_RULER_TEMPLATE_H
 #define SB_WORKLOADS_RULER_TEMPLATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/base/status.h"
@@ -38,14 +39,23 @@ typedef struct sb_ruler_templates {
     char          wrapper_sha256[65];
 } sb_ruler_templates;
 
-/* texts: the first file; wrappers: the second, or NULL for {task_template} alone; wrapper: a name
- * in it, "base" when NULL. SB_ERR_USAGE names file and field: not there, not a string, a
+/* texts: the first file, wrappers: the second; NULL: what configs/templates/ruler.json and
+ * chat.json held when the library was built. wrapper: a name among the wrappers, "base"
+ * ({task_template} alone) when NULL. SB_ERR_USAGE names file and field: not there, not a string, a
  * placeholder missing or unknown, an answer prefix that starts with no blank or whose first 10
  * characters (by which prompts are cut) hold a placeholder, a wrapper without its one
  * {task_template}. */
 sb_status sb_ruler_templates_open(const char *texts, const char *wrappers, const char *wrapper,
                                   sb_ruler_templates **out);
+/* The same from memory; `name` stands in errors. */
+sb_status sb_ruler_templates_open_bytes(const char *name, const void *texts, size_t texts_bytes,
+                                        const void *wrappers, size_t wrappers_bytes,
+                                        const char *wrapper, sb_ruler_templates **out);
 void      sb_ruler_templates_close(sb_ruler_templates *t);
+
+/* The two files as built in, generated; no zero behind them. */
+extern const char   sbi_ruler_texts[], sbi_ruler_chat[];
+extern const size_t sbi_ruler_texts_bytes, sbi_ruler_chat_bytes;
 
 /* The name of a generator in the file: "niah", "variable_tracking", ... */
 const char *sb_ruler_generator_name(sb_ruler_generator g);

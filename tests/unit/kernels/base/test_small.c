@@ -54,7 +54,7 @@ END_TEST
 
 START_TEST(phases_add_up)
 {
-    sb_phase_times t  = {{0}};
+    sb_phase_times t  = {.kernel = NULL};
     int64_t        t0 = sb_now_ns() - 1000;
     sb_phase_add(&t, SB_PHASE_SELECT, t0);
     ck_assert_int_ge(t.ns[SB_PHASE_SELECT], 1000);

@@ -39,6 +39,10 @@ static const struct change {
     {"{num_v}", "5", "tasks.variable_tracking.: placeholder {num_v} is missing"},
     {"\"The text below hides", "\"The {context} below hides",
      "tasks.variable_tracking.template: no placeholder"},
+    {"{context}\\nWhat are all the special {type_needle_v} given for {query} in the text above?\",\n"
+     "      \"answer_prefix\": \" The special",
+     "{{context}}\", \"answer_prefix\": \" The special {context}",
+     "tasks.niah.template: placeholder {context} is missing"},
     {"come home.", "come home. ", "haystack_noise"},
     {"{document}", "{documents}", "document_prompt"},
     {"\"tasks\"", "\"tasks", "line"},
@@ -68,10 +72,10 @@ START_TEST(wrong_wrappers)
 {
     const char         *texts = "configs/templates/ruler.json";
     sb_ruler_templates *out   = NULL;
-    expect_error(sb_ruler_templates_open(texts, NULL, "llama3", &out), SB_ERR_USAGE,
-                 "llama3: no file of wrappers");
+    expect_error(sb_ruler_templates_open(texts, NULL, "meta-chat", &out), SB_ERR_USAGE,
+                 "the built-in chat.json: no chat wrapper meta-chat; it has base, chatml");
     expect_error(sb_ruler_templates_open(texts, OFFICIAL_CHAT, "nobody", &out), SB_ERR_USAGE,
-                 "nobody: nothing");
+                 "no chat wrapper nobody; it has base, meta-chat");
     expect_error(
         sb_ruler_templates_open(texts, put_text("c.json", "{\"x\": \"no task\"}"), "x", &out),
         SB_ERR_USAGE, "c.json: x: must hold");

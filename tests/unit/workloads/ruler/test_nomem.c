@@ -8,8 +8,12 @@
 #include <string.h>
 
 #include "tests/unit/workloads/ruler/common.h"
+#include "workloads/base/tok_memo.h"
 #include "workloads/ruler/import.h"
+#include "workloads/ruler/lexicon.h"
 #include "workloads/ruler/score.h"
+#include "workloads/ruler/suite.h"
+#include "workloads/tokenizer/ops.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t bytes);
@@ -111,6 +115,72 @@ static sb_status open_words(void)
     return st;
 }
 
+static const char *native_task;
+
+/* The suite from its request to a row, facts included: with the built-in texts and words. */
+static sb_status native_row(void)
+{
+    sb_ruler_params params;
+    const char     *paths[SB_RULER_KEYS] = {[SB_RULER_KEY_CORPUS] = "tests/fixtures/corpus"};
+    sb_text_req     req                  = {.suite         = &sb_ruler_suite,
+                                            .params        = &params,
+                                            .paths         = paths,
+                                            .length_tokens = 1500,
+                                            .seed          = 1,
+                                            .tok           = sb_tok_ops_find("bytes/4")};
+    sb_text_set    *set                  = NULL;
+    sb_text_row     r                    = {0};
+    sb_status       st                   = sb_params_default(sb_ruler_suite.params, &params);
+    for (req.task = sb_ruler_suite.tasks; strcmp(req.task->name, native_task) != 0; req.task++)
+        ;
+    if (st == SB_OK && (st = sb_ruler_suite.open(&req, &set)) == SB_OK)
+        st = sb_ruler_suite.row(set, 1, &r);
+    if ((st == SB_OK) != (r.prompt != NULL))
+        st = SB_ERR_INTERNAL;
+    sb_text_row_fini(&r);
+    sb_ruler_suite.close(set);
+    return st;
+}
+
+static sb_status count_twice(void)
+{
+    static const char text[] =
+        "Some words stand here so that a piece of text is long enough to end somewhere, and more "
+        "of "
+        "them follow behind it until nobody wants to read on, which is soon the case for this one.";
+    static sb_tok_ops o;
+    sb_tok           *t   = NULL;
+    sb_tok_ctx       *c   = NULL;
+    sb_tok_memo      *m   = NULL;
+    int64_t           n   = 0;
+    char             *out = NULL;
+    sb_status         st  = sb_tok_open("tests/fixtures/tokenizer/gpt2.json", NULL, &t);
+    if (st == SB_OK && (st = sb_tok_ctx_create(t, &c)) == SB_OK) {
+        sb_tok_ops_of(c, SB_TOK_SPECIALS_LITERAL, &o);
+        st = sb_tok_memo_create(&o, 0, &m);
+    }
+    for (int i = 0; i < 2 && st == SB_OK; i++)
+        st = sb_tok_memo_ops(m)->count(m == NULL ? NULL : sb_tok_memo_ops(m)->ctx, text,
+                                       sizeof text - 1, &n);
+    if (st == SB_OK)
+        st = o.ends(o.ctx, text, sizeof text - 1, 3, 3, &out, &n);
+    if ((st == SB_OK) != (out != NULL))
+        st = SB_ERR_INTERNAL;
+    free(out);
+    sb_tok_memo_destroy(m);
+    sb_tok_ctx_destroy(c);
+    sb_tok_close(t);
+    return st;
+}
+
+static sb_status open_lexicon(void)
+{
+    sb_ruler_lexicon *l  = NULL;
+    sb_status         st = sb_ruler_lexicon_open(folder(), &l);
+    sb_ruler_lexicon_close(l);
+    return st;
+}
+
 static sb_status open_texts(void)
 {
     sb_ruler_templates *t  = NULL;
@@ -142,13 +212,17 @@ static sb_status score_row(void)
 
 static sb_status import_rows(void)
 {
-    sb_ruler_import *im = NULL;
+    sb_ruler_import *im   = NULL;
+    sb_ruler_sample  copy = {0};
     char             path[640];
     sb_status        st;
     (void)snprintf(path, sizeof path, "%s/v.jsonl", folder());
     st = sb_ruler_import_open(path, sb_ruler_task_find("niah_single_1"), 128, &im);
     if (st == SB_OK && (im->n_rows != 20 || im->n_bad != 20))
         st = SB_ERR_INTERNAL;
+    if (st == SB_OK)
+        st = sb_ruler_import_row(im, 2, &copy);
+    sb_ruler_sample_fini(&copy);
     sb_ruler_import_close(im);
     return st;
 }
@@ -187,6 +261,27 @@ START_TEST(inputs)
 }
 END_TEST
 
+START_TEST(native)
+{
+    static const char *const of[] = {
+        "niah_single_1", "niah_multiquery", "niah_multikey_3", "vt", "cwe", "fwe", "qa_synth"};
+    native_task = of[_i];
+    every_allocation(native_row, 20);
+}
+END_TEST
+
+START_TEST(counting)
+{
+    every_allocation(count_twice, 20);
+    every_allocation(open_lexicon, 10); /* wonderwords' lists */
+    (void)put_text("index.noun", "abc\ndef\nghi\njkl\nmno\npqr\nstu\nvwx\nyza\nabcd\nefgh\nijkl\n"
+                                 "mnop\nqrst\nuvwx\nyzab\n");
+    (void)put_text("index.adj", "abc\ndef\nghi\njkl\nmno\npqr\nstu\nvwx\nyza\nabcd\nefgh\nijkl\n"
+                                "mnop\nqrst\nuvwx\nyzab\n");
+    every_allocation(open_lexicon, 5);
+}
+END_TEST
+
 START_TEST(templates_open) { every_allocation(open_texts, 10); }
 END_TEST
 
@@ -211,6 +306,8 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, folder_tear_down);
     tcase_add_loop_test(t, rows, 0, (int)(sizeof tasks / sizeof *tasks));
     tcase_add_test(t, inputs);
+    tcase_add_loop_test(t, native, 0, 7);
+    tcase_add_test(t, counting);
     tcase_add_test(t, templates_open);
     tcase_add_test(t, imports);
     return run_suite_of("ruler_nomem", t);

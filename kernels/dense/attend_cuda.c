@@ -1,0 +1,82 @@
+/* Which implementation of dense attention runs on the cuda backend. */
+#include <string.h>
+
+#include "kernels/dense/dense.h"
+#include "kernels/exec/attend.h"
+#include "kernels/exec/cudnn.h"
+
+enum { MAX_SHAPES = 16, TRIALS = 3 };
+
+/* What `auto` found out about a shape. */
+typedef struct choice {
+    int64_t       n_q, n_k, heads, kv_heads, dim;
+    sb_dense_impl impl;
+} choice;
+
+static choice  known[MAX_SHAPES];
+static int64_t n_known; /* counts on; the oldest is replaced */
+
+static sb_status run(sb_dense_impl impl, sb_ctx *ctx, const sb_attn_in *in, sb_attn_out *out)
+{
+    return impl == SB_DENSE_CUDNN ? sb_attend_dense_cudnn(ctx, NULL, in, NULL, NULL, out)
+                                  : sb_attend_dense_cuda(ctx, NULL, in, NULL, NULL, out);
+}
+
+/* Device time of the fastest of a few calls; the first is not counted: it makes plans. */
+static sb_status time_of(sb_dense_impl impl, const sb_ctx *ctx, const sb_attn_in *in,
+                         sb_attn_out *out, int64_t *ns)
+{
+    sb_ctx         here = *ctx;
+    sb_phase_times t;
+    sb_status      st = SB_OK;
+    here.phases       = &t;
+    *ns               = INT64_MAX;
+    for (int i = 0; i <= TRIALS && st == SB_OK; i++) {
+        t  = (sb_phase_times){0};
+        st = run(impl, &here, in, out);
+        if (i > 0 && t.ns[SB_PHASE_COMPUTE] < *ns)
+            *ns = t.ns[SB_PHASE_COMPUTE];
+    }
+    return st;
+}
+
+static sb_status choose(const sb_ctx *ctx, const sb_attn_in *in, sb_attn_out *out,
+                        sb_dense_impl *impl)
+{
+    choice    c      = {in->q->tokens, in->k->tokens, in->q->heads,
+                        in->k->heads,  in->q->dim,    SB_DENSE_NATIVE};
+    int64_t   native = 0, cudnn = 0;
+    sb_status st;
+    for (int64_t i = 0; i < n_known && i < MAX_SHAPES; i++)
+        if (known[i].n_q == c.n_q && known[i].n_k == c.n_k && known[i].heads == c.heads &&
+            known[i].kv_heads == c.kv_heads && known[i].dim == c.dim) {
+            *impl = known[i].impl;
+            return SB_OK;
+        }
+    if ((st = time_of(SB_DENSE_NATIVE, ctx, in, out, &native)) != SB_OK)
+        return st;
+    st = time_of(SB_DENSE_CUDNN, ctx, in, out, &cudnn);
+    if (st != SB_OK && st != SB_ERR_UNSUPPORTED)
+        return st;
+    if (st == SB_OK && cudnn < native)
+        c.impl = SB_DENSE_CUDNN;
+    known[n_known++ % MAX_SHAPES] = c;
+    *impl                         = c.impl;
+    return SB_OK;
+}
+
+sb_status sb_dense_attend_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                               const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    const sb_dense_params *p    = params;
+    sb_dense_impl          impl = p == NULL ? SB_DENSE_AUTO : (sb_dense_impl)p->impl;
+    sb_status              st;
+    (void)plan;
+    (void)cache;
+    /* a running output cannot be tried twice, and cuDNN has none */
+    if (impl == SB_DENSE_AUTO && (out->mode != SB_OUT_SET || in->q->tokens == 0))
+        impl = SB_DENSE_NATIVE;
+    if (impl == SB_DENSE_AUTO && (st = choose(ctx, in, out, &impl)) != SB_OK)
+        return st;
+    return run(impl, ctx, in, out);
+}
