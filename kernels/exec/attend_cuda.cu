@@ -91,7 +91,7 @@ extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
     hopper = major == 9 && minor == 0;
 #endif
     (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)",
-                   hopper       ? "sm90 for dense, windows and tile lists, portable for the rest"
+                   hopper       ? "sm90 for dense, windows, tile lists and scans, portable for the rest"
                    : major >= 8 ? "portable"
                                 : "none: bf16 products need compute capability 8.0",
                    asked != nullptr ? asked : "not set: auto");
