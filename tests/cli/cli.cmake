@@ -8,7 +8,6 @@ add_test(NAME cli_read_dump COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/read_dump.sh $
 add_test(NAME cli_capture_model COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/capture_model.sh $<TARGET_FILE:spanbench>)
 add_test(NAME cli_readme_sql COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/readme_sql.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_readme_sql cli_attention cli_read_dump cli_capture_model PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77)
-set_tests_properties(cli_attention cli_read_dump cli_capture_model PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77)
 add_test(NAME cli_gen COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/gen.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_gen PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 600)
 add_test(NAME cli_score COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/score.sh $<TARGET_FILE:spanbench>)
