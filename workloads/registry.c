@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "workloads/infinitebench/infinitebench.h"
+#include "workloads/jsonl/suite.h"
 #include "workloads/longbench/longbench.h"
+#include "workloads/niah/suite.h"
 #include "workloads/probe/probe.h"
 #include "workloads/ruler/suite.h"
 #include "workloads/synthetic/synthetic.h"
@@ -44,6 +46,8 @@ const sb_text_suite *const sb_text_suites[] = {
     &sb_infinitebench_suite,
     &sb_infinitebench_synth_suite,
     &sb_ruler_suite,
+    &sb_jsonl_suite,
+    &sb_niah_suite,
     NULL,
 };
 

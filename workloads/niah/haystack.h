@@ -1,0 +1,25 @@
+/* The text of the haystack as ids: files of a folder one behind the other, again from the first
+ * where they are too short, cut to the length, and encoded again as the original does. */
+#ifndef SB_WORKLOADS_NIAH_HAYSTACK_H
+#define SB_WORKLOADS_NIAH_HAYSTACK_H
+
+#include "workloads/base/tok.h"
+#include "workloads/niah/insert.h"
+
+typedef struct sbi_haystack {
+    sbi_ids ids;
+    int64_t n_files, skipped_files; /* skipped: empty, binary, compressed, not UTF-8 */
+    int64_t repeats;                /* how often the files stand in it, 1 or more */
+    char    sha256[65];             /* of the files' text once */
+} sbi_haystack;
+
+/* path: a folder or file; NULL: Debian's licence texts. Where a folder holds files *.txt, only
+ * those count, as in the original; else every plain text file does. length_tokens: what is kept.
+ * Errors: SB_ERR_USAGE no text in it, too much of it; SB_ERR_IO; SB_ERR_NOMEM; the tokenizer's. */
+sb_status sbi_haystack_open(const char *path, int64_t length_tokens, const sb_tok_ops *tok,
+                            sbi_haystack *out);
+void      sbi_haystack_fini(sbi_haystack *h);
+
+extern int64_t sbi_haystack_max_bytes; /* 2 GiB; a variable, so that tests can turn it down */
+
+#endif
