@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "workloads/babilong/suite.h"
 #include "workloads/infinitebench/infinitebench.h"
 #include "workloads/jsonl/suite.h"
+#include "workloads/kvpress/suite.h"
 #include "workloads/longbench/longbench.h"
 #include "workloads/niah/suite.h"
 #include "workloads/probe/probe.h"
@@ -48,6 +50,8 @@ const sb_text_suite *const sb_text_suites[] = {
     &sb_ruler_suite,
     &sb_jsonl_suite,
     &sb_niah_suite,
+    &sb_babilong_suite,
+    &sb_kvpress_suite,
     NULL,
 };
 

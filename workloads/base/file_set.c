@@ -109,8 +109,8 @@ sb_status sbi_file_set_row(sb_text_set *set, int64_t row, sb_text_row *out)
 json_t *sbi_file_set_facts(const sb_text_set *set)
 {
     const sbi_file_set *s = of(set);
-    json_t *v = json_pack("{s:s, s:s}", "generator", set->suite->version, "file_sha256",
-                          sbi_record_file_sha256(s->file));
+    json_t             *v = json_pack("{s:s, s:s}", "generator", set->suite->version, "file_sha256",
+                                      sbi_record_file_sha256(s->file));
     if (v != NULL && s->texts_sha256[0] != '\0' &&
         json_object_set_new(v, "templates_sha256", json_string(s->texts_sha256)) != 0) {
         json_decref(v);

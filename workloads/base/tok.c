@@ -47,7 +47,7 @@ static sb_status encode_characters(void *ctx, const char *text, int64_t n_bytes,
                                    int64_t *n)
 {
     int64_t  count = sbi_utf8_count(text, n_bytes), at = 0;
-    int32_t *v     = malloc((size_t)(count + 1) * sizeof *v);
+    int32_t *v = malloc((size_t)(count + 1) * sizeof *v);
     (void)ctx;
     if (v == NULL)
         return sb_fail(SB_ERR_NOMEM, "no memory for %" PRId64 " ids", count);

@@ -61,8 +61,7 @@ static sb_status may_string(const sbi_row_source *src, const char *field, const 
     return json_object_get(src->row, field) == NULL ? SB_OK : sbi_row_string(src, field, out);
 }
 
-static sb_status may_count(const sbi_row_source *src, const char *field, int64_t most,
-                           int64_t *out)
+static sb_status may_count(const sbi_row_source *src, const char *field, int64_t most, int64_t *out)
 {
     int64_t   v;
     sb_status st;
@@ -169,8 +168,7 @@ static sb_status take_question(const sbi_row_source *src, sb_text_row *out)
 static sb_status take_classes(const sbi_row_source *src, sb_text_row *out)
 {
     const json_t *v = json_object_get(src->row, "classes");
-    return v == NULL ? SB_OK
-                     : sbi_row_texts(src, "classes", v, 1, &out->classes, &out->n_classes);
+    return v == NULL ? SB_OK : sbi_row_texts(src, "classes", v, 1, &out->classes, &out->n_classes);
 }
 
 static sb_status take_scorer(const sbi_row_source *src, sb_text_row *out)

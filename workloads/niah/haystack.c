@@ -109,7 +109,7 @@ static sb_status shorten(reader *r, int64_t want, const sb_tok_ops *tok)
 {
     int64_t limit = want < INT64_MAX / BYTES_A_TOKEN ? want * BYTES_A_TOKEN : INT64_MAX;
     while (tok->safe_cut != NULL && limit < r->text.n) {
-        int64_t   cut    = tok->safe_cut(tok->ctx, r->text.p, r->text.n, limit), tokens = 0;
+        int64_t   cut = tok->safe_cut(tok->ctx, r->text.p, r->text.n, limit), tokens = 0;
         char      behind = r->text.p[cut];
         sb_status st;
         r->text.p[cut] = '\0';

@@ -87,8 +87,7 @@ static sb_status check_answer(const json_t *v, const char *file)
             return sb_fail(SB_ERR_USAGE, "%s: answer: %s, not a phrase or an array of phrases",
                            file, s != NULL ? "white space" : sbi_row_kind(x));
     }
-    return n > 0 ? SB_OK
-                 : sb_fail(SB_ERR_USAGE, "%s: answer: an empty array, not phrases", file);
+    return n > 0 ? SB_OK : sb_fail(SB_ERR_USAGE, "%s: answer: an empty array, not phrases", file);
 }
 
 static const json_t *answer_at(const json_t *v, size_t i)
@@ -116,9 +115,9 @@ static sb_status open_texts(const sb_text_req *req, niah_set *s)
 {
     static const char *const both[] = {"context", "question", NULL}, *const none[] = {NULL};
     const sbi_built_in own = {"the built-in niah.json", sbi_niah_texts, sbi_niah_texts_bytes};
-    const char        *words = sbi_req_path(req, "templates"), *needle = sbi_req_path(req, "needle");
-    const json_t      *chat;
-    sb_status          st;
+    const char   *words = sbi_req_path(req, "templates"), *needle = sbi_req_path(req, "needle");
+    const json_t *chat;
+    sb_status     st;
     if ((st = sbi_texts_open(words, &own, &s->texts)) != SB_OK ||
         (st = sbi_texts_open(needle, &own, &s->needle_texts)) != SB_OK)
         return st;
@@ -195,8 +194,7 @@ static sb_status open_niah(const sb_text_req *req, sb_text_set **out)
     niah_set *s;
     sb_status st;
     if (req->tok == NULL)
-        return sb_fail(SB_ERR_USAGE,
-                       "niah makes rows of a number of tokens: it needs a tokenizer");
+        return sb_fail(SB_ERR_USAGE, "niah makes rows of a number of tokens: it needs a tokenizer");
     if (req->tok->encode == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "niah puts its needle between tokens: the counter `%s` has none to show; a "
@@ -238,7 +236,7 @@ static sb_status byte_count(const niah_set *s, const int32_t *ids, int64_t n, in
 static sb_status make_context(const niah_set *s, double depth, context *c)
 {
     const int64_t n_needle = s->needle_ids.n, n = s->n_context;
-    int32_t      *ids      = malloc((size_t)(n + n_needle + 1) * sizeof *ids);
+    int32_t      *ids = malloc((size_t)(n + n_needle + 1) * sizeof *ids);
     int64_t       at;
     sb_status     st;
     if (ids == NULL)
@@ -278,18 +276,18 @@ static sb_status take_spans(const niah_set *s, const context *c, const int64_t a
     const sb_text_span query  = {at[1], at[1] + (int64_t)strlen(s->question), "query", -1};
     if ((r->spans = calloc(2, sizeof *r->spans)) == NULL)
         return no_memory();
-    r->n_spans                  = 2;
-    r->spans[at[0] > at[1]]     = needle;
-    r->spans[!(at[0] > at[1])]  = query;
+    r->n_spans                 = 2;
+    r->spans[at[0] > at[1]]    = needle;
+    r->spans[!(at[0] > at[1])] = query;
     return SB_OK;
 }
 
 static sb_status take_meta(const niah_set *s, const context *c, double depth, sb_text_row *r)
 {
-    json_t *meta = json_pack("{s:f, s:I, s:I, s:I}", "depth", depth, "length",
-                             (json_int_t)s->length_tokens, "place", (json_int_t)c->place,
-                             "context_tokens", (json_int_t)s->n_context);
-    r->meta      = meta != NULL ? sbi_row_dump(meta, 8) : NULL;
+    json_t *meta =
+        json_pack("{s:f, s:I, s:I, s:I}", "depth", depth, "length", (json_int_t)s->length_tokens,
+                  "place", (json_int_t)c->place, "context_tokens", (json_int_t)s->n_context);
+    r->meta = meta != NULL ? sbi_row_dump(meta, 8) : NULL;
     json_decref(meta);
     return r->meta != NULL ? SB_OK : no_memory();
 }
