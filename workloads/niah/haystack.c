@@ -33,6 +33,16 @@ static int is_txt(const char *path)
     return n > 4 && strcmp(path + n - 4, ".txt") == 0;
 }
 
+/* \r\n and \r become \n, as Python reads a text. */
+static size_t line_feeds(char *s, size_t n)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++)
+        if (s[i] != '\r' || i + 1 == n || s[i + 1] != '\n')
+            s[to++] = (char)(s[i] == '\r' ? '\n' : s[i]);
+    return to;
+}
+
 static sb_status take(void *ctx, const char *path, char *text, size_t bytes)
 {
     reader *r = ctx;
@@ -48,7 +58,7 @@ static sb_status take(void *ctx, const char *path, char *text, size_t bytes)
     if (r->txt_only && !is_txt(path))
         return SB_OK;
     r->taken++;
-    sbi_text_put(&r->text, text, (int64_t)bytes);
+    sbi_text_put(&r->text, text, (int64_t)line_feeds(text, bytes));
     return sbi_text_status(&r->text);
 }
 

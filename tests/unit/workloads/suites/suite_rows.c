@@ -8,12 +8,7 @@
 
 #include "tests/unit/workloads/suites/rig.h"
 #include "workloads/base/pytext.h"
-#include "workloads/tokenizer/tokenizer.h"
-
-static sb_status file_count(void *ctx, const char *text, int64_t n_bytes, int64_t *n_tokens)
-{
-    return sb_tok_count(ctx, text, (size_t)n_bytes, SB_TOK_SPECIALS_LITERAL, n_tokens);
-}
+#include "workloads/tokenizer/ops.h"
 
 static const sb_tok *file_tok;
 
@@ -116,14 +111,11 @@ int main(int argc, char **argv)
     if (file != NULL) {
         if (sb_tok_open(file, NULL, &tok) != SB_OK || sb_tok_ctx_create(tok, &ctx) != SB_OK)
             return fails(file);
-        file_tok  = tok;
-        ops       = (sb_tok_ops){.name   = "file",
-                                 .sha256 = sb_tok_sha256(tok),
-                                 .count  = file_count,
-                                 .ends   = file_ends,
-                                 .joined = file_joined,
-                                 .ctx    = ctx};
-        g.req.tok = &ops;
+        file_tok = tok;
+        sb_tok_ops_of(ctx, SB_TOK_SPECIALS_LITERAL, &ops);
+        ops.ends   = file_ends;
+        ops.joined = file_joined;
+        g.req.tok  = &ops;
     }
     if (g.req.suite->open(&g.req, &set) != SB_OK)
         return fails("open");
