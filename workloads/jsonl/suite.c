@@ -96,9 +96,9 @@ static sb_status take_prompt(const sbi_row_source *src, sb_text_row *out)
     sbi_text_puts(&t, input);
     sbi_text_puts(&t, prefix);
     out->input_bytes = (int64_t)strlen(input);
-    if (t.n == 0)
+    if ((st = sbi_text_status(&t)) == SB_OK && t.n == 0)
         st = sbi_row_fail(src, "input", "an empty prompt");
-    else if ((out->prompt = sbi_text_take(&t)) == NULL)
+    else if (st == SB_OK && (out->prompt = sbi_text_take(&t)) == NULL)
         st = no_memory();
     sbi_text_fini(&t);
     return st;
@@ -201,8 +201,8 @@ static sb_status take_meta(const sbi_row_source *src, sb_text_row *out)
     int                      bad;
     if (found != NULL && !json_is_object(found))
         return sbi_row_wrong(src, "meta", found, "an object");
-    meta = found != NULL ? json_copy(found) : json_object();
-    bad  = meta == NULL;
+    meta = json_object(); /* json_copy of jansson 2.14 loses keys where memory ends */
+    bad  = meta == NULL || (found != NULL && json_object_update(meta, found) != 0);
     for (const char *const *o = origin; !bad && *o != NULL; o++) {
         json_t *v = json_object_get(src->row, *o);
         if (v != NULL && !json_is_string(v)) {

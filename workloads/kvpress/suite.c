@@ -92,9 +92,9 @@ static sb_status take_prompt(const sbi_file_set *s, const sbi_row_source *src, s
     if (!s->chat)
         sbi_text_putc(&t, '\n');
     sbi_text_puts(&t, prefix);
-    if (t.n == 0)
+    if ((st = sbi_text_status(&t)) == SB_OK && t.n == 0)
         st = sbi_row_fail(src, "context", "an empty prompt");
-    else if ((out->prompt = sbi_text_take(&t)) == NULL)
+    else if (st == SB_OK && (out->prompt = sbi_text_take(&t)) == NULL)
         st = no_memory();
     sbi_text_fini(&t);
     return st;
