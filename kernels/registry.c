@@ -12,6 +12,7 @@
 #include "kernels/minference/minference.h"
 #include "kernels/pbs_attn/pbs_attn.h"
 #include "kernels/power_attention/power_attention.h"
+#include "kernels/random_blocks/random_blocks.h"
 #include "kernels/streaming_llm/streaming_llm.h"
 #include "kernels/xattention/xattention.h"
 
@@ -22,6 +23,7 @@ const sb_method *const sb_methods[] = {
     &sb_a_shape,
     &sb_streaming_llm,
     &sb_power_attention,
+    &sb_random_blocks,
     &sb_minference,
     &sb_xattention,
     &sb_anchor_attention,

@@ -7,6 +7,7 @@
 #include "kernels/base/status.h"
 
 int sb_cmd_run(int argc, char **argv);
+int sb_cmd_gen(int argc, char **argv);
 int sb_cmd_list(int argc, char **argv);
 int sb_cmd_doctor(int argc, char **argv);
 int sb_cmd_query(int argc, char **argv);

@@ -18,7 +18,9 @@ static const char help_text[] =
     "plan digests, number of\n"
     "          timing rows)? Measured times, hosts and run ids may differ.\n"
     "  migrate bring files of older programs up to date, in place. What they hold stays; columns "
-    "that they lack are NULL.\n\n"
+    "that they lack are NULL;\n"
+    "          stored intervals and comparisons are computed where they are missing or out of "
+    "date.\n\n"
     "Exit code: 0 sound, merged, equal, up to date; 1 findings, refused files, differences; 2 "
     "usage.\n";
 
@@ -63,7 +65,8 @@ static int diff(int argc, char **argv)
     return argc == 2 ? 1 : 2;
 }
 
-/* Opening for writing is what migrates; a run does the same. */
+/* Opening for writing is what migrates; figures that an older program did not store are computed. A
+ * run does the same. */
 static int migrate(int argc, char **argv)
 {
     sb_status st   = argc >= 1 ? SB_OK : sb_fail(SB_ERR_USAGE, "migrate: found no database");
@@ -76,6 +79,8 @@ static int migrate(int argc, char **argv)
             st = sb_fail(SB_ERR_IO, "%s: no such file", argv[i]);
         else
             st = sb_store_open(argv[i], SB_STORE_WRITE, &s);
+        if (st == SB_OK)
+            st = sb_store_refresh_intervals(s);
         sb_store_close(s);
         if (st == SB_OK) {
             (void)fprintf(stderr, "%s: up to date\n", argv[i]);

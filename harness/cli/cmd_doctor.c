@@ -73,6 +73,37 @@ static void say_cudnn(void)
 }
 #endif
 
+/* Clocks and company of the device, and what would spoil a timing. */
+static void say_state(const sb_backend *b)
+{
+    sb_device_state d;
+    if (b == NULL || b->state == NULL || b->available() != SB_OK)
+        return;
+    if (b->state(&d) != SB_OK) {
+        (void)printf("device state    not told: %s\n", sb_error_text());
+        return;
+    }
+    (void)printf("device state    %d MHz, %.0f of %.0f W, %d C, ECC %s, MIG %s\n", d.sm_clock_mhz,
+                 (double)d.power_mw * 1e-3, (double)d.power_limit_mw * 1e-3, d.temperature_c,
+                 d.ecc < 0 ? "unknown"
+                 : d.ecc   ? "on"
+                           : "off",
+                 d.mig < 0 ? "unknown"
+                 : d.mig   ? "on"
+                           : "off");
+    if (d.other_processes > 0)
+        (void)printf("                WARNING: %d other processes compute on this device\n",
+                     d.other_processes);
+    if (d.mig > 0)
+        (void)printf(
+            "                WARNING: the device is a MIG slice: rates are not a card's\n");
+    if (d.throttle_reasons > 0 &&
+        (d.throttle_reasons & (SB_THROTTLE_HW_SLOWDOWN | SB_THROTTLE_SW_THERMAL |
+                               SB_THROTTLE_HW_THERMAL | SB_THROTTLE_HW_BRAKE)) != 0)
+        (void)printf("                WARNING: the card is slowed down now (NVML reasons %#llx)\n",
+                     (unsigned long long)d.throttle_reasons);
+}
+
 static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
 {
     char        mpi[128], host[64] = "";
@@ -96,6 +127,7 @@ static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
 #if defined(SB_HAVE_CUDA)
     say_cudnn();
 #endif
+    say_state(SB_IF_CUDA(&sb_backend_cuda));
     if (fs == NULL)
         (void)printf("results in      %s: not there yet; spanbench run makes it\n", dir);
     else

@@ -61,6 +61,21 @@ static void list_distributions(void)
     }
 }
 
+/* Questions as text: for `spanbench gen`, and models that read. */
+static void list_text_suites(void)
+{
+    for (const sb_text_suite *const *p = sb_text_suites; *p != NULL; p++) {
+        const sb_text_suite *s = *p;
+        (void)printf("suite %s (text)\n    %s\n", s->name, s->summary);
+        list_params(s->params);
+        for (const sb_text_key *k = s->keys; k != NULL && k->name != NULL; k++)
+            (void)printf("    %-20s file or folder: %s\n", k->name, k->help);
+        for (const sb_text_task *t = s->tasks; t->name != NULL; t++)
+            (void)printf("  %-24s %s; metric %s, %lld tokens to generate\n", t->name, t->summary,
+                         t->scorer, (long long)t->gen_tokens);
+    }
+}
+
 static void list_workloads(void)
 {
     const char *suite = "";
@@ -73,6 +88,7 @@ static void list_workloads(void)
         (void)printf("  %-18s %s; metric %s, from %lld tokens\n", (*t)->name, (*t)->summary,
                      (*t)->metric->name, (long long)(*t)->min_length_tokens);
     }
+    list_text_suites();
     list_distributions();
 }
 

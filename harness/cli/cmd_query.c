@@ -19,7 +19,7 @@ static void help(FILE *out)
         "  -v, --view NAME     a public view:\n",
         out);
     for (const sb_view *v = sb_views; v->name != NULL; v++)
-        (void)fprintf(out, "                        %-10s %s\n", v->name, v->summary);
+        (void)fprintf(out, "                        %-14s %s\n", v->name, v->summary);
     (void)fputs("  -f, --format NAME   table (default), csv, json or markdown\n"
                 "  -h, --help          this text\n\n"
                 "Example: spanbench query results/quickstart.db \"SELECT method, length, score, n "

@@ -163,6 +163,16 @@ static void say_end(const sb_run_outcome *out, const char *db)
                       (long long)out->failed, (long long)out->unsupported, (long long)out->no_fit,
                       db);
     (void)fputc('\n', stderr);
+    if (out->slowed > 0)
+        (void)fprintf(stderr,
+                      "warning: the device was slowed down (heat or a brake) during %lld samples: "
+                      "table device_state\n",
+                      (long long)out->slowed);
+    if (out->shared > 0)
+        (void)fprintf(stderr,
+                      "warning: other processes computed on the device during %lld samples: table "
+                      "device_state\n",
+                      (long long)out->shared);
     if (out->stopped)
         (void)fprintf(stderr, "stopped (%s); the same command goes on from here\n",
                       out->stop_reason);

@@ -39,23 +39,91 @@ static int first_of_task(const sb_sweep *s, int64_t i)
     return !s->points[i].anchor_only;
 }
 
+/* Do points of the sweep differ in sharding or layout? Then a column says which: the same inputs
+ * under two shardings are no two samples. */
+static int shardings_differ(const sb_sweep *s)
+{
+    for (int64_t i = 1; i < s->n_points; i++)
+        if (s->points[i].scheme != s->points[0].scheme ||
+            s->points[i].layout != s->points[0].layout)
+            return 1;
+    return 0;
+}
+
+/* A score with its half width, "0.95 ±0.07"; alone where there is no interval. */
+static void with_width(FILE *f, const char *score, const char *half, int digits)
+{
+    (void)fprintf(f,
+                  "printf('%%.%df', %s) || CASE WHEN %s IS NOT NULL THEN printf(' ±%%.%df', %s) "
+                  "ELSE '' END",
+                  digits, score, half, digits, half);
+}
+
+static void task_column(FILE *f, const char *task)
+{
+    char score[128], half[192];
+    (void)snprintf(score, sizeof score, "avg(a.score) FILTER (WHERE a.task = '%s')", task);
+    (void)snprintf(half, sizeof half, /* of one row: means of several have none */
+                   "max(a.half_width) FILTER (WHERE a.task = '%s' AND a.n_rows = 1)", task);
+    (void)fprintf(f, ",\n CASE WHEN %s IS NOT NULL THEN ", score);
+    with_width(f, score, half, 2);
+    (void)fprintf(f, " END AS \"%s\"", strncmp(task, "niah_", 5) == 0 ? task + 5 : task);
+}
+
 static sb_status scores_sql(FILE *f, const sb_sweep *s)
 {
     sb_status st = asked(f, s);
-    (void)fputs("SELECT name AS method, length, ranks", f);
+    (void)fprintf(f,
+                  ", a AS (SELECT q.name, q.place, v.*, m.group_id, count(*) OVER (PARTITION BY "
+                  "q.name, v.length, v.ranks, v.sharding, v.layout, v.task) AS n_rows FROM asked "
+                  "AS q JOIN accuracy AS v USING (point_hash) JOIN mean_member AS m USING "
+                  "(point_id))\n"
+                  "SELECT a.name AS method, a.length, a.ranks%s",
+                  shardings_differ(s) ? ", a.sharding || ' ' || a.layout AS sharding" : "");
     for (int64_t i = 0; i < s->n_points; i++)
-        if (first_of_task(s, i)) {
-            const char *task = s->points[i].task_name;
-            char        expr[128];
-            (void)snprintf(expr, sizeof expr, "avg(score) FILTER (WHERE task = '%s')", task);
-            fixed(f, expr, 2, strncmp(task, "niah_", 5) == 0 ? task + 5 : task);
-        }
-    fixed(f, "avg(score)", 3, "mean");
-    (void)fputs(", sum(n) AS n\n"
-                "FROM asked JOIN accuracy USING (point_hash)"
-                " GROUP BY name, length, ranks ORDER BY length, min(place)",
+        if (first_of_task(s, i))
+            task_column(f, s->points[i].task_name);
+    (void)fputs(",\n CASE WHEN count(DISTINCT a.group_id) > 1 THEN NULL WHEN m.score IS NULL THEN "
+                "m.reason ELSE ",
+                f);
+    with_width(f, "m.score", "m.half_width", 3);
+    (void)fputs(" END AS mean, iif(min(a.n) = max(a.n), min(a.n), min(a.n) || '..' || max(a.n)) AS "
+                "n\n"
+                "FROM a LEFT JOIN accuracy_mean AS m ON m.group_id = a.group_id"
+                " GROUP BY a.name, a.length, a.ranks, a.sharding, a.layout"
+                " ORDER BY a.length, min(a.place)",
                 f);
     return st;
+}
+
+/* What methods lose beside dense on the same inputs; nothing where dense is all there is. */
+static sb_status losses_sql(FILE *f, const sb_sweep *s)
+{
+    sb_status st = asked(f, s);
+    (void)fprintf(f,
+                  ", g AS (SELECT q.name, min(q.place) AS place, m.group_id FROM asked AS q JOIN "
+                  "point AS p ON p.hash = q.point_hash JOIN mean_member AS m ON m.point_id = p.id "
+                  "GROUP BY q.name, m.group_id)\n"
+                  "SELECT g.name AS method, l.length, l.ranks%s, l.n_tasks AS tasks, l.n AS pairs",
+                  shardings_differ(s) ? ", l.sharding || ' ' || l.layout AS sharding" : "");
+    fixed(f, "l.difference", 3, "difference");
+    (void)fputs(",\n CASE WHEN l.lo IS NOT NULL THEN printf('%+.3f .. %+.3f', l.lo, l.hi) END AS "
+                "\"95 %\"",
+                f);
+    fixed(f, "l.half_width", 3, "half_width");
+    fixed(f, "l.p_holm", 4, "p_holm");
+    (void)fputs(",\n coalesce(l.verdict, l.reason) AS verdict\n"
+                "FROM g JOIN losses_mean AS l USING (group_id) ORDER BY l.length, g.place",
+                f);
+    return st;
+}
+
+static int has_candidate(const sb_sweep *s)
+{
+    for (int64_t i = 0; i < s->n_points; i++)
+        if (!s->points[i].anchor_only && strcmp(s->points[i].method->name, "dense") != 0)
+            return 1;
+    return 0;
 }
 
 static sb_status times_sql(FILE *f, const sb_sweep *s)
@@ -158,11 +226,18 @@ static sb_status print(sb_store *db, const sb_sweep                             
 
 static sb_status print_task(sb_store *db, const sb_sweep *sweep, FILE *out)
 {
-    char title[128];
+    char title[192];
     (void)snprintf(title, sizeof title,
-                   "accuracy by task (model %s: figures of a constructed model, not RULER scores)",
+                   "accuracy by task, 95 %% half width, n samples a task (model %s: figures of a "
+                   "constructed model, not RULER scores)",
                    sweep->points[0].model);
     sb_status st = print(db, sweep, scores_sql, title, out);
+    if (st == SB_OK && has_candidate(sweep))
+        st =
+            print(db, sweep, losses_sql,
+                  "loss against dense on the same inputs, mean over tasks (p_holm over all methods "
+                  "of a length; non-inferior: above -0.01)",
+                  out);
     if (st == SB_OK)
         st = print(db, sweep, times_sql,
                    "latency beside the dense anchor of the same process, density and recall (means "

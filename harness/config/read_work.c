@@ -43,7 +43,14 @@ static int suite_read(sbi_ctx *c, const sbi_node *map, const sbi_spec *s, sbi_wo
     for (int64_t i = 0; n->kind == SBI_SCALAR && !n->is_bad && i < names.n; i++)
         if (strcmp(names.v[i], n->text) == 0)
             w->suite = names.v[i];
-    if (w->suite == NULL)
+    if (w->suite == NULL && n->kind == SBI_SCALAR && !n->is_bad &&
+        sb_text_suite_find(n->text) != NULL)
+        sbi_error_choice(c, n->pos, sbi_node_path(c, n),
+                         sbi_pool_printf(&c->temp, "%s, questions for models that read text "
+                                                   "(`spanbench gen` writes them)",
+                                         sbi_found(c, n)),
+                         NULL, intro, &names);
+    else if (w->suite == NULL)
         sbi_refuse_choice(c, n, intro, &names);
     return w->suite != NULL;
 }

@@ -93,7 +93,7 @@ static sb_status one_pass(sb_bench *b, passes *p, sb_phase_times *times, int loo
 
 static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_result *out)
 {
-    sb_phase_times t;
+    sb_phase_times t         = {.kernel = NULL};
     sb_status      st        = SB_OK;
     int            looked    = sbi_looks_first(pt);
     int64_t       *attention = malloc((size_t)(pt->repetitions + 1) * sizeof *attention);
@@ -102,6 +102,7 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
                      (long long)pt->repetitions);
     if ((st = sb_comm_agree(b->comm, st)) == SB_OK && looked)
         st = one_pass(b, p, &t, 1);
+    sbi_state_add(b, "before", out);
     for (int64_t i = 0; st == SB_OK && i < pt->warmup + pt->repetitions; i++) {
         int warm       = i < pt->warmup;
         b->comm->stats = (sb_comm_stats){0};
@@ -113,8 +114,10 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
         if (!warm)
             attention[i - pt->warmup] = t.ns[SB_PHASE_ATTENTION];
     }
+    sbi_state_add(b, "after", out);
     if (st == SB_OK) {
-        out->median_ms = sbi_median_ms(attention, pt->repetitions);
+        out->facts.kernel = t.kernel;
+        out->median_ms    = sbi_median_ms(attention, pt->repetitions);
         if (pt->repetitions > 0) /* else the traffic of the look is in it */
             st = sbi_take_comm(b, "prefill", t.ns[SB_PHASE_COMMUNICATE],
                                &out->own.comm[out->facts.n_comm++]);
@@ -131,7 +134,8 @@ static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *
         return st;
     sb_memory_reset_high_water();
     if ((st = run_passes(b, pt, p, out)) != SB_OK ||
-        (st = sbi_memory_facts(b, bytes, sb_operator_high_water(p->op), out)) != SB_OK)
+        (st = sbi_memory_facts(b, bytes, sb_operator_high_water(p->op),
+                               sb_operator_device_bytes(p->op), out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
     out->passes = p->done;

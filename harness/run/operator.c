@@ -297,6 +297,11 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     return st;
 }
 
+size_t sb_operator_device_bytes(const sb_operator *op)
+{
+    return op->device != NULL ? sb_device_call_bytes(op->device) : 0;
+}
+
 size_t sb_operator_high_water(const sb_operator *op) { return op->arena.high_water_bytes; }
 
 int sb_operator_canaries_intact(const sb_operator *op)

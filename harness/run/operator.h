@@ -45,6 +45,7 @@ sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times);
  * Collective when the look is. */
 sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg);
 
+size_t sb_operator_device_bytes(const sb_operator *op); /* held on the device; 0 on the cpu */
 size_t sb_operator_high_water(const sb_operator *op); /* bytes of the block ever in use */
 int    sb_operator_canaries_intact(const sb_operator *op);
 

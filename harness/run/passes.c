@@ -128,16 +128,34 @@ double sbi_median_ms(int64_t *ns, int64_t n)
 }
 
 sb_status sbi_memory_facts(sb_bench *b, size_t predicted_bytes, size_t high_water_bytes,
-                           sb_result *out)
+                           size_t device_bytes, sb_result *out)
 {
-    static const char *const kinds[] = {"predicted", "arena_high_water", "rss_high_water"};
-    int64_t                  m[3]    = {(int64_t)predicted_bytes, (int64_t)high_water_bytes,
-                                        sb_memory_high_water_bytes()};
-    sb_status                st      = sb_comm_allreduce_i64(b->comm, m, 3, SB_REDUCE_MAX);
-    for (int i = 0; i < 3; i++)
+    static const char *const kinds[] = {"predicted", "arena_high_water", "rss_high_water",
+                                        "device_high_water"};
+    int64_t                  m[4]    = {(int64_t)predicted_bytes, (int64_t)high_water_bytes,
+                                        sb_memory_high_water_bytes(), (int64_t)device_bytes};
+    sb_status                st      = sb_comm_allreduce_i64(b->comm, m, 4, SB_REDUCE_MAX);
+    for (int i = 0; i < 4; i++)
         out->own.memory[i] = (sb_memory_facts){kinds[i], m[i]};
-    out->facts.n_memory = 3;
+    out->facts.n_memory = m[3] > 0 ? 4 : 3;
     return st;
+}
+
+void sbi_state_add(const sb_bench *b, const char *place, sb_result *out)
+{
+    sb_device_state d;
+    if (b->backend->state == NULL || b->backend->state(&d) != SB_OK)
+        return; /* columns of a row that says nothing: doctor has the reason */
+    out->own.states[out->facts.n_states++] =
+        (sb_state_facts){.place            = place,
+                         .sm_clock_mhz     = d.sm_clock_mhz,
+                         .memory_clock_mhz = d.memory_clock_mhz,
+                         .temperature_c    = d.temperature_c,
+                         .ecc              = d.ecc,
+                         .mig              = d.mig,
+                         .other_processes  = d.other_processes,
+                         .power_mw         = d.power_mw,
+                         .throttle_reasons = d.throttle_reasons};
 }
 
 void sbi_quality_facts(sb_quality *q, sb_result *out)
@@ -163,6 +181,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.needles     = out->own.needles;
     out->facts.comm        = out->own.comm;
     out->facts.memory      = out->own.memory;
+    out->facts.states      = out->own.states;
 }
 
 /* ---- failures become results ---- */

@@ -29,9 +29,13 @@ double sbi_median_ms(int64_t *ns, int64_t n); /* sorts; n = 0: NaN */
 int     sbi_looks_first(const sb_point *p);
 int64_t sbi_passes(const sb_point *p);
 
-/* Collective: maxima over ranks. */
+/* Collective: maxima over ranks. device_bytes: 0 where the backend has no memory of its own. */
 sb_status sbi_memory_facts(sb_bench *b, size_t predicted_bytes, size_t high_water_bytes,
-                           sb_result *out);
+                           size_t device_bytes, sb_result *out);
+
+/* How this rank's device stands now, "before" or "after" the timed repetitions; a backend that does
+ * not tell adds nothing. */
+void sbi_state_add(const sb_bench *b, const char *place, sb_result *out);
 /* The facts move from q to out. */
 void sbi_quality_facts(sb_quality *q, sb_result *out);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernels/base/phase.h"
+#include "results/stats/stats.h"
 
 /* mpirun gives its ranks a pipe for stderr and copies it to its own, which may well be the terminal
  * that somebody looks at. */
@@ -93,8 +94,8 @@ void sb_progress_point(sb_progress *p, const sb_point *point, int64_t point_no)
     p->rows     = point->samples;
     p->point_ns = sb_now_ns();
     p->run_here = p->ok = p->failed = p->passes = 0;
-    p->score_sum = p->ms_sum         = 0;
-    p->reason[0]                     = '\0';
+    p->score_sum = p->ms_sum = 0;
+    p->reason[0]             = '\0';
     if (sb_point_label(point, p->label, sizeof p->label) != SB_OK)
         (void)snprintf(p->label, sizeof p->label, "%s", point->method->name);
 }
@@ -142,7 +143,8 @@ void sb_progress_point_end(sb_progress *p)
                   (long long)p->point->length_tokens,
                   p->point->anchor_only ? " (dense anchor)" : "");
     if (p->ok + p->failed > 0 && p->point->task != NULL)
-        (void)fprintf(stderr, " score %.3f,", p->score_sum / (double)(p->ok + p->failed));
+        (void)fprintf(stderr, " score %.3f ±%.2f,", p->score_sum / (double)(p->ok + p->failed),
+                      sb_stats_wilson_half(p->score_sum, p->ok + p->failed));
     if (p->ok + p->failed > 0)
         (void)fprintf(stderr, " n %lld", (long long)(p->ok + p->failed));
     if (p->ok > 0 && !isnan(p->ms_sum)) /* NaN: nothing is timed */

@@ -27,7 +27,7 @@ typedef struct runner {
     sb_source             source;
     uint8_t              *anchored; /* [cells] a dense time of this process exists */
     int32_t               n_cells;
-    int32_t               has_ceiling; /* measured, whatever came out */
+    int32_t               has_ceiling[SB_BACKEND_COUNT]; /* measured, whatever came out */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
     sb_progress     progress;
     sb_run_outcome *out;
@@ -118,6 +118,16 @@ static void count_result(runner *r, const sb_result *res)
     r->out->failed += strcmp(s, "failed") == 0;
     r->out->unsupported += strcmp(s, "unsupported") == 0;
     r->out->no_fit += strcmp(s, "no_fit") == 0;
+    int slowed = 0, shared = 0;
+    for (int64_t i = 0; res->facts.states != NULL && i < res->facts.n_states; i++) {
+        const sb_state_facts *d = &res->facts.states[i];
+        slowed |= d->throttle_reasons > 0 &&
+                  (d->throttle_reasons & (SB_THROTTLE_HW_SLOWDOWN | SB_THROTTLE_SW_THERMAL |
+                                          SB_THROTTLE_HW_THERMAL | SB_THROTTLE_HW_BRAKE)) != 0;
+        shared |= d->other_processes > 0;
+    }
+    r->out->slowed += slowed;
+    r->out->shared += shared;
 }
 
 static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
@@ -149,20 +159,47 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
                             dump.dir != NULL && !p->anchor_only ? &dump : NULL, res);
 }
 
+static sb_status put_ceiling(runner *r, const char *kind, const char *dtype, double flops,
+                             double bytes)
+{
+    const sb_ceiling_facts f = {
+        .kind = kind, .dtype = dtype, .flops_per_s = flops, .bytes_per_s = bytes};
+    return flops > 0 || bytes > 0 ? sb_store_put_ceiling(r->store, r->run_id, &f) : SB_OK;
+}
+
+/* Of rank 0's device, times the ranks: a job's devices are of one kind. */
+static sb_status put_device_ceilings(runner *r, const sb_backend *backend)
+{
+    double      n = r->o->comm->size;
+    sb_ceilings c;
+    sb_status   st = backend->ceilings(&c);
+    if (st == SB_OK)
+        st = put_ceiling(r, "matmul", "bf16", n * c.matmul_bf16_flops_per_s, 0);
+    if (st == SB_OK)
+        st = put_ceiling(r, "memory", "", 0, n * c.copy_bytes_per_s);
+    if (st == SB_OK)
+        st = put_ceiling(r, "exp2", "f32", n * c.exp2_per_s, 0);
+    return st;
+}
+
 /* Before the first sample that really runs: a call that only resumes pays nothing. */
 static sb_status need_ceiling(runner *r, const sb_point *p)
 {
-    double    rate = 0;
-    sb_status st;
-    if (r->has_ceiling || p->backend != SB_CPU)
+    const sb_backend *backend = backend_of(p);
+    double            rate    = 0;
+    sb_status         st      = SB_OK;
+    if (r->has_ceiling[p->backend] || backend == NULL ||
+        (p->backend != SB_CPU && (backend->ceilings == NULL || backend->available() != SB_OK)))
         return SB_OK;
-    r->has_ceiling = 1;
-    if ((st = sb_ceiling_cpu(r->o->comm, r->o->threads, &rate)) != SB_OK)
-        return st;
-    if (is_root(r) && rate > 0)
-        st = sb_store_put_ceiling(
-            r->store, r->run_id,
-            &(sb_ceiling_facts){.kind = "matmul", .dtype = "f32", .flops_per_s = rate});
+    r->has_ceiling[p->backend] = 1;
+    if (p->backend == SB_CPU) {
+        if ((st = sb_ceiling_cpu(r->o->comm, r->o->threads, &rate)) != SB_OK)
+            return st;
+        if (is_root(r))
+            st = put_ceiling(r, "matmul", "f32", rate, 0);
+    } else if (is_root(r)) {
+        st = put_device_ceilings(r, backend);
+    }
     return sb_comm_agree(r->o->comm, st);
 }
 

@@ -18,6 +18,8 @@ typedef struct sb_run_options {
 
 typedef struct sb_run_outcome {
     int64_t ran, known, failed, unsupported, no_fit;
+    int64_t slowed, shared; /* samples taken while heat or a brake slowed the device; while others
+                               computed on it */
     int32_t stopped; /* by a signal or the time limit: exit code 75 */
     char    stop_reason[96];
     int64_t db_bytes, db_samples; /* of the whole database, on rank 0 */

@@ -93,7 +93,7 @@ static sb_status one_prefill(sb_bench *b, passes *p, sb_phase_times *times, int 
 
 static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_result *out)
 {
-    sb_phase_times t;
+    sb_phase_times t       = {.kernel = NULL};
     sb_status      st      = SB_OK;
     int            looked  = sbi_looks_first(pt);
     int64_t       *prefill = malloc((size_t)(pt->repetitions + 1) * sizeof *prefill);
@@ -102,6 +102,7 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
                        (long long)pt->repetitions);
     if (looked)
         st = one_prefill(b, p, &t, 1);
+    sbi_state_add(b, "before", out);
     for (int64_t i = 0; st == SB_OK && i < pt->warmup + pt->repetitions; i++) {
         b->comm->stats = (sb_comm_stats){0};
         /* Without a quality pass the index is still counted once, outside the clock. */
@@ -114,8 +115,10 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
         if (!warm)
             prefill[i - pt->warmup] = t.ns[SB_PHASE_PREFILL];
     }
+    sbi_state_add(b, "after", out);
     if (st == SB_OK) {
-        out->median_ms = sbi_median_ms(prefill, pt->repetitions);
+        out->facts.kernel = t.kernel;
+        out->median_ms    = sbi_median_ms(prefill, pt->repetitions);
         if (pt->repetitions > 0) /* else the traffic of the look is in it */
             st = sbi_take_comm(b, "prefill", t.ns[SB_PHASE_COMMUNICATE],
                                &out->own.comm[out->facts.n_comm++]);
@@ -176,7 +179,7 @@ static sb_status measure(sb_bench *b, const sb_point *pt, const sb_input *in, si
     if ((st = run_prefills(b, pt, p, out)) != SB_OK ||
         (st = run_decode(b, pt, in, p, out)) != SB_OK)
         return st;
-    if ((st = sbi_memory_facts(b, bytes, sb_forward_high_water(p->f), out)) != SB_OK)
+    if ((st = sbi_memory_facts(b, bytes, sb_forward_high_water(p->f), 0, out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
     out->passes = p->done;

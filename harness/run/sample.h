@@ -46,7 +46,8 @@ typedef struct sb_result {
         char            *prediction, *error;
         char             digest[17];
         sb_comm_facts    comm[2];
-        sb_memory_facts  memory[3];
+        sb_memory_facts  memory[4];
+        sb_state_facts   states[2];
     } own;
 } sb_result;
 void sb_result_fini(sb_result *r);

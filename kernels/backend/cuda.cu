@@ -9,6 +9,7 @@
 
 #include <cstdio>
 
+#include "kernels/backend/cuda_parts.h"
 #include "kernels/base/arena.h"
 #include "kernels/base/backend.h"
 
@@ -133,4 +134,6 @@ const sb_backend sb_backend_cuda = {
     /* copy */ cuda_copy,
     /* fill */ cuda_fill,
     /* sync */ cuda_sync,
+    /* state */ sbi_state_cuda,
+    /* ceilings */ sbi_ceilings_cuda,
 };

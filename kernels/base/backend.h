@@ -22,6 +22,35 @@ typedef struct sb_device_facts {
     char    detail[160]; /* driver, compute capability; CPU: the chosen kernel variant */
 } sb_device_facts;
 
+/* NVML's bits of throttle_reasons that slow a busy card. */
+enum {
+    SB_THROTTLE_POWER_CAP   = 0x4,
+    SB_THROTTLE_HW_SLOWDOWN = 0x8,
+    SB_THROTTLE_SW_THERMAL  = 0x20,
+    SB_THROTTLE_HW_THERMAL  = 0x40,
+    SB_THROTTLE_HW_BRAKE    = 0x80
+};
+
+/* How a device stands at a moment: read beside a measurement, so that a figure taken while the card
+ * was slowed down or shared can be told from others. -1: not told. */
+typedef struct sb_device_state {
+    int32_t sm_clock_mhz, memory_clock_mhz, temperature_c;
+    int32_t ecc, mig;        /* 1 on, 0 off */
+    int32_t other_processes; /* that compute on the device, ours not counted */
+    int64_t power_mw, power_limit_mw;
+    int64_t throttle_reasons; /* bits; 0: none, or idle bits of NVML */
+    int64_t energy_mj;        /* since the driver was loaded: differences count */
+} sb_device_state;
+
+/* What a device can do at best, measured by libraries and loops that do nothing else (gpu_targets
+ * 1): the limits that kernels' rates are read against. */
+typedef struct sb_ceilings {
+    double matmul_bf16_flops_per_s; /* cuBLASLt, 8192 cubed, random operands; 0: no cuBLASLt */
+    double copy_bytes_per_s;        /* device memory, bytes read and written */
+    double exp2_per_s;              /* fp32, ex2.approx */
+    char   cublaslt[64];            /* "13.0.2", or why there is none */
+} sb_ceilings;
+
 typedef struct sb_backend {
     const char   *name;
     sb_backend_id id;
@@ -32,6 +61,11 @@ typedef struct sb_backend {
     sb_status (*copy)(void *dst, const void *src, size_t bytes, sb_copy_kind kind, void *stream);
     sb_status (*fill)(void *dst, int byte, size_t bytes, void *stream);
     sb_status (*sync)(void *stream);
+    /* NULL: this backend has none. state: well below a millisecond; SB_ERR_UNSUPPORTED with the
+     * reason where the driver does not tell; not for two threads at once. ceilings: medians of
+     * timings of some milliseconds each, about .3 s and 2 GiB of device memory in all. */
+    sb_status (*state)(sb_device_state *out);
+    sb_status (*ceilings)(sb_ceilings *out);
 } sb_backend;
 
 extern const sb_backend sb_backend_cpu;

@@ -3,7 +3,7 @@
 -- decode, ranks, backend, dtype; a time of sharding state, which dense cannot have, with dense under allgather, block_striped.
 -- Ratios of medians, averaged over runs by repetitions. Oversubscribed runs are left out; samples where the method fell back to
 -- dense stay in the times and are left out of density, recall and flop_ratio.
--- dense_mfu, mfu: shares of the run's measured ceiling. attention_norm_x: attention_x as if dense ran at 60 % of it.
+-- dense_impl: the kernel that ran dense, where the sample tells it. dense_mfu, mfu: shares of the run's measured ceiling. attention_norm_x: attention_x as if dense ran at 60 % of it.
 CREATE VIEW speedup AS
 WITH asked AS MATERIALIZED (
     SELECT s.sample_id, s.point_id, s.run_id, s.fallback, r.oversubscribed
@@ -64,6 +64,11 @@ dense_point AS ( -- out of canonical JSON by hand: a build that distrusts schema
                                 instr(substr(method_json, instr(method_json, '"impl":"') + 8), '"') - 1)
                     ELSE 'native' END AS impl
       FROM point WHERE method = 'dense'),
+dense_kernel AS ( -- what ran; impl is what was asked for
+    SELECT s.run_id, s.point_id, max(s.kernel) AS kernel
+      FROM sample AS s
+     WHERE (s.run_id, s.point_id) IN (SELECT run_id, dense_id FROM best)
+     GROUP BY s.run_id, s.point_id),
 flops_of_sample AS ( -- [quality_metrics B4], all layers
     SELECT s.id AS sample_id, s.run_id, s.point_id, sum(q.f_exec) AS f_exec, sum(q.f_est) AS f_est, sum(q.f_dense) AS f_dense
       FROM sample AS s
@@ -99,11 +104,12 @@ ratio AS (
                / sum(attention_n) FILTER (WHERE dense_attention_ns / nullif(attention_ns, 0) * (dense_rate / ceiling) IS NOT NULL)
                AS attention_norm_x,
            sum(dense_n) AS dense_n, count(DISTINCT b.run_id) AS n_runs,
-           group_concat(DISTINCT d.impl) AS dense_impl, avg(dense_rate / ceiling) AS dense_mfu,
+           group_concat(DISTINCT coalesce(k.kernel, d.impl)) AS dense_impl, avg(dense_rate / ceiling) AS dense_mfu,
            avg(achieved) / 1e12 AS achieved_tflops, avg(equivalent) / 1e12 AS equiv_tflops, avg(achieved / ceiling) AS mfu,
            avg(core / dense_core) AS kernel_efficiency
       FROM rated AS b
       JOIN dense_point AS d ON d.id = b.dense_id
+      LEFT JOIN dense_kernel AS k ON k.run_id = b.run_id AND k.point_id = b.dense_id
      GROUP BY b.point_id),
 repetitions AS (
     SELECT point_id, sum(coalesce(attention_n, prefill_n)) AS n FROM run_time WHERE is_dense = 0 GROUP BY point_id),

@@ -16,6 +16,11 @@ typedef struct sb_interval {
  * Errors: SB_ERR_USAGE when n < 1 or successes is outside [0, n]. */
 sb_status sb_stats_wilson(int64_t successes, int64_t n, sb_interval *out);
 
+/* Half its width at a sum of n scores in [0,1]: of scores 0 or 1 as above; of fractions, which vary
+ * no more than those, an upper bound. For lines printed before anything is stored. NaN unless n >=
+ * 1 and 0 <= sum <= n. */
+double sb_stats_wilson_half(double sum, int64_t n);
+
 /* 97.5 % quantile of Student's t with nu degrees of freedom, which need not be whole
  * (Satterthwaite): within 1e-9. NaN unless nu > 0; SB_STATS_Z95 when nu is infinite. */
 double sb_stats_t975(double nu);
@@ -31,11 +36,20 @@ double sb_stats_hoeffding_half(int64_t m, double side);
 
 #define SB_STATS_BOOTSTRAP_DRAWS 10000
 
-/* Percentile bootstrap of the mean: SB_STATS_BOOTSTRAP_DRAWS resamples of the n values with
- * replacement (xoshiro256** from `seed`), 2.5 % and 97.5 % quantiles of their means, interpolated
- * linearly. The order of values matters to the draw, so a caller sorts them by something stable. An
- * index is the high half of a 32 x 32 bit product: its bias is below n / 2^32. Errors: SB_ERR_USAGE
- * when n < 2 or n >= 2^31, SB_ERR_NOMEM. Cost: draws * n. */
+/* Percentile bootstrap of a mean over strata, each weighing the same: SB_STATS_BOOTSTRAP_DRAWS
+ * resamples inside each stratum with replacement (xoshiro256** from `seed`), 2.5 % and 97.5 %
+ * quantiles of their means, interpolated linearly.
+ *   values    [n[0]][n[1]]... one stratum behind the other; their order matters to the draw, so a
+ *             caller sorts them by something stable
+ *   range     what a value may be: where no stratum has two different values the resamples have no
+ *             width, and the interval is what N values allow that never differed: the mean moved by
+ *             z^2 / (N + z^2) towards each end of the range (of 0 or 1 this is Wilson's interval)
+ * An index is the high half of a 32 x 32 bit product: its bias is below n / 2^32.
+ * Errors: SB_ERR_USAGE when a stratum has n < 1 or n >= 2^31, or all together fewer than 2 values;
+ * SB_ERR_NOMEM. Cost: draws * values. */
+sb_status sb_stats_bootstrap_strata(const double *values, const int64_t *n, int64_t n_strata,
+                                    sb_interval range, uint64_t seed, sb_interval *out);
+/* The same of one stratum of n >= 2 scores in [0, 1]. */
 sb_status sb_stats_bootstrap_mean(const double *values, int64_t n, uint64_t seed, sb_interval *out);
 
 #endif

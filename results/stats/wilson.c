@@ -19,3 +19,12 @@ sb_status sb_stats_wilson(int64_t successes, int64_t n, sb_interval *out)
     out->hi = fmin(1.0, (k + z2 / 2.0 + SB_STATS_Z95 * root) / (size + z2));
     return SB_OK;
 }
+
+double sb_stats_wilson_half(double sum, int64_t n)
+{
+    const double z2   = SB_STATS_Z95 * SB_STATS_Z95;
+    const double size = (double)n;
+    if (n < 1 || !(sum >= 0 && sum <= size))
+        return NAN;
+    return SB_STATS_Z95 * sqrt(sum * (size - sum) / size + z2 / 4.0) / (size + z2);
+}

@@ -50,6 +50,20 @@ static const struct {
      "json_valid(params_json) UNION ALL SELECT 'run ' || id FROM run WHERE NOT "
      "(coalesce(json_valid(build_json), 1) AND "
      "coalesce(json_valid(hosts_json), 1) AND coalesce(json_valid(env_json), 1))"},
+    {"comparison with another cell, or with no dense point",
+     "SELECT 'point ' || c.point_id || ' with ' || c.base_id FROM comparison AS c JOIN point AS p "
+     "ON p.id = c.point_id JOIN point AS q ON q.id = c.base_id WHERE q.method <> 'dense' OR "
+     "p.method = 'dense' OR (q.model, q.model_json, q.suite, q.length_tokens, q.seed) <> (p.model, "
+     "p.model_json, p.suite, p.length_tokens, p.seed) OR (c.scope = 'task' AND (q.task, "
+     "q.task_json) <> (p.task, p.task_json))"},
+    {"comparison that contradicts itself",
+     "SELECT 'point ' || point_id || ' ' || scope || ' ' || metric FROM comparison WHERE "
+     "non_inferior <> (lo > -margin) OR (kind = 'mcnemar' AND (abs(difference - (c - b) * 1.0 / "
+     "n) > 1e-9 OR difference < lo - 1e-9 OR difference > hi + 1e-9)) OR (scope = 'mean') <> "
+     "(metric = '') OR (kind IS NOT NULL AND p_holm IS NULL)"},
+    {"comparison refused without need",
+     "SELECT 'point ' || point_id || ' ' || scope || ' ' || metric FROM comparison WHERE kind IS "
+     "NULL AND trim(reason) = ''"},
     {"run uuid that is none",
      "SELECT 'run ' || id FROM run WHERE uuid NOT LIKE '________-____-4___-____-____________'"},
 };

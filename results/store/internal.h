@@ -84,11 +84,27 @@ typedef enum sbi_stmt {
     SBI_NEEDLE_INSERT,
     SBI_COMM_INSERT,
     SBI_MEMORY_INSERT,
+    SBI_STATE_INSERT,
     SBI_SAMPLE_DONE,
     SBI_INTERVAL_STALE,
     SBI_INTERVAL_VALUES,
     SBI_INTERVAL_PUT,
     SBI_INTERVAL_DROP,
+    SBI_POINT_HASH,
+    SBI_PAIR_PARTS_TASK,
+    SBI_PAIR_PARTS_MEAN,
+    SBI_PAIR_SCORES,
+    SBI_COMPARISON_STALE_TASK,
+    SBI_COMPARISON_STALE_MEAN,
+    SBI_COMPARISON_PUT,
+    SBI_COMPARISON_DROP_TASK,
+    SBI_COMPARISON_DROP_MEAN,
+    SBI_MEAN_STALE,
+    SBI_MEAN_SCORES,
+    SBI_MEAN_PUT,
+    SBI_MEAN_DROP,
+    SBI_FAMILY_LIST,
+    SBI_FAMILY_PUT,
     SBI_STMT_COUNT
 } sbi_stmt;
 
@@ -135,8 +151,52 @@ sb_status sbi_end(sb_store *s, sb_status st);
 /* ---- print.c: rows of a statement in a format ---- */
 sb_status sbi_print(sqlite3_stmt *stmt, const char *path, sb_format format, FILE *out);
 
-/* ---- intervals.c ---- */
+/* ---- stale.c: stored figures that are out of date ---- */
+typedef struct sbi_stale {
+    int64_t point_id, base_id, n;
+    char   *metric, *rows_key;
+} sbi_stale;
+typedef struct sbi_stale_list {
+    sbi_stale *at;
+    int64_t    n, room;
+} sbi_stale_list;
+/* Rows (point_id, metric, rows_key, base_id, n) of a statement. The list is to be finished on an
+ * error too. */
+sb_status sbi_stale_read(sb_store *s, sbi_stmt id, const sbi_value *key, int n_key,
+                         sbi_stale_list *list);
+void      sbi_stale_fini(sbi_stale_list *list);
+typedef sb_status (*sbi_compute)(sb_store *s, const sbi_stale *w);
+/* Compute all that a statement lists; *n_done grows by their number. */
+sb_status sbi_stale_each(sb_store *s, sbi_stmt id, sbi_compute compute, int64_t *n_done);
+
+/* ---- pairs.c: scores by input, in strata (tasks) ---- */
+typedef struct sbi_values {
+    double  *value; /* stratum behind stratum */
+    int64_t *of;    /* [n_strata] how many each has */
+    int64_t  n, n_strata;
+    char    *names; /* of the strata, a line each: what a seed is made of */
+} sbi_values;
+sb_status sbi_values_stratum(sb_store *s, sbi_values *v, const char *named); /* begin one */
+sb_status sbi_values_add(sb_store *s, sbi_values *v, double value);          /* into the last */
+sb_status sbi_values_seed(const sbi_values *v, uint64_t *seed);
+void      sbi_values_fini(sbi_values *v);
+
+typedef struct sbi_pairs {
+    sbi_values differences; /* candidate - base */
+    int64_t    b, c;        /* pairs in which the base, the candidate scores higher */
+    int64_t    n_unpaired;  /* inputs scored at one of both points */
+    int64_t    n_differ;    /* row numbers that stand unpaired at both: other content */
+    int        all_binary;  /* 1: every score is 0 or 1 (to begin with 1) */
+} sbi_pairs;
+/* Add the pairs of one metric of two points as a stratum. */
+sb_status sbi_pairs_add(sb_store *s, sbi_pairs *p, int64_t point_id, int64_t base_id,
+                        const char *metric, const char *named);
+
+/* ---- intervals.c, comparisons.c, families.c ---- */
 sb_status sbi_intervals_refresh(sb_store *s);
+sb_status sbi_comparisons_refresh(sb_store *s);
+sb_status
+sbi_families_refresh(sb_store *s); /* p_holm of all; needs the temporary keys of comparisons.c */
 
 /* ---- copy.c: one attached shard into main, inside a transaction ---- */
 sb_status sbi_copy_shard(sqlite3 *db, const char *path, int64_t *n_new, int64_t *n_known);

@@ -7,7 +7,8 @@
 #include "results/store/sql.h"
 
 /* Entry i brings a database from user_version i to i + 1. Only ever appended to. */
-static const char *const migrations[] = {sbi_sql_0001_first, sbi_sql_0002_quality};
+static const char *const migrations[] = {sbi_sql_0001_first, sbi_sql_0002_quality,
+                                         sbi_sql_0003_comparison, sbi_sql_0004_device};
 
 /* In the order they use each other. */
 static const struct {
@@ -16,8 +17,16 @@ static const struct {
     {"latest_sample", sbi_sql_latest_sample},
     {"latest_score", sbi_sql_latest_score},
     {"interval_key", sbi_sql_interval_key},
+    {"mean_member", sbi_sql_mean_member},
+    {"mean_key", sbi_sql_mean_key},
+    {"pair_key", sbi_sql_pair_key},
+    {"mean_pair_key", sbi_sql_mean_pair_key},
     {"phase_time", sbi_sql_phase_time},
     {"accuracy", sbi_sql_accuracy},
+    {"accuracy_mean", sbi_sql_accuracy_mean},
+    {"ruler_length", sbi_sql_ruler_length},
+    {"losses", sbi_sql_losses},
+    {"losses_mean", sbi_sql_losses_mean},
     {"latency", sbi_sql_latency},
     {"speedup", sbi_sql_speedup},
     {"fidelity", sbi_sql_fidelity},
@@ -27,6 +36,11 @@ static const struct {
 
 const sb_view sb_views[] = {
     {"accuracy", "score of every point in [0,1], with n, n_failed and its 95 % interval"},
+    {"accuracy_mean",
+     "mean score over all tasks of a set, with n and interval; NULL with a reason"},
+    {"ruler_length", "mean over RULER's 13 tasks by length; NULL unless all are there"},
+    {"losses", "every point beside dense on the same inputs: difference, interval, test, verdict"},
+    {"losses_mean", "the same for the mean over all tasks of a set"},
     {"latency", "median, p95 and extremes in ms of every point and phase"},
     {"speedup",
      "attention and prefill times dense / method of the same run, with density and recall"},

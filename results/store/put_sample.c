@@ -75,6 +75,23 @@ static sb_status insert_needle(sb_store *s, int64_t id, const sb_needle_facts *n
     return sbi_run(s, SBI_NEEDLE_INSERT, v, SBI_COUNT(v));
 }
 
+static sb_status insert_state(sb_store *s, int64_t id, const sb_state_facts *d)
+{
+    const sbi_value v[] = {
+        sbi_int(id),
+        sbi_text(d->place),
+        sbi_int_or_null(d->sm_clock_mhz, d->sm_clock_mhz >= 0),
+        sbi_int_or_null(d->memory_clock_mhz, d->memory_clock_mhz >= 0),
+        sbi_int_or_null(d->power_mw, d->power_mw >= 0),
+        sbi_int_or_null(d->temperature_c, d->temperature_c >= 0),
+        sbi_int_or_null(d->throttle_reasons, d->throttle_reasons >= 0),
+        sbi_int_or_null(d->other_processes, d->other_processes >= 0),
+        sbi_int_or_null(d->ecc, d->ecc >= 0),
+        sbi_int_or_null(d->mig, d->mig >= 0),
+    };
+    return sbi_run(s, SBI_STATE_INSERT, v, SBI_COUNT(v));
+}
+
 static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts *f)
 {
     sb_status st = SB_OK;
@@ -104,6 +121,8 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
                                sbi_int(f->memory[i].bytes)};
         st                  = sbi_run(s, SBI_MEMORY_INSERT, v, SBI_COUNT(v));
     }
+    for (int64_t i = 0; st == SB_OK && i < f->n_states; i++)
+        st = insert_state(s, id, &f->states[i]);
     return st;
 }
 
@@ -113,7 +132,7 @@ static sb_status insert_sample(sb_store *s, const sb_sample_facts *f)
         sbi_int(f->run_id),         sbi_int(f->point_id),     sbi_int(f->input_id),
         sbi_int(f->is_anchor != 0), sbi_text(f->status),      sbi_text(f->error),
         sbi_text(f->prediction),    sbi_text(f->plan_digest), sbi_int(f->fallback != 0),
-        sbi_int(f->n_gen),
+        sbi_int(f->n_gen),          sbi_text(f->kernel),
     };
     sb_status st = sbi_run(s, SBI_SAMPLE_INSERT, v, SBI_COUNT(v));
     if (st != SB_OK)

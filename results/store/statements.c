@@ -36,8 +36,8 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
     [SBI_SPAN_INSERT]   = "INSERT INTO span (input_id, span_no, kind, ref_no, tok_begin, tok_end, "
                           "depth) VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SBI_SAMPLE_INSERT] = "INSERT INTO sample (run_id, point_id, input_id, is_anchor, status, "
-                          "error, prediction, plan_digest, fallback, n_gen) "
-                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                          "error, prediction, plan_digest, fallback, n_gen, kernel) "
+                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_SCORE_INSERT] =
         "INSERT INTO score (sample_id, metric, value, is_binary) VALUES (?, ?, ?, ?)",
     [SBI_HIT_INSERT]    = "INSERT INTO hit (sample_id, ref_no, hit) VALUES (?, ?, ?)",
@@ -56,6 +56,9 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
                           "mass_kept) VALUES (?, ?, ?, ?, ?, ?)",
     [SBI_COMM_INSERT]   = "INSERT INTO comm (sample_id, phase, received_bytes, sent_bytes, calls, "
                           "exposed_ns) VALUES (?, ?, ?, ?, ?, ?)",
+    [SBI_STATE_INSERT]  = "INSERT INTO device_state (sample_id, place, sm_clock_mhz, "
+                          "memory_clock_mhz, power_mw, temperature_c, throttle_reasons, "
+                          "other_processes, ecc, mig) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_MEMORY_INSERT] = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
     [SBI_SAMPLE_DONE] =
         "SELECT iif(s.status = 'ok', 1, 2) FROM sample AS s JOIN run AS r ON r.id = "
@@ -63,11 +66,10 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
         "AND s.input_id = (SELECT id FROM input WHERE sha256 = ?) "
         "AND r.commit_id = ? AND s.is_anchor = 0 AND s.status <> 'failed' ORDER BY 1 "
         "LIMIT 1",
-    [SBI_INTERVAL_STALE] = "SELECT y.point_id, p.hash, y.metric, y.n, y.rows_key FROM interval_key "
-                           "AS y JOIN point AS p ON p.id = y.point_id "
-                           "LEFT JOIN interval AS i ON i.point_id = y.point_id AND i.metric = "
-                           "y.metric AND i.kind = 'bootstrap' "
-                           "WHERE y.is_binary = 0 AND y.n >= 2 AND i.rows_key IS NOT y.rows_key",
+    [SBI_INTERVAL_STALE] =
+        "SELECT y.point_id, y.metric, y.rows_key, 0, y.n FROM interval_key AS y LEFT JOIN interval "
+        "AS i ON i.point_id = y.point_id AND i.metric = y.metric AND i.kind = 'bootstrap' "
+        "WHERE y.is_binary = 0 AND y.n >= 2 AND i.rows_key IS NOT y.rows_key",
     [SBI_INTERVAL_VALUES] = "SELECT l.value FROM latest_score AS l JOIN input AS i ON i.id = "
                             "l.input_id WHERE l.point_id = ? AND l.metric = ? "
                             "ORDER BY i.sha256",
@@ -77,6 +79,58 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
         "SET rows_key = excluded.rows_key, n = excluded.n, lo = excluded.lo, hi = excluded.hi",
     [SBI_INTERVAL_DROP] = "DELETE FROM interval WHERE (point_id, metric, rows_key) NOT IN "
                           "(SELECT point_id, metric, rows_key FROM interval_key)",
+    [SBI_POINT_HASH]    = "SELECT hash FROM point WHERE id = ?",
+    /* the third column names the part in the seed */
+    [SBI_PAIR_PARTS_TASK] =
+        "SELECT y.point_id, y.metric, q.hash || ' ' || p.hash || ' ' || y.metric, y.base_id, 0 "
+        "FROM temp.pair AS y JOIN point AS p ON p.id = y.point_id JOIN point AS q ON q.id = "
+        "y.base_id WHERE y.point_id = ? AND y.metric = ?",
+    [SBI_PAIR_PARTS_MEAN] =
+        "SELECT y.point_id, y.metric, q.hash || ' ' || p.hash || ' ' || y.metric, y.base_id, 0 "
+        "FROM temp.pair AS y JOIN point AS p ON p.id = y.point_id JOIN point AS q ON q.id = "
+        "y.base_id WHERE y.group_id = ? ORDER BY p.task, p.hash, y.metric",
+    [SBI_PAIR_SCORES] =
+        "SELECT l.point_id <> ?1 AS is_base, l.input_id, i.row_no, l.value FROM latest_score AS l "
+        "JOIN input AS i ON i.id = l.input_id WHERE l.point_id IN (?1, ?2) AND l.metric = ?3 "
+        "ORDER BY i.sha256, is_base",
+    [SBI_COMPARISON_STALE_TASK] =
+        "SELECT y.point_id, y.metric, y.rows_key, y.base_id, 0 FROM temp.pair AS y LEFT JOIN "
+        "comparison AS c ON c.point_id = y.point_id AND c.scope = 'task' AND c.metric = y.metric "
+        "WHERE y.base_id IS NOT NULL AND c.point_id IS NULL",
+    [SBI_COMPARISON_STALE_MEAN] =
+        "SELECT y.group_id, '', y.rows_key, y.base_id, 0 FROM temp.mean_pair AS y LEFT JOIN "
+        "comparison AS c ON c.point_id = y.group_id AND c.scope = 'mean' WHERE c.point_id IS NULL",
+    [SBI_COMPARISON_PUT] =
+        "INSERT INTO comparison (point_id, scope, metric, base_id, rows_key, n_tasks, n, "
+        "n_unpaired, n_differ, b, c, kind, reason, difference, lo, hi, p, margin, non_inferior, "
+        "resolution) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SBI_COMPARISON_DROP_TASK] =
+        "DELETE FROM comparison WHERE scope = 'task' AND NOT EXISTS (SELECT 1 FROM temp.pair AS y "
+        "WHERE y.point_id = comparison.point_id AND y.metric = comparison.metric AND y.base_id "
+        "IS NOT NULL AND y.rows_key = comparison.rows_key)",
+    [SBI_COMPARISON_DROP_MEAN] =
+        "DELETE FROM comparison WHERE scope = 'mean' AND (point_id, rows_key) NOT IN "
+        "(SELECT group_id, rows_key FROM temp.mean_pair)",
+    [SBI_MEAN_STALE] =
+        "SELECT y.group_id, '', y.rows_key, 0, y.n_total FROM temp.mean AS y LEFT JOIN "
+        "mean_interval AS i ON i.point_id = y.group_id WHERE y.reason IS NULL AND i.point_id IS "
+        "NULL",
+    [SBI_MEAN_SCORES] =
+        "SELECT p.id, p.hash || ' ' || l.metric, l.value FROM temp.member AS m JOIN point AS p ON "
+        "p.id = m.point_id JOIN latest_score AS l ON l.point_id = p.id JOIN input AS i ON i.id = "
+        "l.input_id WHERE m.group_id = ? ORDER BY p.task, p.hash, i.sha256",
+    [SBI_MEAN_PUT]  = "INSERT INTO mean_interval (point_id, rows_key, n_tasks, n, lo, hi) VALUES "
+                      "(?, ?, ?, ?, ?, ?)",
+    [SBI_MEAN_DROP] = "DELETE FROM mean_interval WHERE (point_id, rows_key) NOT IN (SELECT "
+                      "group_id, rows_key FROM temp.mean WHERE reason IS NULL)",
+    [SBI_FAMILY_LIST] =
+        "SELECT 0, y.family, c.point_id, c.metric, c.p FROM comparison AS c JOIN temp.pair AS y ON "
+        "y.point_id = c.point_id AND y.metric = c.metric WHERE c.scope = 'task' AND c.p IS NOT "
+        "NULL UNION ALL SELECT 1, m.set_id, c.point_id, c.metric, c.p FROM comparison AS c JOIN "
+        "temp.mean AS m ON m.group_id = c.point_id WHERE c.scope = 'mean' AND c.p IS NOT NULL "
+        "ORDER BY 1, 2",
+    [SBI_FAMILY_PUT] = "UPDATE comparison SET p_holm = ?4 WHERE point_id = ?1 AND scope = ?2 AND "
+                       "metric = ?3",
 };
 
 static int bind(sqlite3_stmt *stmt, int at, const sbi_value *v)

@@ -89,6 +89,10 @@ sb_status sb_store_refresh_intervals(sb_store *s)
     sb_status st = sbi_need_writer(s, "refresh intervals");
     if (st != SB_OK)
         return st;
-    st = sbi_begin(s);
-    return st == SB_OK ? sbi_end(s, sbi_intervals_refresh(s)) : st;
+    if ((st = sbi_begin(s)) != SB_OK)
+        return st;
+    st = sbi_intervals_refresh(s);
+    if (st == SB_OK)
+        st = sbi_comparisons_refresh(s);
+    return sbi_end(s, st);
 }

@@ -114,9 +114,16 @@ typedef struct sb_comm_facts {
     int64_t     received_bytes, sent_bytes, calls, exposed_ns; /* maximum over ranks */
 } sb_comm_facts;
 typedef struct sb_memory_facts {
-    const char *kind; /* arena_high_water | rss_high_water | predicted */
+    const char *kind;  /* arena_high_water | rss_high_water | predicted | device_high_water */
     int64_t     bytes; /* maximum over ranks */
 } sb_memory_facts;
+
+/* How the device stood; -1 -> NULL. */
+typedef struct sb_state_facts {
+    const char *place; /* before | after: the timed repetitions */
+    int32_t     sm_clock_mhz, memory_clock_mhz, temperature_c, ecc, mig, other_processes;
+    int64_t     power_mw, throttle_reasons;
+} sb_state_facts;
 
 typedef struct sb_sample_facts {
     int64_t                 run_id, point_id, input_id;
@@ -142,6 +149,9 @@ typedef struct sb_sample_facts {
     int64_t                 n_comm;
     const sb_memory_facts  *memory;
     int64_t                 n_memory;
+    const char             *kernel; /* that attended last: avx2, sm90, cudnn; NULL: not told */
+    const sb_state_facts   *states;
+    int64_t                 n_states;
 } sb_sample_facts;
 /* One transaction. unique(run, point, input): a second put for the same key is an error. */
 sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);
@@ -152,7 +162,9 @@ sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *
 /* Stored bytes a sample (file size / samples), for the end-of-run line. */
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);
 
-/* Recompute the intervals that SQL cannot (paired and unpaired bootstrap); cheap when nothing changed: keyed by the hash of their rows. */
+/* Compute what SQL cannot and what changed since: intervals of fractional metrics and of means over
+ * tasks, every point beside dense (paired test, interval, Holm, non-inferiority). Cheap when nothing
+ * changed: each figure is stored with a key of its rows. */
 sb_status sb_store_refresh_intervals(sb_store *s);
 
 /* ---- reading ---- */

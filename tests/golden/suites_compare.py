@@ -164,7 +164,7 @@ def ib_row(task, d, i):
         answer = d.one(row["options"])
         row["answer"] = d.one([answer, [answer], [d.text(1, 4), d.one("ABCD")]])
     elif task == "math_find":
-        row["input"] = d.text(0, 9) + "\n" + d.text(0, 9) + "The " + d.text(1, 4).replace("\n", "_") + " of " + d.text(0, 9)
+        row["input"] = d.text(0, 9) + "\n" + d.text(0, 9) + "The " + d.text(1, 4).replace("\n", "_") + d.one([" of ", " of a of "]) + d.text(0, 9)
         row["answer"] = d.one([d.below(99), [d.below(99)], d.below(198) / 2, [d.below(198) / 2]])
     elif task == "math_calc":
         values = [d.below(100) for _ in range(1 + d.below(9))]

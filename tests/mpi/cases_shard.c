@@ -199,6 +199,7 @@ static void prefill_equals_one_rank(span_rank *r)
         {"a_shape", "sink_tokens=5 window_tokens=100"},
         {"power_attention", POWER},
         {"power_attention", LONGNET},
+        {"random_blocks", "block_tokens=16 density=0.3"},
         {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"},
         {"power_attention", "pattern=neighborhood window_tokens=40 stride_tokens=7"},
         {"power_attention",

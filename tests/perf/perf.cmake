@@ -1,5 +1,5 @@
 # Benchmarks, built on request (ninja bench_sparse bench_decode bench_linear bench_dense bench_method bench_attend_cuda
-# bench_tokenizer bench_ruler) and never part of ctest; OpenBLAS
+# bench_tokenizer bench_ruler bench_store) and never part of ctest; OpenBLAS
 # is the yardstick here only.
 function(span_bench name)
   add_executable(${name} EXCLUDE_FROM_ALL perf/${name}.c perf/bench.c)
@@ -12,6 +12,7 @@ span_bench(bench_linear sb_methods)
 span_bench(bench_decode)
 span_bench(bench_tokenizer sb_workloads)
 span_bench(bench_ruler sb_workloads)
+span_bench(bench_store sb_store)
 pkg_check_modules(openblas QUIET IMPORTED_TARGET openblas)
 if(openblas_FOUND)
   span_bench(bench_dense PkgConfig::openblas)

@@ -1,5 +1,6 @@
 # tests of property
 # properties of the attention methods on the CPU, from section 10 of their specs
+span_test(test_random_blocks SOURCES property/test_random_blocks.c LINK test_oracle)
 span_test(test_power_attention SOURCES property/test_power_attention.c property/graph.c LINK test_oracle)
 span_test(test_static_windows SOURCES property/test_static_windows.c LINK test_oracle)
 span_test(test_a_shape SOURCES property/test_a_shape.c property/window_methods.c LINK test_oracle)

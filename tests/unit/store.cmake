@@ -1,9 +1,11 @@
 # results: statistics, store, views; and the verbs that are thin over them
 set(STORE_FACTS unit/results/facts.c)
 span_test(test_stats SOURCES unit/results/test_stats.c LINK sb_stats LABELS unit)
-foreach(part store kill query views fidelity merge check)
+span_test(test_stats_compare SOURCES unit/results/test_compare.c LINK sb_stats m LABELS unit)
+foreach(part store kill query views losses fidelity merge check nomem)
   span_test(test_store_${part} SOURCES unit/results/test_${part}.c ${STORE_FACTS} LINK sb_store LABELS unit)
 endforeach()
+target_link_options(test_store_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 span_test(test_cmd_db
   SOURCES unit/harness/cli/test_cmd_db.c ${STORE_FACTS} ../harness/cli/cmd_common.c ../harness/cli/cmd_db.c
           ../harness/cli/cmd_query.c

@@ -113,6 +113,9 @@ struct sb_text_suite {
      * wordlist_sha256, corpus_sha256, file_sha256, tokenizer, tokenizer_sha256 ...); a new
      * reference. NULL: no memory. */
     json_t *(*facts)(const sb_text_set *set);
+    /* The row as a line of the suite's own file format, with its line feed, malloc'd; NULL: it has
+     * none but ours. */
+    sb_status (*line)(const sb_text_set *set, const sb_text_row *r, char **line);
 };
 
 /* A row as one line of our own jsonl, with its line feed, malloc'd:

@@ -154,6 +154,13 @@ static sb_status ends(void *ctx, const char *text, int64_t n_bytes, int64_t head
     return m->of->ends(m->of->ctx, text, n_bytes, head, tail, out, out_bytes);
 }
 
+static sb_status joined(void *ctx, const char *text, int64_t n_bytes, int64_t head, int64_t tail,
+                        char **out, int64_t *out_bytes)
+{
+    const sb_tok_memo *m = ctx;
+    return m->of->joined(m->of->ctx, text, n_bytes, head, tail, out, out_bytes);
+}
+
 static int64_t safe_cut(void *ctx, const char *text, int64_t n_bytes, int64_t limit)
 {
     const sb_tok_memo *m = ctx;
@@ -172,6 +179,7 @@ sb_status sb_tok_memo_create(const sb_tok_ops *of, size_t max_bytes, sb_tok_memo
     m->ops = (sb_tok_ops){.name     = of->name,
                           .sha256   = of->sha256,
                           .count    = count,
+                          .joined   = of->joined != NULL ? joined : NULL,
                           .ends     = of->ends != NULL ? ends : NULL,
                           .safe_cut = of->safe_cut != NULL ? safe_cut : NULL,
                           .ctx      = m};

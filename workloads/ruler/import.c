@@ -1,10 +1,12 @@
 #include "workloads/ruler/import.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "workloads/base/jsonl.h"
+#include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
 #include "workloads/base/pytext.h"
 #include "workloads/ruler/sample.h"
@@ -186,6 +188,25 @@ static sb_status add_row(sb_ruler_import *im, const sb_ruler_sample *o, char *pr
     return SB_OK;
 }
 
+static sb_status hash_file(const char *path, char sha256[65])
+{
+    char       buf[65536];
+    size_t     n;
+    int        failed;
+    sbi_sha256 h;
+    sb_status  st;
+    FILE      *f = fopen(path, "rb");
+    if (f == NULL)
+        return sb_fail(SB_ERR_IO, "%s: cannot be read again", path);
+    sbi_sha256_init(&h);
+    while ((n = fread(buf, 1, sizeof buf, f)) > 0)
+        sbi_sha256_put(&h, buf, n);
+    failed = ferror(f);
+    (void)fclose(f);
+    st = sbi_sha256_hex(&h, sha256);
+    return st == SB_OK && failed ? sb_fail(SB_ERR_IO, "%s: cannot be read", path) : st;
+}
+
 sb_status sb_ruler_import_open(const char *path, const sb_ruler_task *task, int64_t gen_tokens,
                                sb_ruler_import **out)
 {
@@ -217,10 +238,45 @@ sb_status sb_ruler_import_open(const char *path, const sb_ruler_task *task, int6
         st = im->n_bad > 0
                  ? sb_fail(SB_ERR_USAGE, "%s (and no row of the file is good)", im->bad[0].why)
                  : sb_fail(SB_ERR_USAGE, "%s: no rows in it", path);
+    if (st == SB_OK)
+        st = hash_file(path, im->sha256);
     if (st != SB_OK) {
         sb_ruler_import_close(im);
         return st;
     }
     *out = im;
+    return SB_OK;
+}
+
+sb_status sb_ruler_import_row(const sb_ruler_import *im, int64_t row, sb_ruler_sample *out)
+{
+    int64_t                low = 0, high = im->n_rows;
+    const sb_ruler_sample *o;
+    sb_ruler_sample        c;
+    int                    failed = 0;
+    while (low < high) { /* the good rows before this one */
+        int64_t mid = (low + high) / 2;
+        if (im->rows[mid].row < row)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == im->n_rows || im->rows[low].row != row)
+        return sb_fail(SB_ERR_USAGE, "%s", im->bad[row - low].why);
+    o         = &im->rows[low];
+    c         = *o;
+    c.text    = strndup(o->text, (size_t)o->text_bytes);
+    c.answers = calloc((size_t)o->n_answers, sizeof *c.answers);
+    c.spans   = malloc((size_t)(o->n_spans + 1) * sizeof *c.spans);
+    if (c.answers == NULL)
+        c.n_answers = 0;
+    for (int64_t i = 0; i < c.n_answers; i++)
+        failed |= (c.answers[i] = strdup(o->answers[i])) == NULL;
+    if (c.text == NULL || c.spans == NULL || c.answers == NULL || failed) {
+        sb_ruler_sample_fini(&c);
+        return sb_fail(SB_ERR_NOMEM, "rows of RULER: no memory");
+    }
+    memcpy(c.spans, o->spans, (size_t)o->n_spans * sizeof *c.spans);
+    *out = c;
     return SB_OK;
 }

@@ -20,6 +20,7 @@ typedef struct sb_ruler_import {
     int64_t            n_rows;
     sb_ruler_bad_line *bad;
     int64_t            n_bad;
+    char               sha256[65]; /* of the file */
 } sb_ruler_import;
 
 /* gen_tokens: of the templates. Checked fields: input (string), outputs (strings, none empty, as
@@ -29,6 +30,9 @@ typedef struct sb_ruler_import {
 sb_status sb_ruler_import_open(const char *path, const sb_ruler_task *task, int64_t gen_tokens,
                                sb_ruler_import **out);
 void      sb_ruler_import_close(sb_ruler_import *im);
+
+/* A copy of row `row`, 0 <= row < n_rows + n_bad; SB_ERR_USAGE: it is a bad one, with its error. */
+sb_status sb_ruler_import_row(const sb_ruler_import *im, int64_t row, sb_ruler_sample *out);
 
 /* How many answers a row of the task has; 0 when that differs (qa). */
 int64_t sb_ruler_task_answers(const sb_ruler_task *task);

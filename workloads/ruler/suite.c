@@ -2,16 +2,15 @@
 #include "workloads/ruler/suite.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "workloads/base/pytext.h"
-#include "workloads/base/sha256.h"
 #include "workloads/base/tok_memo.h"
 #include "workloads/ruler/import.h"
 #include "workloads/ruler/suite_inputs.h"
+#include "workloads/ruler/suite_line.h"
 
 typedef struct suite_set {
     sb_text_set          base; /* first */
@@ -23,7 +22,6 @@ typedef struct suite_set {
     sb_ruler_native     *native; /* one of the three */
     sb_ruler_set        *compat;
     sb_ruler_import     *import;
-    char                 file_sha256[65];
 } suite_set;
 
 static const char *const kinds[SB_RULER_SPAN_KINDS] = {"needle", "distractor", "query",
@@ -96,25 +94,6 @@ static sb_status open_made(const sb_text_req *req, suite_set *s)
     return open_compat(req, s);
 }
 
-static sb_status hash_file(const char *path, char sha256[65])
-{
-    char       buf[65536];
-    size_t     n;
-    int        failed;
-    sbi_sha256 h;
-    sb_status  st;
-    FILE      *f = fopen(path, "rb");
-    if (f == NULL)
-        return sb_fail(SB_ERR_IO, "%s: cannot be read again", path);
-    sbi_sha256_init(&h);
-    while ((n = fread(buf, 1, sizeof buf, f)) > 0)
-        sbi_sha256_put(&h, buf, n);
-    failed = ferror(f);
-    (void)fclose(f);
-    st = sbi_sha256_hex(&h, sha256);
-    return st == SB_OK && failed ? sb_fail(SB_ERR_IO, "%s: cannot be read", path) : st;
-}
-
 /* validation: a file, or the folder in which RULER keeps one a task. */
 static sb_status open_import(const sb_text_req *req, suite_set *s)
 {
@@ -128,11 +107,9 @@ static sb_status open_import(const sb_text_req *req, suite_set *s)
         sbi_text_puts(&path, s->task->name);
         sbi_text_puts(&path, "/validation.jsonl");
     }
-    if ((st = sbi_text_status(&path)) == SB_OK &&
-        (st = sb_ruler_import_open(path.p, s->task,
-                                   s->in.templates->text[s->task->generator].gen_tokens,
-                                   &s->import)) == SB_OK)
-        st = hash_file(path.p, s->file_sha256);
+    if ((st = sbi_text_status(&path)) == SB_OK)
+        st = sb_ruler_import_open(path.p, s->task,
+                                  s->in.templates->text[s->task->generator].gen_tokens, &s->import);
     sbi_text_fini(&path);
     return st;
 }
@@ -207,6 +184,10 @@ static char *meta_of(const suite_set *s, const sb_ruler_sample *o)
         sbi_text_puts(&t, ", \"units\": ");
         sbi_text_put_i64(&t, o->units);
     }
+    if (s->params.wrapped_tokens > 0) {
+        sbi_text_puts(&t, ", \"wrapped_tokens\": ");
+        sbi_text_put_i64(&t, s->params.wrapped_tokens);
+    }
     if (s->native == NULL) {
         sbi_text_puts(&t, ", \"index\": ");
         sbi_text_put_i64(&t, o->index);
@@ -253,40 +234,6 @@ static sb_status row_of(suite_set *s, sb_ruler_sample *o, sb_text_row *out)
     return SB_OK;
 }
 
-/* A copy of what the file holds: rows are asked for more than once. */
-static sb_status import_row(const sb_ruler_import *im, int64_t row, sb_ruler_sample *out)
-{
-    int64_t                low = 0, high = im->n_rows;
-    const sb_ruler_sample *o;
-    sb_ruler_sample        c;
-    int                    failed = 0;
-    while (low < high) { /* the good rows before this one */
-        int64_t mid = (low + high) / 2;
-        if (im->rows[mid].row < row)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low == im->n_rows || im->rows[low].row != row)
-        return sb_fail(SB_ERR_USAGE, "%s", im->bad[row - low].why);
-    o         = &im->rows[low];
-    c         = *o;
-    c.text    = strndup(o->text, (size_t)o->text_bytes);
-    c.answers = calloc((size_t)o->n_answers, sizeof *c.answers);
-    c.spans   = malloc((size_t)(o->n_spans + 1) * sizeof *c.spans);
-    if (c.answers == NULL)
-        c.n_answers = 0;
-    for (int64_t i = 0; i < c.n_answers; i++)
-        failed |= (c.answers[i] = strdup(o->answers[i])) == NULL;
-    if (c.text == NULL || c.spans == NULL || c.answers == NULL || failed) {
-        sb_ruler_sample_fini(&c);
-        return sb_fail(SB_ERR_NOMEM, "ruler: no memory for a row");
-    }
-    memcpy(c.spans, o->spans, (size_t)o->n_spans * sizeof *c.spans);
-    *out = c;
-    return SB_OK;
-}
-
 static sb_status suite_row(sb_text_set *set, int64_t row, sb_text_row *out)
 {
     suite_set      *s = set_of(set);
@@ -297,7 +244,7 @@ static sb_status suite_row(sb_text_set *set, int64_t row, sb_text_row *out)
         return sb_fail(SB_ERR_USAGE, "%s: row %" PRId64 " was asked for, there are %" PRId64,
                        s->task->name, row, n);
     if (s->import != NULL)
-        st = import_row(s->import, row, &o);
+        st = sb_ruler_import_row(s->import, row, &o);
     else if (s->native != NULL)
         st = sb_ruler_native_row(s->native, row, &o);
     else
@@ -342,8 +289,8 @@ static json_t *suite_facts(const sb_text_set *set)
     sb_ruler_facts   f;
     if (s->import != NULL)
         return json_pack("{s:s, s:s, s:s, s:s}", "mode", "import", "generator",
-                         "RULER's own validation.jsonl", "file_sha256", s->file_sha256, "tokenizer",
-                         s->tok.count != NULL ? s->tok.name : "");
+                         "RULER's own validation.jsonl", "file_sha256", s->import->sha256,
+                         "tokenizer", s->tok.count != NULL ? s->tok.name : "");
     f = s->native != NULL ? native_facts(s) : sb_ruler_set_facts(s->compat);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "mode", mode_of(s),
                      "generator", f.generator, "templates_sha256", f.templates_sha256, "wrapper",
@@ -433,4 +380,5 @@ const sb_text_suite sb_ruler_suite = {
     .n_rows       = suite_n_rows,
     .row          = suite_row,
     .facts        = suite_facts,
+    .line         = sbi_ruler_suite_line,
 };

@@ -155,20 +155,22 @@ sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score
     static const uint8_t   hits[] = {1, 0};
     static sb_timing_facts ring[64][2]; /* the caller puts the sample before 64 more are made */
     static int             next;
-    static const sb_memory_facts  memory  = {"arena_high_water", 4096};
-    static const sb_comm_facts    comm    = {"prefill", 100, 200, 3, 40};
-    static const sb_quality_facts quality = {.layer        = 0,
-                                             .head         = -1,
-                                             .def_version  = 1,
-                                             .rho_num      = 1,
-                                             .rho_den      = 4,
-                                             .f_exec       = 768, /* lanes of a kernel of 64 dims */
-                                             .f_est        = 128,
-                                             .f_dense      = 1024,
-                                             .recall_mean  = 0.5,
-                                             .rows_sampled = 2,
-                                             .rows_total   = 2};
-    sb_timing_facts              *t       = ring[next++ % 64];
+    static const sb_memory_facts  memory    = {"arena_high_water", 4096};
+    static const sb_comm_facts    comm      = {"prefill", 100, 200, 3, 40};
+    static const sb_quality_facts quality   = {.layer        = 0,
+                                               .head         = -1,
+                                               .def_version  = 1,
+                                               .rho_num      = 1,
+                                               .rho_den      = 4,
+                                               .f_exec       = 768, /* lanes of a kernel of 64 dims */
+                                               .f_est        = 128,
+                                               .f_dense      = 1024,
+                                               .recall_mean  = 0.5,
+                                               .rows_sampled = 2,
+                                               .rows_total   = 2};
+    static const sb_state_facts   states[2] = {{"before", 1980, 2619, 40, 1, 0, 0, 120000, 0},
+                                               {"after", 1755, -1, 61, 1, 0, 2, 698000, 4}};
+    sb_timing_facts              *t         = ring[next++ % 64];
     t[0] = (sb_timing_facts){.layer = -1, .phase = "attention", .ns = ns};
     t[1] = (sb_timing_facts){.layer = -1, .phase = "prefill", .ns = 2 * ns};
     return (sb_sample_facts){.run_id          = run,
@@ -190,7 +192,10 @@ sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score
                              .comm            = &comm,
                              .n_comm          = 1,
                              .memory          = &memory,
-                             .n_memory        = 1};
+                             .n_memory        = 1,
+                             .kernel          = "avx2",
+                             .states          = states,
+                             .n_states        = 2};
 }
 
 void facts_put(sb_store *s, const sb_sample_facts *f) { FACTS_OK(sb_store_put_sample(s, f)); }

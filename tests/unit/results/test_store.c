@@ -55,11 +55,12 @@ START_TEST(write_creates_directories_and_schema)
     sb_store_close(s);
     ck_assert_int_eq(facts_int(deep, "SELECT application_id FROM pragma_application_id"),
                      SBI_APPLICATION_ID);
-    ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"), 2);
+    ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"),
+                     sbi_schema_version());
     static const char *const tables[] = {
-        "run",    "point",  "dataset", "input",  "reference", "span",
-        "sample", "score",  "hit",     "timing", "quality",   "needle",
-        "comm",   "memory", "ceiling", "energy", "interval",  "merged_shards"};
+        "run",     "point",  "dataset",  "input",         "reference",  "span",         "sample",
+        "score",   "hit",    "timing",   "quality",       "needle",     "comm",         "memory",
+        "ceiling", "energy", "device_state", "interval", "merged_shards", "comparison", "mean_interval"};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char sql[128];
         (void)snprintf(sql, sizeof sql, "SELECT strict FROM pragma_table_list('%s')", tables[i]);
@@ -248,6 +249,32 @@ START_TEST(sample_round_trip)
 END_TEST
 
 /* Every column of quality_metrics B6, and NULL where a figure does not exist. */
+/* What the driver does not tell (-1) is NULL, not a figure. */
+START_TEST(kernel_and_device_states_round_trip)
+{
+    sb_store       *s   = facts_open(path, SB_STORE_WRITE);
+    int64_t         run = facts_run(s, "c", 0);
+    sb_sample_facts f =
+        facts_ok(run, facts_point(s, (sb_point_facts){0}), facts_input(s, 0), 0.3, 123);
+    facts_put(s, &f);
+    sb_store_close(s);
+    char *kernel = facts_text(path, "SELECT kernel FROM sample");
+    ck_assert_str_eq(kernel, "avx2");
+    free(kernel);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM device_state"), 2);
+    ck_assert_int_eq(facts_int(path, "SELECT sm_clock_mhz FROM device_state WHERE place = 'after'"),
+                     1755);
+    ck_assert_int_eq(facts_int(path, "SELECT power_mw FROM device_state WHERE place = 'before'"),
+                     120000);
+    ck_assert_int_eq(
+        facts_int(path, "SELECT memory_clock_mhz IS NULL FROM device_state WHERE place = 'after'"),
+        1);
+    ck_assert_int_eq(facts_int(path, "SELECT throttle_reasons + 10 * other_processes FROM "
+                                     "device_state WHERE place = 'after'"),
+                     24);
+}
+END_TEST
+
 START_TEST(quality_round_trip)
 {
     static const sb_quality_facts all     = {.layer               = 1,
@@ -513,6 +540,7 @@ int main(void)
     tcase_add_test(t, read_only_places);
     tcase_add_test(t, natural_keys_give_the_known_id);
     tcase_add_test(t, sample_round_trip);
+    tcase_add_test(t, kernel_and_device_states_round_trip);
     tcase_add_test(t, quality_round_trip);
     tcase_add_test(t, ceilings_are_of_a_run);
     tcase_add_loop_test(t, bad_facts_leave_nothing, 0, (int)(sizeof spoils / sizeof spoils[0]));

@@ -295,7 +295,7 @@ START_TEST(speedup_pairs_within_run_and_cell)
                      0);
     char *impl =
         facts_text(path, "SELECT dense_impl FROM speedup WHERE method = 'hip' AND length = 1024");
-    ck_assert_str_eq(impl, "native");
+    ck_assert_str_eq(impl, "avx2"); /* what ran, where the sample tells it */
     free(impl);
 }
 END_TEST

@@ -90,6 +90,28 @@ int sb_suite_exists(const char *suite)
     return strcmp(suite, "probe") == 0 || strcmp(suite, "ruler") == 0;
 }
 
+/* Records only: these tests open no suite. */
+static const sb_text_task made_tasks[] = {{"short", "", "exact@1", 8}, {"long", "", "exact@1", 16}, {0}};
+static const sb_text_key  made_keys[]  = {{"words", "a word list"}, {"corpus", "a folder"}, {0}};
+static const sb_text_suite made        = {.name         = "made",
+                                          .tasks        = made_tasks,
+                                          .params       = suite_table,
+                                          .params_bytes = sizeof(suite_params),
+                                          .keys         = made_keys,
+                                          .to_length    = 1};
+static const sb_text_key   kept_keys[] = {{"data", "a folder of rows"}, {0}};
+static const sb_text_suite kept        = {
+           .name = "kept", .tasks = made_tasks, .params = no_params, .keys = kept_keys};
+const sb_text_suite *const sb_text_suites[] = {&made, &kept, NULL};
+
+const sb_text_suite *sb_text_suite_find(const char *name)
+{
+    for (int i = 0; sb_text_suites[i] != NULL; i++)
+        if (strcmp(sb_text_suites[i]->name, name) == 0)
+            return sb_text_suites[i];
+    return NULL;
+}
+
 static int64_t at_least_one(const void *params)
 {
     (void)params;

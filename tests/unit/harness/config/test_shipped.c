@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/config/gen_plan.h"
 #include "harness/config/sweep.h"
 #include "harness/model/model.h"
 #include "kernels/registry.h"
@@ -24,13 +25,14 @@ static int see(const char *path, const struct stat *sb, int type, struct FTW *at
     return 0;
 }
 
-/* Sweeps stand in configs/ itself, smoke/ and sweeps/; the other folders hold machines, gates and
- * templates. */
+/* Sweeps stand in configs/ itself, smoke/ and sweeps/, what to write in gen/; the other folders
+ * hold machines, gates and templates. */
 static void list_files(void)
 {
     (void)nftw("configs/smoke", see, 8, FTW_PHYS);
     (void)nftw("configs/sweeps", see, 8, FTW_PHYS);
     files[n_files++] = strdup("configs/quickstart.yaml");
+    files[n_files++] = strdup("configs/machines/kernels_h100.yaml"); /* the kernels' own sweep */
 }
 
 static sb_sweep *load(const char *path)
@@ -51,6 +53,16 @@ START_TEST(file_loads)
     ck_assert_int_gt(s->n_points, 0);
     ck_assert_msg(s->text[0] == '#', "%s does not open with a comment", files[_i]);
     sb_sweep_free(s);
+}
+END_TEST
+
+START_TEST(gen_file_loads)
+{
+    sb_gen_plan *p = NULL;
+    ck_assert_msg(sb_gen_load("configs/gen/ruler.yaml", NULL, 0, stderr, &p) == SB_OK, "%s",
+                  sb_error_text());
+    ck_assert_int_eq(p->n_sets, 24);
+    sb_gen_free(p);
 }
 END_TEST
 
@@ -89,6 +101,7 @@ int main(void)
     Suite *s = suite_create("shipped sweeps");
     TCase *t = tcase_create("configs");
     tcase_add_loop_test(t, file_loads, 0, n_files);
+    tcase_add_test(t, gen_file_loads);
     tcase_add_test(t, every_method_has_a_smoke_file_of_one_sample);
     tcase_add_test(t, quickstart_has_its_dense_anchor_in_every_cell);
     suite_add_tcase(s, t);

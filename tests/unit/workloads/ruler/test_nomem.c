@@ -9,11 +9,11 @@
 
 #include "tests/unit/workloads/ruler/common.h"
 #include "workloads/base/tok_memo.h"
+#include "workloads/ruler/import.h"
 #include "workloads/ruler/lexicon.h"
+#include "workloads/ruler/score.h"
 #include "workloads/ruler/suite.h"
 #include "workloads/tokenizer/ops.h"
-#include "workloads/ruler/import.h"
-#include "workloads/ruler/score.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t bytes);
@@ -115,7 +115,7 @@ static sb_status open_words(void)
     return st;
 }
 
-static const char  *native_task;
+static const char *native_task;
 
 /* The suite from its request to a row, facts included: with the built-in texts and words. */
 static sb_status native_row(void)
@@ -145,15 +145,16 @@ static sb_status native_row(void)
 static sb_status count_twice(void)
 {
     static const char text[] =
-        "Some words stand here so that a piece of text is long enough to end somewhere, and more of "
+        "Some words stand here so that a piece of text is long enough to end somewhere, and more "
+        "of "
         "them follow behind it until nobody wants to read on, which is soon the case for this one.";
     static sb_tok_ops o;
-    sb_tok           *t = NULL;
-    sb_tok_ctx       *c = NULL;
-    sb_tok_memo      *m = NULL;
-    int64_t           n = 0;
+    sb_tok           *t   = NULL;
+    sb_tok_ctx       *c   = NULL;
+    sb_tok_memo      *m   = NULL;
+    int64_t           n   = 0;
     char             *out = NULL;
-    sb_status         st = sb_tok_open("tests/fixtures/tokenizer/gpt2.json", NULL, &t);
+    sb_status         st  = sb_tok_open("tests/fixtures/tokenizer/gpt2.json", NULL, &t);
     if (st == SB_OK && (st = sb_tok_ctx_create(t, &c)) == SB_OK) {
         sb_tok_ops_of(c, SB_TOK_SPECIALS_LITERAL, &o);
         st = sb_tok_memo_create(&o, 0, &m);
@@ -211,13 +212,17 @@ static sb_status score_row(void)
 
 static sb_status import_rows(void)
 {
-    sb_ruler_import *im = NULL;
+    sb_ruler_import *im   = NULL;
+    sb_ruler_sample  copy = {0};
     char             path[640];
     sb_status        st;
     (void)snprintf(path, sizeof path, "%s/v.jsonl", folder());
     st = sb_ruler_import_open(path, sb_ruler_task_find("niah_single_1"), 128, &im);
     if (st == SB_OK && (im->n_rows != 20 || im->n_bad != 20))
         st = SB_ERR_INTERNAL;
+    if (st == SB_OK)
+        st = sb_ruler_import_row(im, 2, &copy);
+    sb_ruler_sample_fini(&copy);
     sb_ruler_import_close(im);
     return st;
 }
@@ -258,9 +263,9 @@ END_TEST
 
 START_TEST(native)
 {
-    static const char *const of[] = {"niah_single_1", "niah_multiquery", "niah_multikey_3", "vt",
-                                     "cwe",           "fwe",             "qa_synth"};
-    native_task                   = of[_i];
+    static const char *const of[] = {
+        "niah_single_1", "niah_multiquery", "niah_multikey_3", "vt", "cwe", "fwe", "qa_synth"};
+    native_task = of[_i];
     every_allocation(native_row, 20);
 }
 END_TEST

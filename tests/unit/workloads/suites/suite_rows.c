@@ -10,51 +10,6 @@
 #include "workloads/base/pytext.h"
 #include "workloads/tokenizer/ops.h"
 
-static const sb_tok *file_tok;
-
-static sb_status file_cut(void *ctx, const char *text, int64_t n_bytes, int64_t head, int64_t tail,
-                          int as_one, char **out, int64_t *out_bytes)
-{
-    sb_tok_ids v = {0};
-    char      *a = NULL, *b = NULL;
-    size_t     n_a = 0, n_b = 0;
-    sb_status  st =
-        sb_tok_encode(ctx, text, (size_t)n_bytes, SB_TOK_SPECIALS_LITERAL, SB_TOK_BOS_NONE, &v);
-    if (st == SB_OK && as_one) {
-        memmove(v.ids + head, v.ids + v.n - tail, (size_t)tail * sizeof *v.ids);
-        head += tail;
-        tail = 0;
-    }
-    if (st == SB_OK)
-        st = sb_tok_decode(file_tok, v.ids, head, SB_TOK_SHOW_TEXT, &a, &n_a);
-    if (st == SB_OK)
-        st = sb_tok_decode(file_tok, v.ids + v.n - tail, tail, SB_TOK_SHOW_TEXT, &b, &n_b);
-    if (st == SB_OK) {
-        *out = malloc(n_a + n_b + 1);
-        if (*out == NULL)
-            abort();
-        memcpy(*out, a, n_a);
-        memcpy(*out + n_a, b, n_b + 1);
-        *out_bytes = (int64_t)(n_a + n_b);
-    }
-    free(a);
-    free(b);
-    sb_tok_ids_fini(&v);
-    return st;
-}
-
-static sb_status file_ends(void *ctx, const char *text, int64_t n_bytes, int64_t head, int64_t tail,
-                           char **out, int64_t *out_bytes)
-{
-    return file_cut(ctx, text, n_bytes, head, tail, 0, out, out_bytes);
-}
-
-static sb_status file_joined(void *ctx, const char *text, int64_t n_bytes, int64_t head,
-                             int64_t tail, char **out, int64_t *out_bytes)
-{
-    return file_cut(ctx, text, n_bytes, head, tail, 1, out, out_bytes);
-}
-
 static int fails(const char *what)
 {
     fprintf(stderr, "suite_rows: %s: %s\n", what, sb_error_text());
@@ -111,11 +66,8 @@ int main(int argc, char **argv)
     if (file != NULL) {
         if (sb_tok_open(file, NULL, &tok) != SB_OK || sb_tok_ctx_create(tok, &ctx) != SB_OK)
             return fails(file);
-        file_tok = tok;
         sb_tok_ops_of(ctx, SB_TOK_SPECIALS_LITERAL, &ops);
-        ops.ends   = file_ends;
-        ops.joined = file_joined;
-        g.req.tok  = &ops;
+        g.req.tok = &ops;
     }
     if (g.req.suite->open(&g.req, &set) != SB_OK)
         return fails("open");

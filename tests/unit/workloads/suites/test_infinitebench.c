@@ -41,6 +41,8 @@ static const struct sample {
     {"math_find",
      "\"context\": \"[1]\", \"input\": \"Now.\\nThe Largest x of y: \", \"answer\": 42",
      "<the largest x>[1]|Now.\nThe Largest x of y: ", "42", "42", "41", 0},
+    {"math_find", "\"context\": \"[1]\", \"input\": \"a The sum of A of b\", \"answer\": 7",
+     "<the sum of a>[1]|a The sum of A of b", "7", "7", "8", 0},
     {"math_find", "\"context\": \"[1]\", \"input\": \"The median of x\", \"answer\": [49.0]",
      "<the median>[1]|The median of x", "49.0", "49", "49.5", 0},
     {"math_calc", "\"context\": \"1 + 2\", \"answer\": [[1, 2, 3, 4]]", "1 + 2", "1,2,3,4",

@@ -56,6 +56,40 @@ static void check_ends(const sb_tok_ops *o, const char *text, int64_t head, int6
     free(out);
 }
 
+static void check_joined(const sb_tok_ops *o, const char *text, int64_t head, int64_t tail,
+                         const char *want)
+{
+    char   *out = NULL;
+    int64_t n   = -1;
+    ck_assert_int_eq(o->joined(o->ctx, text, (int64_t)strlen(text), head, tail, &out, &n), SB_OK);
+    ck_assert_str_eq(out, want);
+    ck_assert_int_eq(n, (int64_t)strlen(want));
+    free(out);
+}
+
+START_TEST(joined_ends)
+{
+    sb_tok     *t = must_open_changed("", "");
+    sb_tok_ctx *c = must_ctx(t);
+    sb_tok_ops  o;
+    char       *out = NULL;
+    int64_t     n   = -1;
+    sb_tok_ops_of(c, SB_TOK_SPECIALS_PARSE, &o);
+    check_joined(&o, "", 0, 0, "");
+    check_joined(&o, "abc x ab", 1, 1, "abcab");
+    check_joined(&o, "abc<|end|>x", 2, 1, "abcx");
+    check_joined(&o, "\xC3\xA9", 1, 1, "\xC3\xA9");
+    check_joined(&o, "\xC3\xA9-\xC3\xA9", 1, 1, "\xC3\xA9"); /* halves of two */
+    check_joined(&o, "\xC3\xA9-\xC3\xA9", 1, 0, "\xEF\xBF\xBD");
+    must_refuse(o.joined(o.ctx, "abc", 3, 1, 1, &out, &n), SB_ERR_USAGE, "last 1 of 1");
+    ck_assert_ptr_null(out);
+    sb_tok_ops_of(c, SB_TOK_SPECIALS_LITERAL, &o);
+    check_joined(&o, "abc<|end|>x", 8, 1, "abc<|end|>x");
+    sb_tok_ctx_destroy(c);
+    sb_tok_close(t);
+}
+END_TEST
+
 START_TEST(ends)
 {
     sb_tok     *t = must_open_changed("", "");
@@ -126,6 +160,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, counts_and_names);
     tcase_add_test(t, ends);
+    tcase_add_test(t, joined_ends);
     tcase_add_loop_test(t, as_encode_and_decode, 0, 4);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -1,0 +1,11 @@
+/* Members of the cuda backend's record that have a file of their own (backend.h says what they do).
+ */
+#ifndef SB_KERNELS_BACKEND_CUDA_PARTS_H
+#define SB_KERNELS_BACKEND_CUDA_PARTS_H
+
+#include "kernels/base/backend.h"
+
+extern "C" sb_status sbi_state_cuda(sb_device_state *out);
+extern "C" sb_status sbi_ceilings_cuda(sb_ceilings *out);
+
+#endif

@@ -1,0 +1,116 @@
+#include "kernels/random_blocks/random_blocks.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "kernels/base/rng.h"
+#include "kernels/exec/attend.h"
+#include "kernels/exec/row_blocks.h"
+#include "kernels/exec/shape_check.h"
+
+#define P(field) offsetof(sb_random_blocks_params, field)
+static const sb_param params[] = {
+    {"density", "0.1", "(0,1]", "share of a query block's visible key blocks that it sees", SB_F64,
+     P(density)},
+    {"block_tokens", "128", "[1,1073741824]", "tokens of a block", SB_I64, P(block_tokens)},
+    {"sink_blocks", "1", "[0,1073741824]", "first blocks, which every query sees", SB_I64,
+     P(sink_blocks)},
+    {"window_blocks", "1", "[1,1073741824]", "last blocks, the query's own included", SB_I64,
+     P(window_blocks)},
+    {"seed", "7", "[0,)", "of the draw", SB_I64, P(seed)},
+    {0},
+};
+
+static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+void sb_random_blocks_row(const sb_random_blocks_params *p, int32_t layer, int64_t head,
+                          int64_t block, int32_t *ids, int64_t *n)
+{
+    int64_t visible = block + 1, first = min_i64(p->sink_blocks, visible);
+    int64_t last  = visible - min_i64(p->window_blocks, visible - first);
+    int64_t total = (int64_t)ceil(p->density * (double)visible);
+    int64_t want = min_i64(total - (visible - (last - first)), last - first), at = 0;
+    sb_rng  r = {
+         sb_mix(sb_mix(sb_mix(sb_mix((uint64_t)p->seed) + (uint64_t)layer) + (uint64_t)head) +
+                (uint64_t)block)};
+    for (int64_t j = 0; j < first; j++)
+        ids[at++] = (int32_t)j;
+    /* each of the left ones is taken with probability want / left: exactly want come out */
+    for (int64_t j = first; j < last && want > 0; j++)
+        if ((int64_t)sb_rng_below(&r, (uint64_t)(last - j)) < want) {
+            ids[at++] = (int32_t)j;
+            want--;
+        }
+    for (int64_t j = last; j < visible; j++)
+        ids[at++] = (int32_t)j;
+    *n = at;
+}
+
+static sb_status check(const void *p, const sb_shape *shape)
+{
+    return sb_shape_check(shape, ((const sb_random_blocks_params *)p)->block_tokens);
+}
+
+static int64_t quantum_tokens(const void *p)
+{
+    return ((const sb_random_blocks_params *)p)->block_tokens;
+}
+
+static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape, sb_plan *plan,
+                        sb_cache *cache)
+{
+    const sb_random_blocks_params *p = params_;
+    sb_row_blocks                  r;
+    sb_plan                        made;
+    void                          *room;
+    (void)cache;
+    sb_status st = sb_row_blocks_layout(&r, ctx->arena, shape, p->block_tokens, 1, &made);
+    if (st == SB_OK)
+        st = sb_arena_alloc(ctx->arena, 1, sizeof r, "random_blocks room", &room);
+    if (st != SB_OK)
+        return st;
+    if (!ctx->arena->counting)
+        *(sb_row_blocks *)room = r;
+    made.method_data = room;
+    *plan            = made;
+    return SB_OK;
+}
+
+static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shape,
+                          const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
+{
+    const sb_random_blocks_params *p  = params_;
+    const sb_row_blocks           *r  = plan->method_data;
+    int64_t                        t0 = sb_now_ns(), lists = shape->heads * r->n_rows;
+    (void)q;
+    (void)k;
+    (void)cache;
+    sb_row_blocks_name(r, shape, plan);
+#pragma omp parallel for schedule(dynamic, 16) num_threads(ctx->threads)
+    for (int64_t i = 0; i < lists; i++) {
+        int64_t h = i / r->n_rows, row = i % r->n_rows, n;
+        sb_random_blocks_row(p, ctx->layer, h, plan->row_id[row],
+                             sb_row_blocks_place(r, plan, h, row), &n);
+        plan->tiles.row_ptr[i + 1] = n;
+    }
+    sb_row_blocks_close(r, plan);
+    plan->parts = SB_PART_TILES;
+    sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
+    return SB_OK;
+}
+
+const sb_method sb_random_blocks = {
+    .name    = "random_blocks",
+    .summary = "random key blocks, sink and window: the control for methods that choose",
+    .source  = "arXiv 2007.14062 2 (random attention of BigBird, without global rows)",
+    .caps    = SB_CAP_PREFILL | SB_CAP_DECODE | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
+    .plan_keys      = SB_PLAN_KEYS_LOCAL,
+    .params         = params,
+    .params_bytes   = sizeof(sb_random_blocks_params),
+    .check          = check,
+    .quantum_tokens = quantum_tokens,
+    .layout         = layout,
+    .plan           = {[SB_CPU] = plan_cpu},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
+};
