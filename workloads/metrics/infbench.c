@@ -118,7 +118,7 @@ static sb_status behind_prefix(sbi_pool *p, sbi_str s, const char *const *prefix
         int64_t   at;
         sb_status st;
         if ((st = sbi_ascii(p, *prefixes, &prefix)) != SB_OK ||
-            (st = sbi_find(p, s, prefix, &at)) != SB_OK)
+            (st = sbi_str_find(p, s, prefix, &at)) != SB_OK)
             return st;
         if (at < 0)
             continue;

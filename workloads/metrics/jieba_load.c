@@ -178,7 +178,7 @@ static sb_status read_dict(sb_jieba *j, const file *f)
         sbi_pool_back(&pool, mark);
         s = end + 1;
     }
-    sbi_pool_fini(&pool);
+    sbi_pool_free(&pool);
     if (st == SB_OK && j->total == 0)
         return sb_fail(SB_ERR_USAGE, "%s: no word in it", f->path);
     if (st == SB_OK && (j->weight = malloc((size_t)j->trie.n * sizeof *j->weight)) == NULL)
@@ -247,7 +247,7 @@ static sb_status read_char(reader *r, int32_t *c)
             return wrong(r, "expected a string of one character");
         st = sbi_decode(&pool, (sb_text){r->at, (size_t)(end - r->at)}, &s, &flags);
         *c = st == SB_OK && s.n == 1 ? s.c[0] : 0;
-        sbi_pool_fini(&pool);
+        sbi_pool_free(&pool);
         if (st != SB_OK)
             return st;
         if (*c == 0 || flags != 0)

@@ -182,7 +182,7 @@ static sb_status paragraph_of(sbi_pool *p, sbi_str ref, sbi_str word, sbi_str *i
 {
     for (sbi_str rest = ref;;) {
         int64_t   at, n = 0;
-        sb_status st = sbi_find(p, rest, word, &at);
+        sb_status st = sbi_str_find(p, rest, word, &at);
         if (st != SB_OK)
             return st;
         if (at < 0)

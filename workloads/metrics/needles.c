@@ -153,7 +153,7 @@ static sb_status answer_part(sbi_pool *p, sbi_str s, sbi_str *out)
     for (const char *const *e = ends; *e != NULL; e++) {
         sbi_str mark;
         int64_t at;
-        if ((st = sbi_ascii(p, *e, &mark)) != SB_OK || (st = sbi_find(p, s, mark, &at)) != SB_OK)
+        if ((st = sbi_ascii(p, *e, &mark)) != SB_OK || (st = sbi_str_find(p, s, mark, &at)) != SB_OK)
             return st;
         if (at >= 0)
             s = sbi_slice(s, 0, at);

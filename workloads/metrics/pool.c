@@ -54,4 +54,4 @@ void sbi_pool_back(sbi_pool *p, sbi_pool_mark mark)
     *p = mark;
 }
 
-void sbi_pool_fini(sbi_pool *p) { sbi_pool_back(p, (sbi_pool_mark){0}); }
+void sbi_pool_free(sbi_pool *p) { sbi_pool_back(p, (sbi_pool_mark){0}); }

@@ -18,7 +18,7 @@ typedef struct sbi_pool {
  * SB_ERR_NOMEM says how many bytes were asked for. A zeroed pool is an empty one. */
 sb_status sbi_pool_get(sbi_pool *p, int64_t count, size_t elem_bytes, void *out);
 sb_status sbi_pool_zero(sbi_pool *p, int64_t count, size_t elem_bytes, void *out); /* all bytes 0 */
-void      sbi_pool_fini(sbi_pool *p); /* frees everything, leaves an empty pool */
+void      sbi_pool_free(sbi_pool *p); /* frees everything, leaves an empty pool */
 
 /* What was taken after a mark can be given back, so that a loop over pairs does not pile up. */
 typedef sbi_pool sbi_pool_mark;

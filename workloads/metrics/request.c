@@ -14,7 +14,7 @@ sb_status sbi_score(const sb_scorer *self, const sb_score_req *in, sbi_body body
             r.flags |= SB_SCORE_EMPTY;
         st = body(&r, &score);
     }
-    sbi_pool_fini(&r.pool);
+    sbi_pool_free(&r.pool);
     score.flags = r.flags;
     if (st == SB_OK)
         *out = score;

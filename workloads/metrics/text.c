@@ -376,7 +376,7 @@ int sbi_starts(sbi_str s, sbi_str with)
     return s.n >= with.n && sbi_equal(sbi_slice(s, 0, with.n), with);
 }
 
-sb_status sbi_find(sbi_pool *p, sbi_str s, sbi_str part, int64_t *at)
+sb_status sbi_str_find(sbi_pool *p, sbi_str s, sbi_str part, int64_t *at)
 {
     sbi_pool_mark mark = sbi_pool_here(p);
     int64_t      *border, k = 0;
@@ -408,7 +408,7 @@ sb_status sbi_find(sbi_pool *p, sbi_str s, sbi_str part, int64_t *at)
 sb_status sbi_contains(sbi_pool *p, sbi_str s, sbi_str part, int *yes)
 {
     int64_t   at;
-    sb_status st = sbi_find(p, s, part, &at);
+    sb_status st = sbi_str_find(p, s, part, &at);
     if (st == SB_OK)
         *yes = at >= 0;
     return st;

@@ -48,7 +48,7 @@ int     sbi_starts(sbi_str s, sbi_str with); /* at its beginning */
 int64_t sbi_index_of(sbi_str s, int32_t c);  /* -1: none */
 
 /* Where `part` first stands in s, -1: nowhere. The empty text stands at 0. Knuth-Morris-Pratt. */
-sb_status sbi_find(sbi_pool *p, sbi_str s, sbi_str part, int64_t *at);
+sb_status sbi_str_find(sbi_pool *p, sbi_str s, sbi_str part, int64_t *at);
 sb_status sbi_contains(sbi_pool *p, sbi_str s, sbi_str part, int *yes);
 
 sb_status sbi_split_space(sbi_pool *p, sbi_str s, sbi_strs *out);               /* str.split() */

@@ -40,7 +40,7 @@ static int write_unicode(void)
             printf("]");
         }
         printf("]\n");
-        sbi_pool_fini(&pool);
+        sbi_pool_free(&pool);
     }
     return 0;
 }

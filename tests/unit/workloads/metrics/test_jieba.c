@@ -61,7 +61,7 @@ START_TEST(segments)
     }
     *at = '\0';
     ck_assert_str_eq(text, cuts[_i].cut);
-    sbi_pool_fini(&pool);
+    sbi_pool_free(&pool);
     sb_jieba_close(j);
 }
 END_TEST
