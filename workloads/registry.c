@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "workloads/babi_like/suite.h"
 #include "workloads/babilong/suite.h"
 #include "workloads/helmet/suite.h"
 #include "workloads/infinitebench/infinitebench.h"
@@ -52,6 +53,7 @@ const sb_text_suite *const sb_text_suites[] = {
     &sb_jsonl_suite,
     &sb_niah_suite,
     &sb_babilong_suite,
+    &sb_babi_like_suite,
     &sb_kvpress_suite,
     &sb_helmet_suite,
     NULL,

@@ -31,22 +31,11 @@ sb_status sbi_niah_keep(int64_t n_context, int64_t n_needle, int64_t room, int64
     return SB_OK;
 }
 
-static int among(sbi_ids period, int32_t id)
-{
-    for (int64_t i = 0; i < period.n; i++)
-        if (period.v[i] == id)
-            return 1;
-    return 0;
-}
-
 int64_t sbi_niah_place(const int32_t *context, int64_t n_context, sbi_ids period,
                        double depth_percent)
 {
-    int64_t at;
     if (depth_percent == 100)
         return n_context;
-    at = (int64_t)((double)n_context * (depth_percent / 100));
-    while (at > 0 && !among(period, context[at - 1]))
-        at--;
-    return at;
+    return sbi_haystack_sentence(context, (int64_t)((double)n_context * (depth_percent / 100)),
+                                 period);
 }

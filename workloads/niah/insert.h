@@ -10,11 +10,7 @@
 #include <stdint.h>
 
 #include "kernels/base/status.h"
-
-typedef struct sbi_ids {
-    int32_t *v;
-    int64_t  n;
-} sbi_ids;
+#include "workloads/base/haystack.h"
 
 typedef enum sbi_depths {
     SBI_DEPTHS_LINEAR, /* whole per cents, halves to even */

@@ -9,7 +9,7 @@
 #include "workloads/base/row_fields.h"
 #include "workloads/base/sha256.h"
 #include "workloads/base/suite_files.h"
-#include "workloads/niah/haystack.h"
+#include "workloads/niah/insert.h"
 
 static const sb_text_task tasks[] = {
     {"needle", "a sentence at a depth of a long text", "key_phrase@1", 100},

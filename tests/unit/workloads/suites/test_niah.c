@@ -6,7 +6,7 @@
 
 #include "tests/unit/workloads/ruler/common.h"
 #include "tests/unit/workloads/suites/rig.h"
-#include "workloads/niah/haystack.h"
+#include "workloads/niah/insert.h"
 
 START_TEST(depths)
 {

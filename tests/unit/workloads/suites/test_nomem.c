@@ -241,6 +241,16 @@ START_TEST(helmet)
 }
 END_TEST
 
+START_TEST(babi_like)
+{
+    (void)put_text("a.txt", "One two. Three four. Five.\n");
+    every_allocation(
+        "babi_like",
+        ARGS("task=thing_before", "tok=characters", "length=1200", rig_arg("corpus", folder())),
+        20);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("suites_nomem");
@@ -253,6 +263,7 @@ int main(void)
     tcase_add_test(t, jsonl);
     tcase_add_test(t, niah);
     tcase_add_test(t, babilong);
+    tcase_add_test(t, babi_like);
     tcase_add_test(t, kvpress);
     tcase_add_test(t, helmet);
     return run_suite_of("suites_nomem", t);

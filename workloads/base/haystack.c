@@ -1,4 +1,4 @@
-#include "workloads/niah/haystack.h"
+#include "workloads/base/haystack.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -175,4 +175,19 @@ sb_status sbi_haystack_open(const char *path, int64_t length_tokens, const sb_to
     }
     *out = h;
     return SB_OK;
+}
+
+static int among(sbi_ids period, int32_t id)
+{
+    for (int64_t i = 0; i < period.n; i++)
+        if (period.v[i] == id)
+            return 1;
+    return 0;
+}
+
+int64_t sbi_haystack_sentence(const int32_t *ids, int64_t place, sbi_ids period)
+{
+    while (place > 0 && !among(period, ids[place - 1]))
+        place--;
+    return place;
 }
