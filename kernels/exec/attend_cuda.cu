@@ -41,9 +41,10 @@ static sb_status check(const sbi_cuda_job *j)
                        "attend: found token ids up to %lld, allowed below 2^31 on the cuda backend",
                        (long long)end_of(&j->in->k->gid) - 1);
     if (j->plan != nullptr && j->plan->overlap_twice)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "attend: found an index whose listed keys count twice in its window, allowed "
-                       "one that has each key once on the cuda backend");
+        return sb_fail(
+            SB_ERR_UNSUPPORTED,
+            "attend: found an index whose listed keys count twice in its window, allowed "
+            "one that has each key once on the cuda backend");
     if (j->out->o == nullptr || j->out->lse == nullptr)
         return sb_fail(SB_ERR_INTERNAL, "attend: the cuda executors write o and lse");
     int device = 0, major = 0;
@@ -57,8 +58,8 @@ static sb_status check(const sbi_cuda_job *j)
     return st;
 }
 
-/* What the Hopper kernel cannot do here; NULL: it can. */
-static const char *sm90_refusal(const sbi_cuda_job *j)
+/* Why the Hopper kernels cannot run here; NULL: they can. */
+static const char *no_hopper(void)
 {
 #if defined(SB_HAVE_SM90A)
     int device = 0, major = 0, minor = 0;
@@ -68,58 +69,94 @@ static const char *sm90_refusal(const sbi_cuda_job *j)
         (void)cudaGetLastError();
         return "a device that does not tell its compute capability";
     }
-    return major == 9 && minor == 0 ? sbi_attend_sm90_refusal(j)
-                                    : "a device but of compute capability 9.0";
+    return major == 9 && minor == 0 ? nullptr : "a device but of compute capability 9.0";
 #else
-    (void)j;
     return "a build without sm_90a";
 #endif
 }
 
 extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
 {
-    const char *asked  = getenv("SPAN_CUDA_KERNEL");
-    int         device = 0, major = 0, minor = 0, hopper = 0;
+    const char *asked  = getenv("SPAN_CUDA_KERNEL"), *what;
+    int         device = 0, major = 0;
     sb_status   st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)
         st = SB_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
     if (st != SB_OK)
         return st;
-#if defined(SB_HAVE_SM90A)
-    hopper = major == 9 && minor == 0;
-#endif
-    (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)",
-                   hopper       ? "sm90 for dense, windows and tile lists, portable for the rest"
-                   : major >= 8 ? "portable"
-                                : "none: bf16 products need compute capability 8.0",
+    what = "none: bf16 products need compute capability 8.0";
+    if (no_hopper() == nullptr)
+        what = "decode up to 16 queries, sm90 for dense, windows, tiles, gather for the rest";
+    else if (major >= 8)
+        what = "decode up to 16 queries, portable for the rest";
+    (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)", what,
                    asked != nullptr ? asked : "not set: auto");
     return SB_OK;
 }
 
+static const char *no_refusal(const sbi_cuda_job *j)
+{
+    (void)j;
+    return nullptr;
+}
+
+#if defined(SB_HAVE_SM90A)
+static const char *sm90_refusal(const sbi_cuda_job *j)
+{
+    const char *why = no_hopper();
+    return why != nullptr ? why : sbi_attend_sm90_refusal(j);
+}
+
+static const char *gather_refusal(const sbi_cuda_job *j)
+{
+    const char *why = no_hopper();
+    return why != nullptr ? why : sbi_attend_gather_refusal(j);
+}
+#else
+static const char *sm90_refusal(const sbi_cuda_job *j)
+{
+    (void)j;
+    return no_hopper();
+}
+static const auto gather_refusal = sm90_refusal;
+static const auto sbi_attend_sm90_cuda = sbi_attend_portable_cuda; /* never called: refused */
+static const auto sbi_attend_gather_cuda = sbi_attend_portable_cuda;
+#endif
+
+/* Of SPAN_CUDA_KERNEL, fastest first: auto takes the first that can do the call. */
+static const struct {
+    const char *name;
+    const char *(*refusal)(const sbi_cuda_job *); /* NULL: none */
+    sb_status (*run)(const sbi_cuda_job *);
+} kernels[] = {
+    {"decode", sbi_attend_decode_refusal, sbi_attend_decode_cuda},
+    {"sm90", sm90_refusal, sbi_attend_sm90_cuda},
+    {"gather", gather_refusal, sbi_attend_gather_cuda},
+    {"portable", no_refusal, sbi_attend_portable_cuda},
+};
+
 /* *kernel: the one that was taken. */
 static sb_status launch(const sbi_cuda_job *j, const char **kernel)
 {
-    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
+    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal = nullptr;
     if (asked == nullptr)
         asked = "auto";
-    *kernel = "portable";
-    if (strcmp(asked, "portable") == 0)
-        return sbi_attend_portable_cuda(j);
-    int only = strcmp(asked, "sm90") == 0;
-    if (!only && strcmp(asked, "auto") != 0)
-        return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
-                       asked);
-    refusal = sm90_refusal(j);
-#if defined(SB_HAVE_SM90A)
-    if (refusal == nullptr) {
-        *kernel = "sm90";
-        return sbi_attend_sm90_cuda(j);
+    for (const auto &k : kernels) {
+        int named = strcmp(asked, k.name) == 0;
+        if (!named && strcmp(asked, "auto") != 0)
+            continue;
+        refusal = k.refusal(j);
+        if (refusal == nullptr) {
+            *kernel = k.name;
+            return k.run(j);
+        }
+        if (named)
+            return sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=%s found %s", asked,
+                           refusal);
     }
-#endif
-    return only ? sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
-                : sbi_attend_portable_cuda(j);
+    return sb_fail(SB_ERR_USAGE,
+                   "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, portable, sm90",
+                   asked);
 }
 
 /* The call between two events, waited for. */

@@ -18,14 +18,28 @@ typedef struct sbi_cuda_job {
 sb_status sbi_cuda_status(cudaError_t e, const char *what);
 #define SB_CUDA(call) sbi_cuda_status((call), #call)
 
+/* Room that is there for what follows on `stream`, until cudaFreeAsync. It comes from a pool of the
+ * executors that keeps what it once had (a few MiB), so that only the first call of a size waits
+ * for the driver. */
+sb_status sbi_cuda_scratch(size_t bytes, cudaStream_t stream, void **out);
+
 /* Any plan on any device from compute capability 8.0 on. Asynchronous. */
 sb_status sbi_attend_portable_cuda(const sbi_cuda_job *job);
+
+/* Few queries over many keys, dense, on any device from 8.0 on. Asynchronous. The refusal: as
+ * below.
+ */
+const char *sbi_attend_decode_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_decode_cuda(const sbi_cuda_job *job);
 
 #if defined(SB_HAVE_SM90A)
 /* The Hopper kernel, for devices of compute capability 9.0. Asynchronous. What it cannot do, as
  * "found ..." would go on; NULL: it can do this call. */
 const char *sbi_attend_sm90_refusal(const sbi_cuda_job *job);
 sb_status   sbi_attend_sm90_cuda(const sbi_cuda_job *job);
+/* The same for any plan, key by key. */
+const char *sbi_attend_gather_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_gather_cuda(const sbi_cuda_job *job);
 #endif
 
 #endif

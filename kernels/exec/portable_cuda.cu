@@ -14,9 +14,8 @@
  *
  * Bound: K and V out of L2, 64 rows of Q to each of their rows: 2 * 64 * d FLOP for 2 * d bytes.
  * Correct before fast. */
-#include <cuda_bf16.h>
-
 #include "kernels/exec/attend_cuda.cuh"
+#include "kernels/exec/mma_cuda.cuh"
 #include "kernels/exec/segments_impl.h"
 
 namespace
@@ -104,14 +103,6 @@ struct walk {
     int64_t     run_offset;
 };
 
-/* Row pointers of a plan that nobody checked must not lead out of the ids. */
-__device__ void clamp_list(const sb_csr &c, const int32_t **begin, const int32_t **end)
-{
-    const int32_t *last = c.id + c.capacity;
-    *begin              = *begin < c.id ? c.id : *begin > last ? last : *begin;
-    *end                = *end < *begin ? *begin : *end > last ? last : *end;
-}
-
 __device__ void begin_walk(walk &w, const portable_args &a, int64_t head, int64_t row,
                            const cell &c)
 {
@@ -120,10 +111,6 @@ __device__ void begin_walk(walk &w, const portable_args &a, int64_t head, int64_
     w.run_offset = 0;
     sbi_segments_begin(&w.ranges, a.has_plan ? &a.plan : nullptr, head, row, c.gid,
                        c.gid + c.n - 1);
-    if (a.has_plan && (a.plan.parts & SB_PART_TILES))
-        clamp_list(a.plan.tiles, &w.ranges.tile, &w.ranges.tile_end);
-    if (a.has_plan && (a.plan.parts & SB_PART_TOKENS))
-        clamp_list(a.plan.tokens, &w.ranges.token, &w.ranges.token_end);
 }
 
 /* Makes w.now start at an id that has a key at hand; 0 when none is left. Slots find their run one
@@ -215,12 +202,9 @@ __device__ void expand(const portable_args &a, shared_room<D> &s, int buf, int32
     s.row[lane]     = row;
 }
 
-__device__ void copy_16(void *dst, const void *src, bool real)
+__device__ uint32_t shared_at(const void *p)
 {
-    uint32_t to = static_cast<uint32_t>(__cvta_generic_to_shared(dst));
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(src),
-                 "r"(real ? 16 : 0)
-                 : "memory");
+    return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
 /* One block into buffer `buf`, by the whole walking warp; waits for the copies. */
@@ -256,8 +240,8 @@ __device__ void fill(walk &w, const portable_args &a, int64_t head, const cell &
         for (int i = lane / CHUNKS; i < KEYS; i += AT_ONCE) {
             int32_t row = s.row[i];
             int64_t at  = static_cast<int64_t>(row < 0 ? 0 : row) * D + x;
-            copy_16(&s.k[buf][i][x], k + at, row >= 0);
-            copy_16(&s.v[buf][i][x], v + at, row >= 0);
+            sbi_copy_16(shared_at(&s.k[buf][i][x]), k + at, row >= 0);
+            sbi_copy_16(shared_at(&s.v[buf][i][x]), v + at, row >= 0);
         }
         asm volatile("cp.async.wait_all;" ::: "memory");
     }
@@ -266,39 +250,6 @@ __device__ void fill(walk &w, const portable_args &a, int64_t head, const cell &
 }
 
 /* ---- the arithmetic ---- */
-
-__device__ void ldmatrix(uint32_t (&r)[4], const void *p)
-{
-    uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(p));
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(at)
-                 : "memory");
-}
-
-__device__ void ldmatrix_t(uint32_t (&r)[4], const void *p)
-{
-    uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(p));
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(at)
-                 : "memory");
-}
-
-/* c[16x8] += a[16x16] b[16x8]. Lane l holds c of rows l/4 and l/4 + 8, columns 2(l%4) + {0, 1}. */
-__device__ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
-{
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
-                 "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-__device__ uint32_t pack(float lo, float hi)
-{
-    __nv_bfloat162 both = __floats2bfloat162_rn(lo, hi);
-    return *reinterpret_cast<uint32_t *>(&both);
-}
 
 template <int D> struct rows {
     float   o[D / 8][4];
@@ -316,7 +267,7 @@ __device__ void load_q(shared_room<D> &s, const portable_args &a, int64_t head, 
     const sb_bf16 *q    = a.q + head * a.q_stride + c.local * D;
     for (int i = lane; i < 16 * D / 8; i += 32) {
         int row = 16 * warp + i / (D / 8), x = i % (D / 8) * 8;
-        copy_16(&s.q[row][x], q + (row < c.n ? row : 0) * D + x, row < c.n);
+        sbi_copy_16(shared_at(&s.q[row][x]), q + (row < c.n ? row : 0) * D + x, row < c.n);
     }
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
@@ -351,13 +302,13 @@ __device__ void fold(rows<D> &r, const portable_args &a, const shared_room<D> &s
         p[j][0] = p[j][1] = p[j][2] = p[j][3] = 0.0f;
 #pragma unroll
     for (int t = 0; t < D / 16; t++) {
-        ldmatrix(q, &s.q[16 * warp + (lane & 15)][16 * t + (lane >> 4) * 8]);
+        sbi_ldmatrix(q, shared_at(&s.q[16 * warp + (lane & 15)][16 * t + (lane >> 4) * 8]));
 #pragma unroll
         for (int j = 0; j < KEYS / 16; j++) {
-            ldmatrix(
-                b, &s.k[buf][16 * j + (lane >> 4) * 8 + (lane & 7)][16 * t + (lane >> 3 & 1) * 8]);
-            mma(p[2 * j], q, b[0], b[1]);
-            mma(p[2 * j + 1], q, b[2], b[3]);
+            sbi_ldmatrix(b, shared_at(&s.k[buf][16 * j + (lane >> 4) * 8 + (lane & 7)]
+                                          [16 * t + (lane >> 3 & 1) * 8]));
+            sbi_mma(p[2 * j], q, b[0], b[1]);
+            sbi_mma(p[2 * j + 1], q, b[2], b[3]);
         }
     }
     if (!s.all_see[buf])
@@ -388,15 +339,16 @@ __device__ void fold(rows<D> &r, const portable_args &a, const shared_room<D> &s
     }
 #pragma unroll
     for (int t = 0; t < KEYS / 16; t++) { /* the accumulator's layout is that of the operand */
-        uint32_t w[4] = {pack(p[2 * t][0], p[2 * t][1]), pack(p[2 * t][2], p[2 * t][3]),
-                         pack(p[2 * t + 1][0], p[2 * t + 1][1]),
-                         pack(p[2 * t + 1][2], p[2 * t + 1][3])};
+        uint32_t w[4] = {sbi_pack_bf16(p[2 * t][0], p[2 * t][1]),
+                         sbi_pack_bf16(p[2 * t][2], p[2 * t][3]),
+                         sbi_pack_bf16(p[2 * t + 1][0], p[2 * t + 1][1]),
+                         sbi_pack_bf16(p[2 * t + 1][2], p[2 * t + 1][3])};
 #pragma unroll
         for (int x = 0; x < D / 16; x++) {
-            ldmatrix_t(
-                b, &s.v[buf][16 * t + (lane >> 3 & 1) * 8 + (lane & 7)][16 * x + (lane >> 4) * 8]);
-            mma(r.o[2 * x], w, b[0], b[1]);
-            mma(r.o[2 * x + 1], w, b[2], b[3]);
+            sbi_ldmatrix_t(b, shared_at(&s.v[buf][16 * t + (lane >> 3 & 1) * 8 + (lane & 7)]
+                                            [16 * x + (lane >> 4) * 8]));
+            sbi_mma(r.o[2 * x], w, b[0], b[1]);
+            sbi_mma(r.o[2 * x + 1], w, b[2], b[3]);
         }
     }
 }
@@ -440,7 +392,8 @@ __device__ void store(const rows<D> &r, const portable_args &a, int64_t head, in
             }
             *to = make_float2(p, q);
         } else {
-            *reinterpret_cast<uint32_t *>(static_cast<sb_bf16 *>(a.o) + at + 8 * x) = pack(p, q);
+            *reinterpret_cast<uint32_t *>(static_cast<sb_bf16 *>(a.o) + at + 8 * x) =
+                sbi_pack_bf16(p, q);
         }
     }
 }

@@ -126,8 +126,13 @@ static inline SB_HOST_DEVICE void sbi_segments_list_of(const sb_csr *c, int64_t 
                                                        const int32_t **end)
 {
     int64_t at = (c->n_heads == 1 ? 0 : head) * n_rows + row;
-    *begin     = c->id + c->row_ptr[at];
-    *end       = c->id + c->row_ptr[at + 1];
+    int64_t b = c->row_ptr[at], e = c->row_ptr[at + 1];
+#if defined(__CUDA_ARCH__) /* pointers that nobody checked must not lead out of the ids there */
+    e = sbi_min_i64(sbi_max_i64(e, 0), c->capacity);
+    b = sbi_min_i64(sbi_max_i64(b, 0), e);
+#endif
+    *begin = c->id + b;
+    *end   = c->id + e;
 }
 
 static inline SB_HOST_DEVICE void sbi_segments_begin(sb_segments *s, const sb_plan *plan,

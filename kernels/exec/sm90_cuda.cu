@@ -4,8 +4,9 @@
  * 384 threads, one CTA an SM, persistent. The first warpgroup (32 registers) takes work items
  * (query tile of 128 rows, head) off a counter and loads Q, K and V by tensor copies; the other two
  * (232 registers) have 64 rows each. Dense at head_dim 64 has a third one: 512 threads, 160
- * registers each, tiles of 192 rows, Q in shared memory. A block is 128 keys: one tile, or two 64-key tiles from
- * anywhere, side by side in the same shared memory, so that both forms run the same products.
+ * registers each, tiles of 192 rows, Q in shared memory. A block is 128 keys: one tile, or two
+ * 64-key tiles from anywhere, side by side in the same shared memory, so that both forms run the
+ * same products.
  *
  *   per block   issue S = Q K^T | issue O += P V of the block before | wait for S | softmax, under
  *               the second product | wait for O | P = bf16(S), which never leaves registers
@@ -22,28 +23,25 @@
  *
  * Bound: tensor cores, 4 * 128 * 128 * d FLOP a block; K and V come out of L2 at 4 * 128 * d bytes
  * a block and CTA. CUDA.md has the measurements. */
-#include <atomic>
 #include <climits>
 
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/segments_impl.h"
-#include "kernels/exec/sm90_ptx.cuh"
+#include "kernels/exec/sm90_body.cuh"
+#include "kernels/exec/sm90_host.cuh"
 
 namespace
 {
 enum {
-    LIST_ROWS  = 128, /* queries of a list's row blocks: a multiple of these */
-    KEYS       = 128,       /* a block */
-    HALF_BYTES = 128 * 128, /* 128 rows of 64 dims: the swizzle takes rows of 128 bytes */
-    BARRIERS   = 256, /* bytes of barriers and the work slot */
-    SLOT       = 192, /* the work slot among them */
-    COUNTERS   = 64,
-    Q_RUNS     = 8,           /* of queries; each is a launch */
-    NO_KEY     = INT_MAX / 2, /* first key of no tile: past every tensor */
+    LIST_ROWS = 128,         /* queries of a list's row blocks: a multiple of these */
+    BARRIERS  = 256,         /* bytes of barriers and the work slot */
+    SLOT      = 192,         /* the work slot among them */
+    Q_RUNS    = 8,           /* of queries, */
+    K_RUNS    = 4,           /* of keys: each pair is a launch */
+    NO_KEY    = INT_MAX / 2, /* first key of no tile: past every tensor */
 };
 enum form { DENSE, TILES_128, TILES_64, WINDOW };
 
-SB_HOST_DEVICE constexpr int tile_bytes(int d) { return d / 64 * HALF_BYTES; }
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 4 : 2; }
 /* Consumer warpgroups, 64 queries each. At head_dim 64 a third one fits beside them as long as Q
  * stays in shared memory; lists have row blocks of 128. */
@@ -58,12 +56,12 @@ SB_HOST_DEVICE constexpr int shared_bytes(form f, int d)
 }
 
 struct sm90_args {
-    int32_t n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
-    int32_t heads, group, n_tiles;
-    float   scale, scale_log2;
-    float  *lse;
-    int64_t lse_stride;
-    int    *counter; /* zero at launch */
+    int32_t    n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
+    int32_t    first_key;        /* id of key 0 */
+    int32_t    heads, group, n_tiles;
+    float      scale, scale_log2;
+    row_output out;
+    int       *counter; /* zero at launch */
     /* lists: one after the other from that of token `first` on, row_tiles query tiles to each */
     sb_plan plan;
     int64_t first;
@@ -78,15 +76,21 @@ struct work {
 };
 enum { WORK_WORDS = sizeof(work) / sizeof(int32_t) };
 
-/* One concurrent launch has one of these to itself. */
-__device__ int counters[COUNTERS];
-
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+/* S = Q K^T with Q in shared memory, head_dim 64. */
+static __device__ __forceinline__ void issue_qk_shared(float (&s)[64], uint64_t q, uint64_t k)
+{
+#pragma unroll
+    for (int t = 0; t < 4; t++)
+        wgmma_qk(s, q + static_cast<uint64_t>(t) * (32 >> 4),
+                 k + static_cast<uint64_t>(t) * (32 >> 4), t != 0);
+}
+
 /* The list of one work item: ids[0 .. count), ascending; of a WINDOW, blocks 0 .. count, then a gap
- * of so many. */
+ * of so many. first_key: id of key 0. */
 struct item_list {
     const int32_t *id;
-    int32_t        count, gap;
+    int32_t        count, gap, first_key;
 };
 
 /* First key of half h of block j. */
@@ -97,8 +101,22 @@ template <form F> static __device__ __forceinline__ int32_t key_of(const item_li
     if (F == WINDOW)
         return (j < x.count ? j : j + x.gap) * KEYS + 64 * h;
     if (F == TILES_128)
-        return x.id[j] * KEYS + 64 * h;
-    return 2 * j + h < x.count ? x.id[2 * j + h] * 64 : NO_KEY;
+        return x.id[j] * KEYS + 64 * h - x.first_key;
+    return 2 * j + h < x.count ? x.id[2 * j + h] * 64 - x.first_key : NO_KEY;
+}
+
+/* Ids below `id` in an ascending list. */
+static __device__ __forceinline__ int32_t ids_below(const int32_t *ids, int32_t count, int64_t id)
+{
+    int32_t lo = 0;
+    while (lo < count) {
+        const int32_t mid = lo + (count - lo) / 2;
+        if (ids[mid] < id)
+            lo = mid + 1;
+        else
+            count = mid;
+    }
+    return lo;
 }
 
 template <form F, int D>
@@ -117,16 +135,17 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
     } else if (F == WINDOW) {
         const sb_head_window win    = sb_plan_window(&a.plan, out->head);
         const int32_t        window = static_cast<int32_t>(min(win.window_tokens, int64_t(NO_KEY)));
-        const int32_t        sink   = static_cast<int32_t>(min(win.sink_tokens, int64_t(NO_KEY)));
-        const int32_t        recent = min(max(out->tile * ROWS + a.offset - window + 1, 0) / KEYS,
-                                          last / KEYS + 1); /* keys at hand may end before it */
-        x->count                    = min((min(sink, last + 1) + KEYS - 1) / KEYS, recent);
-        x->gap                      = recent - x->count;
-        out->n                      = last / KEYS + 1 - x->gap;
-        out->key[0]                 = x->count;
-        out->key[1]                 = x->gap;
-        out->key[2]                 = sink;
-        out->key[3]                 = window;
+        const int32_t        sink   = static_cast<int32_t>(
+            max(min(win.sink_tokens - a.first_key, int64_t(NO_KEY)), int64_t(0)));
+        const int32_t recent = min(max(out->tile * ROWS + a.offset - window + 1, 0) / KEYS,
+                                   last / KEYS + 1); /* keys at hand may end before it */
+        x->count             = min((min(sink, last + 1) + KEYS - 1) / KEYS, recent);
+        x->gap               = recent - x->count;
+        out->n               = last < 0 ? 0 : last / KEYS + 1 - x->gap;
+        out->key[0]          = x->count;
+        out->key[1]          = x->gap;
+        out->key[2]          = sink;
+        out->key[3]          = window;
         return;
     } else {
         const sb_csr &c    = a.plan.tiles;
@@ -136,10 +155,14 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
         const int64_t at  = (c.n_heads == 1 ? 0 : out->head) * a.plan.n_rows + row;
         const int64_t end = min(max(c.row_ptr[at + 1], int64_t(0)), c.capacity);
         const int64_t begin = min(max(c.row_ptr[at], int64_t(0)), end);
-        x->id               = c.id + begin;
-        x->count            = static_cast<int32_t>(min(end - begin, int64_t(INT_MAX / 2)));
-        while (x->count > 0 && x->id[x->count - 1] > last / keys)
-            x->count--; /* nobody sees these */
+        const int32_t n     = static_cast<int32_t>(min(end - begin, int64_t(INT_MAX / 2)));
+        const int32_t skip  = a.first_key == 0 ? 0 : ids_below(c.id + begin, n, a.first_key / keys);
+        const int64_t ids   = (int64_t(last) + a.first_key) / keys + 1; /* that somebody sees */
+        x->id               = c.id + begin + skip; /* the others are of other shards */
+        x->first_key        = a.first_key;
+        x->count            = last < 0 ? 0 : n - skip;
+        if (x->count > 0 && x->id[x->count - 1] >= ids) /* most lists end before */
+            x->count = ids_below(x->id, x->count, ids);
         out->n = F == TILES_64 ? (x->count + 1) / 2 : x->count;
     }
 #pragma unroll
@@ -162,50 +185,6 @@ static __device__ __forceinline__ void load_block(uint32_t dst, const CUtensorMa
 }
 
 /* ---- the consumers ---- */
-
-/* S = Q K^T for 64 rows. */
-template <int D>
-static __device__ __forceinline__ void issue_qk(float (&s)[64], const uint32_t (&q)[D / 4],
-                                                uint64_t k)
-{
-#pragma unroll
-    for (int t = 0; t < D / 16; t++)
-        wgmma_qk(s, q + 4 * t,
-                 k + static_cast<uint64_t>((t >> 2) * (HALF_BYTES >> 4) + (t & 3) * (32 >> 4)),
-                 t != 0);
-}
-/* The same with Q in shared memory, head_dim 64. */
-static __device__ __forceinline__ void issue_qk_shared(float (&s)[64], uint64_t q, uint64_t k)
-{
-#pragma unroll
-    for (int t = 0; t < 4; t++)
-        wgmma_qk(s, q + static_cast<uint64_t>(t) * (32 >> 4), k + static_cast<uint64_t>(t) * (32 >> 4),
-                 t != 0);
-}
-/* O += P V: 8 steps of 16 keys, 128 bytes each. */
-template <int NO>
-static __device__ __forceinline__ void issue_pv(float (&o)[NO], const uint32_t (&p)[32], uint64_t v)
-{
-#pragma unroll
-    for (int t = 0; t < 8; t++)
-        wgmma_pv(o, p + 4 * t, v + static_cast<uint64_t>(t) * (16 * 128 >> 4));
-}
-/* This warp's 16 rows of Q as operands, out of the swizzled tile. */
-template <int D>
-static __device__ __forceinline__ void load_q(uint32_t (&q)[D / 4], uint32_t tile, int row,
-                                              int lane)
-{
-    row += lane & 15;
-#pragma unroll
-    for (int t = 0; t < D / 16; t++) {
-        const uint32_t at = tile + (t >> 2) * HALF_BYTES + row * 128 +
-                            (((2 * (t & 3) + (lane >> 4)) ^ (row & 7)) << 4);
-        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                     : "=r"(q[4 * t]), "=r"(q[4 * t + 1]), "=r"(q[4 * t + 2]), "=r"(q[4 * t + 3])
-                     : "r"(at)
-                     : "memory");
-    }
-}
 
 /* last: the last keys that this thread's two rows see; key: the first keys of the halves. */
 static __device__ __forceinline__ void mask_block(float (&s)[64], const int (&last)[2], int key0,
@@ -231,67 +210,6 @@ static __device__ __forceinline__ void mask_window(float (&s)[64], const int (&l
         if (key > last[i] || (key >= sink && key < first[i]))
             s[e] = -INFINITY;
     }
-}
-
-/* s := exp2(s * c - m * c); m (unscaled) and l (this thread's part of the sum) are brought up to
- * date. LAZY: m may stay behind as long as no exponent passes 8; bf16 and fp32 have room for that.
- * keep: the factor of what was summed before; returns whether it is not one. */
-template <int LAZY>
-static __device__ __forceinline__ int softmax_step(float (&s)[64], float (&m)[2], float (&l)[2],
-                                                   float (&keep)[2], float c)
-{
-    float top[2] = {s[0], s[2]}, base[2], sum[2] = {0.0f, 0.0f};
-#pragma unroll
-    for (int j = 0; j < 16; j++) {
-        top[0] = fmaxf(top[0], fmaxf(s[4 * j], s[4 * j + 1]));
-        top[1] = fmaxf(top[1], fmaxf(s[4 * j + 2], s[4 * j + 3]));
-    }
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        top[i] = fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 1));
-        top[i] = fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 2));
-    }
-    int grow = 1;
-    if (LAZY)
-        grow = __any_sync(~0u, (top[0] - m[0]) * c > 8.0f || (top[1] - m[1]) * c > 8.0f);
-    keep[0] = keep[1] = 1.0f;
-    if (grow) {
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            const float now = fmaxf(m[i], top[i]);
-            keep[i]         = ex2((m[i] - (now == -INFINITY ? 0.0f : now)) * c);
-            m[i]            = now;
-            l[i] *= keep[i];
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < 2; i++)
-        base[i] = m[i] == -INFINITY ? 0.0f : m[i] * c; /* no key so far: all exponents -inf */
-#pragma unroll
-    for (int j = 0; j < 16; j++) {
-        s[4 * j]     = ex2(fmaf(s[4 * j], c, -base[0]));
-        s[4 * j + 1] = ex2(fmaf(s[4 * j + 1], c, -base[0]));
-        s[4 * j + 2] = ex2(fmaf(s[4 * j + 2], c, -base[1]));
-        s[4 * j + 3] = ex2(fmaf(s[4 * j + 3], c, -base[1]));
-        sum[0] += s[4 * j] + s[4 * j + 1];
-        sum[1] += s[4 * j + 2] + s[4 * j + 3];
-    }
-    l[0] += sum[0];
-    l[1] += sum[1];
-    return grow;
-}
-static __device__ __forceinline__ void to_p(uint32_t (&p)[32], const float (&s)[64])
-{
-#pragma unroll
-    for (int e = 0; e < 32; e++)
-        p[e] = pack_bf16(s[2 * e], s[2 * e + 1]);
-}
-template <int NO>
-static __device__ __forceinline__ void rescale(float (&o)[NO], const float (&keep)[2])
-{
-#pragma unroll
-    for (int e = 0; e < NO; e++)
-        o[e] *= keep[(e >> 1) & 1];
 }
 
 /* Where everything stands in shared memory, as addresses. */
@@ -327,7 +245,7 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
     uint32_t      kc = 0, vc = 0, it = 0;
     for (int w = blockIdx.x; w < total; it++) {
         work      x;
-        item_list list = {nullptr, 0, 0};
+        item_list list = {nullptr, 0, 0, 0};
         int       kv;
         take_work<F, D>(a, csr_row, w, &x, &kv, &list);
         mbar_wait(at.q_empty, (it & 1) ^ 1);
@@ -390,7 +308,7 @@ static __device__ __forceinline__ void store(const sm90_args &a, const places<F,
         w[i]          = l[i] > 0.0f ? 1.0f / l[i] : 0.0f;
         const int row = row0 + in_group + 8 * i;
         if ((lane & 3) == 0 && row < a.n_q)
-            a.lse[head * a.lse_stride + row] =
+            a.out.lse[head * a.out.lse_stride + row] =
                 l[i] > 0.0f ? m[i] * a.scale + logf(l[i]) : -INFINITY;
     }
     if (tid == 0) /* the store before has left shared memory */
@@ -415,7 +333,7 @@ static __device__ __forceinline__ void store(const sm90_args &a, const places<F,
     }
 }
 
-template <form F, int D>
+template <form F, int D, int F32>
 static __device__ __forceinline__ void consume(const sm90_args &a, const places<F, D> &at,
                                                const volatile int32_t *slot, const CUtensorMap *mo,
                                                int group)
@@ -527,14 +445,17 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             release(at.v_empty + 8 * vs, lane);
             vc++;
         }
-        store<F, D>(a, at, mo, head, row0, group, o, m, l);
+        if (F32)
+            store_rows<D, F32>(a.out, head, row0, a.n_q, o, m, l);
+        else
+            store<F, D>(a, at, mo, head, row0, group, o, m, l);
     }
-    if ((threadIdx.x & 127) == 0)
+    if (!F32 && (threadIdx.x & 127) == 0)
         asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
 }
 #endif
 
-template <form F, int D>
+template <form F, int D, int F32>
 __global__ void __launch_bounds__(threads(F, D), 1)
     attend_sm90(const __grid_constant__ sm90_args a, const __grid_constant__ CUtensorMap mq,
                 const __grid_constant__ CUtensorMap mk, const __grid_constant__ CUtensorMap mv,
@@ -543,7 +464,7 @@ __global__ void __launch_bounds__(threads(F, D), 1)
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ uint8_t raw[];
     const uint32_t            base = (smem_address(raw) + 1023u) & ~1023u;
-    const places<F, D>           at(base);
+    const places<F, D>        at(base);
     volatile int32_t         *slot =
         reinterpret_cast<volatile int32_t *>(raw + (at.q_full - smem_address(raw)) + SLOT);
     if (threadIdx.x == 0) {
@@ -567,62 +488,12 @@ __global__ void __launch_bounds__(threads(F, D), 1)
             asm volatile("setmaxnreg.inc.sync.aligned.u32 160;");
         else
             asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-        consume<F, D>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
+        consume<F, D, F32>(a, at, slot, &mo, static_cast<int>(threadIdx.x >> 7) - 1);
     }
 #endif
 }
 
 /* ---- host ---- */
-
-typedef CUresult (*encode_fn)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
-                              const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                              const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-/* From the driver, so that nothing is linked to it. */
-sb_status find_encoder(encode_fn *out)
-{
-    cudaDriverEntryPointQueryResult found;
-    void                           *p = nullptr;
-    sb_status st = SB_CUDA(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &p, 12000,
-                                                            cudaEnableDefault, &found));
-    if (st == SB_OK && p == nullptr)
-        st = sb_fail(SB_ERR_DEVICE, "cuda: this driver has no cuTensorMapEncodeTiled");
-    if (st == SB_OK)
-        *out = reinterpret_cast<encode_fn>(p);
-    return st;
-}
-
-/* Rows [row, row + n) of every head, in boxes of `rows` x 64 dims. Rank 3, so that a ragged end of
- * one head does not reach into the next. */
-sb_status make_map(encode_fn encode, const sb_tensor *t, int64_t row, int64_t n, int rows,
-                   CUtensorMap *out)
-{
-    cuuint64_t dim[3]    = {(cuuint64_t)t->dim, (cuuint64_t)n, (cuuint64_t)t->heads};
-    cuuint64_t stride[2] = {(cuuint64_t)t->dim * sizeof(sb_bf16),
-                            (cuuint64_t)t->head_stride * sizeof(sb_bf16)};
-    cuuint32_t box[3] = {64, (cuuint32_t)rows, 1}, step[3] = {1, 1, 1};
-    CUresult   r = encode(out, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3,
-                          static_cast<sb_bf16 *>(t->data) + row * t->dim, dim, stride, box, step,
-                          CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    return r == CUDA_SUCCESS
-               ? SB_OK
-               : sb_fail(SB_ERR_DEVICE, "cuda: tensor map of [%lld][%lld][%lld]: %d",
-                         (long long)t->heads, (long long)n, (long long)t->dim, static_cast<int>(r));
-}
-
-/* A counter that no launch in flight uses, zeroed in stream order. */
-sb_status next_counter(cudaStream_t stream, int **out)
-{
-    static std::atomic<unsigned> turn{0};
-    void                        *p  = nullptr;
-    sb_status                    st = SB_CUDA(cudaGetSymbolAddress(&p, counters));
-    if (st != SB_OK)
-        return st;
-    *out = static_cast<int *>(p) + turn.fetch_add(1) % COUNTERS;
-    return SB_CUDA(cudaMemsetAsync(*out, 0, sizeof **out, stream));
-}
 
 form form_of(const sb_plan *p)
 {
@@ -631,65 +502,103 @@ form form_of(const sb_plan *p)
     return p == nullptr ? DENSE : p->tiles.width_tokens == 64 ? TILES_64 : TILES_128;
 }
 
-template <form F, int D>
-sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const sb_run &run, int64_t local)
+/* One launch: a run of queries over a run of keys. */
+struct part {
+    sb_run  q, k;
+    int64_t q_at, k_at; /* local rows of their first tokens */
+    int32_t merge;
+};
+
+template <form F, int D, int F32>
+sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v, *o = j->out->o;
-    const int        box = F == TILES_64 ? 64 : KEYS;
+    const int        box    = F == TILES_64 ? 64 : KEYS;
+    auto             kernel = attend_sm90<F, D, F32>;
     CUtensorMap      mq, mk, mv, mo;
     sm90_args        a  = {};
-    sb_status        st = make_map(encode, q, local, run.len, rows(F, D), &mq);
+    sb_status        st = make_map(encode, q, p.q_at, p.q.len, rows(F, D), &mq);
     if (st == SB_OK)
-        st = make_map(encode, k, 0, k->tokens, box, &mk);
+        st = make_map(encode, k, p.k_at, p.k.len, box, &mk);
     if (st == SB_OK)
-        st = make_map(encode, v, 0, v->tokens, box, &mv);
+        st = make_map(encode, v, p.k_at, p.k.len, box, &mv);
+    mo = mq; /* nobody stores by it where o is fp32 */
+    if (st == SB_OK && !F32)
+        st = make_map(encode, o, p.q_at, p.q.len, 64, &mo);
     if (st == SB_OK)
-        st = make_map(encode, o, local, run.len, 64, &mo);
-    if (st == SB_OK)
-        st = SB_CUDA(cudaFuncSetAttribute(
-            attend_sm90<F, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(F, D)));
+        st = SB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                          shared_bytes(F, D)));
     if (st == SB_OK)
         st = next_counter(j->stream, &a.counter);
     if (st != SB_OK)
         return st;
-    a.n_q        = static_cast<int32_t>(run.len);
-    a.n_k        = static_cast<int32_t>(k->tokens);
-    a.offset     = static_cast<int32_t>(run.start - k->gid.run[0].start);
+    a.n_q        = static_cast<int32_t>(p.q.len);
+    a.n_k        = static_cast<int32_t>(p.k.len);
+    a.offset     = static_cast<int32_t>(p.q.start - p.k.start);
+    a.first_key  = static_cast<int32_t>(p.k.start);
     a.heads      = static_cast<int32_t>(q->heads);
     a.group      = static_cast<int32_t>(q->heads / k->heads);
     a.n_tiles    = (a.n_q + rows(F, D) - 1) / rows(F, D);
     a.scale      = j->in->scale;
     a.scale_log2 = j->in->scale * 1.4426950408889634f;
-    a.lse        = j->out->lse + local;
-    a.lse_stride = q->tokens;
-    a.first      = run.start;
+    a.first      = p.q.start;
+    a.out        = {F32 ? static_cast<float *>(o->data) + p.q_at * D : nullptr,
+             j->out->lse + p.q_at,
+             o->head_stride,
+             q->tokens,
+             j->in->scale,
+             p.merge};
     if (F != DENSE)
         a.plan = *j->plan;
     if (F == TILES_128 || F == TILES_64) {
         a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / rows(F, D));
-        a.skip_tiles = static_cast<int32_t>(run.start / rows(F, D) % a.row_tiles);
+        a.skip_tiles = static_cast<int32_t>(p.q.start / rows(F, D) % a.row_tiles);
     }
-    const int      items  = a.n_tiles * a.heads;
-    const unsigned ctas   = static_cast<unsigned>(items < sms ? items : sms);
-    auto           kernel = attend_sm90<F, D>;
+    const int      items = a.n_tiles * a.heads;
+    const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
     kernel<<<ctas, threads(F, D), shared_bytes(F, D), j->stream>>>(a, mq, mk, mv, mo);
     return sbi_cuda_status(cudaGetLastError(), "launch of attend_sm90");
 }
 
-template <int D>
-sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const sb_run &run,
-                      int64_t local)
+template <form F>
+sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
+{
+    if (j->out->o->dtype == SB_F32)
+        return j->in->q->dim == 64 ? launch<F, 64, 1>(j, encode, sms, p)
+                                   : launch<F, 128, 1>(j, encode, sms, p);
+    return j->in->q->dim == 64 ? launch<F, 64, 0>(j, encode, sms, p)
+                               : launch<F, 128, 0>(j, encode, sms, p);
+}
+
+sb_status launch_part(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
 {
     switch (form_of(j->plan)) {
     case DENSE:
-        return launch<DENSE, D>(j, encode, sms, run, local);
+        return launch_form<DENSE>(j, encode, sms, p);
     case WINDOW:
-        return launch<WINDOW, D>(j, encode, sms, run, local);
+        return launch_form<WINDOW>(j, encode, sms, p);
     case TILES_128:
-        return launch<TILES_128, D>(j, encode, sms, run, local);
+        return launch_form<TILES_128>(j, encode, sms, p);
     default:
-        return launch<TILES_64, D>(j, encode, sms, run, local);
+        return launch_form<TILES_64>(j, encode, sms, p);
     }
+}
+
+/* A run of queries over all runs of keys: one launch each, the later ones merged in. */
+sb_status launch_run(const sbi_cuda_job *j, encode_fn encode, int sms, part p)
+{
+    const sb_gid *keys = &j->in->k->gid;
+    sb_status     st   = SB_OK;
+    p.merge            = j->out->mode == SB_OUT_MERGE;
+    p.k_at             = 0;
+    for (int32_t r = 0; st == SB_OK && r < keys->n_runs; p.k_at += keys->run[r++].len) {
+        p.k = keys->run[r];
+        if (p.k.len == 0)
+            continue;
+        st      = launch_part(j, encode, sms, p);
+        p.merge = 1;
+    }
+    return st;
 }
 
 const char *plan_refusal(const sb_plan *p)
@@ -705,7 +614,8 @@ const char *plan_refusal(const sb_plan *p)
     if (p->tiles.unit_tokens != p->tiles.width_tokens ||
         (p->tiles.width_tokens != 64 && p->tiles.width_tokens != 128))
         return "tiles but 64 or 128 keys side by side";
-    return p->row_tokens % LIST_ROWS != 0 ? "row blocks that are no multiple of 128 queries" : nullptr;
+    return p->row_tokens % LIST_ROWS != 0 ? "row blocks that are no multiple of 128 queries"
+                                          : nullptr;
 }
 } // namespace
 
@@ -715,17 +625,20 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
     const char   *why = j->plan != nullptr ? plan_refusal(j->plan) : nullptr;
     if (why != nullptr)
         return why;
-    if (j->out->mode != SB_OUT_SET || j->out->o->dtype != SB_BF16)
-        return "outputs that are merged or fp32";
-    if (k->n_runs != 1 || j->in->k->tokens == 0 || q->n_runs > Q_RUNS)
-        return "keys in more runs than one, or queries in more than 8";
+    if (j->in->k->tokens == 0 || q->n_runs > Q_RUNS || k->n_runs > K_RUNS)
+        return "no keys, keys in more runs than 4, or queries in more than 8";
+    if (k->n_runs > 1 && j->out->o->dtype != SB_F32)
+        return "keys in several runs and outputs of bf16";
     if (j->in->q->heads * ((j->in->q->tokens + LIST_ROWS - 1) / LIST_ROWS) > INT_MAX - 1024)
         return "more than 2^31 query tiles";
-    for (int32_t r = 0; j->plan != nullptr && r < q->n_runs; r++)
-        if (k->run[0].start != 0 ||
-            (j->plan->parts != SB_PART_WINDOW && q->run[r].start % LIST_ROWS != 0))
-            return "a plan for keys from inside the sequence, or lists for queries that start "
-                   "inside a tile of 128";
+    if (j->plan == nullptr || j->plan->parts == SB_PART_WINDOW)
+        return nullptr;
+    for (int32_t r = 0; r < q->n_runs; r++)
+        if (q->run[r].start % LIST_ROWS != 0)
+            return "lists for queries that start inside a tile of 128";
+    for (int32_t r = 0; r < k->n_runs; r++)
+        if (k->run[r].start % j->plan->tiles.width_tokens != 0)
+            return "lists for keys that start inside a tile";
     return nullptr;
 }
 
@@ -733,16 +646,17 @@ sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
 {
     int       device = 0, sms = 0;
     encode_fn encode = nullptr;
-    int64_t   local  = 0;
+    part      p      = {};
     sb_status st     = find_encoder(&encode);
     if (st == SB_OK)
         st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)
         st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
     const sb_gid *g = &j->in->q->gid;
-    for (int32_t r = 0; st == SB_OK && r < g->n_runs; local += g->run[r++].len)
-        if (g->run[r].len > 0)
-            st = j->in->q->dim == 64 ? launch_form<64>(j, encode, sms, g->run[r], local)
-                                     : launch_form<128>(j, encode, sms, g->run[r], local);
+    for (int32_t r = 0; st == SB_OK && r < g->n_runs; p.q_at += g->run[r++].len) {
+        p.q = g->run[r];
+        if (p.q.len > 0)
+            st = launch_run(j, encode, sms, p);
+    }
     return st;
 }

@@ -192,6 +192,8 @@ START_TEST(lists)
     judge(see_lists, NULL, 0, "lists, portable");
     attend(sb_attend_block_csr_cuda, &q, &o, lse, &placed, "auto");
     judge(see_lists, NULL, 0, "lists, auto");
+    attend(sb_attend_block_csr_cuda, &q, &o, lse, &placed, "gather");
+    judge(see_lists, NULL, 0, "lists, gather");
     b->free(index);
     free(plan.row_id);
     free(plan.tiles.row_ptr);
@@ -219,6 +221,64 @@ START_TEST(dense_at_the_end)
 }
 END_TEST
 
+/* Five queries over K and V of 32 heads (q's room twice), so that heads lie past 2^31 numbers. */
+START_TEST(decode_of_many_heads)
+{
+    enum { LAST = 5 };
+    sb_run         run   = {N - LAST, LAST};
+    sb_phase_times times = {0};
+    sb_ctx         ctx   = {.backend = b, .phases = &times, .threads = 1};
+    sb_tensor      part = q, to = o;
+    float         *part_lse = room((int64_t)HEADS * LAST * 4);
+    part.tokens = to.tokens = LAST;
+    part.gid = to.gid = (sb_gid){&run, 1, LAST};
+    part.data         = sb_tensor_bf16(&q, 0, N - LAST);
+    to.data           = sb_tensor_bf16(&o, 0, N - LAST);
+    sb_attn_in  in    = {.q = &part, .k = &q, .v = &q, .scale = 0.0883883f};
+    sb_attn_out out   = {.o = &to, .lse = part_lse, .mode = SB_OUT_SET};
+    must(b->fill(o.data, 0xFF, (size_t)HEADS * N * D * 2, NULL));
+    ck_assert_int_eq(setenv("SPAN_CUDA_KERNEL", "decode", 1), 0);
+    must(sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out));
+    (void)printf("decode: %.2f ms\n", (double)times.ns[SB_PHASE_COMPUTE] * 1e-6);
+    for (int64_t h = HEADS - 1; h >= 0; h -= HEADS / 2) {
+        sb_tensor host = {.dtype       = SB_BF16,
+                          .heads       = 1,
+                          .tokens      = N,
+                          .dim         = D,
+                          .head_stride = (int64_t)N * D,
+                          .gid         = {&all, 1, N}};
+        host.data      = malloc((size_t)N * D * sizeof(sb_bf16));
+        ck_assert_ptr_nonnull(host.data);
+        for (int64_t i = 0; i < N; i++)
+            memcpy(sb_tensor_bf16(&host, 0, i), period + row_of(SALT_Q, h, i) * D,
+                   D * sizeof(sb_bf16));
+        for (int64_t i = 0; i < LAST; i += LAST - 1) {
+            sb_run    one = {N - LAST + i, 1};
+            sb_tensor hq  = {
+                 sb_tensor_bf16(&host, 0, N - LAST + i), SB_BF16, 1, 1, D, D, {&one, 1, 1}};
+            double  want[D], want_lse, num = 0, den = 0;
+            sb_bf16 got[D];
+            float   got_lse;
+            judge_row(&hq, &host, &host, 0.0883883f, see_all, NULL, 0, 0, want, &want_lse);
+            must(b->copy(got, sb_tensor_bf16(&to, h, i), sizeof got, SB_COPY_TO_HOST, NULL));
+            must(b->copy(&got_lse, part_lse + h * LAST + i, sizeof got_lse, SB_COPY_TO_HOST, NULL));
+            must(b->sync(NULL));
+            for (int x = 0; x < D; x++) {
+                double e = (double)sb_bf16_to_f32(got[x]) - want[x];
+                num += e * e;
+                den += want[x] * want[x];
+            }
+            ck_assert_msg(isfinite(num) && num <= SB_NMSE_PO_BF16 * den &&
+                              fabs((double)got_lse - want_lse) <= 2 * SB_LSE_DEVICE_ABS,
+                          "head %lld query %lld: nmse %g, lse %g not %g", (long long)h,
+                          (long long)i, num / den, (double)got_lse, want_lse);
+        }
+        free(host.data);
+    }
+    b->free(part_lse);
+}
+END_TEST
+
 int main(void)
 {
     sb_device_facts f  = {0};
@@ -239,6 +299,7 @@ int main(void)
     tcase_add_test(t, window);
     tcase_add_test(t, lists);
     tcase_add_test(t, dense_at_the_end);
+    tcase_add_test(t, decode_of_many_heads);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seeded mutants: small wrong edits that the tests of their method must notice.
 
-    tests/mutants/run.py [--check] [--build DIR] [METHOD ...]
+    tests/mutants/run.py [--check] [--cuda] [--build DIR] [METHOD ...]
 
 Each tests/mutants/<method>.toml lists mutants:
 
@@ -13,7 +13,8 @@ Each tests/mutants/<method>.toml lists mutants:
     tests = "xattention"                   tests (a ctest regular expression) of which one must fail
 
 The sources are copied, built once, and then, mutant by mutant, edited, built and tested. A mutant that survives, does not compile,
-or whose text is not found is a failure. --check only looks whether the texts are there, once each. Exit code 0: all killed.
+or whose text is not found is a failure. --check only looks whether the texts are there, once each. Mutants of *_cuda.toml are run with
+--cuda alone: their tests skip themselves where no device is, and a skipped test kills nothing. Exit code 0: all killed.
 """
 import argparse
 import pathlib
@@ -27,14 +28,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEYS = {"name", "file", "old", "new", "tests"}
 
 
-def load(methods):
+def load(methods, cuda):
     """All mutants of the methods asked for (none: of all), checked against the sources; problems as text."""
     mutants, problems = [], []
     files = sorted((ROOT / "tests/mutants").glob("*.toml"))
     known = [f.stem for f in files]
     problems += [f"{m}: no tests/mutants/{m}.toml; there are {', '.join(known)}" for m in methods if m not in known]
     for path in files:
-        if methods and path.stem not in methods:
+        if methods and path.stem not in methods or path.stem.endswith("_cuda") and not cuda:
             continue
         for mutant in tomllib.loads(path.read_text())["mutant"]:
             name = f"{path.stem}.{mutant.get('name', '?')}"
@@ -61,7 +62,7 @@ def run(command, cwd, timeout=600):
 class Tree:
     """A copy of the sources and its build."""
 
-    def __init__(self, where):
+    def __init__(self, where, cuda):
         self.source, self.build = where / "src", where / "build"
         shutil.rmtree(self.source, ignore_errors=True)
         listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
@@ -72,7 +73,7 @@ class Tree:
                 shutil.copymode(ROOT / name, self.source / name)
         # fresh file times: a build directory of an earlier run may hold a mutant. -O1: mutants are built often and run once
         code, text = run(["cmake", "-S", self.source, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                          "-DCMAKE_C_FLAGS_RELEASE=-O1", "-DSPAN_CUDA=OFF", "-DSPAN_WERROR=OFF"], ROOT)
+                          "-DCMAKE_C_FLAGS_RELEASE=-O1", f"-DSPAN_CUDA={'ON' if cuda else 'OFF'}", "-DSPAN_WERROR=OFF"], ROOT)
         if code != 0:
             sys.exit(f"configuring the mutants' build failed:\n{text[-4000:]}")
         self.targets = {line.split(":")[0] for line in run(["ninja", "-t", "targets", "all"], self.build)[1].split("\n")}
@@ -97,10 +98,11 @@ class Tree:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="only look whether the texts are there")
+    parser.add_argument("--cuda", action="store_true", help="also the mutants of kernels on the device")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build-mutants", help="where to build (default build-mutants)")
     parser.add_argument("methods", nargs="*", metavar="METHOD")
     options = parser.parse_args()
-    mutants, problems = load(options.methods)
+    mutants, problems = load(options.methods, options.cuda or options.check)
     for problem in problems:
         print(f"FAILED: {problem}")
     if options.check:
@@ -108,7 +110,7 @@ def main():
         return bool(problems)
 
     options.build.mkdir(parents=True, exist_ok=True)
-    tree = Tree(options.build)
+    tree = Tree(options.build, options.cuda)
     clean = {}
     killed = 0
     for name, mutant in mutants:

@@ -1,13 +1,16 @@
 /* How fast are the device executors on this GPU?
- *   bench_attend_cuda dense|lists|window [n_tokens [head_dim [heads [kv_heads [repeat [kernels
- *                                 [percent|sink [tile_tokens|window_tokens]]]]]]]]
- *   default                        32768     128       32     8         21      sm90,portable
- *                                  10        128
- * Device time by events, one launch of each kernel in turn so that clock and power drift hit all
- * alike; median with least and most. dense: 4 * d FLOP a pair, n^2 / 2 pairs a head. lists: random
- * tiles, each with the work of a dense tile, the diagonal's always among them. window: the pairs it
- * keeps. kernels: of SPAN_CUDA_KERNEL, and for dense also cudnn. The share is of the
- * 989 TFLOP/s in the H100 SXM data sheet. */
+ *   bench_attend_cuda [repeat [rows [kernels]]]
+ *   default            15      all   auto
+ * rows: the table below, or those whose name starts so. kernels: of SPAN_CUDA_KERNEL, and
+ * for dense rows cudnn, by commas.
+ *
+ * 32 query heads over 8 KV heads, causal. Each repetition runs the dense anchor (32K, d 128), then
+ * every kernel of the row, so that clock and power drift hit all alike; median with least and most.
+ * Prefill: device time by events, one call a sample. Decode, merges and copies: wall time of 20
+ * queued calls over 20, which leaves the host's launches out. TFLOP/s: 4 * d FLOP a pair that the
+ * row computes (of tile lists, whole tiles); % of the 989 TFLOP/s in the H100 SXM data sheet.
+ * Decode: bytes of K and V once, merges: of parts and result; % of the rate of a copy (bytes read
+ * and written) measured beside it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,143 +18,368 @@
 #include "kernels/base/rng.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/cudnn.h"
+#include "kernels/exec/merge_lse.h"
 #include "kernels/exec/plan_place.h"
 #include "tests/perf/bench.h"
 
-enum { MAX_KERNELS = 4, ROW_TOKENS = 128 };
+enum {
+    MAX_KERNELS = 4,
+    ROW_TOKENS  = 128,
+    HEADS       = 32,
+    KV_HEADS    = 8,
+    QUEUED      = 20,
+    PERIOD      = 65537, /* rows after which operands repeat */
+    ANCHOR_N    = 32768
+};
+
+typedef enum form { DENSE, RUNNING, TILES, TOKENS, WINDOW, DECODE, MERGE } form;
+typedef struct row {
+    const char *name;
+    form        form;
+    int64_t     n, d;
+    int64_t     percent; /* TILES, TOKENS: of the keys; WINDOW: sinks; DECODE: queries;
+                             MERGE: parts */
+    int64_t tile;        /* tokens; TOKENS: ids side by side; WINDOW: recent ones */
+} row;
+
+static const row rows[] = {
+    {"dense_32k", DENSE, 32768, 128, 0, 0},
+    {"dense_128k", DENSE, 131072, 128, 0, 0},
+    {"dense_32k_d64", DENSE, 32768, 64, 0, 0},
+    {"dense_128k_d64", DENSE, 131072, 64, 0, 0},
+    {"dense_32k_running", RUNNING, 32768, 128, 0, 0}, /* fp32 o and lse of other keys */
+    {"lists_5", TILES, 131072, 128, 5, 128},
+    {"lists_10", TILES, 131072, 128, 10, 128},
+    {"lists_20", TILES, 131072, 128, 20, 128},
+    {"lists_50", TILES, 131072, 128, 50, 128},
+    {"lists_10_tile_64", TILES, 131072, 128, 10, 64},
+    {"window", WINDOW, 131072, 128, 128, 3968},
+    {"tokens_5", TOKENS, 131072, 128, 5, 1},
+    {"tokens_10", TOKENS, 131072, 128, 10, 1},
+    {"tokens_10_runs_of_8", TOKENS, 131072, 128, 10, 8},
+    {"tokens_10_d64", TOKENS, 131072, 64, 10, 1},
+    {"tiles_2_of_8", TILES, 32768, 128, 10, 2},
+    {"decode_128k", DECODE, 131072, 128, 1, 0},
+    {"decode_128k_4q", DECODE, 131072, 128, 4, 0},
+    {"decode_128k_16q", DECODE, 131072, 128, 16, 0},
+    {"decode_128k_d64", DECODE, 131072, 64, 1, 0},
+    {"decode_1m", DECODE, 1 << 20, 128, 1, 0},
+    {"merge_2", MERGE, 131072, 128, 2, 0},
+    {"merge_8", MERGE, 131072, 128, 8, 0},
+};
 
 static const sb_backend *const b = &sb_backend_cuda;
 
+/* Random numbers in [-1, 1); heads and operands start at different rows of one period. */
 static sb_tensor on_device(int64_t heads, int64_t tokens, int64_t dim, const sb_run *run,
                            uint64_t seed)
 {
-    sb_tensor t = bench_tensor(heads, tokens, dim, run, seed);
-    size_t    n = (size_t)(heads * tokens * dim) * sizeof(sb_bf16);
-    void     *p = NULL;
-    bench_must(b->alloc(n, &p));
-    bench_must(b->copy(p, t.data, n, SB_COPY_TO_DEVICE, NULL));
+    static sb_bf16 *period;
+    sb_tensor       t = {.dtype       = SB_BF16,
+                         .heads       = heads,
+                         .tokens      = tokens,
+                         .dim         = dim,
+                         .head_stride = tokens * dim,
+                         .gid         = {.run = run, .n_runs = 1, .n_tokens = tokens}};
+    if (period == NULL) {
+        period = bench_room((int64_t)PERIOD * 128 * (int64_t)sizeof *period);
+        for (int64_t i = 0; i < (int64_t)PERIOD * 128; i++)
+            period[i] = sb_bf16_from_f32((float)(sb_mix((uint64_t)i) >> 40) * 0x1p-23f - 1.0f);
+    }
+    bench_must(b->alloc((size_t)(heads * tokens * dim) * sizeof *period, &t.data));
+    for (int64_t h = 0; h < heads; h++)
+        for (int64_t at = 0; at < tokens;) {
+            int64_t from = (at + 4099 * h + 20011 * (int64_t)seed) % PERIOD;
+            int64_t n    = PERIOD - from < tokens - at ? PERIOD - from : tokens - at;
+            bench_must(b->copy(sb_tensor_bf16(&t, h, at), period + from * dim,
+                               (size_t)(n * dim) * sizeof *period, SB_COPY_TO_DEVICE, NULL));
+            at += n;
+        }
     bench_must(b->sync(NULL));
-    free(t.data);
-    t.data = p;
     return t;
 }
 
-/* percent of the tiles up to each row block's diagonal, and those of the diagonal. */
-static sb_plan lists(int64_t heads, int64_t n, int64_t tile_tokens, int64_t percent)
+/* Each unit of `unit` keys with probability percent / 100, and those of the diagonal: by the gaps
+ * between them, which are short lists' cheaper side. *listed: units in all. */
+static sb_csr random_list(int64_t n, int64_t n_rows, int64_t unit, int64_t percent, int64_t *listed)
 {
-    sb_rng  r    = {42};
-    int64_t rows = (n + ROW_TOKENS - 1) / ROW_TOKENS, per = ROW_TOKENS / tile_tokens;
-    sb_plan p       = {.parts      = SB_PART_TILES,
-                       .row_tokens = ROW_TOKENS,
-                       .n_rows     = rows,
-                       .tiles      = {.n_heads      = heads,
-                                      .capacity     = heads * rows * (rows * per),
-                                      .unit_tokens  = tile_tokens,
-                                      .width_tokens = tile_tokens}};
-    p.row_id        = bench_room(rows * (int64_t)sizeof *p.row_id);
-    p.tiles.row_ptr = bench_room((heads * rows + 1) * (int64_t)sizeof *p.tiles.row_ptr);
-    p.tiles.id      = bench_room(p.tiles.capacity * (int64_t)sizeof *p.tiles.id);
-    int64_t at      = 0;
-    for (int64_t i = 0; i < rows; i++)
-        p.row_id[i] = (int32_t)i;
-    for (int64_t i = 0; i < heads * rows; i++) {
-        int64_t row        = i % rows;
-        p.tiles.row_ptr[i] = at;
-        for (int64_t t = 0; t < (row + 1) * per && t * tile_tokens < n; t++)
-            if (t >= row * per || (int64_t)sb_rng_below(&r, 1000) < percent * 10)
-                p.tiles.id[at++] = (int32_t)t;
+    sb_rng  r   = {42};
+    int64_t per = ROW_TOKENS / unit, lists = HEADS * n_rows, at = 0;
+    int64_t most = n_rows * (n_rows + 1) / 2 * per * HEADS;
+    sb_csr  c    = {.n_heads      = HEADS,
+                    .unit_tokens  = unit,
+                    .width_tokens = unit,
+                    .capacity     = most * percent / 100 * 11 / 10 + lists * per + 4096};
+    c.row_ptr    = bench_room((lists + 1) * (int64_t)sizeof *c.row_ptr);
+    c.id         = bench_room(c.capacity * (int64_t)sizeof *c.id);
+    for (int64_t i = 0; i < lists; i++) {
+        int64_t own  = i % n_rows * per;
+        c.row_ptr[i] = at;
+        if (percent >= 50) {
+            for (int64_t t = 0; t < own; t++)
+                if ((int64_t)sb_rng_below(&r, 100) < percent && at < c.capacity)
+                    c.id[at++] = (int32_t)t;
+        } else { /* gaps uniform in 1 .. 2 * 100 / percent - 1 */
+            uint64_t width = (uint64_t)(200 / percent - 1);
+            for (int64_t t = (int64_t)sb_rng_below(&r, width); t < own && at < c.capacity;
+                 t += 1 + (int64_t)sb_rng_below(&r, width))
+                c.id[at++] = (int32_t)t;
+        }
+        for (int64_t t = own; t < own + per && t * unit < n && at < c.capacity; t++)
+            c.id[at++] = (int32_t)t;
     }
-    p.tiles.row_ptr[heads * rows] = at;
-    return p;
+    c.row_ptr[lists] = at;
+    *listed          = at;
+    return c;
+}
+
+/* Ids in runs of `run` single tokens. */
+static void spell_out(sb_csr *c, int64_t n_lists, int64_t run)
+{
+    int32_t *id = bench_room(c->row_ptr[n_lists] * run * (int64_t)sizeof *id);
+    for (int64_t i = 0; i < c->row_ptr[n_lists]; i++)
+        for (int64_t x = 0; x < run; x++)
+            id[i * run + x] = c->id[i] * (int32_t)run + (int32_t)x;
+    for (int64_t i = 0; i <= n_lists; i++)
+        c->row_ptr[i] *= run;
+    free(c->id);
+    c->id           = id;
+    c->capacity     = c->row_ptr[n_lists];
+    c->unit_tokens  = 1;
+    c->width_tokens = 1;
+}
+
+/* The row's plan on the device; *density: share of the causal pairs that it computes. */
+static void *make_plan(const row *x, const sb_gid *q, sb_plan *placed, double *density)
+{
+    void   *index  = NULL;
+    int64_t n_rows = (x->n + ROW_TOKENS - 1) / ROW_TOKENS, listed = 0;
+    *density = 1;
+    if (x->form == WINDOW) {
+        double pairs = 0;
+        *placed =
+            (sb_plan){.parts = SB_PART_WINDOW, .sink_tokens = x->percent, .window_tokens = x->tile};
+        for (int64_t i = 0; i < x->n; i++) {
+            int64_t out_of_window = i + 1 > x->tile ? i + 1 - x->tile : 0;
+            pairs += (double)(i + 1 - out_of_window);
+            pairs += (double)(out_of_window < x->percent ? out_of_window : x->percent);
+        }
+        *density = 2 * pairs / ((double)x->n * (double)x->n);
+    }
+    if (x->form != TILES && x->form != TOKENS)
+        return NULL;
+    sb_plan  p = {.row_tokens = ROW_TOKENS, .n_rows = n_rows};
+    sb_csr   c = random_list(x->n, n_rows, x->tile, x->percent, &listed);
+    sb_arena a;
+    p.row_id = bench_room(n_rows * (int64_t)sizeof *p.row_id);
+    for (int64_t i = 0; i < n_rows; i++)
+        p.row_id[i] = (int32_t)i;
+    if (x->form == TOKENS && x->tile > 1)
+        spell_out(&c, HEADS * n_rows, x->tile);
+    p.parts = x->form == TILES ? SB_PART_TILES : SB_PART_TOKENS;
+    if (x->form == TILES)
+        p.tiles = c;
+    else
+        p.tokens = c;
+    *density = (double)listed * (double)x->tile /
+               ((double)HEADS * (double)n_rows * (double)(n_rows + 1) / 2 * ROW_TOKENS);
+    sb_arena_init_count(&a);
+    bench_must(sb_plan_place(b, NULL, &a, &p, q, HEADS, x->n, placed));
+    size_t bytes = a.high_water_bytes;
+    bench_must(b->alloc(bytes, &index));
+    sb_arena_init(&a, index, bytes, SB_ARENA_PLAIN);
+    bench_must(sb_plan_place(b, NULL, &a, &p, q, HEADS, x->n, placed));
+    bench_must(b->sync(NULL));
+    free(p.row_id);
+    free(c.row_ptr);
+    free(c.id);
+    return index;
+}
+
+typedef struct call {
+    sb_tensor   q, k, v, o;
+    void       *lse, *index;
+    sb_run      q_run, k_run;
+    sb_plan     plan;
+    double      density;
+    form        form;
+    sb_partials parts; /* MERGE */
+} call;
+
+/* Partials of every row, of the numbers of K and V in turn. */
+static void open_parts(call *c, const row *x)
+{
+    int64_t n_rows = HEADS * x->n, each = KV_HEADS * x->n * x->d / 2; /* fp32 numbers of K's room */
+    float  *o;
+    c->parts     = (sb_partials){.o_part_stride   = n_rows * x->d,
+                                 .o_row_stride    = x->d,
+                                 .lse_part_stride = n_rows,
+                                 .lse_row_stride  = 1,
+                                 .n_parts         = x->percent,
+                                 .rows            = n_rows,
+                                 .dim             = x->d};
+    size_t bytes = (size_t)(x->percent * n_rows * (x->d + 1)) * sizeof(float);
+    bench_must(b->alloc(bytes, &c->index));
+    bench_must(b->fill(c->index, 0, bytes, NULL));
+    o = c->index;
+    for (int64_t i = 0; i + each <= x->percent * n_rows * x->d; i += each)
+        bench_must(b->copy(o + i, i / each % 2 ? c->k.data : c->v.data,
+                           (size_t)each * sizeof(float), SB_COPY_ON_DEVICE, NULL));
+    c->parts.o   = o;
+    c->parts.lse = o + x->percent * n_rows * x->d;
+    bench_must(b->sync(NULL));
+}
+
+static void open_call(call *c, const row *x)
+{
+    int64_t n_q    = x->form == DECODE ? x->percent : x->n;
+    *c             = (call){.q_run = {x->n - n_q, n_q}, .k_run = {0, x->n}, .form = x->form};
+    c->q           = on_device(HEADS, n_q, x->d, &c->q_run, 1);
+    c->k           = on_device(KV_HEADS, x->n, x->d, &c->k_run, 2);
+    c->v           = on_device(KV_HEADS, x->n, x->d, &c->k_run, 3);
+    c->o           = c->q;
+    c->o.dtype     = x->form == RUNNING || x->form == MERGE ? SB_F32 : SB_BF16;
+    size_t o_bytes = (size_t)(HEADS * n_q * x->d) * (size_t)sb_dtype_bytes(c->o.dtype);
+    bench_must(b->alloc(o_bytes, &c->o.data));
+    bench_must(b->alloc((size_t)(HEADS * n_q) * sizeof(float), &c->lse));
+    bench_must(
+        b->fill(c->o.data, 0, o_bytes, NULL)); /* what a running partial adds to: o 0, lse 0 */
+    bench_must(b->fill(c->lse, 0, (size_t)(HEADS * n_q) * sizeof(float), NULL));
+    if (x->form == MERGE)
+        open_parts(c, x);
+    else
+        c->index = make_plan(x, &c->q.gid, &c->plan, &c->density);
+}
+
+static void close_call(call *c)
+{
+    void *rooms[] = {c->q.data, c->k.data, c->v.data, c->o.data, c->lse, c->index};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
+        b->free(rooms[i]);
+}
+
+static void attend(call *c, int cudnn, sb_phase_times *phases)
+{
+    sb_ctx     ctx = {.backend = b, .phases = phases, .threads = 1};
+    sb_attn_in in  = {
+         .q = &c->q, .k = &c->k, .v = &c->v, .scale = c->q.dim == 64 ? 0.125f : 0.0883883f};
+    sb_attn_out out = {
+        .o = &c->o, .lse = c->lse, .mode = c->form == RUNNING ? SB_OUT_MERGE : SB_OUT_SET};
+    if (c->form == MERGE) {
+        bench_must(
+            sb_merge_lse_cuda(&c->parts, SB_F32, SB_MERGE_INTO_NOTHING, c->o.data, c->lse, NULL));
+        return;
+    }
+    if (cudnn) {
+        bench_must(sb_attend_dense_cudnn(&ctx, NULL, &in, NULL, NULL, &out));
+        return;
+    }
+    bench_must(c->form == DENSE || c->form == RUNNING || c->form == DECODE
+                   ? sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out)
+                   : sb_attend_block_csr_cuda(&ctx, NULL, &in, &c->plan, NULL, &out));
+}
+
+static double sample_ns(call *c, const char *kernel)
+{
+    int cudnn = strcmp(kernel, "cudnn") == 0;
+    bench_must(cudnn || setenv("SPAN_CUDA_KERNEL", kernel, 1) == 0 ? SB_OK : SB_ERR_INTERNAL);
+    if (c->form != DECODE && c->form != MERGE) {
+        sb_phase_times phases = {0};
+        attend(c, cudnn, &phases);
+        return (double)phases.ns[SB_PHASE_COMPUTE];
+    }
+    bench_must(b->sync(NULL));
+    double t0 = bench_now_ns();
+    for (int i = 0; i < QUEUED; i++)
+        attend(c, cudnn, NULL);
+    bench_must(b->sync(NULL));
+    return (bench_now_ns() - t0) / QUEUED;
+}
+
+/* K's room copied over V's and back: bytes read and written are those of K and V together. */
+static double copy_ns(call *c)
+{
+    size_t bytes = (size_t)(c->k.heads * c->k.head_stride) * sizeof(sb_bf16);
+    bench_must(b->sync(NULL));
+    double t0 = bench_now_ns();
+    for (int i = 0; i < QUEUED; i++)
+        bench_must(b->copy(i % 2 ? c->k.data : c->v.data, i % 2 ? c->v.data : c->k.data, bytes,
+                           SB_COPY_ON_DEVICE, NULL));
+    bench_must(b->sync(NULL));
+    return (bench_now_ns() - t0) / QUEUED;
+}
+
+static void print(const char *name, const char *kernel, bench_times *t)
+{
+    double ns = bench_median(t);
+    (void)printf("%-20s %-8s %9.3f ms (%.3f to %.3f, %d)", name, kernel, ns * 1e-6,
+                 bench_least(t) * 1e-6, bench_most(t) * 1e-6, t->n);
+}
+
+static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel, int n_kernels)
+{
+    bench_times times[MAX_KERNELS] = {0}, dense = {0}, copies = {0};
+    call        c;
+    open_call(&c, x);
+    for (int64_t r = -2; r < repeat; r++) {
+        double ns = sample_ns(anchor, "auto");
+        if (r >= 0)
+            bench_add(&dense, ns);
+        for (int i = 0; i < n_kernels; i++) {
+            ns = sample_ns(&c, kernel[i]);
+            if (r >= 0)
+                bench_add(&times[i], ns);
+        }
+        if ((x->form == DECODE || x->form == MERGE) && r >= 0)
+            bench_add(&copies, copy_ns(&c));
+    }
+    double kv    = 4.0 * (double)x->d * (double)x->n * KV_HEADS;
+    double bytes = kv;
+    if (x->form == MERGE)
+        bytes = 4.0 * HEADS * (double)x->n * ((double)x->d + 1) * ((double)x->percent + 1);
+    double flop = 2.0 * (double)x->d * HEADS * (double)x->n * (double)x->n * c.density;
+    for (int i = 0; i < n_kernels; i++) {
+        print(x->name, kernel[i], &times[i]);
+        double ns = bench_median(&times[i]);
+        if (x->form == DECODE || x->form == MERGE)
+            (void)printf("  %.3f TB/s  %.1f %% of copy", bytes / ns * 1e-3,
+                         100 * bytes / kv * bench_median(&copies) / ns);
+        else
+            (void)printf("  %6.1f TFLOP/s  %4.1f %%  density %.3f", flop / ns * 1e-3,
+                         flop / ns * 1e-3 / 9.89, c.density);
+        (void)printf("  anchor %.2f ms\n", bench_median(&dense) * 1e-6);
+    }
+    if (x->form == DECODE || x->form == MERGE) {
+        print(x->name, "copy", &copies);
+        (void)printf("  %.3f TB/s\n", kv / bench_median(&copies) * 1e-3);
+    }
+    (void)fflush(stdout);
+    close_call(&c);
 }
 
 int main(int argc, char **argv)
 {
-    int     is_lists = argc > 1 && strcmp(argv[1], "lists") == 0;
-    int64_t n = bench_arg(argc, argv, 2, 32768), d = bench_arg(argc, argv, 3, 128);
-    int64_t heads = bench_arg(argc, argv, 4, 32), kv_heads = bench_arg(argc, argv, 5, 8);
-    int64_t repeat = bench_arg(argc, argv, 6, 21), percent = bench_arg(argc, argv, 8, 10);
-    int64_t tile = bench_arg(argc, argv, 9, 128), n_kernels = 0;
-    int     is_window = argc > 1 && strcmp(argv[1], "window") == 0;
-    char    text[128], *kernel[MAX_KERNELS];
-    (void)snprintf(text, sizeof text, "%s", argc > 7 ? argv[7] : "sm90,portable");
+    static const row anchor_row = {"anchor", DENSE, ANCHOR_N, 128, 0, 0};
+    int64_t          repeat     = bench_arg(argc, argv, 1, 15);
+    const char      *only       = argc > 2 && strcmp(argv[2], "all") != 0 ? argv[2] : "";
+    int              n_kernels = 0, found = 0;
+    char             text[128], *kernel[MAX_KERNELS];
+    sb_device_facts  facts;
+    call             anchor;
+    (void)snprintf(text, sizeof text, "%s", argc > 3 ? argv[3] : "auto");
     for (char *k = strtok(text, ","); k != NULL && n_kernels < MAX_KERNELS; k = strtok(NULL, ","))
         kernel[n_kernels++] = k;
-
-    sb_run          all = {0, n};
-    sb_device_facts facts;
     bench_must(b->available());
     bench_must(b->facts(&facts));
-    sb_tensor q = on_device(heads, n, d, &all, 1), k = on_device(kv_heads, n, d, &all, 2),
-              v = on_device(kv_heads, n, d, &all, 3), o = q;
-    void   *o_room, *lse, *index = NULL;
-    sb_plan placed;
-    double  flop = 2.0 * (double)d * (double)heads * (double)n * (double)n, density = 1;
-    bench_must(b->alloc((size_t)(heads * n * d) * sizeof(sb_bf16), &o_room));
-    bench_must(b->alloc((size_t)(heads * n) * sizeof(float), &lse));
-    o.data = o_room;
-    if (is_lists) {
-        sb_plan  p    = lists(heads, n, tile, percent);
-        int64_t  rows = p.n_rows, used = p.tiles.row_ptr[heads * rows];
-        sb_arena a;
-        sb_arena_init_count(&a);
-        bench_must(sb_plan_place(b, NULL, &a, &p, &q.gid, heads, n, &placed));
-        size_t bytes = a.high_water_bytes;
-        bench_must(b->alloc(bytes, &index));
-        sb_arena_init(&a, index, bytes, SB_ARENA_PLAIN);
-        bench_must(sb_plan_place(b, NULL, &a, &p, &q.gid, heads, n, &placed));
-        bench_must(b->sync(NULL));
-        density = (double)used * (double)tile /
-                  ((double)heads * (double)rows * (double)(rows + 1) / 2 * ROW_TOKENS);
-        flop *= density;
-        free(p.row_id);
-        free(p.tiles.row_ptr);
-        free(p.tiles.id);
-    }
-    if (is_window) {
-        double pairs = 0;
-        placed = (sb_plan){.parts = SB_PART_WINDOW, .sink_tokens = percent, .window_tokens = tile};
-        for (int64_t i = 0; i < n; i++) {
-            int64_t out_of_window = i + 1 > tile ? i + 1 - tile : 0;
-            pairs += (double)(i + 1 - out_of_window);
-            pairs += (double)(out_of_window < percent ? out_of_window : percent);
+    (void)printf("%s; %s\n", facts.name, facts.detail);
+    open_call(&anchor, &anchor_row);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strncmp(rows[i].name, only, strlen(only)) == 0) {
+            bench_row(&rows[i], &anchor, repeat, kernel, n_kernels);
+            found++;
         }
-        density = 2 * pairs / ((double)n * (double)n);
-        flop *= density;
-    }
-    bench_times    times[MAX_KERNELS] = {0};
-    sb_phase_times phases;
-    sb_ctx         ctx = {.backend = b, .phases = &phases, .threads = 1};
-    sb_attn_in     in  = {.q = &q, .k = &k, .v = &v, .scale = d == 64 ? 0.125f : 0.0883883f};
-    sb_attn_out    out = {.o = &o, .lse = lse, .mode = SB_OUT_SET};
-    for (int64_t r = -2; r < repeat; r++)
-        for (int64_t i = 0; i < n_kernels; i++) {
-            phases = (sb_phase_times){0};
-            int cudnn = strcmp(kernel[i], "cudnn") == 0;
-            bench_must(cudnn || setenv("SPAN_CUDA_KERNEL", kernel[i], 1) == 0 ? SB_OK
-                                                                              : SB_ERR_INTERNAL);
-            bench_must(cudnn ? sb_attend_dense_cudnn(&ctx, NULL, &in, NULL, NULL, &out)
-                       : is_lists || is_window
-                           ? sb_attend_block_csr_cuda(&ctx, NULL, &in, &placed, NULL, &out)
-                           : sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out));
-            if (r >= 0)
-                bench_add(&times[i], (double)phases.ns[SB_PHASE_COMPUTE]);
-        }
-    for (int64_t i = 0; i < n_kernels; i++) {
-        double ns = bench_median(&times[i]), rate = flop / ns * 1e-3;
-        (void)printf("%-8s %s tile %3lld density %.3f  n %7lld d %3lld heads %lld/%lld  %9.3f ms "
-                     "(%.3f to %.3f, %d runs)  %6.1f TFLOP/s  %4.1f %%\n",
-                     kernel[i],
-                     is_lists    ? "lists"
-                     : is_window ? "window"
-                                 : "dense",
-                     (long long)tile, density, (long long)n, (long long)d, (long long)heads,
-                     (long long)kv_heads, ns * 1e-6, bench_least(&times[i]) * 1e-6,
-                     bench_most(&times[i]) * 1e-6, times[i].n, rate, rate / 9.89);
-    }
-    (void)fprintf(stderr, "%s; %s\n", facts.name, facts.detail);
-    void *rooms[] = {q.data, k.data, v.data, o_room, lse, index};
-    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
-        b->free(rooms[i]);
-    return 0;
+    close_call(&anchor);
+    if (found == 0)
+        (void)fprintf(stderr, "bench_attend_cuda: found no row %s\n", only);
+    return found == 0;
 }
