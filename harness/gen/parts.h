@@ -15,6 +15,8 @@ typedef struct sbi_gen_file sbi_gen_file;
 
 sb_status sbi_gen_file_open(const char *path, sbi_gen_file **out);
 sb_status sbi_gen_file_put(sbi_gen_file *f, const char *text, size_t bytes);
+/* The hash of all that was put; nothing may be put afterwards. sha256 may be NULL. */
+sb_status sbi_gen_file_sum(sbi_gen_file *f, char sha256[65]);
 /* To its name, over what was there; sha256 may be NULL. The handle is gone afterwards. */
 sb_status sbi_gen_file_close(sbi_gen_file *f, char sha256[65]);
 void      sbi_gen_file_drop(sbi_gen_file *f); /* NULL is fine */

@@ -14,6 +14,7 @@ struct sbi_gen_file {
     FILE      *f;
     char      *path, *partial;
     sbi_sha256 hash;
+    char       sum[65]; /* "" until the hash has ended */
 };
 
 sb_status sbi_gen_make_folder(const char *path)
@@ -71,11 +72,21 @@ sb_status sbi_gen_file_put(sbi_gen_file *f, const char *text, size_t bytes)
     return fwrite(text, 1, bytes, f->f) == bytes ? SB_OK : io_error(f);
 }
 
+sb_status sbi_gen_file_sum(sbi_gen_file *f, char sha256[65])
+{
+    sb_status st = SB_OK;
+    if (f->sum[0] == '\0') {
+        st          = sbi_sha256_hex(&f->hash, f->sum);
+        f->hash.ctx = NULL;
+    }
+    if (st == SB_OK && sha256 != NULL)
+        memcpy(sha256, f->sum, sizeof f->sum);
+    return st;
+}
+
 sb_status sbi_gen_file_close(sbi_gen_file *f, char sha256[65])
 {
-    char      own[65];
-    sb_status st = sbi_sha256_hex(&f->hash, sha256 != NULL ? sha256 : own);
-    f->hash.ctx  = NULL;
+    sb_status st = sbi_gen_file_sum(f, sha256);
     if (st == SB_OK && (fflush(f->f) != 0 || fsync(fileno(f->f)) != 0))
         st = io_error(f);
     if (fclose(f->f) != 0 && st == SB_OK)

@@ -9,8 +9,11 @@ struct sb_device_call {
     sb_tensor         q, k, v, o; /* data on the device; k's and v's ids are k_run */
     sb_run            k_run;
     float            *lse;
-    void             *index;
-    size_t            index_bytes, bytes;
+    struct room {
+        void  *data;
+        size_t bytes;
+    } index, work; /* of the last call, and larger ones before */
+    size_t bytes;
 };
 
 static sb_status take_room(sb_device_call *c, size_t bytes, void **out)
@@ -80,25 +83,25 @@ void sb_device_call_close(sb_device_call *c)
 {
     if (c == NULL)
         return;
-    void *rooms[] = {c->q.data, c->k.data, c->v.data, c->o.data, c->lse, c->index};
+    void *rooms[] = {c->q.data, c->k.data,     c->v.data,   c->o.data,
+                     c->lse,    c->index.data, c->work.data};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (rooms[i] != NULL)
             c->backend->free(rooms[i]);
     free(c);
 }
 
-static sb_status grow_index(sb_device_call *c, size_t bytes)
+static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
 {
-    if (bytes <= c->index_bytes)
+    if (bytes <= r->bytes)
         return SB_OK;
-    if (c->index != NULL)
-        c->backend->free(c->index);
-    c->bytes -= c->index_bytes;
-    c->index       = NULL;
-    c->index_bytes = 0;
-    sb_status st   = take_room(c, bytes, &c->index);
+    if (r->data != NULL)
+        c->backend->free(r->data);
+    c->bytes -= r->bytes;
+    *r           = (struct room){NULL, 0};
+    sb_status st = take_room(c, bytes, &r->data);
     if (st == SB_OK)
-        c->index_bytes = bytes;
+        r->bytes = bytes;
     return st;
 }
 
@@ -108,24 +111,34 @@ static sb_status place(sb_device_call *c, const sb_plan *plan, int64_t n_keys, s
     sb_arena a;
     sb_arena_init_count(&a);
     sb_status st = sb_plan_place(c->backend, NULL, &a, plan, &c->q.gid, c->q.heads, n_keys, placed);
-    if (st != SB_OK || a.high_water_bytes == 0 || (st = grow_index(c, a.high_water_bytes)) != SB_OK)
+    if (st != SB_OK || a.high_water_bytes == 0 ||
+        (st = grow(c, &c->index, a.high_water_bytes)) != SB_OK)
         return st;
-    sb_arena_init(&a, c->index, c->index_bytes, SB_ARENA_PLAIN);
+    sb_arena_init(&a, c->index.data, c->index.bytes, SB_ARENA_PLAIN);
     st = sb_plan_place(c->backend, NULL, &a, plan, &c->q.gid, c->q.heads, n_keys, placed);
     return st == SB_OK ? c->backend->sync(NULL) : st;
 }
 
 sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
-                                const void *params, const sb_plan *plan, int64_t n_keys,
+                                const void *params, const sb_shape *shape, const sb_plan *plan,
                                 float scale)
 {
-    sb_plan     placed;
+    sb_plan     placed = *plan;
+    sb_arena    work;
     sb_ctx      here = *ctx;
     sb_attn_in  in   = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = scale};
     sb_attn_out out  = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};
     int64_t     t0   = sb_now_ns();
-    sb_status   st   = place(c, plan, n_keys, &placed);
-    here.backend     = c->backend;
+    int64_t     need = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
+    sb_status   st   = SB_OK;
+    if ((m->caps & SB_CAP_NO_INDEX) == 0)
+        st = place(c, plan, shape->n_keys, &placed);
+    placed.method_data = plan->method_data;
+    if (st == SB_OK)
+        st = grow(c, &c->work, (size_t)need);
+    sb_arena_init(&work, c->work.data, c->work.bytes, SB_ARENA_PLAIN);
+    here.backend = c->backend;
+    here.arena   = &work;
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     if (st == SB_OK)
         st = m->attend[c->backend->id](&here, params, &in, &placed, NULL, &out);

@@ -31,23 +31,37 @@ sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache
     return sbi_gather(s, comm, &cache->v, &s->v_all);
 }
 
+/* Plans for a device are made on the host. */
+static sb_ctx planner_of(const sb_shard *s, const sb_ctx *ctx)
+{
+    sb_ctx planner = *ctx;
+    if (s->device != NULL)
+        planner.backend = &sb_backend_cpu;
+    return planner;
+}
+
 /* Over the own keys; attend is collective, so all ranks enter it or none. st: of the layout. */
 static sb_status attend_local(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                               const sb_shape *shape, const sb_tensor *rows, sb_cache *cache,
                               float scale, sb_tensor *o, float *lse, sb_status st)
 {
-    sb_attn_in  in  = {.q     = rows,
-                       .k     = &cache->k,
-                       .v     = &cache->v,
-                       .scale = scale,
-                       .gate  = s->gate,
-                       .beta  = s->beta};
-    sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
+    sb_attn_in  in      = {.q     = rows,
+                           .k     = &cache->k,
+                           .v     = &cache->v,
+                           .scale = scale,
+                           .gate  = s->gate,
+                           .beta  = s->beta};
+    sb_attn_out out     = {.o = o, .lse = lse, .mode = SB_OUT_SET};
+    sb_ctx      planner = planner_of(s, ctx);
     if (st == SB_OK)
-        st = m->plan[ctx->backend->id](ctx, params, shape, rows, &cache->k, cache, &s->plan);
+        st =
+            m->plan[planner.backend->id](&planner, params, shape, rows, &cache->k, cache, &s->plan);
     if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
         return st;
-    st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+    if (s->device != NULL)
+        st = sb_device_call_attend(s->device, ctx, m, params, shape, &s->plan, scale);
+    else
+        st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
     if (ctx->comm->size == 1) { /* whoever looks at the call finds all keys here */
         s->k_all = cache->k;
         s->v_all = cache->v;
@@ -84,14 +98,12 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
     if (ctx->comm->size > 1)
         sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t1);
     if (st == SB_OK) {
-        const sb_tensor *k = m->plan_keys == SB_PLAN_KEYS_ALL ? &s->k_all : &cache->k;
-        sb_ctx           planner = *ctx;
-        if (s->device != NULL)
-            planner.backend = &sb_backend_cpu;
+        const sb_tensor *k       = m->plan_keys == SB_PLAN_KEYS_ALL ? &s->k_all : &cache->k;
+        sb_ctx           planner = planner_of(s, ctx);
         st = m->plan[planner.backend->id](&planner, params, &shape, &rows, k, cache, &s->plan);
     }
     if (st == SB_OK && s->device != NULL) {
-        st = sb_device_call_attend(s->device, ctx, m, params, &s->plan, shape.n_keys, scale);
+        st = sb_device_call_attend(s->device, ctx, m, params, &shape, &s->plan, scale);
     } else if (st == SB_OK) {
         sb_attn_in  in  = {.q = &rows, .k = &s->k_all, .v = &s->v_all, .scale = scale};
         sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};

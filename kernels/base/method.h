@@ -114,9 +114,13 @@ typedef struct sb_method {
     /* Bytes that the cache of each layer keeps for the method from prefill to the last decode step
      * (sb_cache.state); NULL: none. */
     int64_t (*state_bytes)(const void *params, const sb_shape *shape);
+    /* Bytes of device memory, as a counting arena counts, that attend takes from ctx->arena, over
+     * such memory on a device; NULL: none. */
+    int64_t (*device_bytes)(const void *params, const sb_shape *shape);
     sb_layout_fn layout;
     /* attend NULL: not on that backend, stored as unsupported. plan NULL where attend is there: the
-     * index is made on the cpu, from shape and parameters alone, and copied to the device. */
+     * index is made on the cpu, from shape and parameters alone, and copied to the device;
+     * method_data stays where it is, in host memory. */
     sb_plan_fn   plan[SB_BACKEND_COUNT];
     sb_attend_fn attend[SB_BACKEND_COUNT];
 } sb_method;

@@ -10,6 +10,10 @@
 #include "kernels/base/status.h"
 #include "kernels/exec/tiles.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Working set of one query tile, one thread. Row-major; the softmax state is per row: running
  * maximum m (-inf: nothing seen), sum l of exp(s - m), accumulator o of exp(s - m) * v. */
 typedef struct sbi_flash_tile {
@@ -59,5 +63,9 @@ extern const sbi_flash_ops sbi_flash_generic, sbi_flash_avx2, sbi_flash_avx512;
 
 /* The widest one that sb_cpu_isa_choose() allows; errors are its own. */
 sb_status sbi_flash_choose(const sbi_flash_ops **out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 
 #include "kernels/base/method.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum sb_scan_rule {
     SB_SCAN_DECAY,
     SB_SCAN_GATE,
@@ -92,5 +96,20 @@ double *sb_scan_slopes(const sb_plan *plan, int64_t *n);
  * not fit, a state that stands elsewhere; SB_ERR_USAGE gates above 0; SB_ERR_PEER. */
 sb_status sb_attend_linear_scan_cpu(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                     const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
+
+/* The same on a device, for DECAY with maps of one channel to one, head_dim 64 and 128, chunks of
+ * 64 rows, one rank. Tensors, lse and cache->state (header and states as on the CPU) in device
+ * memory; sb_scan_device_bytes of ctx->arena, an arena over device memory, are used until the call
+ * is done. Mapped q and k, weighted scores, weighted keys and the copy of S that meets q are
+ * rounded to bf16, sums and S itself are not; token by token (decode, recurrent) nothing is.
+ * Asynchronous on ctx->stream, but for a call that goes on from a state or is timed. Same bits from
+ * every run. Errors: as above, and SB_ERR_UNSUPPORTED for what is not done there; SB_ERR_DEVICE. */
+sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                     const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
+int64_t   sb_scan_device_bytes(const sb_scan *scan, const sb_shape *shape);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

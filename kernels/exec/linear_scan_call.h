@@ -4,6 +4,10 @@
 
 #include "kernels/exec/linear_scan_room.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Local tokens [start, start + n) of the sequence: rows from 0 of q, from key_slot of k and v. */
 typedef struct sbi_scan_call {
     const sbi_scan_room *room;
@@ -16,5 +20,9 @@ typedef struct sbi_scan_call {
 
 /* room, in, out are set; fills the rest. Errors as sb_attend_linear_scan_cpu has them. Local. */
 sb_status sbi_scan_call_open(sbi_scan_call *c);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

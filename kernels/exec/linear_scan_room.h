@@ -13,6 +13,10 @@
 #include "kernels/exec/flash.h"
 #include "kernels/exec/linear_scan.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     SBI_SCAN_SUB   = 16, /* rows of a block of a triangular solve, and of a chunk of GATE */
     SBI_SCAN_SHORT = 64, /* tokens up to which AUTO is recurrent [linear 4] */
@@ -111,5 +115,9 @@ static inline sbi_scan_mail *sbi_scan_mail_of(const sbi_scan_room *r, int32_t ra
 {
     return (sbi_scan_mail *)(void *)(r->mail + rank * r->mail_bytes);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,5 +1,6 @@
 /* Instructions of compute capability 8.0 that the kernels without wgmma share: copies into shared
- * memory, operands out of it, products of 16 x 8 x 16. Shared memory by address. */
+ * memory, operands out of it, products of 16 x 8 x 16. Shared
+ * memory by address or pointer. */
 #ifndef SB_KERNELS_EXEC_MMA_CUDA_CUH
 #define SB_KERNELS_EXEC_MMA_CUDA_CUH
 
@@ -28,6 +29,16 @@ static __device__ __forceinline__ void sbi_ldmatrix_t(uint32_t (&r)[4], uint32_t
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                  : "r"(at)
                  : "memory");
+}
+
+static __device__ __forceinline__ void sbi_ldmatrix(uint32_t (&r)[4], const void *p)
+{
+    sbi_ldmatrix(r, static_cast<uint32_t>(__cvta_generic_to_shared(p)));
+}
+
+static __device__ __forceinline__ void sbi_ldmatrix_t(uint32_t (&r)[4], const void *p)
+{
+    sbi_ldmatrix_t(r, static_cast<uint32_t>(__cvta_generic_to_shared(p)));
 }
 
 /* c[16x8] += a[16x16] b[16x8]. Lane l holds c of rows l/4 and l/4 + 8, columns 2(l%4) + {0, 1}. */

@@ -510,7 +510,7 @@ struct part {
 };
 
 template <form F, int D, int F32>
-sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
+sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v, *o = j->out->o;
     const int        box    = F == TILES_64 ? 64 : KEYS;
@@ -561,7 +561,7 @@ sb_status launch(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p
 }
 
 template <form F>
-sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
+sb_status launch_form(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
 {
     if (j->out->o->dtype == SB_F32)
         return j->in->q->dim == 64 ? launch<F, 64, 1>(j, encode, sms, p)
@@ -570,7 +570,7 @@ sb_status launch_form(const sbi_cuda_job *j, encode_fn encode, int sms, const pa
                                : launch<F, 128, 0>(j, encode, sms, p);
 }
 
-sb_status launch_part(const sbi_cuda_job *j, encode_fn encode, int sms, const part &p)
+sb_status launch_part(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
 {
     switch (form_of(j->plan)) {
     case DENSE:
@@ -585,7 +585,7 @@ sb_status launch_part(const sbi_cuda_job *j, encode_fn encode, int sms, const pa
 }
 
 /* A run of queries over all runs of keys: one launch each, the later ones merged in. */
-sb_status launch_run(const sbi_cuda_job *j, encode_fn encode, int sms, part p)
+sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, part p)
 {
     const sb_gid *keys = &j->in->k->gid;
     sb_status     st   = SB_OK;
@@ -645,9 +645,9 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
 sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
 {
     int       device = 0, sms = 0;
-    encode_fn encode = nullptr;
+    sbi_encode_fn encode = nullptr;
     part      p      = {};
-    sb_status st     = find_encoder(&encode);
+    sb_status st     = sbi_find_encoder(&encode);
     if (st == SB_OK)
         st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)

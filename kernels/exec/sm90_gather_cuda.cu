@@ -326,7 +326,7 @@ __global__ void __launch_bounds__(THREADS, 1)
 /* ---- host ---- */
 
 template <int D, int F32>
-sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, encode_fn encode, int sms)
+sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encode_fn encode, int sms)
 {
     const sb_tensor *q = j->in->q, *o = j->out->o;
     auto             kernel = attend_gather<D, F32>;
@@ -356,7 +356,7 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, encode_fn
     return sbi_cuda_status(cudaGetLastError(), "launch of attend_gather");
 }
 
-sb_status launch_run(const sbi_cuda_job *j, gather_args *a, int64_t local, encode_fn encode,
+sb_status launch_run(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encode_fn encode,
                      int sms)
 {
     if (j->out->o->dtype == SB_F32)
@@ -388,9 +388,9 @@ sb_status sbi_attend_gather_cuda(const sbi_cuda_job *j)
     const sb_tensor *q = j->in->q, *k = j->in->k;
     gather_args      a      = {};
     int              device = 0, sms = 0;
-    encode_fn        encode = nullptr;
+    sbi_encode_fn        encode = nullptr;
     int64_t          local  = 0;
-    sb_status        st     = find_encoder(&encode);
+    sb_status        st     = sbi_find_encoder(&encode);
     if (st == SB_OK)
         st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)

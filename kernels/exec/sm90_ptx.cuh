@@ -64,6 +64,13 @@ static __device__ __forceinline__ void tma_load(uint32_t dst, const CUtensorMap 
                  "l"(map), "r"(bar), "r"(x), "r"(y), "r"(z)
                  : "memory");
 }
+/* The same box into L2 only. */
+static __device__ __forceinline__ void tma_prefetch(const CUtensorMap *map, int x, int y, int z)
+{
+    asm volatile("cp.async.bulk.prefetch.tensor.3d.L2.global.tile [%0, {%1, %2, %3}];" ::"l"(map),
+                 "r"(x), "r"(y), "r"(z)
+                 : "memory");
+}
 static __device__ __forceinline__ void tma_store(const CUtensorMap *map, uint32_t src, int x, int y,
                                                  int z)
 {
@@ -147,6 +154,16 @@ static __device__ __forceinline__ void wgmma_pv(float (&d)[32], const uint32_t *
                  "}, {%32,%33,%34,%35}, %36, 1, 1, 1, 1;\n"
                  : ACC32(d)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+/* d[64 x 64] (+)= a[64 x 16] b[16 x 64]; a in registers, b in shared memory, K-major. */
+static __device__ __forceinline__ void wgmma_qk(float (&d)[32], const uint32_t *a, uint64_t b,
+                                                int accumulate)
+{
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %37, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" REG32
+                 "}, {%32,%33,%34,%35}, %36, p, 1, 1, 0;\n}\n"
+                 : ACC32(d)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
 }
 static __device__ __forceinline__ void wgmma_fence(void)
 {

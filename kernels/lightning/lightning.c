@@ -43,6 +43,12 @@ static int64_t state_bytes(const void *params_, const sb_shape *shape)
     return sb_scan_state_bytes(&scan, shape);
 }
 
+static int64_t device_bytes(const void *params_, const sb_shape *shape)
+{
+    sb_scan scan = scan_of(params_);
+    return sb_scan_device_bytes(&scan, shape);
+}
+
 static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape, sb_plan *plan,
                         sb_cache *cache)
 {
@@ -80,7 +86,9 @@ const sb_method sb_lightning = {
     .check          = check,
     .quantum_tokens = sb_scan_quantum,
     .state_bytes    = state_bytes,
+    .device_bytes   = device_bytes,
     .layout         = layout,
     .plan           = {[SB_CPU] = plan_cpu},
-    .attend         = {[SB_CPU] = sb_attend_linear_scan_cpu},
+    .attend =
+        {[SB_CPU] = sb_attend_linear_scan_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_linear_scan_cuda)},
 };

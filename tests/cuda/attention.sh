@@ -46,6 +46,15 @@ case_is "the whole is at least its parts" "0" \
 case_is "dense keeps everything" "1,1" "$(ask all "select min(density), round(min(recall), 3) from speedup where method = 'dense'")"
 case_is "windows lose something" "1" "$(ask all "select max(recall) < 0.999 and min(recall) > 0 from speedup where method in ('a_shape', 'streaming_llm')")"
 
+sweep states "heads: 8, head_dim: 64, lengths: [2048]" \
+    "[lightning, {name: linear, kind: retnet}, {name: linear, kind: elu1}, {name: linear, kind: gla}]"
+case_ok "methods with a state run" run states
+case_is "decays attend there, gates are unsupported" "3,1" \
+    "$(ask states "select sum(status = 'ok'), sum(status = 'unsupported') from coverage")"
+case_is "with the reason" \
+    "linear scan: found gates (gla), allowed decays (lightning, elu1, retnet) on the cuda backend" \
+    "$(ask states "select error from sample where status = 'unsupported'" | tr -d '"')"
+
 sweep narrow "heads: 8, head_dim: 32, lengths: [1100]" "[dense]"
 case_ok "a width that no kernel has is a row" run narrow
 case_is "with its reason" "attend: found head_dim 32, allowed 64 and 128 on the cuda backend" \

@@ -3,6 +3,8 @@ if(SPAN_HAVE_CUDA)
   span_test(test_backend_cuda SOURCES cuda/test_backend_cuda.c LINK sb_backend)
   span_test(test_attend_cuda SOURCES cuda/test_attend_cuda.c cuda/device_case.c LINK test_oracle)
   span_test(test_decode_cuda SOURCES cuda/test_decode_cuda.c cuda/device_case.c LINK test_oracle)
+  span_test(test_scan_cuda SOURCES cuda/test_scan_cuda.c cuda/device_scan.c cuda/device_case.c LINK test_oracle)
+  span_test(test_scan_million SOURCES cuda/test_scan_million.c LINK test_oracle)
   span_test(test_cudnn SOURCES cuda/test_cudnn.c cuda/device_case.c LINK test_oracle)
   span_test(test_attend_million SOURCES cuda/test_attend_million.c LINK test_oracle)
   span_test(test_operator_cuda SOURCES cuda/test_operator_cuda.c unit/harness/run/operator_rig.c

@@ -13,7 +13,7 @@ static const sb_backend *const b = &sb_backend_cuda;
 
 static void must(sb_status st) { ck_assert_msg(st == SB_OK, "%s", sb_error_text()); }
 
-static void *device_room(size_t bytes)
+void *device_room(size_t bytes)
 {
     void *p = NULL;
     must(b->alloc(bytes + GUARD_BYTES, &p));
@@ -91,6 +91,16 @@ sb_status device_place(device_case *c, const sb_plan *plan, int64_t n_keys)
     return st;
 }
 
+void device_guard(const void *device, size_t bytes, const char *what)
+{
+    unsigned char got[GUARD_BYTES];
+    must(b->copy(got, (const char *)device + bytes, GUARD_BYTES, SB_COPY_TO_HOST, NULL));
+    must(b->sync(NULL));
+    for (int i = 0; i < GUARD_BYTES; i++)
+        if (got[i] != POISON)
+            ck_abort_msg("byte %d behind %s was written", i, what);
+}
+
 static void guard_intact(const void *room, size_t bytes, const char *what)
 {
     const unsigned char *p = (const unsigned char *)room + bytes;
@@ -102,7 +112,7 @@ static void guard_intact(const void *room, size_t bytes, const char *what)
 sb_status device_attend(device_case *c, sb_attend_fn attend, const sb_plan *plan, float scale,
                         sb_out_mode mode, const char *kernel)
 {
-    sb_ctx      ctx = {.backend = b, .threads = 1};
+    sb_ctx      ctx = {.backend = b, .arena = c->work, .threads = 1};
     sb_attn_in  in  = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = scale};
     sb_attn_out out = {.o = &c->o, .lse = c->lse, .mode = mode};
     size_t      n = bytes_of(&c->o), m = lse_bytes(c);
@@ -111,7 +121,7 @@ sb_status device_attend(device_case *c, sb_attend_fn attend, const sb_plan *plan
         must(b->fill(c->lse, POISON, m, NULL));
     }
     ck_assert_int_eq(setenv("SPAN_CUDA_KERNEL", kernel, 1), 0);
-    sb_status st = attend(&ctx, NULL, &in, plan, NULL, &out);
+    sb_status st = attend(&ctx, NULL, &in, plan, c->cache, &out);
     unsetenv("SPAN_CUDA_KERNEL");
     if (st != SB_OK)
         return st;

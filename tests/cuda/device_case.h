@@ -12,7 +12,14 @@ typedef struct device_case {
     void     *index;
     sb_tensor got; /* o in host memory after device_attend */
     float    *got_lse;
+    sb_arena *work;  /* over device memory, for methods that ask for some; or NULL */
+    sb_cache *cache; /* its state in device memory; or NULL */
 } device_case;
+
+/* Poisoned device memory with a guard behind it, to be freed by the backend; and is the guard whole?
+ * Abort on failure. */
+void *device_room(size_t bytes);
+void  device_guard(const void *device, size_t bytes, const char *what);
 
 /* Copies of host tensors; o: [heads][n_q][d] of dtype. Aborts on failure. */
 void device_open(device_case *c, const sb_tensor *q, const sb_tensor *k, const sb_tensor *v,

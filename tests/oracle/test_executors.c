@@ -114,11 +114,6 @@ static const config configs[] = {
     {"flexprefill", "min_budget_tokens: 5000", see_all, {0, 0}, {0}},
     {"hip", "top_k_tokens: 4096", see_all, {0, 0}, {0}},
     /* lists drawn by head: none of them but sink and window, and all */
-    {"random_blocks",
-     "density: 1e-9, block_tokens: 32, window_blocks: 3",
-     see_sliding,
-     {0, 0},
-     {32, 3, 1, 0, 0, 0}},
     {"random_blocks", "density: 1, block_tokens: 48", see_all, {0, 0}, {0}},
 };
 enum { N_CONFIGS = sizeof configs / sizeof *configs };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/exec/attend.h"
+#include "kernels/exec/linear_scan.h"
 #include "kernels/registry.h"
 #include "tests/unit/harness/run/operator_rig.h"
 
@@ -141,6 +142,58 @@ START_TEST(results_are_the_hosts)
 }
 END_TEST
 
+/* A method that carries a state: no index travels; its layout is the host's, and the room that it
+ * asked for is in ctx->arena, at every call all of it. */
+static sb_status fake_state(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                            const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    void *room = NULL;
+    ck_assert_ptr_eq(ctx->backend, &fake);
+    on_device(in->q);
+    on_device(in->k);
+    on_device(in->v);
+    on_device(out->o);
+    ck_assert_ptr_nonnull(plan->method_data);
+    ck_assert_ptr_null(cache);
+    ck_assert_int_eq(sb_arena_alloc(ctx->arena, 4096, 1, "work", &room), SB_OK);
+    ck_assert_int_ge(room_of(room, 4096), 0);
+    memset(room, 0, 4096);
+    device.attends++;
+    return sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
+}
+
+static int64_t fake_bytes(const void *params, const sb_shape *shape)
+{
+    (void)params;
+    ck_assert_int_eq(shape->n_keys, 300);
+    return 4096 + SB_ARENA_ALIGN; /* as a counting arena counts */
+}
+
+static const rig_spec states[] = {
+    {"lightning", "", 4, 4, 32, 300, 300},
+    {"lightning", "slope_heads=kv", 4, 2, 32, 300, 300},
+    {"linear", "kind=elu1", 4, 2, 32, 300, 300},
+    {"linear", "kind=retnet", 4, 1, 64, 300, 300},
+};
+
+START_TEST(states_are_the_hosts)
+{
+    const rig_spec *s = &states[_i];
+    rig_result      host, dev;
+    sb_method       m = *sb_method_find(s->method);
+    m.attend[SB_CUDA] = fake_state;
+    m.device_bytes    = fake_bytes;
+    ck_assert_msg(rig_run(s, &m, &sb_backend_cpu, &host) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(rig_run(s, &m, &fake, &dev) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(device.attends, 2);
+    ck_assert_int_eq(memcmp(host.o, dev.o, (size_t)host.n * sizeof *host.o), 0);
+    ck_assert_int_eq(memcmp(host.lse, dev.lse, (size_t)host.n_lse * sizeof *host.lse), 0);
+    ck_assert_uint_eq(device.used, 0);
+    rig_free(&host);
+    rig_free(&dev);
+}
+END_TEST
+
 /* Room by room less of it: always no_fit with numbers, never a leak. */
 START_TEST(too_little_memory_is_no_fit)
 {
@@ -184,6 +237,7 @@ int main(void)
     TCase *t = tcase_create("fake");
     tcase_add_checked_fixture(t, reset, NULL);
     tcase_add_loop_test(t, results_are_the_hosts, 0, sizeof specs / sizeof *specs);
+    tcase_add_loop_test(t, states_are_the_hosts, 0, sizeof states / sizeof *states);
     tcase_add_test(t, too_little_memory_is_no_fit);
     tcase_add_test(t, methods_that_do_not_attend_there_are_refused);
     suite_add_tcase(s, t);

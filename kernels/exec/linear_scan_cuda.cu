@@ -1,0 +1,238 @@
+/* The linear scan of linear_scan.h on the cuda backend: checks, room, states in and out, choice of
+ * the kernel, time. */
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/exec/linear_scan_call.h"
+#include "kernels/exec/linear_scan_cuda.cuh"
+
+namespace
+{
+/* Where the states of a call come from and go to. */
+struct states {
+    float          *cache; /* in device memory behind a header; NULL: no cache */
+    sbi_scan_state *header;
+};
+
+sb_status open_states(const sbi_scan_call *c, const sb_cache *cache, states *out)
+{
+    int64_t bytes = static_cast<int64_t>(sizeof(sbi_scan_state)) +
+                    c->room->state_heads * c->room->state_floats * (int64_t)sizeof(float);
+    *out = {nullptr, nullptr};
+    if (cache == nullptr || cache->state == nullptr)
+        return SB_OK;
+    if (cache->state_bytes != bytes)
+        return sb_fail(SB_ERR_INTERNAL, "linear scan: a state of %lld bytes, wanted %lld",
+                       (long long)cache->state_bytes, (long long)bytes);
+    out->header = static_cast<sbi_scan_state *>(cache->state);
+    out->cache  = reinterpret_cast<float *>(out->header + 1);
+    return SB_OK;
+}
+
+/* The states before the call to job->start. Waits for the stream where they come from a cache. */
+sb_status begin(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
+                cudaStream_t stream)
+{
+    size_t bytes =
+        static_cast<size_t>(c->room->state_heads * c->room->state_floats) * sizeof(float);
+    sbi_scan_state at = {};
+    if (c->start == 0)
+        return SB_CUDA(cudaMemsetAsync(room->start, 0, bytes, stream));
+    at.tokens    = -1;
+    sb_status st = SB_OK;
+    if (s->header != nullptr) {
+        st = SB_CUDA(cudaMemcpyAsync(&at, s->header, sizeof at, cudaMemcpyDeviceToHost, stream));
+        if (st == SB_OK)
+            st = SB_CUDA(cudaStreamSynchronize(stream));
+    }
+    if (st == SB_OK && at.tokens != c->start)
+        st = sb_fail(SB_ERR_INTERNAL, "linear scan: token %lld comes next, the state has seen %lld",
+                     (long long)c->start, s->header == nullptr ? 0LL : (long long)at.tokens);
+    if (st == SB_OK)
+        st = SB_CUDA(
+            cudaMemcpyAsync(room->start, s->cache, bytes, cudaMemcpyDeviceToDevice, stream));
+    return st;
+}
+
+/* The host's copy of the header may go when this returns: it is pageable. */
+sb_status keep(const sbi_scan_call *c, const states *s, cudaStream_t stream)
+{
+    sbi_scan_state at = {};
+    at.tokens         = c->start + c->n;
+    if (s->header == nullptr)
+        return SB_OK;
+    return SB_CUDA(cudaMemcpyAsync(s->header, &at, sizeof at, cudaMemcpyHostToDevice, stream));
+}
+
+sbi_scan_cuda_job job_of(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room)
+{
+    const sbi_scan_room *r = c->room;
+    const sb_tensor     *q = c->in->q, *k = c->in->k, *v = c->in->v, *o = c->out->o;
+    sbi_scan_cuda_job    j = {};
+    j.q                    = static_cast<const sb_bf16 *>(q->data);
+    j.k                    = sb_tensor_bf16(k, 0, c->key_slot);
+    j.v                    = sb_tensor_bf16(v, 0, c->key_slot);
+    j.o                    = o->data;
+    j.q_stride             = q->head_stride;
+    j.k_stride             = k->head_stride;
+    j.v_stride             = v->head_stride;
+    j.o_stride             = o->head_stride;
+    j.n                    = c->n;
+    j.state_floats         = r->state_floats;
+    j.segment_tokens       = sbi_scan_segment_tokens(r->heads, c->n);
+    j.segments             = (c->n + j.segment_tokens - 1) / j.segment_tokens;
+    j.heads                = static_cast<int32_t>(r->heads);
+    j.state_heads          = static_cast<int32_t>(r->state_heads);
+    j.group                = static_cast<int32_t>(r->heads / r->state_heads);
+    j.kv_group             = static_cast<int32_t>(r->heads / r->kv_heads);
+    j.d                    = static_cast<int32_t>(r->d);
+    j.o_is_f32             = o->dtype == SB_F32;
+    j.normalize            = r->scan.normalize;
+    j.map                  = r->scan.map;
+    j.scale                = r->scan.scale > 0 ? static_cast<float>(r->scan.scale) : c->in->scale;
+    j.start                = room->start;
+    j.end                  = s->cache;
+    j.room                 = *room;
+    return j;
+}
+
+/* What the Hopper kernel cannot do here; NULL: it can. */
+const char *sm90_refusal(const sbi_scan_cuda_job *j)
+{
+#if defined(SB_HAVE_SM90A)
+    int device = 0, major = 0, minor = 0;
+    if (cudaGetDevice(&device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return "a device that does not tell its compute capability";
+    }
+    return major == 9 && minor == 0 ? sbi_scan_sm90_refusal(j)
+                                    : "a device but of compute capability 9.0";
+#else
+    (void)j;
+    return "a build without sm_90a";
+#endif
+}
+
+/* *kernel: the one that was taken. */
+sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream, const char **kernel)
+{
+    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
+    if (asked == nullptr)
+        asked = "auto";
+    *kernel = "portable";
+    if (strcmp(asked, "portable") == 0)
+        return sbi_scan_portable_cuda(j, stream);
+    int only = strcmp(asked, "sm90") == 0;
+    if (!only && strcmp(asked, "auto") != 0)
+        return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
+                       asked);
+    refusal = sm90_refusal(j);
+#if defined(SB_HAVE_SM90A)
+    if (refusal == nullptr) {
+        *kernel = "sm90";
+        return sbi_scan_sm90_cuda(j, stream);
+    }
+#endif
+    return only
+               ? sb_fail(SB_ERR_UNSUPPORTED, "linear scan: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
+               : sbi_scan_portable_cuda(j, stream);
+}
+
+sb_status run(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
+              cudaStream_t stream, const char **kernel)
+{
+    sbi_scan_cuda_job j  = job_of(c, s, room);
+    sb_status         st = SB_CUDA(cudaMemcpyAsync(room->slope, c->room->slope,
+                                                   static_cast<size_t>(j.state_heads) * sizeof *room->slope,
+                                                   cudaMemcpyHostToDevice, stream));
+    *kernel              = "by token";
+    if (st == SB_OK)
+        st = c->room->recurrent ? sbi_scan_token_cuda(&j, stream)
+                                : launch_chunks(&j, stream, kernel);
+    if (st == SB_OK && c->out->lse != nullptr)
+        st = SB_CUDA(cudaMemsetAsync(c->out->lse, 0,
+                                     static_cast<size_t>(j.heads * c->n) * sizeof(float), stream));
+    return st;
+}
+
+/* The call between two events, waited for. */
+sb_status run_timed(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
+                    cudaStream_t stream, sb_phase_times *phases)
+{
+    cudaEvent_t at[2] = {nullptr, nullptr};
+    float       ms    = 0;
+    sb_status   st    = SB_CUDA(cudaEventCreate(&at[0]));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventCreate(&at[1]));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventRecord(at[0], stream));
+    if (st == SB_OK)
+        st = run(c, s, room, stream, &phases->kernel);
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventRecord(at[1], stream));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventSynchronize(at[1]));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventElapsedTime(&ms, at[0], at[1]));
+    if (st == SB_OK)
+        phases->ns[SB_PHASE_COMPUTE] += static_cast<int64_t>(static_cast<double>(ms) * 1e6);
+    for (int i = 0; i < 2; i++)
+        if (at[i] != nullptr)
+            (void)cudaEventDestroy(at[i]);
+    return st;
+}
+
+sb_status check_device(void)
+{
+    int       device = 0, major = 0;
+    sb_status st = SB_CUDA(cudaGetDevice(&device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    if (st == SB_OK && major < 8)
+        st = sb_fail(SB_ERR_UNSUPPORTED,
+                     "linear scan: found a device of compute capability %d.x, allowed 8.0 and "
+                     "newer (matrix products of bf16)",
+                     major);
+    return st;
+}
+} // namespace
+
+extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
+                                                const sb_attn_in *in, const sb_plan *plan,
+                                                sb_cache *cache, sb_attn_out *out)
+{
+    sbi_scan_call        c = {};
+    sbi_scan_device_room room;
+    states               s;
+    const char          *kernel;
+    cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
+    (void)params;
+    if (plan == nullptr || plan->method_data == nullptr)
+        return sb_fail(SB_ERR_INTERNAL, "linear scan: the plan was not laid out for it");
+    c.room       = static_cast<const sbi_scan_room *>(plan->method_data);
+    c.in         = in;
+    c.out        = out;
+    sb_status st = sbi_scan_device_check(c.room);
+    if (st == SB_OK)
+        st = sbi_scan_call_open(&c);
+    if (st == SB_OK)
+        st = check_device();
+    if (st != SB_OK || c.n == 0)
+        return st;
+    if (!c.has_keys)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "linear scan: found a token of another rank, allowed own ones on the cuda "
+                       "backend");
+    size_t mark = sb_arena_mark(ctx->arena);
+    if ((st = open_states(&c, cache, &s)) == SB_OK &&
+        (st = sbi_scan_device_layout(ctx->arena, c.room, c.n, &room)) == SB_OK &&
+        (st = begin(&c, &s, &room, stream)) == SB_OK)
+        st = ctx->phases != nullptr ? run_timed(&c, &s, &room, stream, ctx->phases)
+                                    : run(&c, &s, &room, stream, &kernel);
+    if (st == SB_OK)
+        st = keep(&c, &s, stream);
+    sb_arena_reset(ctx->arena, mark);
+    return st;
+}

@@ -1,0 +1,113 @@
+#include "tests/cuda/device_scan.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "kernels/exec/linear_scan.h"
+#include "tests/cuda/device_case.h"
+
+static const sb_backend *const b = &sb_backend_cuda;
+
+static void must(sb_status st) { ck_assert_msg(st == SB_OK, "%s", sb_error_text()); }
+
+/* Layout and plan on the host; *memory to be freed. */
+static sb_status plan_on_host(scan_case *s, const sb_shape *shape, const sb_tensor *q,
+                              const sb_tensor *k, sb_plan *plan, void **memory)
+{
+    sb_arena a;
+    sb_ctx   ctx = {.backend  = &sb_backend_cpu,
+                    .arena    = &a,
+                    .threads  = 1,
+                    .layer    = s->layer,
+                    .n_layers = s->n_layers};
+    sb_arena_init_count(&a);
+    must(s->m->layout(&ctx, s->c->params, shape, plan, NULL));
+    size_t bytes = a.high_water_bytes;
+    *memory      = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    sb_arena_init(&a, *memory, bytes, SB_ARENA_PLAIN);
+    must(s->m->layout(&ctx, s->c->params, shape, plan, NULL));
+    sb_status st = s->m->plan[SB_CPU](&ctx, s->c->params, shape, q, k, &s->cache, plan);
+    if (s->slope >= 0) {
+        int64_t heads;
+        double *slope = sb_scan_slopes(plan, &heads);
+        for (int64_t h = 0; h < heads; h++)
+            slope[h] = s->slope;
+    }
+    return st;
+}
+
+static void take_outputs(scan_case *s, const device_case *d, int64_t first)
+{
+    for (int64_t h = 0; h < d->got.heads; h++)
+        for (int64_t i = 0; i < d->got.tokens; i++) {
+            float *to = sb_tensor_f32(&s->o, h, first + i);
+            ck_assert_msg(d->got_lse[h * d->got.tokens + i] == 0.0f, "lse of row %lld",
+                          (long long)i);
+            for (int64_t x = 0; x < d->got.dim; x++)
+                to[x] = d->got.dtype == SB_F32 ? sb_tensor_f32(&d->got, h, i)[x]
+                                               : sb_bf16_to_f32(sb_tensor_bf16(&d->got, h, i)[x]);
+        }
+}
+
+static sb_status attend(scan_case *s, const sb_shape *shape, const sb_plan *plan, device_case *d,
+                        int64_t first, const char *kernel)
+{
+    size_t    work_bytes  = (size_t)s->m->device_bytes(s->c->params, shape);
+    size_t    state_bytes = (size_t)s->cache.state_bytes;
+    void     *room = device_room(work_bytes), *state = device_room(state_bytes);
+    sb_arena  work;
+    sb_cache  cache = s->cache;
+    sb_status st;
+    sb_arena_init(&work, room, work_bytes, SB_ARENA_PLAIN);
+    cache.state = state;
+    d->work     = &work;
+    d->cache    = &cache;
+    must(b->copy(state, s->cache.state, state_bytes, SB_COPY_TO_DEVICE, NULL));
+    must(b->sync(NULL));
+    st = device_attend(d, s->m->attend[SB_CUDA], plan, s->c->scale, SB_OUT_SET, kernel);
+    if (st == SB_OK) {
+        must(b->copy(s->cache.state, state, state_bytes, SB_COPY_TO_HOST, NULL));
+        must(b->sync(NULL));
+        device_guard(state, state_bytes, "the state");
+        device_guard(room, work_bytes, "the work room");
+        ck_assert_uint_eq(work.used_bytes, 0);
+        ck_assert_uint_le(work.high_water_bytes, work_bytes);
+        take_outputs(s, d, first);
+    }
+    b->free(room);
+    b->free(state);
+    return st;
+}
+
+sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, const char *kernel)
+{
+    const sb_case_shape *c   = &s->c->shape;
+    sb_run               own = {first, n}, seen[] = {{0, first}, {first, n}};
+    sb_gid               gid = {&own, 1, n}, all = {seen, 2, first + n};
+    const sb_gid        *keys  = is_decode ? &all : &gid;
+    sb_shape             shape = {.q_gid     = gid,
+                                  .n_keys    = is_decode ? first + n : c->n_k,
+                                  .heads     = c->heads,
+                                  .kv_heads  = c->kv_heads,
+                                  .head_dim  = c->dim,
+                                  .is_decode = is_decode};
+    sb_plan              plan  = {0};
+    device_case          d;
+    void                *memory = NULL;
+    sb_status            st     = s->m->check(s->c->params, &shape);
+    if (st != SB_OK)
+        return st;
+    sb_tensor q = sb_case_take(&s->c->q, 0, &gid), k = sb_case_take(&s->c->k, 0, keys),
+              v = sb_case_take(&s->c->v, 0, keys);
+    st          = plan_on_host(s, &shape, &q, &k, &plan, &memory);
+    if (st == SB_OK) {
+        device_open(&d, &q, &k, &v, s->dtype);
+        st = attend(s, &shape, &plan, &d, first, kernel);
+        device_close(&d);
+    }
+    free(memory);
+    free(q.data);
+    free(k.data);
+    free(v.data);
+    return st;
+}
