@@ -183,15 +183,15 @@ def helmet_sets(folder):
     for task in HELMET_TASKS:
         d = Draw("helmet", task)
         rows = [helmet_row(task, d, i) for i in range(12)]
-        demos = [helmet_row(task, d, i) for i in range(20)]
-        for name, made in ((task, rows), ("demos", demos)):
+        demos = [helmet_row(task, d, i) for i in range(40)]
+        for name, made in ((task, rows), ("demos", demos[:20]), ("many", demos)):
             pathlib.Path(f"{folder}/helmet/{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in made))
-        for length in (0, 330):
-            args = dict(task=task, data=f"{folder}/helmet/{task}.jsonl", demos=f"{folder}/helmet/demos.jsonl",
+        for length, many in ((0, "demos"), (330, "demos"), (0, "many")):
+            args = dict(task=task, data=f"{folder}/helmet/{task}.jsonl", demos=f"{folder}/helmet/{many}.jsonl",
                         templates=folder + "/helmet/texts.json", shots=0 if length else 2)
             if length:
                 args.update(tok="points", length=length, prefix_tokens=1)
-            yield f"helmet/{task}/{length}", task, length, args
+            yield f"helmet/{task}/{length}/{many}", task, length, args
 
 
 class Rows(list):

@@ -220,6 +220,39 @@ static sb_status open_demos(const sb_text_req *req, sbi_helmet_set *s)
     return sbi_demos_open(path, sbi_helmet_key, s, s->demos);
 }
 
+/* MS MARCO: no tested question is an example where examples are plenty, as in the original; else
+ * only a question's own is left out (sbi_demos_choose). Reads the file once more. */
+static sb_status leave_tested_out(sbi_helmet_set *s)
+{
+    sbi_demos *d       = s->demos;
+    int64_t    n       = sbi_record_file_count(s->set.file);
+    int64_t    n_demos = d->file != NULL ? sbi_record_file_count(d->file) : 0;
+    sb_status  st      = SB_OK;
+    if (s->kind != SBI_HELMET_MSMARCO || n_demos <= 2 * n)
+        return SB_OK;
+    for (int64_t i = 0; st == SB_OK && i < n; i++) {
+        json_t        *root = NULL;
+        char          *key  = NULL;
+        sbi_row_source src  = {sbi_record_file_path(s->set.file),
+                               sbi_record_file_line(s->set.file, i), NULL};
+        if ((st = sbi_record_file_read(s->set.file, i, &root)) == SB_OK) {
+            src.row = root;
+            st      = sbi_helmet_key(s, &src, &key);
+        }
+        for (int64_t k = 0; key != NULL && k < n_demos; k++) {
+            if (d->keys[k] != NULL && strcmp(d->keys[k], key) == 0) {
+                free(d->keys[k]);
+                d->keys[k] = NULL;
+            }
+        }
+        free(key);
+        json_decref(root);
+        if (st == SB_ERR_USAGE) /* a bad row is told when it is asked for */
+            st = SB_OK;
+    }
+    return st;
+}
+
 static void close_helmet(sb_text_set *set)
 {
     sbi_helmet_set *s     = (sbi_helmet_set *)set;
@@ -247,6 +280,7 @@ static sb_status open_helmet(const sb_text_req *req, sb_text_set **out)
     sbi_demos              *demos;
     char                    name[64];
     const char             *names[] = {name, NULL};
+    sb_text_set            *made    = NULL;
     sb_status               st;
     if (texts_key(req->task->name) == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED,
@@ -277,12 +311,18 @@ static sb_status open_helmet(const sb_text_req *req, sb_text_set **out)
         close_helmet(&s->set.base);
         return st;
     }
-    st = sbi_file_set_open(req, names, &s->set, out); /* frees s where it fails */
+    st = sbi_file_set_open(req, names, &s->set, &made); /* frees s where it fails */
     if (st != SB_OK) {
         sbi_demos_close(demos);
         free(demos);
+        return st;
     }
-    return st;
+    if ((st = leave_tested_out(s)) != SB_OK) {
+        close_helmet(made);
+        return st;
+    }
+    *out = made;
+    return SB_OK;
 }
 
 static json_t *facts(const sb_text_set *set)
