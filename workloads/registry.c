@@ -3,8 +3,14 @@
 
 #include <string.h>
 
+#include "workloads/babi_like/suite.h"
+#include "workloads/babilong/suite.h"
+#include "workloads/helmet/suite.h"
 #include "workloads/infinitebench/infinitebench.h"
+#include "workloads/jsonl/suite.h"
+#include "workloads/kvpress/suite.h"
 #include "workloads/longbench/longbench.h"
+#include "workloads/niah/suite.h"
 #include "workloads/probe/probe.h"
 #include "workloads/ruler/suite.h"
 #include "workloads/synthetic/synthetic.h"
@@ -44,6 +50,12 @@ const sb_text_suite *const sb_text_suites[] = {
     &sb_infinitebench_suite,
     &sb_infinitebench_synth_suite,
     &sb_ruler_suite,
+    &sb_jsonl_suite,
+    &sb_niah_suite,
+    &sb_babilong_suite,
+    &sb_babi_like_suite,
+    &sb_kvpress_suite,
+    &sb_helmet_suite,
     NULL,
 };
 

@@ -28,6 +28,16 @@ static sb_status hash_text(sbi_file_set *s)
     return sbi_sha256_hex(&h, s->texts_sha256);
 }
 
+/* Can the length that was asked for be kept? */
+static sb_status check_cut(const sb_text_req *req, const sbi_file_set *s)
+{
+    if (s->cutting == SBI_FILE_CUT_NONE && req->length_tokens != 0)
+        return sb_fail(SB_ERR_USAGE,
+                       "length %" PRId64 ": %s never cuts a prompt; 0 leaves them whole",
+                       req->length_tokens, req->suite->name);
+    return s->cutting == SBI_FILE_CUT_NONE ? SB_OK : sbi_cut_check(&s->cut, s->tok);
+}
+
 sb_status sbi_file_set_open(const sb_text_req *req, const char *const *file_names, sbi_file_set *s,
                             sb_text_set **out)
 {
@@ -36,8 +46,8 @@ sb_status sbi_file_set_open(const sb_text_req *req, const char *const *file_name
     s->base   = (sb_text_set){req->suite, req->task};
     s->tok    = req->tok;
     s->params = req->params;
-    if ((st = sbi_cut_check(&s->cut, s->tok)) == SB_OK &&
-        (s->texts_sha256[0] != '\0' || (st = hash_text(s)) == SB_OK) &&
+    if ((st = check_cut(req, s)) == SB_OK &&
+        (s->text == NULL || s->texts_sha256[0] != '\0' || (st = hash_text(s)) == SB_OK) &&
         (st = sbi_data_find(req->suite->name, sbi_req_path(req, "data"), file_names, &path)) ==
             SB_OK)
         st = sbi_record_file_open(path, &s->file);
@@ -51,6 +61,17 @@ sb_status sbi_file_set_open(const sb_text_req *req, const char *const *file_name
 }
 
 int64_t sbi_file_set_rows(const sb_text_set *set) { return sbi_record_file_count(of(set)->file); }
+
+static sb_status finish(const sbi_file_set *s, sb_text_row *r)
+{
+    sb_status st = SB_OK;
+    if (s->cutting == SBI_FILE_CUT_MIDDLE)
+        return sbi_cut_middle(&s->cut, s->tok, r);
+    r->prompt_bytes = (int64_t)strlen(r->prompt);
+    if (s->tok != NULL)
+        st = s->tok->count(s->tok->ctx, r->prompt, r->prompt_bytes, &r->n_tokens);
+    return st;
+}
 
 sb_status sbi_file_set_row(sb_text_set *set, int64_t row, sb_text_row *out)
 {
@@ -73,7 +94,7 @@ sb_status sbi_file_set_row(sb_text_set *set, int64_t row, sb_text_row *out)
     if ((st = s->make(s, &src, &r)) == SB_OK) {
         json_decref(root); /* a long row is not needed twice */
         root = NULL;
-        if ((st = sbi_cut_middle(&s->cut, s->tok, &r)) == SB_OK)
+        if ((st = finish(s, &r)) == SB_OK)
             st = sb_text_row_seal(&r);
     }
     json_decref(root);
@@ -88,8 +109,13 @@ sb_status sbi_file_set_row(sb_text_set *set, int64_t row, sb_text_row *out)
 json_t *sbi_file_set_facts(const sb_text_set *set)
 {
     const sbi_file_set *s = of(set);
-    json_t *v = json_pack("{s:s, s:s, s:s}", "generator", set->suite->version, "templates_sha256",
-                          s->texts_sha256, "file_sha256", sbi_record_file_sha256(s->file));
+    json_t             *v = json_pack("{s:s, s:s}", "generator", set->suite->version, "file_sha256",
+                                      sbi_record_file_sha256(s->file));
+    if (v != NULL && s->texts_sha256[0] != '\0' &&
+        json_object_set_new(v, "templates_sha256", json_string(s->texts_sha256)) != 0) {
+        json_decref(v);
+        return NULL;
+    }
     if (v != NULL && s->tok != NULL &&
         (json_object_set_new(v, "tokenizer", json_string(s->tok->name)) != 0 ||
          json_object_set_new(v, "tokenizer_sha256", json_string(s->tok->sha256)) != 0)) {

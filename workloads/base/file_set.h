@@ -1,5 +1,5 @@
-/* A set of rows that stand in a user's file, one prompt text filled in for each: what LongBench and
- * InfiniteBench have in common. The suite's `make` says how a row becomes a prompt. */
+/* A set of rows that stand in a user's file: what suites that read files have in common. The
+ * suite's `make` says how a row becomes a prompt. */
 #ifndef SB_WORKLOADS_BASE_FILE_SET_H
 #define SB_WORKLOADS_BASE_FILE_SET_H
 
@@ -10,15 +10,22 @@
 #include "workloads/base/text_cut.h"
 #include "workloads/base/text_suite.h"
 
+typedef enum sbi_file_cut {
+    SBI_FILE_CUT_MIDDLE, /* by the rule `cut`; all of the prompt is input */
+    SBI_FILE_CUT_NONE,   /* never: a length is refused. make fills input_bytes, may fill n_tokens */
+    SBI_FILE_CUT_OWN     /* make does it; fills input_bytes and truncated_tokens */
+} sbi_file_cut;
+
 typedef struct sbi_file_set sbi_file_set;
 struct sbi_file_set {
     sb_text_set       base;
     sbi_record_file  *file;
     json_t           *texts;
-    const char       *text;             /* the task's prompt, of texts */
+    const char       *text;             /* the task's prompt, of texts; NULL: none */
     const char       *text_name;        /* its key */
     char              texts_sha256[65]; /* "": of text and text_name, made by open */
-    sbi_cut_rule      cut;
+    sbi_file_cut      cutting;
+    sbi_cut_rule      cut; /* most_tokens also for CUT_OWN */
     const sb_tok_ops *tok;
     const void       *params;
     int32_t           chat;

@@ -40,7 +40,7 @@ typedef struct sb_text_row {
     int64_t    *relevance;   /* [n_refs] helmet_ndcg; NULL */
     char       *question;    /* babilong; NULL */
     const char *scorer_task; /* babilong: "qa1"; NULL; static */
-    const char *answer_mark; /* helmet: what the answer stands behind; NULL; static */
+    const char *answer_mark; /* helmet: what the answer stands behind; NULL; static or the set's */
     int64_t     gen_tokens;  /* to generate at most */
     int32_t     first_line;  /* 1: score the first line only, as LongBench does for four datasets */
     int32_t     stop_newline; /* 1: generation ends at a line feed, after a token at least */
@@ -62,9 +62,12 @@ typedef struct sb_text_key {
     const char *name, *help;
 } sb_text_key;
 
+/* Stands where the rows of a task have different scorers. */
+#define SB_TEXT_SCORER_VARIES "the row's own"
+
 typedef struct sb_text_task {
     const char *name, *summary;
-    const char *scorer;     /* of its rows */
+    const char *scorer;     /* of its rows; SB_TEXT_SCORER_VARIES */
     int64_t     gen_tokens; /* default */
 } sb_text_task;
 

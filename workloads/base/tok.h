@@ -27,11 +27,18 @@ typedef struct sb_tok_ops {
      * tokens of the two sides are those of the whole, counts add up; 0: there is none. NULL: cannot
      * say. */
     int64_t (*safe_cut)(void *ctx, const char *text, int64_t n_bytes, int64_t limit);
+    /* The ids of the text, malloc'd (NULL for none), special tokens excluded. NULL: there are none
+     * to give. */
+    sb_status (*encode)(void *ctx, const char *text, int64_t n_bytes, int32_t **ids, int64_t *n);
+    /* Their text as one, malloc'd with a zero behind it; a character cut through is U+FFFD. NULL
+     * where encode is. */
+    sb_status (*decode)(void *ctx, const int32_t *ids, int64_t n, char **out, int64_t *out_bytes);
     void *ctx;
 } sb_tok_ops;
 
 /* "bytes", "characters" (code points), "words" (len(text.split()) of Python), "bytes/4" (a quarter
- * of the bytes, rounded up); NULL when unknown. None of them cuts. */
+ * of the bytes, rounded up); NULL when unknown. None of them cuts; "characters" has ids, the code
+ * points. */
 const sb_tok_ops *sb_tok_ops_find(const char *name);
 
 #endif

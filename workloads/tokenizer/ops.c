@@ -114,6 +114,42 @@ static sb_status ends_parse(void *ctx, const char *text, int64_t n_bytes, int64_
     return ends(ctx, text, n_bytes, SB_TOK_SPECIALS_PARSE, head, tail, out, out_bytes);
 }
 
+static sb_status ids_of(sb_tok_ctx *c, const char *text, int64_t n_bytes, sb_tok_specials specials,
+                        int32_t **ids, int64_t *n)
+{
+    sb_tok_ids v  = {0};
+    sb_status  st = sb_tok_encode(c, text, (size_t)n_bytes, specials, SB_TOK_BOS_NONE, &v);
+    if (st != SB_OK) {
+        sb_tok_ids_fini(&v);
+        return st;
+    }
+    *ids = v.ids;
+    *n   = v.n;
+    return SB_OK;
+}
+
+static sb_status encode_literal(void *ctx, const char *text, int64_t n_bytes, int32_t **ids,
+                                int64_t *n)
+{
+    return ids_of(ctx, text, n_bytes, SB_TOK_SPECIALS_LITERAL, ids, n);
+}
+
+static sb_status encode_parse(void *ctx, const char *text, int64_t n_bytes, int32_t **ids,
+                              int64_t *n)
+{
+    return ids_of(ctx, text, n_bytes, SB_TOK_SPECIALS_PARSE, ids, n);
+}
+
+static sb_status decode(void *ctx, const int32_t *ids, int64_t n, char **out, int64_t *out_bytes)
+{
+    const sb_tok_ctx *c     = ctx;
+    size_t            bytes = 0;
+    sb_status         st    = sb_tok_decode(c->t, ids, n, SB_TOK_SHOW_TEXT, out, &bytes);
+    if (st == SB_OK)
+        *out_bytes = (int64_t)bytes;
+    return st;
+}
+
 static int64_t safe_cut(void *ctx, const char *text, int64_t n_bytes, int64_t limit)
 {
     const sb_tok_ctx *c = ctx;
@@ -131,5 +167,7 @@ void sb_tok_ops_of(sb_tok_ctx *c, sb_tok_specials specials, sb_tok_ops *out)
                              .joined   = parse ? joined_parse : joined_literal,
                              .ends     = parse ? ends_parse : ends_literal,
                              .safe_cut = safe_cut,
+                             .encode   = parse ? encode_parse : encode_literal,
+                             .decode   = decode,
                              .ctx      = c};
 }

@@ -238,6 +238,10 @@ double rig_score(const sb_text_row *r, const char *prediction)
         classes[i] = sb_text_of(r->classes[i]);
     req.classes   = classes;
     req.n_classes = r->n_classes;
+    req.relevance = r->relevance;
+    req.question  = sb_text_of(r->question);
+    req.task      = r->scorer_task;
+    req.prefix    = r->answer_mark;
     if (sb_scorer_score(sb_scorer_find(r->scorer), &req, &s) != SB_OK)
         ck_abort_msg("%s: %s", r->scorer, sb_error_text());
     return s.value;

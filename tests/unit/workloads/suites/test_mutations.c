@@ -31,6 +31,15 @@ static const struct sample {
     {"infinitebench", "code_run",
      "{\"context\": \"abc\", \"input\": \"run func_12(-3) now\", \"answer\": [7]}\n",
      "{\"code_run\": \"{func}{context}{func_call}\"}"},
+    {"babilong", "qa1",
+     "{\"input\": \" caf\xc3\xa9 {c}\", \"question\": \"q\", \"target\": \"t\"}\n",
+     "{\"template\": \"{instruction}{examples}{post_prompt}{context}{{x}}{question}\", \"qa1\": "
+     "{\"instruction\": \"i\", \"examples\": \"e\", \"post_prompt\": \"p\"}}"},
+    {"helmet", "json_kv",
+     "{\"context\": \"caf\xc3\xa9 {c}\", \"question\": \"k\", \"answer\": \"v1\", \"num_kvs\": "
+     "9, \"demos\": [[\"a\", \"1\"], [\"b\", \"2\"]]}\n",
+     "{\"json_kv\": {\"user\": \"{context}|{demos}{question}\", \"system\": \"V:\", \"demo\": "
+     "\"{key}={value}\"}}"},
 };
 
 enum { SAMPLES = sizeof samples / sizeof *samples };
@@ -65,7 +74,9 @@ static void check_set(const struct sample *s, const sbi_text *rows, const sbi_te
     const char *task = rig_arg("task", s->task);
     sb_status   st =
         rig_request(&g, s->suite,
-                    cut ? ARGS(task, data, words, "tok=bytes", "length=7", "prefix_tokens=1")
+                    cut && strcmp(s->suite, "babilong") != 0 /* never cuts */
+                        ? ARGS(task, data, words, "tok=bytes", "prefix_tokens=1",
+                               strcmp(s->suite, "helmet") == 0 ? "length=120" : "length=7")
                         : ARGS(task, data, words));
     ck_assert_int_eq(st, SB_OK);
     st = g.req.suite->open(&g.req, &set);

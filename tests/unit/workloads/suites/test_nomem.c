@@ -166,6 +166,91 @@ START_TEST(infinitebench_synth)
 }
 END_TEST
 
+START_TEST(jsonl)
+{
+    (void)put_text(
+        "rows.jsonl",
+        "{\"suite\": \"s\", \"input\": \"q\", \"answer_prefix\": \"A\", \"outputs\": [\"3\", "
+        "\"4\"], \"metric\": \"helmet_ndcg_10@1\", \"relevance\": [2, 1], \"classes\": "
+        "[\"a\"], \"question\": \"w\", \"answer_mark\": \"M:\", \"max_gen\": 2, \"meta\": "
+        "{\"d\": 1}}\n");
+    every_allocation("jsonl", ARGS(rig_arg("data", folder()), "tok=points"), 20);
+}
+END_TEST
+
+START_TEST(niah)
+{
+    const char *needle = put_text("n.json", "{\"needle\": \" N.\", \"question\": \"q\", "
+                                            "\"answer\": [\"n\", \"m\"]}");
+    const char *texts  = put_text("t.json", "{\"prompt\": \"{context}{question}\"}");
+    (void)put_text("a.txt", "One two. Three.");
+    every_allocation("niah",
+                     ARGS("tok=characters", "length=400", "depths=1", rig_arg("corpus", folder()),
+                          rig_arg("needle", needle), rig_arg("templates", texts)),
+                     20);
+    every_allocation(
+        "niah",
+        ARGS("tok=characters", "length=1000", "buffer_tokens=400", rig_arg("corpus", folder())),
+        20);
+}
+END_TEST
+
+START_TEST(babilong)
+{
+    (void)put_text("qa1.jsonl",
+                   "{\"input\": \"x\", \"question\": \"q\", \"target\": \"t\", \"id\": 5}\n");
+    every_allocation("babilong", ARGS("task=qa1", rig_arg("data", folder())), 20);
+}
+END_TEST
+
+START_TEST(kvpress)
+{
+    (void)put_text("ruler.jsonl",
+                   "{\"context\": \"C\", \"question\": \"Q\", \"answer_prefix\": \"A\", \"task\": "
+                   "\"vt\", \"max_new_tokens\": 30, \"answer\": \"x\"}\n");
+    every_allocation("kvpress", ARGS(rig_arg("data", folder())), 12);
+}
+END_TEST
+
+START_TEST(helmet)
+{
+    const char *kilt  = "{\"id\": \"1\", \"question\": \"q\", \"answers\": [\"a\"], \"ctxs\": "
+                        "[{\"title\": \"T\", \"text\": \"one\"}]}\n";
+    const char *marco = "{\"qid\": \"1\", \"query\": \"q\", \"ctxs\": [{\"id\": \"4\", \"text\": "
+                        "\"x\", \"label\": 0}]}\n";
+    (void)put_text("kilt_nq.jsonl", kilt);
+    (void)put_text("msmarco_rerank_psg.jsonl", marco);
+    (void)put_text("json_kv.jsonl", "{\"context\": \"abcdef\", \"question\": \"k\", \"answer\": "
+                                    "\"v\", \"demos\": [[\"a\", \"1\"]]}\n");
+    (void)put_text("ruler_vt.jsonl", "{\"context\": \"abcdef\", \"query\": \"k\", \"num_v\": 2, "
+                                     "\"example\": \"e\", \"outputs\": [\"v\"]}\n");
+    every_allocation("helmet",
+                     ARGS("task=kilt_nq", "shots=1", rig_arg("data", folder()),
+                          rig_arg("demos", put_text("k.jsonl", kilt))),
+                     20);
+    every_allocation(
+        "helmet",
+        ARGS("task=msmarco_rerank_psg", "shots=1", rig_arg("data", folder()),
+             rig_arg("demos", put_text("x.jsonl", "{\"qid\": \"2\", \"query\": \"q\", \"ctxs\": "
+                                                  "[{\"id\": \"4\", \"text\": \"x\", \"label\": "
+                                                  "0}]}\n"))),
+        20);
+    every_allocation(
+        "helmet", ARGS("task=json_kv", rig_arg("data", folder()), "tok=points", "length=234"), 20);
+    every_allocation("helmet", ARGS("task=ruler_vt", rig_arg("data", folder())), 20);
+}
+END_TEST
+
+START_TEST(babi_like)
+{
+    (void)put_text("a.txt", "One two. Three four. Five.\n");
+    every_allocation(
+        "babi_like",
+        ARGS("task=thing_before", "tok=characters", "length=1200", rig_arg("corpus", folder())),
+        20);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("suites_nomem");
@@ -175,5 +260,11 @@ int main(void)
     tcase_add_test(t, longbench_v2);
     tcase_add_test(t, infinitebench);
     tcase_add_test(t, infinitebench_synth);
+    tcase_add_test(t, jsonl);
+    tcase_add_test(t, niah);
+    tcase_add_test(t, babilong);
+    tcase_add_test(t, babi_like);
+    tcase_add_test(t, kvpress);
+    tcase_add_test(t, helmet);
     return run_suite_of("suites_nomem", t);
 }

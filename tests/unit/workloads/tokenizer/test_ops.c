@@ -153,6 +153,42 @@ START_TEST(as_encode_and_decode)
 }
 END_TEST
 
+/* ids -> text -> ids, and one text of two halves of a character. */
+START_TEST(ids_and_back)
+{
+    static const char text[] = "a\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80 <|end|>";
+    sb_tok           *t      = fixture(0);
+    sb_tok_ctx       *c      = must_ctx(t);
+    sb_tok_ops        model;
+    const sb_tok_ops *ops[2] = {&model, sb_tok_ops_find("characters")};
+    sb_tok_ops_of(c, SB_TOK_SPECIALS_LITERAL, &model);
+    for (int k = 0; k < 2; k++) {
+        const sb_tok_ops *o   = ops[k];
+        int32_t          *ids = NULL;
+        int64_t           n = -1, bytes = -1;
+        char             *out = NULL;
+        ck_assert_int_eq(o->encode(o->ctx, text, sizeof text - 1, &ids, &n), SB_OK);
+        ck_assert_int_eq(n, count_of(o, text));
+        ck_assert_int_eq(o->decode(o->ctx, ids, n, &out, &bytes), SB_OK);
+        ck_assert_str_eq(out, text);
+        ck_assert_int_eq(bytes, sizeof text - 1);
+        free(out);
+        ck_assert_int_eq(o->decode(o->ctx, ids, 0, &out, &bytes), SB_OK);
+        ck_assert_str_eq(out, "");
+        ck_assert_int_eq(bytes, 0);
+        free(out);
+        free(ids);
+        ids = NULL;
+        ck_assert_int_eq(o->encode(o->ctx, "", 0, &ids, &n), SB_OK);
+        ck_assert_int_eq(n, 0);
+        free(ids);
+    }
+    ck_assert(sb_tok_ops_find("bytes")->encode == NULL);
+    sb_tok_ctx_destroy(c);
+    sb_tok_close(t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ops");
@@ -162,6 +198,7 @@ int main(void)
     tcase_add_test(t, ends);
     tcase_add_test(t, joined_ends);
     tcase_add_loop_test(t, as_encode_and_decode, 0, 4);
+    tcase_add_test(t, ids_and_back);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
