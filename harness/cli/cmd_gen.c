@@ -28,6 +28,8 @@ static const char HELP[] =
     "  --rows A-B         only these rows of each task, counted from 0, both ends included\n"
     "  --set PATH=VALUE   override a key of the sweep, e.g. --set tokenizer=tokenizer.json "
     "(repeatable)\n"
+    "  --no-cache         do not look in the cache of sets ($SPAN_CACHE_DIR, else "
+    "~/.cache/spanbench), nor fill it\n"
     "  -h, --help         this text\n"
     "\n"
     "Exit codes: 0 ok, 1 tasks that could not be written, bad rows in a file, 2 usage or bad "
@@ -40,7 +42,7 @@ typedef struct options {
     sb_set        sets[MAX_SETS];
     int64_t       n_sets, first, last;
     sb_gen_format format;
-    int           help;
+    int           no_cache, help;
 } options;
 
 static sb_status rows_option(const char *text, options *o)
@@ -78,10 +80,14 @@ static sb_status format_option(const char *text, options *o)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    enum { FORMAT = 256, ROWS, SET };
-    static const struct option longs[] = {{"out", 1, NULL, 'o'},   {"format", 1, NULL, FORMAT},
-                                          {"rows", 1, NULL, ROWS}, {"set", 1, NULL, SET},
-                                          {"help", 0, NULL, 'h'},  {0}};
+    enum { FORMAT = 256, ROWS, SET, NO_CACHE };
+    static const struct option longs[] = {{"out", 1, NULL, 'o'},
+                                          {"format", 1, NULL, FORMAT},
+                                          {"rows", 1, NULL, ROWS},
+                                          {"set", 1, NULL, SET},
+                                          {"no-cache", 0, NULL, NO_CACHE},
+                                          {"help", 0, NULL, 'h'},
+                                          {0}};
     *o                                 = (options){.last = -1};
     sb_status st                       = SB_OK;
     int       c;
@@ -99,6 +105,9 @@ static sb_status parse(int argc, char **argv, options *o)
             break;
         case SET:
             st = set_option(optarg, o);
+            break;
+        case NO_CACHE:
+            o->no_cache = 1;
             break;
         case 'h':
             o->help = 1;
@@ -151,8 +160,8 @@ static void bad_row(void *arg, const sb_gen_set *set, const char *why)
 
 static void report(void *arg, const sb_gen_report *r)
 {
-    static const char *const words[SB_GEN_RESULTS] = {"made", "there already", "unsupported",
-                                                      "failed"};
+    static const char *const words[SB_GEN_RESULTS] = {"made", "from the cache", "there already",
+                                                      "unsupported", "failed"};
     clear(arg);
     (void)fprintf(stderr, "%s %s", r->set->suite->name, r->set->task->name);
     if (r->set->length_tokens > 0)
@@ -162,6 +171,12 @@ static void report(void *arg, const sb_gen_report *r)
         (void)fprintf(stderr, ": %s\n", r->reason);
     else
         (void)fprintf(stderr, ", %" PRId64 " rows, %.1f s, %s\n", r->rows, r->seconds, r->path);
+}
+
+static void warn(void *arg, const char *text)
+{
+    clear(arg);
+    (void)fprintf(stderr, "warning: %s\n", text);
 }
 
 static int should_stop(void *unused)
@@ -220,10 +235,11 @@ static sb_status add_up(sb_comm *comm, sb_gen_outcome *out)
 static void say_end(const sb_gen_outcome *out, const char *dir)
 {
     (void)fprintf(stderr,
-                  "%" PRId64 " sets made, %" PRId64 " there already, %" PRId64
-                  " unsupported, %" PRId64 " failed; %" PRId64 " rows in %s",
-                  out->n[SB_GEN_MADE], out->n[SB_GEN_REUSED], out->n[SB_GEN_UNSUPPORTED],
-                  out->n[SB_GEN_FAILED], out->rows, dir);
+                  "%" PRId64 " sets made, %" PRId64 " from the cache, %" PRId64
+                  " there already, %" PRId64 " unsupported, %" PRId64 " failed; %" PRId64
+                  " rows in %s",
+                  out->n[SB_GEN_MADE], out->n[SB_GEN_CACHED], out->n[SB_GEN_REUSED],
+                  out->n[SB_GEN_UNSUPPORTED], out->n[SB_GEN_FAILED], out->rows, dir);
     if (out->bad_rows > 0)
         (void)fprintf(stderr, ", %" PRId64 " bad rows left out", out->bad_rows);
     (void)fputc('\n', stderr);
@@ -234,25 +250,32 @@ static void say_end(const sb_gen_outcome *out, const char *dir)
 static sb_status generate(const options *o, const sb_gen_plan *plan, const sb_launch *l,
                           sb_gen_outcome *out)
 {
-    tokens         t  = {0};
-    screen         s  = {.terminal = l->comm->size == 1 && isatty(STDERR_FILENO)};
-    sb_gen_options g  = {.plan        = plan,
-                         .dir         = o->out,
-                         .format      = o->format,
-                         .first_row   = o->first,
-                         .last_row    = o->last,
-                         .rank        = l->comm->rank,
-                         .ranks       = l->comm->size,
-                         .program     = sb_version_text(),
-                         .report      = report,
-                         .bad_row     = bad_row,
-                         .progress    = progress,
-                         .should_stop = should_stop,
-                         .arg         = &s};
-    sb_status      st = open_tokenizer(plan, &t);
-    g.tok             = plan->tokenizer != NULL ? &t.ops : NULL;
+    tokens         t     = {0};
+    screen         s     = {.terminal = l->comm->size == 1 && isatty(STDERR_FILENO)};
+    sb_gen_options g     = {.plan        = plan,
+                            .dir         = o->out,
+                            .format      = o->format,
+                            .first_row   = o->first,
+                            .last_row    = o->last,
+                            .rank        = l->comm->rank,
+                            .ranks       = l->comm->size,
+                            .program     = sb_version_text(),
+                            .report      = report,
+                            .warn        = warn,
+                            .bad_row     = bad_row,
+                            .progress    = progress,
+                            .should_stop = should_stop,
+                            .arg         = &s};
+    sb_gen_cache  *cache = NULL;
+    sb_status      st    = open_tokenizer(plan, &t);
+    g.tok                = plan->tokenizer != NULL ? &t.ops : NULL;
+    if (st == SB_OK && !o->no_cache && sb_gen_cache_open(NULL, &cache) != SB_OK &&
+        l->comm->rank == 0)
+        (void)fprintf(stderr, "warning: no cache of sets: %s\n", sb_error_text());
+    g.cache = cache;
     if (st == SB_OK)
         st = sb_gen_run(&g, out);
+    sb_gen_cache_close(cache);
     close_tokenizer(&t);
     if ((st = sb_comm_agree(l->comm, st)) == SB_OK)
         st = add_up(l->comm, out);

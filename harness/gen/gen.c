@@ -7,6 +7,7 @@
 
 #include "harness/gen/parts.h"
 #include "kernels/base/phase.h"
+#include "workloads/base/sha256.h"
 
 /* One set on its way. */
 typedef struct job {
@@ -119,6 +120,72 @@ static sb_status write_rows(job *j)
     return st;
 }
 
+/* ---- the cache ---- */
+
+static sb_status key_of(const job *j, char key[65])
+{
+    char      *text = json_dumps(j->asked, JSON_SORT_KEYS | JSON_COMPACT);
+    sbi_sha256 h;
+    if (text == NULL)
+        return no_memory();
+    sbi_sha256_init(&h);
+    sbi_sha256_put(&h, text, strlen(text));
+    free(text);
+    return sbi_sha256_hex(&h, key);
+}
+
+/* The rows out of the cache, with their count; *found says whether they were there. */
+static sb_status fetch(job *j, const char *key, int *found)
+{
+    sb_gen_cache_hit hit = {0};
+    sb_status        st  = sb_gen_cache_fetch(j->o->cache, key, j->rows_path, &hit);
+    if (hit.damaged != NULL && j->o->warn != NULL)
+        j->o->warn(j->o->arg, hit.damaged);
+    *found = st == SB_OK && hit.found;
+    if (*found) {
+        (void)snprintf(j->sha256, sizeof j->sha256, "%s", hit.sha256);
+        j->rows     = strtoll(hit.note, NULL, 10);
+        j->bad_rows = 0;
+    }
+    sb_gen_cache_hit_fini(&hit);
+    return st;
+}
+
+/* A set with bad rows is not kept: they are to be told each time. */
+static void keep(const job *j, const sb_gen_cache_lock *lock)
+{
+    char note[32];
+    (void)snprintf(note, sizeof note, "%" PRId64, j->rows);
+    if (j->bad_rows == 0 && sb_gen_cache_store(lock, j->rows_path, note) != SB_OK &&
+        j->o->warn != NULL)
+        j->o->warn(j->o->arg, sb_error_text());
+}
+
+/* Copied, or made by whoever holds the lock. A cache that fails is told and done without. */
+static sb_status rows_by_cache(job *j, sb_gen_result *result)
+{
+    sb_gen_cache_lock *lock = NULL;
+    char               key[65];
+    int                found = 0;
+    sb_status          st    = key_of(j, key);
+    if (st == SB_OK && (st = fetch(j, key, &found)) == SB_OK && !found) {
+        st = sb_gen_cache_lock_key(j->o->cache, key, j->o->should_stop, j->o->arg, &lock);
+        if (st == SB_ERR_IO) {
+            if (j->o->warn != NULL)
+                j->o->warn(j->o->arg, sb_error_text());
+            return write_rows(j);
+        }
+        if (st == SB_OK)
+            st = fetch(j, key, &found);
+    }
+    if (found)
+        *result = SB_GEN_CACHED;
+    else if (st == SB_OK && (st = write_rows(j)) == SB_OK)
+        keep(j, lock);
+    sb_gen_cache_unlock(lock);
+    return st;
+}
+
 /* Behind the rows: facts that stand alone never claim rows that are not there. */
 static sb_status write_facts(const job *j)
 {
@@ -167,7 +234,8 @@ static sb_status make(job *j, int64_t i, sb_gen_result *result)
         *result = SB_GEN_REUSED;
         return SB_OK;
     }
-    if ((st = sbi_gen_make_folder(j->folder)) == SB_OK && (st = write_rows(j)) == SB_OK)
+    if ((st = sbi_gen_make_folder(j->folder)) == SB_OK &&
+        (st = j->o->cache != NULL ? rows_by_cache(j, result) : write_rows(j)) == SB_OK)
         st = write_facts(j);
     return st;
 }

@@ -11,6 +11,7 @@
 #define SB_HARNESS_GEN_GEN_H
 
 #include "harness/config/gen_plan.h"
+#include "harness/gen/cache.h"
 
 typedef enum sb_gen_format {
     SB_GEN_OWN,      /* the suite's, where it has one */
@@ -19,6 +20,7 @@ typedef enum sb_gen_format {
 
 typedef enum sb_gen_result {
     SB_GEN_MADE,
+    SB_GEN_CACHED, /* an equal request of this machine had made the rows: copied */
     SB_GEN_REUSED,
     SB_GEN_UNSUPPORTED, /* something that the set needs was not given, or it does not fit */
     SB_GEN_FAILED,
@@ -36,14 +38,16 @@ typedef struct sb_gen_report {
 } sb_gen_report;
 
 typedef struct sb_gen_options {
-    const sb_gen_plan *plan;
-    const char        *dir;
-    sb_gen_format      format;
-    int64_t            first_row, last_row; /* last_row -1: all that the plan asks for */
-    int32_t            rank, ranks;         /* set i is made by rank i % ranks */
-    const char        *program;             /* version, for facts.json */
-    const sb_tok_ops  *tok;                 /* NULL: none */
+    const sb_gen_plan  *plan;
+    const char         *dir;
+    sb_gen_format       format;
+    int64_t             first_row, last_row; /* last_row -1: all that the plan asks for */
+    int32_t             rank, ranks;         /* set i is made by rank i % ranks */
+    const char         *program;             /* version, for facts.json */
+    const sb_tok_ops   *tok;                 /* NULL: none */
+    const sb_gen_cache *cache;               /* NULL: none */
     void (*report)(void *arg, const sb_gen_report *r);
+    void (*warn)(void *arg, const char *text); /* about the cache; the run goes on */
     void (*bad_row)(void *arg, const sb_gen_set *set, const char *why);
     void (*progress)(void *arg, const sb_gen_set *set, int64_t rows, int64_t of);
     int (*should_stop)(void *arg);

@@ -12,6 +12,7 @@ trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 # shellcheck source=slurm/lib/mpi_env.sh
 . slurm/lib/mpi_env.sh
 
+export SPAN_CACHE_DIR=$work/cache
 gen() { "$spanbench" gen "$@"; }
 hash_of() { sha256sum "$1" | cut -c1-16; }
 fact() { python3 -c "import json, sys; v = json.load(open(sys.argv[1]))
@@ -24,7 +25,7 @@ case_is "rows backwards are usage" 2 "$(code_of gen configs/gen/ruler.yaml -o "$
 
 # all tasks of the example
 case_is "the example" 0 "$(code_of gen configs/gen/ruler.yaml -o "$work/a" --rows 0-2 --set 'workloads[0].lengths=[4096]')"
-case_is "its last line" "12 sets made, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(tail -n 1 "$work/err")"
+case_is "its last line" "12 sets made, 0 from the cache, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(tail -n 1 "$work/err")"
 case_is "a file a task" 12 "$(find "$work/a/ruler/4096" -name validation.jsonl | wc -l)"
 case_is "three rows each" 36 "$(cat "$work"/a/ruler/4096/*/validation.jsonl | wc -l)"
 case_is "nothing half done is left" 0 "$(find "$work/a" -name '*partial*' | wc -l)"
@@ -33,14 +34,14 @@ case_is "facts name the mode" native "$(fact a/ruler/4096/vt asked.facts.mode)"
 
 # again: nothing to do; a damaged file is made anew; so is one of another request
 again() { gen configs/gen/ruler.yaml -o "$work/a" --rows 0-2 --set 'workloads[0].lengths=[4096]' "$@" 2>&1 | tail -n 1; }
-case_is "again" "0 sets made, 12 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again)"
+case_is "again" "0 sets made, 0 from the cache, 12 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again)"
 before=$(hash_of "$work/a/ruler/4096/fwe/validation.jsonl")
 echo '{}' >>"$work/a/ruler/4096/fwe/validation.jsonl"
-case_is "a changed file" "1 sets made, 11 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again)"
+case_is "a changed file" "0 sets made, 1 from the cache, 11 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again)"
 case_is "is as before" "$before" "$(hash_of "$work/a/ruler/4096/fwe/validation.jsonl")"
 rm "$work/a/ruler/4096/vt/facts.json"
-case_is "rows without facts" "1 sets made, 11 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again)"
-case_is "another seed" "12 sets made, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again --set 'workloads[0].seed=43')"
+case_is "rows without facts" "0 sets made, 1 from the cache, 11 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again)"
+case_is "another seed" "12 sets made, 0 from the cache, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/a" "$(again --set 'workloads[0].seed=43')"
 
 # rows do not depend on how many are made, nor on ranks
 case_is "rows 1-2 alone" 0 "$(code_of gen configs/gen/ruler.yaml -o "$work/b" --rows 1-2 --set 'workloads[0].lengths=[4096]' --set 'workloads[0].seed=43')"
@@ -48,8 +49,19 @@ for t in niah_multikey_2 cwe qa_synth; do
     case_is "$t: the same rows" "$(tail -n 2 "$work/a/ruler/4096/$t/validation.jsonl" | sha256sum)" "$(sha256sum <"$work/b/ruler/4096/$t/validation.jsonl")"
 done
 case_is "three ranks" 0 "$(code_of mpirun --oversubscribe -np 3 "$spanbench" gen configs/gen/ruler.yaml -o "$work/c" --rows 0-2 --set 'workloads[0].lengths=[4096]' --set 'workloads[0].seed=43')"
-case_is "add up" "12 sets made, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/c" "$(tail -n 1 "$work/err")"
+case_is "add up" "0 sets made, 12 from the cache, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/c" "$(tail -n 1 "$work/err")"
 case_is "and write the same" "" "$(cd "$work/a" && find . -name validation.jsonl | while read -r f; do cmp "$f" "$work/c/$f"; done)"
+
+# without the cache, and with one that is damaged or cannot be
+fresh() { rm -rf "$work/e"; gen configs/gen/ruler.yaml -o "$work/e" --rows 0-2 --set 'workloads[0].lengths=[4096]' --set 'workloads[0].seed=43' "$@" >"$work/fresh" 2>&1 || true; tail -n 1 "$work/fresh"; }
+case_is "no cache" "12 sets made, 0 from the cache, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/e" "$(fresh --no-cache)"
+case_is "the same rows" "" "$(cd "$work/a" && find . -name validation.jsonl | while read -r f; do cmp "$f" "$work/e/$f"; done)"
+find "$work/cache" -name '*.rows' | while read -r f; do echo x >>"$f"; done
+case_is "a damaged cache" "12 sets made, 0 from the cache, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/e" "$(fresh)"
+case_is "is told" 12 "$(grep -c '^warning: .*damaged' "$work/fresh")"
+case_is "and mended" "0 sets made, 12 from the cache, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/e" "$(fresh)"
+case_is "a cache that cannot be" "12 sets made, 0 from the cache, 0 there already, 0 unsupported, 0 failed; 36 rows in $work/e" "$(SPAN_CACHE_DIR=/dev/null/x fresh)"
+case_is "is told too" 1 "$(grep -c '^warning: no cache of sets: ' "$work/fresh")"
 
 # RULER's own bytes [workloads 1.9], and what it needs for others
 cat >"$work/compat.yaml" <<'Y'
@@ -60,7 +72,7 @@ workloads:
      templates: configs/templates/ruler_official/ruler.json}
 Y
 case_is "unsupported tasks are told" 1 "$(code_of gen "$work/compat.yaml" -o "$work/k")"
-case_is "others are made" "3 sets made, 0 there already, 2 unsupported, 0 failed; 9 rows in $work/k" "$(tail -n 1 "$work/err")"
+case_is "others are made" "3 sets made, 0 from the cache, 0 there already, 2 unsupported, 0 failed; 9 rows in $work/k" "$(tail -n 1 "$work/err")"
 case_is "the reason names the file" 1 "$(grep -c 'qa_1 4096: unsupported: .*squad (SQuAD.s dev-v2.0.json)' "$work/err")"
 case_is "niah_multikey_3" 7f01007d634ab53b "$(hash_of "$work/k/ruler/4096/niah_multikey_3/validation.jsonl")"
 case_is "vt" eb811018e2bb3ca4 "$(hash_of "$work/k/ruler/4096/vt/validation.jsonl")"
@@ -74,7 +86,7 @@ workloads:
   - {suite: ruler, tasks: [niah_single_1], lengths: [2048, 64], samples: 2, seed: [1, 2]}
 Y
 case_is "a length that holds no prompt" 1 "$(code_of gen "$work/seeds.yaml" -o "$work/s")"
-case_is "is unsupported, the rest is made" "2 sets made, 0 there already, 2 unsupported, 0 failed; 4 rows in $work/s" "$(tail -n 1 "$work/err")"
+case_is "is unsupported, the rest is made" "2 sets made, 0 from the cache, 0 there already, 2 unsupported, 0 failed; 4 rows in $work/s" "$(tail -n 1 "$work/err")"
 case_is "two folders" 2 "$(find "$work/s" -name validation.jsonl | wc -l)"
 case_is "named by seed" 1 "$(find "$work/s" -maxdepth 1 -name 'ruler.seed2.*' | wc -l)"
 
