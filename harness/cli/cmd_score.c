@@ -41,6 +41,8 @@ static void help(FILE *out)
         "      --db FILE          store predictions and scores; needs\n"
         "      --model NAME       who answered\n"
         "      --method NAME      how it attended: dense, ... (default external)\n"
+        "      --facts DIR        where `spanbench gen` wrote the questions: what they were made "
+        "from is stored\n"
         "  -h, --help             this text\n\n"
         "Exit code: 0, 1 when lines were bad or not scored, 2 usage.\n\n"
         "Example: spanbench score pred/4096/*.jsonl --metric own --metric kvpress\n",
@@ -96,7 +98,7 @@ typedef struct arguments {
     int              help;
 } arguments;
 
-enum { SUITE = 256, TASK, LENGTH, FILTER, JIEBA, DB, MODEL, METHOD };
+enum { SUITE = 256, TASK, LENGTH, FILTER, JIEBA, DB, MODEL, METHOD, FACTS };
 
 static sb_status take(arguments *a, int c, char **argv)
 {
@@ -127,6 +129,9 @@ static sb_status take(arguments *a, int c, char **argv)
     case JIEBA:
         o->jieba = optarg;
         return SB_OK;
+    case FACTS:
+        o->facts = optarg;
+        return SB_OK;
     case DB:
         o->db = optarg;
         return SB_OK;
@@ -155,6 +160,7 @@ static sb_status parse(int argc, char **argv, arguments *a)
                                             {"out", required_argument, NULL, 'o'},
                                             {"format-out", required_argument, NULL, 'F'},
                                             {"db", required_argument, NULL, DB},
+                                            {"facts", required_argument, NULL, FACTS},
                                             {"model", required_argument, NULL, MODEL},
                                             {"method", required_argument, NULL, METHOD},
                                             {"help", no_argument, NULL, 'h'},
@@ -172,6 +178,8 @@ static sb_status parse(int argc, char **argv, arguments *a)
     a->o.n_files = argc - optind;
     if (a->o.method == NULL)
         a->o.method = "external";
+    if (st == SB_OK && !a->help && a->o.db == NULL && a->o.facts != NULL)
+        st = sb_fail(SB_ERR_USAGE, "--facts: they are stored, and there is no --db");
     if (st == SB_OK && !a->help && a->o.db == NULL && a->o.model != NULL)
         st = sb_fail(SB_ERR_USAGE, "--model: it is stored, and there is no --db");
     return st;

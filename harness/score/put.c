@@ -1,10 +1,12 @@
 #include "harness/score/put.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/score/facts.h"
 #include "workloads/base/sha256.h"
 
 /* Where nothing is known of how the answers were computed. */
@@ -14,7 +16,8 @@ struct sbi_put {
     const sb_score_options *o;
     sb_store               *store;
     char                   *files_json;
-    int64_t                 run; /* 0: no row was new yet */
+    sbi_facts              *facts; /* NULL: not told */
+    int64_t                 run;   /* 0: no row was new yet */
 };
 
 static sb_status no_memory(const sbi_put *p)
@@ -40,10 +43,13 @@ sb_status sbi_put_open(const sb_score_options *o, const char *files_json, sbi_pu
         p->o = o;
         st   = sb_store_open(o->db, SB_STORE_WRITE, &p->store);
     }
+    if (st == SB_OK && o->facts != NULL)
+        st = sbi_facts_open(o->facts, &p->facts);
     if (st == SB_OK)
         st = sb_store_begin(p->store);
     if (st != SB_OK) {
         if (p != NULL) {
+            sbi_facts_close(p->facts);
             sb_store_close(p->store);
             free(p->files_json);
         }
@@ -62,9 +68,30 @@ sb_status sbi_put_close(sbi_put *p, sb_status st)
     if (st == SB_OK && p->run != 0)
         st = sb_store_refresh_intervals(p->store);
     sb_store_close(p->store);
+    sbi_facts_close(p->facts);
     free(p->files_json);
     free(p);
     return st;
+}
+
+/* What the data set is: the file, and what its questions were made from where that is told. */
+static sb_status describe(const sbi_put *p, const sbi_prediction *row, const char *file_sha256,
+                          char **json)
+{
+    const char *facts = "";
+    sb_status   st    = SB_OK;
+    if (p->facts != NULL)
+        st = sbi_facts_of(p->facts, row->suite, row->task, row->length_tokens, &facts);
+    if (st != SB_OK)
+        return st;
+    size_t room = strlen(facts) + strlen(file_sha256) + 64;
+    if ((*json = malloc(room)) == NULL)
+        return no_memory(p);
+    if (facts[0] == '\0')
+        (void)snprintf(*json, room, "{\"file_sha256\":\"%s\"}", file_sha256);
+    else
+        (void)snprintf(*json, room, "{\"facts\":%s,\"file_sha256\":\"%s\"}", facts, file_sha256);
+    return SB_OK;
 }
 
 /* The run row, made with the first new sample. */
@@ -108,7 +135,7 @@ static sb_status put_asked(sbi_put *p, const char *format, const char *file_sha2
                            const sbi_prediction *row, const char *hash, const char *text,
                            int64_t *point, int64_t *input)
 {
-    char               params[100];
+    char              *params = NULL;
     const sb_text_row *r      = &row->row;
     sb_point_facts     f      = {.hash          = hash,
                                  .identity_json = text,
@@ -133,7 +160,6 @@ static sb_status put_asked(sbi_put *p, const char *format, const char *file_sha2
                                  .task              = row->task,
                                  .mode              = "import",
                                  .generator_version = format,
-                                 .params_json       = params,
                                  .length_tokens     = row->length_tokens};
     int64_t            tokens = r->n_tokens > 0 ? r->n_tokens : 0; /* 0: not known */
     sb_input_facts     in     = {.row_no           = row->place,
@@ -144,9 +170,12 @@ static sb_status put_asked(sbi_put *p, const char *format, const char *file_sha2
                                  .refs             = (const char *const *)r->refs,
                                  .n_refs           = r->n_refs};
     sb_status          st     = sb_store_put_point(p->store, &f, point);
-    (void)snprintf(params, sizeof params, "{\"file_sha256\":\"%s\"}", file_sha256);
+    if (st == SB_OK)
+        st = describe(p, row, file_sha256, &params);
+    d.params_json = params;
     if (st == SB_OK && (st = sb_store_put_dataset(p->store, &d, &in.dataset_id)) == SB_OK)
         st = sb_store_put_input(p->store, &in, input);
+    free(params);
     return st;
 }
 

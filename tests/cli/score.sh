@@ -148,6 +148,13 @@ for form in own spanbench; do
         case_is "empty ones $form $quality" "$([ $quality = empty ] && echo "6 6" || echo "0 0")" "$(pick g task vt ruler_all@1 "" n_empty n_null)"
     done
 done
+right=$work/spanbench_right/ruler/4096
+case_is "with what they were made from" 0 "$(score f "$right"/*/rows.jsonl --db "$work/facts.db" --model m --facts "$work/gen_spanbench")"
+case_is "six data sets, each with its own" "6|6|bytes/4" "$(ask facts "select count(*), sum(json_extract(params_json, '\$.facts.task') = task), max(json_extract(params_json, '\$.facts.facts.tokenizer')) from dataset")"
+case_is "facts of another task" 1 "$(score f "$right/vt/rows.jsonl" --db "$work/nofacts.db" --model m --facts "$right/cwe/facts.json")"
+case_is "are refused" 1 "$(grep -c 'found facts of ruler cwe of 4096 tokens, allowed those of ruler vt of 4096' "$work/err")"
+case_is "and nothing is stored" 0 "$(ask nofacts "select count(*) from sample")"
+case_is "facts without a database" 2 "$(score f "$right/vt/rows.jsonl" --facts "$right")"
 sed 's/"outputs": \["/"outputs": ["Z/' "$work/spanbench_right/ruler/4096/vt/rows.jsonl" >"$work/changed.jsonl"
 case_is "rows that were changed" 1 "$(score h "$work/changed.jsonl")"
 case_is "are not the rows" 6 "$(grep -c 'sha256: .*prompt, answers or scoring were changed' "$work/err")"
