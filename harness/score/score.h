@@ -27,7 +27,7 @@ typedef struct sb_score_options {
     const char        *out;            /* a line of JSON a score; NULL: none */
     const char        *db;             /* NULL: none */
     const char        *model, *method; /* with db: who answered, and how it attended */
-    const char        *facts; /* with db: where `spanbench gen` wrote the questions; NULL: not told */
+    const char *facts; /* with db: where `spanbench gen` wrote the questions; NULL: not told */
     const char        *command, *version, *commit, *build_json; /* with db: of the run row */
     void (*note)(void *arg, const char *text); /* a line for people: formats, bad lines */
     void *arg;
