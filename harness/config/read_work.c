@@ -46,8 +46,9 @@ static int suite_read(sbi_ctx *c, const sbi_node *map, const sbi_spec *s, sbi_wo
     if (w->suite == NULL && n->kind == SBI_SCALAR && !n->is_bad &&
         sb_text_suite_find(n->text) != NULL)
         sbi_error_choice(c, n->pos, sbi_node_path(c, n),
-                         sbi_pool_printf(&c->temp, "%s, questions for models that read text "
-                                                   "(`spanbench gen` writes them)",
+                         sbi_pool_printf(&c->temp,
+                                         "%s, questions for models that read text "
+                                         "(`spanbench gen` writes them)",
                                          sbi_found(c, n)),
                          NULL, intro, &names);
     else if (w->suite == NULL)

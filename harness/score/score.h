@@ -28,8 +28,8 @@ typedef struct sb_score_options {
     const char        *db;             /* NULL: none */
     const char        *model, *method; /* with db: who answered, and how it attended */
     const char *facts; /* with db: where `spanbench gen` wrote the questions; NULL: not told */
-    const char        *command, *version, *commit, *build_json; /* with db: of the run row */
-    void (*note)(void *arg, const char *text); /* a line for people: formats, bad lines */
+    const char *command, *version, *commit, *build_json; /* with db: of the run row */
+    void (*note)(void *arg, const char *text);           /* a line for people: formats, bad lines */
     void *arg;
 } sb_score_options;
 

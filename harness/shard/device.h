@@ -20,8 +20,9 @@ void      sb_device_call_close(sb_device_call *c); /* NULL is fine */
 
 /* m's attend on the device by `plan`, whose arrays are host memory: checked, copied and followed.
  * The copy's time goes to SB_PHASE_SELECT of ctx, attend's own where attend puts it. Returns when o
- * and lse are there. shape: what the plan was laid out for. A method's state starts anew. The room for the index grows when an index
- * needs more than any before, and so does what attend works in. */
+ * and lse are there. shape: what the plan was laid out for. A method's state starts anew. The room
+ * for the index grows when an index needs more than any before, and so does what attend works in.
+ */
 sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
                                 const void *params, const sb_shape *shape, const sb_plan *plan,
                                 float scale);

@@ -86,7 +86,8 @@ extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
         return st;
     what = "none: bf16 products need compute capability 8.0";
     if (no_hopper() == nullptr)
-        what = "decode up to 16 queries, sm90 for dense, windows, tiles, scans, gather for the rest";
+        what =
+            "decode up to 16 queries, sm90 for dense, windows, tiles, scans, gather for the rest";
     else if (major >= 8)
         what = "decode up to 16 queries, portable for the rest";
     (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)", what,

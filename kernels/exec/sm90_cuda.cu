@@ -646,8 +646,8 @@ sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
 {
     int       device = 0, sms = 0;
     sbi_encode_fn encode = nullptr;
-    part      p      = {};
-    sb_status st     = sbi_find_encoder(&encode);
+    part          p      = {};
+    sb_status     st     = sbi_find_encoder(&encode);
     if (st == SB_OK)
         st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)

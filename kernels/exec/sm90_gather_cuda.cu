@@ -326,7 +326,8 @@ __global__ void __launch_bounds__(THREADS, 1)
 /* ---- host ---- */
 
 template <int D, int F32>
-sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encode_fn encode, int sms)
+sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encode_fn encode,
+                 int sms)
 {
     const sb_tensor *q = j->in->q, *o = j->out->o;
     auto             kernel = attend_gather<D, F32>;
@@ -388,7 +389,7 @@ sb_status sbi_attend_gather_cuda(const sbi_cuda_job *j)
     const sb_tensor *q = j->in->q, *k = j->in->k;
     gather_args      a      = {};
     int              device = 0, sms = 0;
-    sbi_encode_fn        encode = nullptr;
+    sbi_encode_fn    encode = nullptr;
     int64_t          local  = 0;
     sb_status        st     = sbi_find_encoder(&encode);
     if (st == SB_OK)

@@ -170,8 +170,9 @@ sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);
 sb_status sb_store_sample_done(sb_store *s, const char *point_hash, const char *input_sha256, const char *commit_id, int *done);
 /* Is this what the newest sample of (point hash, input sha256) says: status ok, its prediction and
  * scores (the n of `scores`, and no others)? *same: 0 or 1. prediction NULL: status unsupported. */
-sb_status sb_store_sample_same(sb_store *s, const char *point_hash, const char *input_sha256, const char *prediction,
-                               const sb_score_facts *scores, int64_t n, int *same);
+sb_status sb_store_sample_same(sb_store *s, const char *point_hash, const char *input_sha256,
+                               const char *prediction, const sb_score_facts *scores, int64_t n,
+                               int *same);
 
 /* One transaction around many puts, which then make none of their own: all of it or nothing. end
  * commits when st is SB_OK, else rolls back and passes st on with its text. */
@@ -182,8 +183,8 @@ sb_status sb_store_end(sb_store *s, sb_status st);
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);
 
 /* Compute what SQL cannot and what changed since: intervals of fractional metrics and of means over
- * tasks, every point beside dense (paired test, interval, Holm, non-inferiority). Cheap when nothing
- * changed: each figure is stored with a key of its rows. */
+ * tasks, every point beside dense (paired test, interval, Holm, non-inferiority). Cheap when
+ * nothing changed: each figure is stored with a key of its rows. */
 sb_status sb_store_refresh_intervals(sb_store *s);
 
 /* ---- reading ---- */

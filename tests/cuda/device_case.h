@@ -16,8 +16,8 @@ typedef struct device_case {
     sb_cache *cache; /* its state in device memory; or NULL */
 } device_case;
 
-/* Poisoned device memory with a guard behind it, to be freed by the backend; and is the guard whole?
- * Abort on failure. */
+/* Poisoned device memory with a guard behind it, to be freed by the backend; and is the guard
+ * whole? Abort on failure. */
 void *device_room(size_t bytes);
 void  device_guard(const void *device, size_t bytes, const char *what);
 

@@ -6,7 +6,7 @@
 #define SB_TESTS_RULER_NATIVE_H
 
 static const char ruler_native_texts[] =
-                      "a1381e2e09f85bdb3d2fa86b25d205e48e5a657496dbf8c8282c2c313c267b13",
+    "a1381e2e09f85bdb3d2fa86b25d205e48e5a657496dbf8c8282c2c313c267b13",
                   ruler_native_words[] =
                       "490167486300ba69474e15936c1da9f75699027dadfe99bc21526af229fbb5c3",
                   ruler_native_corpus[] =

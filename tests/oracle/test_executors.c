@@ -414,7 +414,7 @@ START_TEST(phases_are_bracketed)
     for (int i = 0; sb_methods[i] != NULL; i++) {
         sb_case *c = sb_case_random((sb_case_shape){600, 600, 2, 1, 64}, 1);
         ck_assert_int_eq(sb_case_attend(c, sb_methods[i], "", SB_BF16), SB_OK);
-        sb_phase_times t = {.kernel = NULL};
+        sb_phase_times t   = {.kernel = NULL};
         sb_ctx ctx = {.backend = &sb_backend_cpu, .arena = &c->arena, .phases = &t, .threads = 1};
         sb_attn_in  in  = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = 1};
         sb_attn_out out = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};

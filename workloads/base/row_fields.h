@@ -44,8 +44,8 @@ sb_status sbi_row_value_text(const sbi_row_source *s, const char *field, const j
 sb_status sbi_row_texts(const sbi_row_source *s, const char *field, const json_t *array,
                         int strings, char ***out, int64_t *n);
 
-/* json_dumps in ASCII, malloc'd; digits of real numbers, 0: all. NULL: no memory, also where jansson
- * (2.14) would leave a key out and go on. */
+/* json_dumps in ASCII, malloc'd; digits of real numbers, 0: all. NULL: no memory, also where
+ * jansson (2.14) would leave a key out and go on. */
 char *sbi_row_dump(const json_t *v, int digits);
 
 /* out->id from a field that may be missing or null, a string or a whole number. */

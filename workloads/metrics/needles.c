@@ -180,7 +180,8 @@ static sb_status answer_part(sbi_pool *p, sbi_str s, sbi_str *out)
     for (const char *const *e = ends; *e != NULL; e++) {
         sbi_str mark;
         int64_t at;
-        if ((st = sbi_ascii(p, *e, &mark)) != SB_OK || (st = sbi_str_find(p, s, mark, &at)) != SB_OK)
+        if ((st = sbi_ascii(p, *e, &mark)) != SB_OK ||
+            (st = sbi_str_find(p, s, mark, &at)) != SB_OK)
             return st;
         if (at >= 0)
             s = sbi_slice(s, 0, at);
@@ -243,8 +244,8 @@ SBI_SCORER(ruler_part, "ruler_part@1", RULER " string_match_part", 1, HITS, 0, r
 SBI_SCORER(kvpress_all, "kvpress_all@1", KVPRESS, 0, LIST | HITS, 0, kvpress_all)
 SBI_SCORER(kvpress_part, "kvpress_part@1", KVPRESS, 1, HITS, 0, kvpress_part)
 SBI_SCORER(lmeval_part, "lmeval_part@1",
-           "EleutherAI/lm-evaluation-harness lm_eval/tasks/ruler string_match_part", 0, LIST | HITS, 0,
-           ruler_all)
+           "EleutherAI/lm-evaluation-harness lm_eval/tasks/ruler string_match_part", 0, LIST | HITS,
+           0, ruler_all)
 SBI_SCORER(helmet_recall, "helmet_recall@1", "princeton-nlp/HELMET@4526dfb data.py load_ruler", 0,
            LIST | HITS, 0, helmet_recall)
 SBI_SCORER(key_phrase, "key_phrase@1", "own: gkamradt's NIAH asks a language model", 1, 0, 0,

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "workloads/base/pytext.h"
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/base/pytext.h"
 
 struct sb_ruler_essay {
     char   *text; /* every run of white space is one blank */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "workloads/base/sha256.h"
 #include "workloads/base/pytext.h"
+#include "workloads/base/sha256.h"
 
 int64_t sbi_ruler_max_file_bytes = (int64_t)4 << 30;
 

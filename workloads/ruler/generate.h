@@ -2,8 +2,8 @@
 #ifndef SB_WORKLOADS_RULER_GENERATE_H
 #define SB_WORKLOADS_RULER_GENERATE_H
 
-#include "workloads/base/rng_cpython.h"
 #include "workloads/base/pytext.h"
+#include "workloads/base/rng_cpython.h"
 #include "workloads/ruler/ruler.h"
 
 /* A prompt in the making. */

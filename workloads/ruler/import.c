@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "workloads/base/jsonl.h"
+#include "workloads/base/pytext.h"
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/base/pytext.h"
 #include "workloads/ruler/sample.h"
 
 int64_t sb_ruler_task_answers(const sb_ruler_task *t)

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "workloads/base/pytext.h"
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/base/pytext.h"
 
 /* Letter case of a word type in training, NLTK's numbers. */
 enum {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workloads/ruler/file.h"
 #include "workloads/base/pytext.h"
+#include "workloads/ruler/file.h"
 
 /* All texts point into the parsed file or into `made`. */
 typedef struct owned {

@@ -59,7 +59,7 @@ typedef struct sb_ruler_spec {
     const sb_ruler_words     *words; /* these three: NULL where the task needs none */
     const sb_ruler_essay     *essay;
     const sb_ruler_qa        *qa;
-    sb_tok_ops            counter;
+    sb_tok_ops                counter;
 } sb_ruler_spec;
 
 typedef enum sb_ruler_span_kind {

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workloads/base/sha256.h"
 #include "workloads/base/pytext.h"
+#include "workloads/base/sha256.h"
 #include "workloads/ruler/sample.h"
 
 void sb_ruler_sample_fini(sb_ruler_sample *s)

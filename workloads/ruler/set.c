@@ -453,7 +453,8 @@ static sb_status finish(sb_ruler_set *s, int64_t row, int64_t units, int64_t n_t
     for (int64_t i = 0; i < d->n_spans; i++)
         if (d->spans[i].kind == SB_RULER_SPAN_QUERY) {
             d->spans[i].byte_end = o.input_bytes;
-            if (d->spans[i].byte_begin > o.input_bytes) /* cut before the context's end: the prefix */
+            if (d->spans[i].byte_begin >
+                o.input_bytes) /* cut before the context's end: the prefix */
                 d->spans[i].byte_begin = o.input_bytes; /* was changed and its start stands there */
         }
     sbi_draft_span(d, SB_RULER_SPAN_ANSWER_PREFIX, -1, o.input_bytes, d->text.n);

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "workloads/base/pytext.h"
 #include "workloads/base/sha256.h"
 #include "workloads/ruler/file.h"
-#include "workloads/base/pytext.h"
 
 typedef struct pair {
     int32_t adjective, noun;

@@ -91,8 +91,9 @@ int sb_suite_exists(const char *suite)
 }
 
 /* Records only: these tests open no suite. */
-static const sb_text_task made_tasks[] = {{"short", "", "exact@1", 8}, {"long", "", "exact@1", 16}, {0}};
-static const sb_text_key  made_keys[]  = {{"words", "a word list"}, {"corpus", "a folder"}, {0}};
+static const sb_text_task made_tasks[] = {
+    {"short", "", "exact@1", 8}, {"long", "", "exact@1", 16}, {0}};
+static const sb_text_key   made_keys[] = {{"words", "a word list"}, {"corpus", "a folder"}, {0}};
 static const sb_text_suite made        = {.name         = "made",
                                           .tasks        = made_tasks,
                                           .params       = suite_table,

@@ -82,8 +82,9 @@ END_TEST
 START_TEST(home_is_put_in)
 {
     ck_assert_int_eq(setenv("HOME", "/tmp", 1), 0);
-    sb_gen_plan *p = load_good("sweep: t\nworkloads:\n  - {suite: kept, tasks: short, data: \"~\"}\n"
-                               "  - {suite: kept, tasks: long, data: ~/.}\n");
+    sb_gen_plan *p =
+        load_good("sweep: t\nworkloads:\n  - {suite: kept, tasks: short, data: \"~\"}\n"
+                  "  - {suite: kept, tasks: long, data: ~/.}\n");
     ck_assert_str_eq(p->sets[1].paths[0], "/tmp/.");
     ck_assert_str_eq(p->sets[1].files_json, "{\"data\":\"~/.\"}");
     sb_gen_free(p);

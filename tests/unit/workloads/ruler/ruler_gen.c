@@ -72,7 +72,7 @@ static sb_status print_rows(sb_ruler_set *set, const sb_ruler_task *t, long long
 int main(int argc, char **argv)
 {
     const sb_ruler_task  *t       = sb_ruler_task_find(value_of(argc, argv, "task", ""));
-    const sb_tok_ops *counter = sb_tok_ops_find(value_of(argc, argv, "counter", "bytes/4"));
+    const sb_tok_ops     *counter = sb_tok_ops_find(value_of(argc, argv, "counter", "bytes/4"));
     inputs                in      = {0};
     sb_ruler_set         *set     = NULL;
     sb_ruler_spec         spec    = {.task = t};

@@ -8,8 +8,8 @@
 #include "kernels/base/rng.h"
 #include "tests/unit/workloads/ruler/common.h"
 #include "workloads/base/jsonl.h"
-#include "workloads/ruler/import.h"
 #include "workloads/base/pytext.h"
+#include "workloads/ruler/import.h"
 
 static const char good[] =
     "{\"index\": 7, \"input\": \"caf\\u00e9 \\ud83d\\ude00\", \"outputs\": [\"a1\"], \"length\": "

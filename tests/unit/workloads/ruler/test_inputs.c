@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 #include "tests/unit/workloads/ruler/common.h"
-#include "workloads/ruler/file.h"
 #include "workloads/base/pytext.h"
+#include "workloads/ruler/file.h"
 
 /* ---- templates ---- */
 
@@ -39,7 +39,8 @@ static const struct change {
     {"{num_v}", "5", "tasks.variable_tracking.: placeholder {num_v} is missing"},
     {"\"The text below hides", "\"The {context} below hides",
      "tasks.variable_tracking.template: no placeholder"},
-    {"{context}\\nWhat are all the special {type_needle_v} given for {query} in the text above?\",\n"
+    {"{context}\\nWhat are all the special {type_needle_v} given for {query} in the text "
+     "above?\",\n"
      "      \"answer_prefix\": \" The special",
      "{{context}}\", \"answer_prefix\": \" The special {context}",
      "tasks.niah.template: placeholder {context} is missing"},

@@ -182,9 +182,9 @@ static void check_span(const sb_ruler_sample *s, const sb_ruler_span *p,
     seen[p->kind]++;
     if (p->kind == SB_RULER_SPAN_NEEDLE && p->ref >= 0) {
         const char *answer = s->answers[p->ref];
-        ck_assert_msg(
-            sbi_text_find(s->text + p->byte_begin, bytes_of(p), answer, (int64_t)strlen(answer)) >= 0,
-            "%s is not in \"%.*s\"", answer, (int)bytes_of(p), s->text + p->byte_begin);
+        ck_assert_msg(sbi_text_find(s->text + p->byte_begin, bytes_of(p), answer,
+                                    (int64_t)strlen(answer)) >= 0,
+                      "%s is not in \"%.*s\"", answer, (int)bytes_of(p), s->text + p->byte_begin);
     }
     if (p->kind == SB_RULER_SPAN_ANSWER_PREFIX)
         ck_assert(p->byte_begin == s->input_bytes && p->byte_end == s->text_bytes);

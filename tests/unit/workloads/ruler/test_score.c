@@ -6,9 +6,9 @@
 
 #include "kernels/base/rng.h"
 #include "tests/unit/workloads/ruler/common.h"
-#include "workloads/ruler/import.h"
 #include "workloads/base/pytext.h"
 #include "workloads/metrics/ruler.h"
+#include "workloads/ruler/import.h"
 #include "workloads/ruler/score.h"
 
 static const sb_scorer *scorer_of(sb_ruler_metric m)
@@ -120,7 +120,7 @@ START_TEST(predictions_of_known_quality)
             char           buf[16][40];
             const char    *answers[16];
             uint8_t        hit[16];
-            sb_text_score s;
+            sb_text_score  s;
             for (int64_t i = 0; i < n; i++) { /* eight digits and letters: none stands in another or
                                                  in the words around */
                 (void)snprintf(buf[i], sizeof buf[i], "q%02d%03dz%d", (int)i, row, (int)i % 10);
@@ -167,14 +167,15 @@ START_TEST(part_is_never_less_than_all)
             answers[i] = buf[i];
         }
         sb_text_score all  = score(SB_RULER_MATCH_ALL, pred, answers, n, hit),
-                       part = score(SB_RULER_MATCH_PART, pred, answers, n, NULL);
+                      part = score(SB_RULER_MATCH_PART, pred, answers, n, NULL);
         for (int64_t i = 0; i < n; i++)
             hits += hit[i];
         ck_assert(part.value == 0 || part.value == 1);
         ck_assert_double_le(all.value, part.value);
         ck_assert_double_eq(all.value, (double)hits / (double)n);
         ck_assert_int_eq(part.value > 0, hits > 0);
-        ck_assert(!sb_scorer_is_binary(scorer_of(SB_RULER_MATCH_ALL), n) || all.value == part.value);
+        ck_assert(!sb_scorer_is_binary(scorer_of(SB_RULER_MATCH_ALL), n) ||
+                  all.value == part.value);
     }
 }
 END_TEST
