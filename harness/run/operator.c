@@ -285,6 +285,8 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     ctx.backend                   = &sb_backend_cpu; /* whoever looks reads host memory */
     if (op->device != NULL)
         st = sb_device_call_fetch(op->device, &op->o, op->lse);
+    if (st == SB_OK && op->device != NULL)
+        st = sb_device_call_fetch_plan(op->device, &op->shard.plan, &view.plan);
     if (st == SB_OK && local && op->cfg.compares) {
         st     = sb_shard_gather_keys(&op->shard, op->cfg.comm, &op->cache);
         view.k = &op->shard.k_all;

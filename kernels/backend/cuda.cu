@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "kernels/backend/cuda_parts.h"
+#include "kernels/backend/cuda_status.cuh"
 #include "kernels/base/arena.h"
 #include "kernels/base/backend.h"
 
@@ -18,13 +19,6 @@ static __global__ void compiled_for_this_device(int *p)
 {
     if (p != nullptr)
         *p = 1;
-}
-
-static sb_status failed(cudaError_t e, const char *what)
-{
-    (void)cudaGetLastError();
-    return sb_fail(e == cudaErrorMemoryAllocation ? SB_ERR_NOMEM : SB_ERR_DEVICE,
-                   "cuda: %s: %s (%d)", what, cudaGetErrorString(e), static_cast<int>(e));
 }
 
 static sb_status cuda_available(void)
@@ -38,7 +32,7 @@ static sb_status cuda_available(void)
                        e == cudaSuccess ? "none is visible" : cudaGetErrorString(e));
     }
     if (e != cudaSuccess)
-        return failed(e, "counting devices");
+        return sb_cuda_status(e, "counting devices");
     cudaFuncAttributes a;
     e = cudaFuncGetAttributes(&a, compiled_for_this_device);
     if (e == cudaErrorNoKernelImageForDevice || e == cudaErrorInvalidDeviceFunction ||
@@ -50,7 +44,7 @@ static sb_status cuda_available(void)
                            "this program holds no code for %s (compute capability %d.%d): %s",
                            prop.name, prop.major, prop.minor, cudaGetErrorString(e));
     }
-    return e == cudaSuccess ? SB_OK : failed(e, "looking for compiled kernels");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "looking for compiled kernels");
 }
 
 static sb_status cuda_facts(sb_device_facts *out)
@@ -68,7 +62,7 @@ static sb_status cuda_facts(sb_device_facts *out)
     if (e == cudaSuccess)
         e = cudaRuntimeGetVersion(&runtime);
     if (e != cudaSuccess)
-        return failed(e, "reading device facts");
+        return sb_cuda_status(e, "reading device facts");
     (void)snprintf(f.name, sizeof f.name, "%.127s", prop.name);
     (void)snprintf(f.detail, sizeof f.detail,
                    "compute capability %d.%d, %d multiprocessors, driver CUDA %d.%d, runtime %d.%d",
@@ -87,7 +81,7 @@ static sb_status cuda_alloc(size_t bytes, void **out)
     if (e != cudaSuccess) {
         char what[64];
         (void)snprintf(what, sizeof what, "%zu bytes of device memory", bytes);
-        return failed(e, what);
+        return sb_cuda_status(e, what);
     }
     *out = p;
     return SB_OK;
@@ -108,20 +102,20 @@ static sb_status cuda_copy(void *dst, const void *src, size_t bytes, sb_copy_kin
         return sb_fail(SB_ERR_INTERNAL, "cuda: copy of unknown kind %d", static_cast<int>(kind));
     cudaError_t e =
         cudaMemcpyAsync(dst, src, bytes, kinds[kind], static_cast<cudaStream_t>(stream));
-    return e == cudaSuccess ? SB_OK : failed(e, "copy");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "copy");
 }
 
 static sb_status cuda_fill(void *dst, int byte, size_t bytes, void *stream)
 {
     cudaError_t e = cudaMemsetAsync(dst, byte, bytes, static_cast<cudaStream_t>(stream));
-    return e == cudaSuccess ? SB_OK : failed(e, "fill");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "fill");
 }
 
 /* Errors of kernels that ran earlier on the stream surface here. */
 static sb_status cuda_sync(void *stream)
 {
     cudaError_t e = cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
-    return e == cudaSuccess ? SB_OK : failed(e, "waiting for the stream");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "waiting for the stream");
 }
 
 const sb_backend sb_backend_cuda = {
@@ -134,6 +128,7 @@ const sb_backend sb_backend_cuda = {
     /* copy */ cuda_copy,
     /* fill */ cuda_fill,
     /* sync */ cuda_sync,
+    /* timeline_open */ sbi_timeline_cuda,
     /* state */ sbi_state_cuda,
     /* ceilings */ sbi_ceilings_cuda,
 };

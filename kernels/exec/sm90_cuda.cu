@@ -557,7 +557,7 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const par
     const int      items = a.n_tiles * a.heads;
     const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
     kernel<<<ctas, threads(F, D), shared_bytes(F, D), j->stream>>>(a, mq, mk, mv, mo);
-    return sbi_cuda_status(cudaGetLastError(), "launch of attend_sm90");
+    return sb_cuda_status(cudaGetLastError(), "launch of attend_sm90");
 }
 
 template <form F>
