@@ -55,7 +55,8 @@ typedef struct sb_ceilings {
 /* Where the time of queued work goes: calls return before it is done, so the device itself notes
  * when each phase begins. A phase lasts until the next one begins, or until read. */
 typedef struct sb_timeline {
-    /* What is queued on `stream` from here on belongs to `phase`; the first one starts the clock. */
+    /* What is queued on `stream` from here on belongs to `phase`; the first one starts the clock.
+     */
     sb_status (*enter)(struct sb_timeline *t, sb_phase phase, void *stream);
     /* Waits for what is queued, adds the phases to *times (NULL: nobody asks) and starts anew. */
     sb_status (*read)(struct sb_timeline *t, void *stream, sb_phase_times *times);

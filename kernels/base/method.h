@@ -35,8 +35,8 @@ typedef struct sb_ctx {
     sb_arena         *host;    /* for what host code reads of a call on a device; NULL on the CPU */
     void             *stream;  /* NULL on the CPU */
     sb_phase_times   *phases;  /* NULL: nobody is timing */
-    /* On a device, not NULL: calls queue their work, enter phases here and do not wait. NULL: a call
-     * with phases waits and times itself. */
+    /* On a device, not NULL: calls queue their work, enter phases here and do not wait. NULL: a
+     * call with phases waits and times itself. */
     sb_timeline      *timeline;
     int32_t           layer;
     int32_t           n_layers; /* of the model; 0 counts as 1 */
