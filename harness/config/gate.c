@@ -268,8 +268,9 @@ static void root_read(sbi_ctx *c, gate_box *b, sbi_node *root)
 
 static void load(sbi_ctx *c, gate_box *b)
 {
-    size_t      bytes = 0, bom = 0;
-    const char *text = sbi_file_read(c, &bytes);
+    static const char plain[] = "gate: defaults";
+    size_t            bytes = sizeof plain - 1, bom = 0;
+    const char       *text = c->path == NULL ? plain : sbi_file_read(c, &bytes);
     if (text == NULL)
         return;
     if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
@@ -284,14 +285,14 @@ sb_status sb_gate_load(const char *path, FILE *errors, sb_gate_file **out)
     sb_status st = SB_OK;
     gate_box *b  = calloc(1, sizeof *b);
     if (b == NULL)
-        return sb_fail(SB_ERR_NOMEM, "gate %s: no memory", path);
+        return sb_fail(SB_ERR_NOMEM, "gate %s: no memory", path == NULL ? "defaults" : path);
     sb_sweep_env env = {.ranks = 1};
     sbi_ctx      c   = {.path = path, .env = &env, .keep = &b->keep};
     load(&c, b);
     if (c.temp.failed || b->keep.failed)
-        st = sb_fail(SB_ERR_NOMEM, "gate %s: no memory", path);
+        st = sb_fail(SB_ERR_NOMEM, "gate %s: no memory", path == NULL ? "defaults" : path);
     else if (c.internal != NULL)
-        st = sb_fail(SB_ERR_INTERNAL, "gate %s: %s", path, c.internal);
+        st = sb_fail(SB_ERR_INTERNAL, "gate %s: %s", path == NULL ? "defaults" : path, c.internal);
     else if (c.n_errors > 0)
         st = sbi_errors_report(&c, errors);
     sbi_pool_fini(&c.temp);

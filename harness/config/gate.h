@@ -26,7 +26,8 @@ typedef struct sb_gate_file { /* owns what rules points to */
     sb_gate_rules rules;
 } sb_gate_file;
 
-/* Errors: SB_ERR_USAGE, each printed as FILE:LINE:COL: KEY: found X, allowed Y; SB_ERR_NOMEM. */
+/* path NULL: the keys' defaults. Errors: SB_ERR_USAGE, each printed as FILE:LINE:COL: KEY: found X,
+ * allowed Y; SB_ERR_NOMEM. */
 sb_status sb_gate_load(const char *path, FILE *errors, sb_gate_file **out);
 void      sb_gate_free(sb_gate_file *f); /* NULL is fine */
 
