@@ -9,6 +9,7 @@
 
 #include "harness/run/attention.h"
 #include "harness/run/ceiling.h"
+#include "harness/run/energy.h"
 #include "harness/run/facts.h"
 #include "harness/run/passes.h"
 #include "harness/run/progress.h"
@@ -28,6 +29,7 @@ typedef struct runner {
     uint8_t              *anchored; /* [cells] a dense time of this process exists */
     int32_t               n_cells;
     int32_t               has_ceiling[SB_BACKEND_COUNT]; /* measured, whatever came out */
+    sb_energy_basis       energy[SB_BACKEND_COUNT];
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
     sb_progress     progress;
     sb_run_outcome *out;
@@ -152,6 +154,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     if (backend->available() != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
+    r->bench.energy  = r->energy[p->backend];
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);
@@ -192,6 +195,8 @@ static sb_status need_ceiling(runner *r, const sb_point *p)
         (p->backend != SB_CPU && (backend->ceilings == NULL || backend->available() != SB_OK)))
         return SB_OK;
     r->has_ceiling[p->backend] = 1;
+    if (backend->state != NULL) /* idle, before the ceilings */
+        sb_energy_basis_measure(backend, &r->energy[p->backend]);
     if (p->backend == SB_CPU) {
         if ((st = sb_ceiling_cpu(r->o->comm, r->o->threads, &rate)) != SB_OK)
             return st;
