@@ -16,6 +16,7 @@
 #include "harness/run/sample.h"
 #include "harness/run/source.h"
 #include "harness/run/stop.h"
+#include "harness/shard/bind.h"
 
 typedef enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_STOP } verdict;
 
@@ -151,7 +152,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     const sb_backend *backend = backend_of(p);
     if (backend == NULL)
         return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
-    if (backend->available() != SB_OK)
+    if (backend->available() != SB_OK || sb_device_bind(r->o->comm, backend) != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
     r->bench.energy  = r->energy[p->backend];
@@ -195,6 +196,8 @@ static sb_status need_ceiling(runner *r, const sb_point *p)
         (p->backend != SB_CPU && (backend->ceilings == NULL || backend->available() != SB_OK)))
         return SB_OK;
     r->has_ceiling[p->backend] = 1;
+    if ((st = sb_comm_agree(r->o->comm, sb_device_bind(r->o->comm, backend))) != SB_OK)
+        return st;
     if (backend->state != NULL) /* idle, before the ceilings */
         sb_energy_basis_measure(backend, &r->energy[p->backend]);
     if (p->backend == SB_CPU) {
