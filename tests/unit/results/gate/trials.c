@@ -110,28 +110,24 @@ void trials_free(trials_pool *p)
 }
 
 /* ---- sides ---- */
-static const char *keep(sbi_gate_side *side, const char *text)
+/* Texts of a side that outlive it: their making is no part of a trial. */
+static const char *sha_of(int64_t i)
 {
-    const char *kept = sbi_gate_text(&side->texts, text);
-    ck_assert_ptr_nonnull(kept);
-    return kept;
+    static char shas[1024][65];
+    ck_assert_int_lt(i, 1024);
+    if (shas[i][0] == '\0')
+        (void)snprintf(shas[i], sizeof shas[i], "%064" PRIx64, (uint64_t)i);
+    return shas[i];
 }
 
-static const char *sha_of(sbi_gate_side *side, int64_t i)
-{
-    char sha[65];
-    (void)snprintf(sha, sizeof sha, "%064" PRIx64, (uint64_t)i);
-    return keep(side, sha);
-}
-
-static void add_times(const trials_pool *p, const trials_plan *plan, int64_t m, sbi_gate_side *side, sbi_gate_times *t)
+static void add_times(const trials_pool *p, const trials_plan *plan, int64_t m, sbi_gate_times *t)
 {
     int64_t most = plan->n_runs * plan->n_rows * plan->n_reps;
     t->reps      = calloc((size_t)most, sizeof *t->reps);
     ck_assert_ptr_nonnull(t->reps);
     for (int64_t r = 0; r < plan->n_runs; r++)
         for (int64_t i = 0; i < plan->n_rows; i++) {
-            const char *sha = sha_of(side, i);
+            const char *sha = sha_of(i);
             for (int64_t k = 0; k < plan->n_reps; k++) {
                 double ns       = (double)p->runs[plan->runs[r]].ns[m][i][k];
                 t->reps[t->n++] = (sbi_gate_rep){sha, r, (int64_t)(m == plan->slower ? ns * plan->factor : ns)};
@@ -139,7 +135,7 @@ static void add_times(const trials_pool *p, const trials_plan *plan, int64_t m, 
         }
 }
 
-static void add_scores(const trials_plan *plan, int64_t m, sbi_gate_side *side, sbi_gate_cell *c)
+static void add_scores(const trials_plan *plan, int64_t m, sbi_gate_cell *c)
 {
     sb_xoshiro answers, rerun;
     sb_xoshiro_init(&answers, plan->answers + (uint64_t)m);
@@ -147,16 +143,17 @@ static void add_scores(const trials_plan *plan, int64_t m, sbi_gate_side *side, 
     for (int64_t i = 0; i < c->n_samples; i++) {
         double value = uniform(&answers) < plan->right;
         double flip = uniform(&rerun), loss = uniform(&rerun);
-        if (flip < plan->flips)
+        /* as many are lost as are won */
+        if (flip < (value > 0 ? plan->flips : plan->flips * plan->right / (1 - plan->right)))
             value = 1 - value;
         /* of all inputs, `loss` lose what they had right */
         if (m == plan->worse && value > 0 && loss < plan->loss / plan->right)
             value = 0;
         c->samples[i].scores = calloc(1, sizeof *c->samples[i].scores);
         ck_assert_ptr_nonnull(c->samples[i].scores);
-        c->samples[i].scores[0]  = (sbi_gate_score){keep(side, "exact@1"), value, 1};
+        c->samples[i].scores[0]  = (sbi_gate_score){"exact@1", value, 1};
         c->samples[i].n_scores   = 1;
-        c->samples[i].prediction = keep(side, value > 0 ? "yes" : "no");
+        c->samples[i].prediction = value > 0 ? "yes" : "no";
     }
 }
 
@@ -168,14 +165,12 @@ void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_ru
     ck_assert(side->cells != NULL && side->runs != NULL);
     side->n_runs = plan->n_runs;
     for (int64_t r = 0; r < plan->n_runs; r++)
-        side->runs[r] = (sbi_gate_run){r, keep(side, "a device"), 0};
+        side->runs[r] = (sbi_gate_run){r, "a device", 0};
     for (int64_t m = 0; m < p->n_methods; m++) {
-        char hash[65];
         if (m == plan->absent)
             continue;
         sbi_gate_cell *c = &side->cells[side->n_cells++];
-        (void)snprintf(hash, sizeof hash, "%064" PRIx64, (uint64_t)m + 1);
-        *c = (sbi_gate_cell){.hash = keep(side, hash), .method = keep(side, p->methods[m]), .method_json = "{}",
+        *c = (sbi_gate_cell){.hash = sha_of(m + 1), .method = p->methods[m], .method_json = "{}",
                              .model = "none", .suite = "synthetic", .task = "random", .backend = "cpu",
                              .sharding = "allgather/block_striped", .decode = "none", .experiment = "task",
                              .length_tokens = 1024, .ranks = 1, .place = "here", .anchor = "here", .group = ""};
@@ -183,11 +178,11 @@ void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_ru
         c->samples   = calloc((size_t)c->n_samples, sizeof *c->samples);
         ck_assert_ptr_nonnull(c->samples);
         for (int64_t i = 0; i < c->n_samples; i++)
-            c->samples[i] = (sbi_gate_sample){.sha = sha_of(side, i), .row_no = i, .status = "ok", .error = ""};
+            c->samples[i] = (sbi_gate_sample){.sha = sha_of(i), .row_no = i, .status = "ok", .error = ""};
         for (int64_t k = 0; k < rules->phases.n; k++)
             c->times[k].phase = rules->phases.v[k];
-        add_times(p, plan, m, side, &c->times[0]);
+        add_times(p, plan, m, &c->times[0]);
         if (plan->n_inputs > 0)
-            add_scores(plan, m, side, c);
+            add_scores(plan, m, c);
     }
 }
