@@ -8,8 +8,9 @@
  *   keep       the M-th largest score bit by bit from counts, until a count is M; what is at or
  *              above it moves up, in order
  *
- * Warps of a CTA have the query heads of one KV head and query block, as far as there are: they
- * start from the same keys. Order: KV head outermost, then query blocks, last first.
+ * Warps of a CTA have the query heads of one KV head and query block, where there are that many:
+ * they start from the same keys and go from halving to halving together, so that L1 has most of what
+ * several of them read. Order: KV head outermost, then query blocks, last first.
  * Bound: keys out of L2, 2 * d bytes each. */
 #include "kernels/backend/cuda_status.cuh"
 #include "kernels/exec/mma_cuda.cuh"
@@ -28,6 +29,7 @@ struct search {
     int32_t                  *id;
     int64_t                  *flops;
     int32_t                   n_rows, group, heads, kept, window, per_block; /* keys of a block */
+    int32_t in_step; /* 1: the warps of a CTA have heads of one query block */
 };
 
 /* One warp's places in shared memory. */
@@ -99,73 +101,100 @@ static __device__ __forceinline__ sbi_hip_chunk half_of(const sbi_hip_chunk *chu
     return x;
 }
 
-/* Keys of the scores of both halves of n chunks; returns how many halves are not empty. */
+/* This lane's pieces of 16 keys of halves, and whose they are. */
+template <int D> struct sample {
+    uint4   x[2][D / 32];
+    int32_t token[2]; /* past every token: none */
+    int     half[2];
+};
+
+/* Keys [first, first + 16) of those that stand for n chunks' halves. */
+template <int D>
+static __device__ __forceinline__ void load_sample(const search &a, const sb_bf16 *k, const room &s,
+                                                   int n, int first, sample<D> *out)
+{
+    const int     lane = threadIdx.x & 31;
+    const int32_t bk = static_cast<int32_t>(a.p.block_k_tokens), per = a.per_block;
+    const int32_t step = static_cast<int32_t>(a.p.stride_k_tokens);
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const int i   = first + 8 * h + (lane >> 2);
+        out->half[h]  = per == 1 ? i : per == 2 ? i >> 1 : i / per;
+        out->token[h] = INT32_MAX / 2;
+        if (out->half[h] < 2 * n) {
+            const sbi_hip_chunk z = half_of(s.now, out->half[h]);
+            if (z.size > 0)
+                out->token[h] =
+                    (z.start + z.size / 2) * bk + (i - out->half[h] * per) * step + step - 1;
+        }
+        const int64_t at   = min(static_cast<int64_t>(out->token[h]), a.n_keys - 1);
+        const auto   *from = reinterpret_cast<const uint4 *>(k + at * D + 8 * (lane & 3));
+#pragma unroll
+        for (int j = 0; j < D / 32; j++)
+            out->x[h][j] = __ldg(from + 4 * j);
+    }
+}
+
+/* Their largest products into the keys of their halves. */
+template <int D>
+static __device__ __forceinline__ void score_sample(const search &a, const asked<D> &q,
+                                                    const sample<D> &k, const room &s)
+{
+    float      top[2] = {-INFINITY, -INFINITY};
+    const bool mask =
+        __any_sync(~0u, k.token[0] >= q.all_before || k.token[1] >= q.all_before) != 0;
+#pragma unroll
+    for (int c = 0; c < COLUMNS; c++) {
+        float y[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll
+        for (int j = 0; j < D / 32; j++) {
+            const uint32_t lo[4] = {k.x[0][j].x, k.x[1][j].x, k.x[0][j].y, k.x[1][j].y};
+            const uint32_t hi[4] = {k.x[0][j].z, k.x[1][j].z, k.x[0][j].w, k.x[1][j].w};
+            sbi_mma(y, lo, q.b[c][j].x, q.b[c][j].y);
+            sbi_mma(y, hi, q.b[c][j].z, q.b[c][j].w);
+        }
+        if (mask) {
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                if (k.token[i >> 1] >= q.before[c][i & 1])
+                    y[i] = -INFINITY;
+        }
+        top[0] = fmaxf(top[0], fmaxf(y[0], y[1])); /* what is no number never wins */
+        top[1] = fmaxf(top[1], fmaxf(y[2], y[3]));
+    }
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 1));
+        top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 2));
+        if ((threadIdx.x & 3) == 0 && k.token[h] < a.n_keys)
+            atomicMax(&s.key[k.half[h]], key_of(top[h]));
+    }
+}
+
+/* Keys of the scores of both halves of n chunks; returns how many halves are not empty. The next
+ * sample is under way while one is multiplied. */
 template <int D>
 static __device__ __forceinline__ int score_halves(const search &a, const sb_bf16 *k,
                                                    const asked<D> &q, const room &s, int n)
 {
-    const int      lane = threadIdx.x & 31;
     const uint32_t none = key_of(-INFINITY);
-    const int32_t  bk = static_cast<int32_t>(a.p.block_k_tokens), per = a.per_block;
-    const int32_t  step = static_cast<int32_t>(a.p.stride_k_tokens);
+    const int      end  = 2 * n * a.per_block;
+    sample<D>      even, odd;
     int            some = 0;
-    for (int c = lane; c < 2 * n; c += 32) {
+    load_sample<D>(a, k, s, n, 0, &even);
+    for (int c = threadIdx.x & 31; c < 2 * n; c += 32) {
         const int is = half_of(s.now, c).size > 0;
         s.key[c]     = is ? none : 0u;
         some += is;
     }
     some = __reduce_add_sync(~0u, some);
     __syncwarp();
-    for (int first = 0; first < 2 * n * per; first += 16) {
-        uint4   x[2][D / 32];
-        int32_t token[2];
-        int     half[2];
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            const int i = first + 8 * h + (lane >> 2);
-            half[h]     = per == 1 ? i : per == 2 ? i >> 1 : i / per;
-            token[h]    = INT32_MAX / 2;
-            if (half[h] < 2 * n) {
-                const sbi_hip_chunk z = half_of(s.now, half[h]);
-                if (z.size > 0)
-                    token[h] =
-                        (z.start + z.size / 2) * bk + (i - half[h] * per) * step + step - 1;
-            }
-            const int64_t at   = min(static_cast<int64_t>(token[h]), a.n_keys - 1);
-            const auto   *from = reinterpret_cast<const uint4 *>(k + at * D + 8 * (lane & 3));
-#pragma unroll
-            for (int j = 0; j < D / 32; j++)
-                x[h][j] = __ldg(from + 4 * j);
-        }
-        float top[2] = {-INFINITY, -INFINITY};
-        const bool mask =
-            __any_sync(~0u, token[0] >= q.all_before || token[1] >= q.all_before) != 0;
-#pragma unroll
-        for (int c = 0; c < COLUMNS; c++) {
-            float y[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-#pragma unroll
-            for (int j = 0; j < D / 32; j++) {
-                const uint32_t lo[4] = {x[0][j].x, x[1][j].x, x[0][j].y, x[1][j].y};
-                const uint32_t hi[4] = {x[0][j].z, x[1][j].z, x[0][j].w, x[1][j].w};
-                sbi_mma(y, lo, q.b[c][j].x, q.b[c][j].y);
-                sbi_mma(y, hi, q.b[c][j].z, q.b[c][j].w);
-            }
-            if (mask) {
-#pragma unroll
-                for (int i = 0; i < 4; i++)
-                    if (token[i >> 1] >= q.before[c][i & 1])
-                        y[i] = -INFINITY;
-            }
-            top[0] = fmaxf(top[0], fmaxf(y[0], y[1])); /* what is no number never wins */
-            top[1] = fmaxf(top[1], fmaxf(y[2], y[3]));
-        }
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 1));
-            top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 2));
-            if ((lane & 3) == 0 && token[h] < a.n_keys)
-                atomicMax(&s.key[half[h]], key_of(top[h]));
-        }
+    for (int first = 0; first < end; first += 32) {
+        load_sample<D>(a, k, s, n, first + 16, &odd);
+        score_sample<D>(a, q, even, s);
+        if (first + 32 < end)
+            load_sample<D>(a, k, s, n, first + 32, &even);
+        score_sample<D>(a, q, odd, s);
     }
     __syncwarp();
     return some;
@@ -287,6 +316,8 @@ template <int D> __global__ void __launch_bounds__(THREADS) find_blocks(search a
     while ((1 << halvings) < largest)
         halvings++;
     for (; halvings > 0; halvings--) {
+        if (a.in_step)
+            __syncthreads();
         const int some = score_halves<D>(a, a.k + kv * a.k_stride, q, s, n);
         n              = keep_halves(a, s, n, some);
         keys += some * a.per_block;
@@ -336,6 +367,7 @@ extern "C" sb_status sbi_hip_search_cuda(const sb_hip_params *p, const sbi_hip_d
     a.heads     = static_cast<int32_t>(r->heads);
     a.kept      = static_cast<int32_t>(sbi_hip_blocks(p));
     a.window    = static_cast<int32_t>(p->window_tokens < r->n_keys ? p->window_tokens : r->n_keys);
+    a.in_step   = r->group % WARPS == 0;
     a.per_block = static_cast<int32_t>(p->block_k_tokens / p->stride_k_tokens);
     return r->dim == 64 ? launch<64>(a, static_cast<cudaStream_t>(stream))
                         : launch<128>(a, static_cast<cudaStream_t>(stream));
