@@ -1,3 +1,4 @@
+#include "kernels/exec/attend.h"
 #include "kernels/exec/window_plan.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 #include "kernels/pbs_attn/room.h"
@@ -93,4 +94,9 @@ sb_status sbi_pbs_layout_device(sb_ctx *ctx, const void *params, const sb_shape 
     if (sbi_pbs_is_dense(params, shape))
         return sb_window_layout(ctx, params, shape, plan, cache);
     return lay_out(ctx, params, shape, plan);
+}
+
+int64_t sbi_pbs_device_bytes(const void *params, const sb_shape *shape)
+{
+    return sbi_pbs_is_dense(params, shape) ? 0 : sb_attend_slots_bytes(shape);
 }

@@ -101,6 +101,7 @@ const sb_method sb_pbs_attn = {
     .params_bytes   = sizeof(sb_pbs_attn_params),
     .check          = check,
     .quantum_tokens = quantum_tokens,
+    .device_bytes   = SB_IF_CUDA(sbi_pbs_device_bytes),
     .layout         = layout,
     .layout_device  = SB_IF_CUDA(sbi_pbs_layout_device),
     .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_pbs_plan_cuda)},

@@ -52,6 +52,9 @@ sb_status sbi_pbs_layout_device(sb_ctx *ctx, const void *params, const sb_shape 
 sb_status sbi_pbs_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,
                             const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan);
 
+/* sb_method.device_bytes: of sb_attend_slots_bytes where there are slots. */
+int64_t sbi_pbs_device_bytes(const void *params, const sb_shape *shape);
+
 /* The stages, queued on `stream`. factor: 1 / sqrt(d). */
 sb_status sbi_pbs_importance_cuda(const sbi_pbs_device *r, const sb_tensor *q, const sb_tensor *k,
                                   float factor, void *stream);
