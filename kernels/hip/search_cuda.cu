@@ -2,15 +2,14 @@
  * first chunks to its list, and waits for nobody.
  *
  *   registers  the sampled queries, as columns of products 16 x 8 x 16
- *   shared     chunks (two lists that take turns) and scores of the halves: 24 bytes a kept block
+ *   shared     chunks, scores of their halves, a bit a half: 16.25 bytes a kept block
  *   score      16 keys at a time as rows, straight from memory by 16-byte loads; both operands have
  *              the same dims of a 64-byte run at the same place of a product
  *   keep       the M-th largest score bit by bit from counts, until a count is M; what is at or
  *              above it moves up, in order
  *
- * Warps of a CTA have the query heads of one KV head and query block, where there are that many:
- * they start from the same keys and go from halving to halving together, so that L1 has most of what
- * several of them read. Order: KV head outermost, then query blocks, last first.
+ * Warps of a CTA have the query heads of one KV head and query block, as far as there are: they
+ * start from the same keys. Order: KV head outermost, then query blocks, last first.
  * Bound: keys out of L2, 2 * d bytes each. */
 #include "kernels/backend/cuda_status.cuh"
 #include "kernels/exec/mma_cuda.cuh"
@@ -18,7 +17,7 @@
 
 namespace
 {
-enum { WARPS = 4, THREADS = 32 * WARPS, COLUMNS = SBI_HIP_ASKED_MAX / 8 };
+enum { WARPS = 4, THREADS = 32 * WARPS, CTAS = 3, COLUMNS = SBI_HIP_ASKED_MAX / 8 };
 
 struct search {
     sb_hip_params             p;
@@ -29,14 +28,17 @@ struct search {
     int32_t                  *id;
     int64_t                  *flops;
     int32_t                   n_rows, group, heads, kept, window, per_block; /* keys of a block */
-    int32_t in_step; /* 1: the warps of a CTA have heads of one query block */
 };
 
 /* One warp's places in shared memory. */
 struct room {
-    sbi_hip_chunk *now, *next; /* [M] */
-    uint32_t      *key;        /* [2 M] */
+    sbi_hip_chunk *now;   /* [M] */
+    uint32_t      *key;   /* [2 M] */
+    uint32_t      *stays; /* [2 M / 32] a bit a half */
 };
+
+/* Its 32-bit words. */
+static SB_HOST_DEVICE int room_words(int kept) { return 4 * kept + (2 * kept + 31) / 32 + 3 & ~3; }
 
 /* The sampled queries in registers: b[c] belongs to query 8 c + lane / 4. at: positions of those
  * whose products this lane gets, 8 c + 2 (lane % 4) + {0, 1}. */
@@ -90,7 +92,7 @@ static __device__ __forceinline__ uint32_t key_of(float score)
 /* Half c of the chunks: left (even) or right. */
 static __device__ __forceinline__ sbi_hip_chunk half_of(const sbi_hip_chunk *chunk, int c)
 {
-    sbi_hip_chunk  x    = chunk[c >> 1];
+    sbi_hip_chunk x    = chunk[c >> 1];
     const int32_t left = x.size / 2;
     if (c & 1) {
         x.start += left;
@@ -171,17 +173,13 @@ static __device__ __forceinline__ void score_sample(const search &a, const asked
     }
 }
 
-/* Keys of the scores of both halves of n chunks; returns how many halves are not empty. The next
- * sample is under way while one is multiplied. */
+/* Keys of the scores of both halves of n chunks; returns how many halves are not empty. */
 template <int D>
 static __device__ __forceinline__ int score_halves(const search &a, const sb_bf16 *k,
                                                    const asked<D> &q, const room &s, int n)
 {
     const uint32_t none = key_of(-INFINITY);
-    const int      end  = 2 * n * a.per_block;
-    sample<D>      even, odd;
     int            some = 0;
-    load_sample<D>(a, k, s, n, 0, &even);
     for (int c = threadIdx.x & 31; c < 2 * n; c += 32) {
         const int is = half_of(s.now, c).size > 0;
         s.key[c]     = is ? none : 0u;
@@ -189,12 +187,10 @@ static __device__ __forceinline__ int score_halves(const search &a, const sb_bf1
     }
     some = __reduce_add_sync(~0u, some);
     __syncwarp();
-    for (int first = 0; first < end; first += 32) {
-        load_sample<D>(a, k, s, n, first + 16, &odd);
-        score_sample<D>(a, q, even, s);
-        if (first + 32 < end)
-            load_sample<D>(a, k, s, n, first + 32, &even);
-        score_sample<D>(a, q, odd, s);
+    for (int first = 0; first < 2 * n * a.per_block; first += 16) {
+        sample<D> x;
+        load_sample<D>(a, k, s, n, first, &x);
+        score_sample<D>(a, q, x, s);
     }
     __syncwarp();
     return some;
@@ -240,26 +236,36 @@ static __device__ __forceinline__ uint32_t nth_largest(const uint32_t *key, int 
     return value;
 }
 
-/* The best halves into next, in order; returns how many. */
-static __device__ __forceinline__ int keep_halves(const search &a, const room &s, int n, int some)
+/* The best halves, in order, become the chunks; returns how many. They are written over the keys,
+ * which become the place of the next ones. */
+static __device__ __forceinline__ int keep_halves(const search &a, room &s, int n, int some)
 {
-    const int lane  = threadIdx.x & 31;
-    uint32_t  least = 1; /* all that are not empty */
-    int       equal = 2 * n, count = 0;
+    const int      lane  = threadIdx.x & 31;
+    const unsigned below = (1u << lane) - 1;
+    uint32_t       least = 1; /* all that are not empty */
+    int            equal = 2 * n, count = 0;
     if (some > a.kept)
         least = nth_largest(s.key, 2 * n, a.kept, &equal);
     for (int first = 0; first < 2 * n; first += 32) {
-        const int      c   = first + lane;
-        const uint32_t key = c < 2 * n ? s.key[c] : 0u;
-        const unsigned same = __ballot_sync(~0u, key == least);
-        const int      rank = __popc(same & ((1u << lane) - 1));
-        const bool     stays = key > least || (key == least && rank < equal);
+        const int      c     = first + lane;
+        const uint32_t key   = c < 2 * n ? s.key[c] : 0u;
+        const unsigned same  = __ballot_sync(~0u, key == least);
+        const bool     stays = key > least || (key == least && __popc(same & below) < equal);
         const unsigned kept  = __ballot_sync(~0u, stays);
-        if (stays)
-            s.next[count + __popc(kept & ((1u << lane) - 1))] = half_of(s.now, c);
+        if (lane == 0)
+            s.stays[first / 32] = kept;
         equal -= __popc(same);
+    }
+    __syncwarp();
+    auto *next = reinterpret_cast<sbi_hip_chunk *>(s.key);
+    for (int first = 0; first < 2 * n; first += 32) {
+        const unsigned kept = s.stays[first / 32];
+        if (kept >> lane & 1)
+            next[count + __popc(kept & below)] = half_of(s.now, first + lane);
         count += __popc(kept);
     }
+    s.key = reinterpret_cast<uint32_t *>(s.now);
+    s.now = next;
     __syncwarp();
     return count;
 }
@@ -289,7 +295,7 @@ static __device__ __forceinline__ int first_chunks(const search &a, const sbi_hi
     return count;
 }
 
-template <int D> __global__ void __launch_bounds__(THREADS) find_blocks(search a)
+template <int D> __global__ void __launch_bounds__(THREADS, CTAS) find_blocks(search a)
 {
     extern __shared__ uint4 raw[];
     const int     lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -306,8 +312,10 @@ template <int D> __global__ void __launch_bounds__(THREADS) find_blocks(search a
             id[i] = static_cast<int32_t>(row.span.first) + i;
         return;
     }
-    auto    *chunks = reinterpret_cast<sbi_hip_chunk *>(raw) + static_cast<int64_t>(warp) * 3 * a.kept;
-    room     s      = {chunks, chunks + a.kept, reinterpret_cast<uint32_t *>(chunks + 2 * a.kept)};
+    room s;
+    s.key   = reinterpret_cast<uint32_t *>(raw) + warp * room_words(a.kept);
+    s.now   = reinterpret_cast<sbi_hip_chunk *>(s.key + 2 * a.kept);
+    s.stays = s.key + 4 * a.kept;
     asked<D> q;
     int      largest, halvings = 0;
     int64_t  keys = 0;
@@ -316,14 +324,9 @@ template <int D> __global__ void __launch_bounds__(THREADS) find_blocks(search a
     while ((1 << halvings) < largest)
         halvings++;
     for (; halvings > 0; halvings--) {
-        if (a.in_step)
-            __syncthreads();
         const int some = score_halves<D>(a, a.k + kv * a.k_stride, q, s, n);
         n              = keep_halves(a, s, n, some);
         keys += some * a.per_block;
-        sbi_hip_chunk *now = s.now;
-        s.now              = s.next;
-        s.next             = now;
     }
     for (int i = lane; i < min(n, row.n_ids); i += 32)
         id[i] = s.now[i].start;
@@ -335,7 +338,7 @@ template <int D> __global__ void __launch_bounds__(THREADS) find_blocks(search a
 template <int D> sb_status launch(const search &a, cudaStream_t stream)
 {
     const int64_t jobs  = static_cast<int64_t>(a.n_rows) * a.heads;
-    const int     bytes = WARPS * 3 * a.kept * static_cast<int>(sizeof(sbi_hip_chunk));
+    const int     bytes = WARPS * room_words(a.kept) * 4;
     sb_status     st    = SB_CUDA(
         cudaFuncSetAttribute(find_blocks<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK || jobs == 0)
@@ -367,7 +370,6 @@ extern "C" sb_status sbi_hip_search_cuda(const sb_hip_params *p, const sbi_hip_d
     a.heads     = static_cast<int32_t>(r->heads);
     a.kept      = static_cast<int32_t>(sbi_hip_blocks(p));
     a.window    = static_cast<int32_t>(p->window_tokens < r->n_keys ? p->window_tokens : r->n_keys);
-    a.in_step   = r->group % WARPS == 0;
     a.per_block = static_cast<int32_t>(p->block_k_tokens / p->stride_k_tokens);
     return r->dim == 64 ? launch<64>(a, static_cast<cudaStream_t>(stream))
                         : launch<128>(a, static_cast<cudaStream_t>(stream));
