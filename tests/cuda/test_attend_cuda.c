@@ -402,7 +402,8 @@ START_TEST(queries_in_runs)
     c->q_run.len = c->q.tokens = c->q.gid.n_tokens = AT_HAND;
     /* dense, tiles of 128, tiles of 64, windows: one over fewer keys than queries */
     for (int f = 0; f < 5; f++) {
-        static const form windows[] = {{1, 0, 0, W, 0, 0, 70, 300}, {1, 0, 0, W, 0, 0, 300, 130}};
+        static const form windows[] = {{1, 0, 0, W, 0, 0, 70, 300, 0},
+                                       {1, 0, 0, W, 0, 0, 300, 130, 0}};
         const form       *of        = f < 3 ? &forms[f == 2] : &windows[f - 3];
         sb_plan           p         = random_plan(of, H, 0, N, 9);
         sb_plan           unbound   = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
@@ -442,7 +443,7 @@ END_TEST
 /* The same bits from every run, dense and of lists: no sum depends on the order of CTAs. */
 START_TEST(runs_repeat_bit_by_bit)
 {
-    const form  f = {128, 32, 32, T | K | W, 40, 0, 9, 77};
+    const form  f = {128, 32, 32, T | K | W, 40, 0, 9, 77, 0};
     sb_case    *c = sb_case_random((sb_case_shape){1000, 1000, 8, 2, 128}, 3);
     sb_plan     p = random_plan(&f, 8, 0, 1000, 4);
     device_case d;
