@@ -154,9 +154,9 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
             return sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=%s found %s", asked,
                            refusal);
     }
-    return sb_fail(SB_ERR_USAGE,
-                   "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, portable, slots, sm90",
-                   asked);
+    return sb_fail(
+        SB_ERR_USAGE,
+        "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, portable, slots, sm90", asked);
 }
 
 /* The call between two events, waited for. */

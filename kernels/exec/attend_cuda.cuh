@@ -11,8 +11,8 @@ typedef struct sbi_cuda_job {
     const sb_plan    *plan; /* NULL: dense; arrays in device memory */
     sb_attn_out      *out;
     cudaStream_t      stream;
-    const sb_ctx     *ctx;      /* of the call: arena and phases */
-    int32_t           in_slots; /* 1: k and v have a row a slot of plan->slots, for each query head */
+    const sb_ctx     *ctx; /* of the call: arena and phases */
+    int32_t in_slots;      /* 1: k and v have a row a slot of plan->slots, for each query head */
 } sbi_cuda_job;
 
 /* Room that is there for what follows on `stream`, until cudaFreeAsync. It comes from a pool of the

@@ -1,9 +1,9 @@
 /* Plans with slots on Hopper: K and V of a query head are copied in the order of its slots, then
  * tiles of slots are tiles of keys, and the kernel for those (sm90_cuda.cu) runs over the copies.
  *
- * A copy costs its bytes twice, the products that it speeds up 4 * d FLOP a pair: it pays from a few
- * hundred listed keys a query on. Half a warp a row. Bound: device memory, 2 * 2 * d bytes a slot
- * and head written, read out of L2 where the heads of a group follow each other. */
+ * A copy costs its bytes twice, the products that it speeds up 4 * d FLOP a pair: it pays from a
+ * few hundred listed keys a query on. Half a warp a row. Bound: device memory, 2 * 2 * d bytes a
+ * slot and head written, read out of L2 where the heads of a group follow each other. */
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/slots.h"
 
@@ -69,13 +69,13 @@ struct part {
 void cut(const sbi_cuda_job *j, int64_t first, int64_t n, void *k, void *v, part *p)
 {
     p->q = *j->in->q, p->k = *j->in->k, p->v = *j->in->v, p->o = *j->out->o;
-    p->plan       = *j->plan;
-    p->q.data     = sb_tensor_bf16(j->in->q, first, 0);
-    p->o.data     = static_cast<uint8_t *>(j->out->o->data) +
+    p->plan   = *j->plan;
+    p->q.data = sb_tensor_bf16(j->in->q, first, 0);
+    p->o.data = static_cast<uint8_t *>(j->out->o->data) +
                 first * p->o.head_stride * static_cast<int64_t>(sb_dtype_bytes(p->o.dtype));
-    p->k.data     = k;
-    p->v.data     = v;
-    p->q.heads    = p->k.heads = p->v.heads = p->o.heads = n;
+    p->k.data  = k;
+    p->v.data  = v;
+    p->q.heads = p->k.heads = p->v.heads = p->o.heads = n;
     p->k.head_stride = p->v.head_stride = p->k.tokens * p->k.dim;
     if (p->plan.tiles.n_heads != 1) {
         p->plan.tiles.n_heads = n;

@@ -406,10 +406,10 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
         const int masks =
             (max(key[0], key[1]) + 63 > least ? 1 : 0) | (max(key[2], key[3]) + 63 > least ? 2 : 0);
         /* of SLOTS_128: blocks before it need no mask */
-        const int       segment = F == SLOTS_128 ? static_cast<int>(a.plan.slots.segment_tokens) : 1;
-        const int       own     = F == SLOTS_128 ? (row0 + a.offset) / segment * segment : 0;
-        const uint16_t *of      = F == SLOTS_128 ? sb_slots_of(&a.plan.slots, head) : nullptr;
-        int             key0    = 0;
+        const int segment    = F == SLOTS_128 ? static_cast<int>(a.plan.slots.segment_tokens) : 1;
+        const int own        = F == SLOTS_128 ? (row0 + a.offset) / segment * segment : 0;
+        const uint16_t *of   = F == SLOTS_128 ? sb_slots_of(&a.plan.slots, head) : nullptr;
+        int             key0 = 0;
         if (n > 0) {
             const uint32_t st = kc % NS;
             mbar_wait(at.k_full + 8 * st, (kc / NS) & 1);

@@ -120,6 +120,6 @@ const sb_method sb_hip = {
     .layout            = layout,
     .layout_device     = SB_IF_CUDA(sbi_hip_layout_device),
     .plan              = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_hip_plan_cuda)},
-    .attend            = {[SB_CPU]  = sb_attend_block_csr_cpu,
-                          [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

@@ -52,7 +52,7 @@ static void walk(const sb_hip_params *p, const sb_shape *shape, sbi_hip_device_r
     while (sb_row_walk_next(&it, &at)) {
         sbi_hip_span span = sbi_hip_candidates(p, at.last + 1);
         int64_t      a    = sbi_hip_alignment(p, span.n);
-        int64_t n = span.all ? span.n : min_i64(sbi_hip_blocks(p), span.n / a * a);
+        int64_t      n    = span.all ? span.n : min_i64(sbi_hip_blocks(p), span.n / a * a);
         if (row != NULL) {
             row_id[*n_rows]  = (int32_t)at.block;
             row[*n_rows]     = (sbi_hip_device_row){.first    = at.first,
@@ -100,13 +100,13 @@ static sb_status copy_rows(const sb_ctx *ctx, const sb_hip_params *p, const sb_s
 
 static sb_status lay_out(sb_ctx *ctx, const sb_hip_params *p, const sb_shape *shape, sb_plan *plan)
 {
-    sb_arena      *a = ctx->arena;
+    sb_arena      *a  = ctx->arena;
     int64_t        bk = p->block_k_tokens, h = shape->heads;
-    sbi_hip_device r  = {.heads   = h,
-                         .group   = h / shape->kv_heads,
-                         .dim     = shape->head_dim,
-                         .n_keys  = shape->n_keys,
-                         .q_first = shape->q_gid.run[0].start};
+    sbi_hip_device r    = {.heads   = h,
+                           .group   = h / shape->kv_heads,
+                           .dim     = shape->head_dim,
+                           .n_keys  = shape->n_keys,
+                           .q_first = shape->q_gid.run[0].start};
     sb_plan        made = {.parts         = SB_PART_WINDOW | SB_PART_TILES,
                            .row_tokens    = p->block_q_tokens,
                            .sink_tokens   = p->sink_tokens,
@@ -117,10 +117,8 @@ static sb_status lay_out(sb_ctx *ctx, const sb_hip_params *p, const sb_shape *sh
         return st;
     walk(p, shape, NULL, NULL, NULL, &r.n_rows, &r.ids_per_head);
     made.n_rows = r.n_rows;
-    made.tiles  = (sb_csr){.n_heads      = h,
-                           .capacity     = h * r.ids_per_head,
-                           .unit_tokens  = bk,
-                           .width_tokens = bk};
+    made.tiles  = (sb_csr){
+         .n_heads = h, .capacity = h * r.ids_per_head, .unit_tokens = bk, .width_tokens = bk};
     if ((st = sb_arena_alloc(a, r.n_rows, sizeof *made.row_id, "hip row ids",
                              (void **)&made.row_id)) != SB_OK ||
         (st = sb_arena_alloc(a, h * r.n_rows + 1, sizeof *made.tiles.row_ptr, "hip row pointers",

@@ -24,7 +24,7 @@ typedef struct sbi_hip_device_row {
 } sbi_hip_device_row;
 
 typedef struct sbi_hip_device {
-    sbi_hip_device_row *row; /* device [rows] */
+    sbi_hip_device_row *row;   /* device [rows] */
     int64_t            *flops; /* device: of all searches */
     int64_t             n_rows, ids_per_head, heads, group, dim, n_keys;
     int64_t             q_first; /* token of the first query */
@@ -35,8 +35,9 @@ typedef struct sbi_hip_device {
  * Beside the CPU's lists: sums of the tensor cores, so chunks whose scores differ in the last bits
  * may change places in the order. flops is added to plan->estimate_flops when it is fetched.
  * Cost [hip 7]: H * N / bq * halvings * 2 M * (bk / sk) keys, 2 * d bytes each out of L2.
- * Errors: SB_ERR_UNSUPPORTED with the reason: decode, several ranks, queries in several runs, compat
- * official, more than SBI_HIP_ASKED_MAX sampled queries, more than SBI_HIP_KEPT_MAX kept blocks. */
+ * Errors: SB_ERR_UNSUPPORTED with the reason: decode, several ranks, queries in several runs,
+ * compat official, more than SBI_HIP_ASKED_MAX sampled queries, more than SBI_HIP_KEPT_MAX kept
+ * blocks. */
 sb_status sbi_hip_layout_device(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache);
 sb_status sbi_hip_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,

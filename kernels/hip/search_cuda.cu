@@ -60,12 +60,12 @@ template <int D>
 static __device__ __forceinline__ void load_asked(const search &a, const sbi_hip_device_row &row,
                                                   int64_t head, asked<D> *out)
 {
-    const int     lane   = threadIdx.x & 31;
-    const int32_t stride = static_cast<int32_t>(a.p.stride_q_tokens);
-    const int32_t first = static_cast<int32_t>(row.first), last = static_cast<int32_t>(row.last);
-    const int32_t end = (first / stride + 1) * stride - 1; /* of the first stride */
-    const int32_t n   = end > last ? 0 : (last - end) / stride + 1;
-    const sb_bf16 *q  = a.q + head * a.q_stride - a.q_first * D + 8 * (lane & 3);
+    const int      lane   = threadIdx.x & 31;
+    const int32_t  stride = static_cast<int32_t>(a.p.stride_q_tokens);
+    const int32_t  first = static_cast<int32_t>(row.first), last = static_cast<int32_t>(row.last);
+    const int32_t  end = (first / stride + 1) * stride - 1; /* of the first stride */
+    const int32_t  n   = end > last ? 0 : (last - end) / stride + 1;
+    const sb_bf16 *q   = a.q + head * a.q_stride - a.q_first * D + 8 * (lane & 3);
 #pragma unroll
     for (int c = 0; c < COLUMNS; c++) {
         const auto *from = reinterpret_cast<const uint4 *>(
@@ -274,7 +274,7 @@ static __device__ __forceinline__ int keep_halves(const search &a, room &s, int 
 static __device__ __forceinline__ int first_chunks(const search &a, const sbi_hip_device_row &row,
                                                    sbi_hip_chunk *out, int *largest)
 {
-    const int lane = threadIdx.x & 31;
+    const int lane  = threadIdx.x & 31;
     int       count = 0, most = 0;
     for (int first = 0; first < a.kept; first += 32) {
         const int64_t  i    = first + lane;
@@ -298,13 +298,13 @@ static __device__ __forceinline__ int first_chunks(const search &a, const sbi_hi
 template <int D> __global__ void __launch_bounds__(THREADS, CTAS) find_blocks(search a)
 {
     extern __shared__ uint4 raw[];
-    const int     lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    const int64_t job = static_cast<int64_t>(blockIdx.x) * WARPS + warp;
+    const int               lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    const int64_t           job = static_cast<int64_t>(blockIdx.x) * WARPS + warp;
     if (job >= static_cast<int64_t>(a.n_rows) * a.heads)
         return;
-    const int64_t per_kv = static_cast<int64_t>(a.n_rows) * a.group, kv = job / per_kv;
-    const int64_t in_kv = job - kv * per_kv, head = kv * a.group + in_kv % a.group;
-    const int64_t r = a.n_rows - 1 - in_kv / a.group;
+    const int64_t            per_kv = static_cast<int64_t>(a.n_rows) * a.group, kv = job / per_kv;
+    const int64_t            in_kv = job - kv * per_kv, head = kv * a.group + in_kv % a.group;
+    const int64_t            r   = a.n_rows - 1 - in_kv / a.group;
     const sbi_hip_device_row row = a.row[r];
     int32_t                 *id  = a.id + a.row_ptr[head * a.n_rows + r];
     if (row.span.all) {
@@ -340,7 +340,7 @@ template <int D> sb_status launch(const search &a, cudaStream_t stream)
     const int64_t jobs  = static_cast<int64_t>(a.n_rows) * a.heads;
     const int     bytes = WARPS * room_words(a.kept) * 4;
     sb_status     st    = SB_CUDA(
-        cudaFuncSetAttribute(find_blocks<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+               cudaFuncSetAttribute(find_blocks<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK || jobs == 0)
         return st;
     find_blocks<D><<<static_cast<unsigned>((jobs + WARPS - 1) / WARPS), THREADS,

@@ -2,8 +2,8 @@
  *
  *   scores   CTA (64 blocks of keys, 64 row blocks, head): plain fp32, 4 x 4 sums a thread
  *   choose   CTA (row block, head): its logits in shared memory become scores; the least score that
- *            is kept is found bit by bit from sums of integer masses, as exact as a sort and without
- *            its order; then one bit a block
+ *            is kept is found bit by bit from sums of integer masses, as exact as a sort and
+ * without its order; then one bit a block
  *
  * Shared memory: 66 KiB; 4 bytes a candidate. Bound: scores d * (N / B)^2 FLOP a head of fp32;
  * choose some 31 sums over a row's candidates. */
@@ -34,15 +34,16 @@ static __device__ __forceinline__ void load_side(const float *from, int64_t n, f
 }
 
 template <int D>
-__global__ void __launch_bounds__(THREADS) block_scores(sbi_pbs_device r, float factor, float *place)
+__global__ void __launch_bounds__(THREADS)
+    block_scores(sbi_pbs_device r, float factor, float *place)
 {
     extern __shared__ float side[];
-    const int64_t h = blockIdx.z, row0 = static_cast<int64_t>(blockIdx.y) * SIDE;
-    const int64_t b0 = static_cast<int64_t>(blockIdx.x) * SIDE;
-    const int64_t blocks = r.n_segments * r.blocks_per_segment;
-    const int64_t end    = min(row0 + SIDE, r.rows.n_rows);
-    const int     ty = threadIdx.x / 16, tx = threadIdx.x % 16;
-    float         sum[4][4] = {}, *qs = side, *ks = side + SIDE * stride<D>;
+    const int64_t           h = blockIdx.z, row0 = static_cast<int64_t>(blockIdx.y) * SIDE;
+    const int64_t           b0     = static_cast<int64_t>(blockIdx.x) * SIDE;
+    const int64_t           blocks = r.n_segments * r.blocks_per_segment;
+    const int64_t           end    = min(row0 + SIDE, r.rows.n_rows);
+    const int               ty = threadIdx.x / 16, tx = threadIdx.x % 16;
+    float                   sum[4][4] = {}, *qs = side, *ks = side + SIDE * stride<D>;
     if (b0 >= candidates(r, end - 1))
         return;
     load_side<D>(r.q_pool + (h * r.rows.n_rows + row0) * D, end - row0, qs);
@@ -138,9 +139,9 @@ static __device__ least_kept find_least(const float *a, int n, int64_t wanted, i
                                         int *shared_end)
 {
     uint32_t least = 0;
-    int64_t  above = 0; /* mass */
+    int64_t  above = 0;                                         /* mass */
     for (int bit = 29, turn = 0; bit >= -1; bit--, turn ^= 1) { /* scores are at most 1 */
-        const uint32_t x = bit >= 0 ? least | 1u << bit : least + 1;
+        const uint32_t x    = bit >= 0 ? least | 1u << bit : least + 1;
         int64_t        mass = 0;
         for (int i = threadIdx.x; i < n; i += THREADS)
             mass += __float_as_uint(a[i]) >= x ? units(a[i]) : 0;
@@ -157,10 +158,9 @@ static __device__ least_kept find_least(const float *a, int n, int64_t wanted, i
         int64_t need = (wanted - above + each - 1) / each;
         int     end  = n;
         for (int i = 0; i < n && need > 0; i += 32) {
-            const int      at = i + static_cast<int>(threadIdx.x);
-            const unsigned equal =
-                __ballot_sync(~0u, at < n && __float_as_uint(a[at]) == least);
-            const int here = __popc(equal);
+            const int      at    = i + static_cast<int>(threadIdx.x);
+            const unsigned equal = __ballot_sync(~0u, at < n && __float_as_uint(a[at]) == least);
+            const int      here  = __popc(equal);
             if (here >= need)
                 end = i + static_cast<int>(__fns(equal, 0, static_cast<int>(need))) + 1;
             need -= here;
@@ -207,8 +207,8 @@ sb_status launch_scores(const sbi_pbs_device *r, float factor, float *place, cud
 {
     const int64_t blocks = r->n_segments * r->blocks_per_segment;
     const int     bytes  = 2 * SIDE * stride<D> * 4;
-    sb_status     st     = SB_CUDA(cudaFuncSetAttribute(
-        block_scores<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    sb_status     st     = SB_CUDA(
+                cudaFuncSetAttribute(block_scores<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK)
         return st;
     block_scores<D><<<dim3(static_cast<unsigned>((blocks + SIDE - 1) / SIDE),

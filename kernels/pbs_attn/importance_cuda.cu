@@ -73,9 +73,8 @@ static __device__ __forceinline__ void load_keys(const probe &a, int64_t head, i
             const int row = min(key + 16 * m + 8 * h + (lane >> 2), a.n_keys - 1);
 #pragma unroll
             for (int j = 0; j < D / 32; j++)
-                x[m][h][j] =
-                    __ldg(reinterpret_cast<const uint4 *>(k + static_cast<int64_t>(row) * D) +
-                          4 * j);
+                x[m][h][j] = __ldg(
+                    reinterpret_cast<const uint4 *>(k + static_cast<int64_t>(row) * D) + 4 * j);
         }
 }
 
@@ -118,12 +117,12 @@ const float LEAST = -1e30f; /* below every logit, but a number */
 template <int D> __global__ void __launch_bounds__(THREADS) probe_maxima(probe a)
 {
     extern __shared__ __align__(16) uint8_t queries[];
-    __shared__ float          warp_part[WARPS][2][ROWS];
-    const int     lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    const int     first = blockIdx.z * ROWS;
-    const int64_t head  = blockIdx.y;
-    const int     end   = min((int(blockIdx.x) + 1) * SBI_PBS_CHUNK, a.n_keys);
-    float         m[TILES][2], l[TILES][2];
+    __shared__ float                        warp_part[WARPS][2][ROWS];
+    const int                               lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    const int                               first = blockIdx.z * ROWS;
+    const int64_t                           head  = blockIdx.y;
+    const int end = min((int(blockIdx.x) + 1) * SBI_PBS_CHUNK, a.n_keys);
+    float     m[TILES][2], l[TILES][2];
     load_queries<D>(a, head, first, ROWS, queries);
 #pragma unroll
     for (int t = 0; t < TILES; t++)
@@ -202,11 +201,11 @@ __global__ void probe_tops(probe a)
 template <int D> __global__ void __launch_bounds__(THREADS) probe_importance(probe a)
 {
     extern __shared__ __align__(16) uint8_t queries[];
-    const int     lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    const int64_t head  = blockIdx.y;
-    const int     end   = min((int(blockIdx.x) + 1) * SBI_PBS_CHUNK, a.n_keys);
-    float        *tops  = reinterpret_cast<float *>(queries + a.b * row_bytes<D>);
-    const float  *given = a.top + head * 2 * a.b;
+    const int                               lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    const int64_t                           head = blockIdx.y;
+    const int    end   = min((int(blockIdx.x) + 1) * SBI_PBS_CHUNK, a.n_keys);
+    float       *tops  = reinterpret_cast<float *>(queries + a.b * row_bytes<D>);
+    const float *given = a.top + head * 2 * a.b;
     for (int i = threadIdx.x; i < 2 * a.b; i += THREADS)
         tops[i] = given[i];
     load_queries<D>(a, head, 0, a.b, queries);
@@ -241,11 +240,11 @@ template <int D> __global__ void __launch_bounds__(THREADS) probe_importance(pro
 
 template <int D> sb_status launch(const probe &a, int64_t heads, cudaStream_t stream)
 {
-    const dim3     chunks(static_cast<unsigned>(a.n_chunks), static_cast<unsigned>(heads),
-                          static_cast<unsigned>((a.b + ROWS - 1) / ROWS));
-    const int      all = a.b * (row_bytes<D> + 8);
-    sb_status      st  = SB_CUDA(cudaFuncSetAttribute(
-        probe_importance<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, all));
+    const dim3 chunks(static_cast<unsigned>(a.n_chunks), static_cast<unsigned>(heads),
+                      static_cast<unsigned>((a.b + ROWS - 1) / ROWS));
+    const int  all = a.b * (row_bytes<D> + 8);
+    sb_status  st  = SB_CUDA(cudaFuncSetAttribute(probe_importance<D>,
+                                                  cudaFuncAttributeMaxDynamicSharedMemorySize, all));
     if (st != SB_OK)
         return st;
     probe_maxima<D><<<chunks, THREADS, ROWS * row_bytes<D>, stream>>>(a);

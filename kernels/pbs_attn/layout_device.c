@@ -45,14 +45,14 @@ static sb_status lay_out(sb_ctx *ctx, const sb_pbs_attn_params *p, const sb_shap
 {
     sb_arena      *a  = ctx->arena;
     int64_t        nb = p->segment_tokens / p->block_tokens, h = shape->heads, d = shape->head_dim;
-    sbi_pbs_device r  = {.block_tokens       = p->block_tokens,
-                         .segment_tokens     = p->segment_tokens,
-                         .blocks_per_segment = nb,
-                         .n_keys             = shape->n_keys,
-                         .n_segments         = shape->n_keys / p->segment_tokens,
-                         .heads              = h,
-                         .group              = h / shape->kv_heads,
-                         .dim                = d};
+    sbi_pbs_device r = {.block_tokens       = p->block_tokens,
+                        .segment_tokens     = p->segment_tokens,
+                        .blocks_per_segment = nb,
+                        .n_keys             = shape->n_keys,
+                        .n_segments         = shape->n_keys / p->segment_tokens,
+                        .heads              = h,
+                        .group              = h / shape->kv_heads,
+                        .dim                = d};
     sb_plan        made;
     sb_status      st     = check(ctx, p, shape);
     int64_t        sorted = r.n_segments * r.segment_tokens;
@@ -74,8 +74,8 @@ static sb_status lay_out(sb_ctx *ctx, const sb_pbs_attn_params *p, const sb_shap
                              (void **)&r.k_pool)) != SB_OK ||
         (st = sb_arena_alloc(a, h * r.rows.n_rows * d, sizeof *r.q_pool, "pbs_attn pooled queries",
                              (void **)&r.q_pool)) != SB_OK ||
-        (st = sb_arena_alloc(a, h, sizeof *r.first, "pbs_attn first blocks",
-                             (void **)&r.first)) != SB_OK ||
+        (st = sb_arena_alloc(a, h, sizeof *r.first, "pbs_attn first blocks", (void **)&r.first)) !=
+            SB_OK ||
         (st = sb_arena_alloc(ctx->host, 1, sizeof r, "pbs_attn room", &room)) != SB_OK)
         return st;
     if (!ctx->host->counting)

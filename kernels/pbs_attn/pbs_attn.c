@@ -105,6 +105,6 @@ const sb_method sb_pbs_attn = {
     .layout         = layout,
     .layout_device  = SB_IF_CUDA(sbi_pbs_layout_device),
     .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_pbs_plan_cuda)},
-    .attend         = {[SB_CPU]  = sb_attend_block_csr_cpu,
-                       [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

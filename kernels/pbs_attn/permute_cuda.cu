@@ -21,8 +21,8 @@ struct sorting {
 __global__ void sort_segments(sorting a)
 {
     extern __shared__ uint64_t number[];
-    const int64_t g = blockIdx.x, head = blockIdx.y, at = g * a.segment;
-    uint16_t     *to = a.offset + head * a.n_keys + at;
+    const int64_t              g = blockIdx.x, head = blockIdx.y, at = g * a.segment;
+    uint16_t                  *to = a.offset + head * a.n_keys + at;
     if (g == a.n_segments) { /* the tail stays as it is */
         for (int64_t i = threadIdx.x; at + i < a.n_keys; i += blockDim.x)
             to[i] = static_cast<uint16_t>(i);
@@ -30,10 +30,9 @@ __global__ void sort_segments(sorting a)
     }
     const float *score = a.score + head * a.n_segments * a.segment + at;
     for (int i = threadIdx.x; i < a.padded; i += blockDim.x)
-        number[i] =
-            i < a.segment
-                ? static_cast<uint64_t>(~__float_as_uint(score[i])) << 32 | static_cast<uint32_t>(i)
-                : ~static_cast<uint64_t>(0);
+        number[i] = i < a.segment ? static_cast<uint64_t>(~__float_as_uint(score[i])) << 32 |
+                                        static_cast<uint32_t>(i)
+                                  : ~static_cast<uint64_t>(0);
     for (int size = 2; size <= a.padded; size *= 2)
         for (int step = size / 2; step > 0; step /= 2) {
             __syncthreads();

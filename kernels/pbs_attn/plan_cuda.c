@@ -37,9 +37,8 @@ sb_status sbi_pbs_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *sha
         (st = sbi_pbs_sort_cuda(r, p->force_first_block, &plan->slots, ctx->stream)) != SB_OK ||
         (st = sb_ctx_enter(ctx, SB_PHASE_ESTIMATE)) != SB_OK)
         return st;
-    if (p->tau < 1 &&
-        ((st = sbi_pbs_pool_cuda(r, p, q, k, &plan->slots, ctx->stream)) != SB_OK ||
-         (st = sbi_pbs_scores_cuda(r, factor, plan->tiles.id, ctx->stream)) != SB_OK))
+    if (p->tau < 1 && ((st = sbi_pbs_pool_cuda(r, p, q, k, &plan->slots, ctx->stream)) != SB_OK ||
+                       (st = sbi_pbs_scores_cuda(r, factor, plan->tiles.id, ctx->stream)) != SB_OK))
         return st;
     if ((st = sb_ctx_enter(ctx, SB_PHASE_SELECT)) != SB_OK ||
         (st = sbi_pbs_choose_cuda(r, p->tau, plan->tiles.id, ctx->stream)) != SB_OK ||

@@ -28,9 +28,9 @@ typedef struct sbi_pbs_device {
     sb_pbs_attn_counts   counts; /* first, as in sbi_pbs_room; zeros: a device counts none */
     sb_row_blocks_device rows;
     sb_plan_bits         bits;
-    int64_t  block_tokens, segment_tokens, blocks_per_segment;
-    int64_t  n_keys, n_segments, n_chunks; /* segments: complete ones */
-    int64_t  heads, group, dim;            /* group: query heads of a KV head */
+    int64_t              block_tokens, segment_tokens, blocks_per_segment;
+    int64_t              n_keys, n_segments, n_chunks; /* segments: complete ones */
+    int64_t              heads, group, dim;            /* group: query heads of a KV head */
     float   *part;   /* [heads][chunks][2][B] largest logit of a chunk, sum of exp2(logit - it) */
     float   *top;    /* [heads][2][B] the same over all keys, the sum as its inverse */
     float   *score;  /* [heads][segments * S] importance */

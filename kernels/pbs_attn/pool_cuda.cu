@@ -27,8 +27,8 @@ static __device__ __forceinline__ void pool_rows(const sb_bf16 *from, int n, boo
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++) {
             const auto *at = reinterpret_cast<const uint32_t *>(
-                               from + row(min(i + j, n - 1)) * static_cast<int64_t>(D)) +
-                           lane * W;
+                                 from + row(min(i + j, n - 1)) * static_cast<int64_t>(D)) +
+                             lane * W;
 #pragma unroll
             for (int x = 0; x < W; x++)
                 w[j][x] = __ldg(at + x);

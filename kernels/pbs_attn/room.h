@@ -51,7 +51,7 @@ typedef struct sbi_pbs_room {
     float           *k_pool; /* [blocks / LANES][perms][d][LANES]; blocks past the last are zero */
     int32_t         *first;  /* [perms] f: the block of key 0; -1: none is forced */
     int64_t         *count_bytes, *displ_bytes; /* [ranks] */
-    sbi_pbs_scratch *scratch;                   /* [threads] */
+    sbi_pbs_scratch   *scratch;                   /* [threads] */
 } sbi_pbs_room;
 
 /* With no more than one segment there is nothing to choose [3, step 0]. Decode is dense [6]. */

@@ -30,11 +30,17 @@ static const plan_spec specs[] = {
     {"hip", "", "random", 8, 2, 128, 5001},
     {"hip", "align=0", "structured", 4, 1, 64, 9000},
     {"hip", "top_k_tokens=2048 window_tokens=1024", "structured", 4, 1, 128, 16384},
-    {"hip", "block_q_tokens=32 stride_q_tokens=4 block_k_tokens=8 stride_k_tokens=2 "
-            "top_k_tokens=264 window_tokens=64", "structured", 4, 2, 128, 3001},
-    {"hip", "block_q_tokens=24 stride_q_tokens=3 block_k_tokens=3 stride_k_tokens=1 "
-            "top_k_tokens=96 window_tokens=48 sink_tokens=0", "random", 4, 4, 64, 2000},
+    {"hip",
+     "block_q_tokens=32 stride_q_tokens=4 block_k_tokens=8 stride_k_tokens=2 "
+     "top_k_tokens=264 window_tokens=64",
+     "structured", 4, 2, 128, 3001},
+    {"hip",
+     "block_q_tokens=24 stride_q_tokens=3 block_k_tokens=3 stride_k_tokens=1 "
+     "top_k_tokens=96 window_tokens=48 sink_tokens=0",
+     "random", 4, 4, 64, 2000},
     {"hip", "", "random", 4, 2, 128, 700},
+    {"pbs_attn", "", "structured", 4, 1, 128, 32768},
+    {"hip", "", "structured", 4, 1, 128, 32768},
 };
 
 /* A selection may differ in this share of its keys, the bound; recall by that much. */
