@@ -16,6 +16,20 @@ static const plan_spec specs[] = {
     {"random_blocks", "", "random", 4, 2, 128, 1000},
     {"random_blocks", "density=.3 block_tokens=64 sink_blocks=2", "random", 8, 1, 64, 3333},
     {"random_blocks", "density=1", "random", 2, 2, 64, 130},
+    {"flexprefill", "", "random", 4, 2, 128, 900}, /* dense by its own rule */
+    {"flexprefill", "gamma=.9", "structured", 4, 2, 128, 4096},
+    {"flexprefill", "gamma=.8 tau=0 min_budget_tokens=256", "structured", 4, 1, 64, 4001},
+    {"flexprefill", "gamma=.7 tau=.9 min_budget_tokens=128", "clustered", 4, 4, 128, 3333},
+    {"flexprefill", "gamma=.6 tau=.9 min_budget_tokens=100 block_tokens=32", "random", 4, 2, 64,
+     1111},
+    {"flexprefill", "gamma=.9 block_tokens=64 min_budget_tokens=128 slash_cover=2", "structured", 8,
+     2, 128, 5000},
+    {"flexprefill", "gamma=.8 compat=official min_budget_tokens=128", "structured", 4, 2, 128,
+     4000},
+    {"flexprefill", "gamma=.9 tau=.9 compat=official min_budget_tokens=128", "clustered", 4, 2, 64,
+     2500},
+    {"flexprefill", "gamma=.99 max_budget_tokens=512 min_budget_tokens=128", "structured", 4, 2,
+     128, 8192},
 };
 
 /* A selection may differ in this share of its keys, the bound; recall by that much. */
