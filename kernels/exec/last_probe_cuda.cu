@@ -28,7 +28,7 @@ struct pass_args {
     const sb_bf16 *q, *k;
     int64_t        q_stride, k_stride, n_queries; /* of heads; rows of q */
     int            heads_per_kv, rounding;
-    float          root;
+    float          root, inverse; /* sqrt(dim), 1 over it */
 };
 
 template <int D, int R> struct tile {
@@ -60,14 +60,24 @@ __device__ __forceinline__ void load_keys(const sb_bf16 *k, int64_t begin, int64
     asm volatile("cp.async.commit_group;");
 }
 
+/* x / by, rounded to nearest, of numbers whose quotient is normal: no slow path, unlike /. */
+__device__ __forceinline__ float quotient(float x, float by, float inverse)
+{
+    float q = x * inverse;
+    return fmaf(fmaf(-q, by, x), inverse, q);
+}
+
 /* 32 queries of this warp as operands; rounded to bf16 after the division where asked. */
 template <int D>
 __device__ __forceinline__ void load_queries(const pass_args &a, const sb_bf16 *q, int first_row,
                                              uint32_t (&qf)[2][D / 16][4])
 {
     int lane = static_cast<int>(threadIdx.x % 32);
+#pragma unroll
     for (int m = 0; m < 2; m++)
+#pragma unroll
         for (int s = 0; s < D / 16; s++)
+#pragma unroll
             for (int i = 0; i < 4; i++) {
                 int      row = first_row + m * 16 + (i % 2) * 8 + lane / 4;
                 int      dim = s * 16 + (i / 2) * 8 + 2 * (lane % 4);
@@ -78,22 +88,23 @@ __device__ __forceinline__ void load_queries(const pass_args &a, const sb_bf16 *
                 if (a.rounding == SB_PROBE_QUERIES) {
                     float lo = __uint_as_float(two << 16);
                     float hi = __uint_as_float(two & 0xffff0000u);
-                    two      = sbi_pack_bf16(__fdiv_rn(lo, a.root), __fdiv_rn(hi, a.root));
+                    two      = sbi_pack_bf16(quotient(lo, a.root, a.inverse),
+                                             quotient(hi, a.root, a.inverse));
                 }
                 qf[m][s][i] = two;
             }
 }
 
-/* x[m][n][2 h + e]: logit of row 16 m + 8 h + lane / 4 and key 8 n + 2 (lane % 4) + e of the warp's
- * 32 x 32; -inf where the row does not look. */
+/* x[m][n][2 h + e]: logit of row 16 m + 8 h + lane / 4 and key 8 n + 2 (lane % 4) + e of 32 rows
+ * and 16 keys; -inf where the row does not look. */
 template <int D>
 __device__ __forceinline__ void logits(const pass_args &a, const uint32_t (&qf)[2][D / 16][4],
                                        uint32_t keys, int first_row, int64_t first_key,
-                                       float (&x)[2][4][4])
+                                       float (&x)[2][2][4])
 {
     int lane = static_cast<int>(threadIdx.x % 32);
 #pragma unroll
-    for (int n = 0; n < 4; n++) {
+    for (int n = 0; n < 2; n++) {
 #pragma unroll
         for (int m = 0; m < 2; m++)
 #pragma unroll
@@ -112,31 +123,34 @@ __device__ __forceinline__ void logits(const pass_args &a, const uint32_t (&qf)[
             }
         }
     }
-    int64_t position = a.p.n_keys - a.p.n_rows + first_row; /* of the warp's first row */
-    bool    masked   = first_key + 31 > position || first_row + 32 > a.p.n_rows;
-    float   inverse  = 1.0f / a.root;
 #pragma unroll
     for (int m = 0; m < 2; m++)
 #pragma unroll
-        for (int n = 0; n < 4; n++)
+        for (int n = 0; n < 2; n++)
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 float s = x[m][n][i];
                 if (a.rounding == SB_PROBE_EXACT)
-                    s *= inverse;
+                    s *= a.inverse;
                 else if (a.rounding == SB_PROBE_QUERIES)
                     s = round_bf16(s);
                 else
-                    s = round_bf16(__fdiv_rn(round_bf16(s), a.root));
-                s = s > -FLT_MAX ? s : -INFINITY; /* also what is no number */
-                s = s < FLT_MAX ? s : FLT_MAX;
-                if (masked) {
-                    int row = m * 16 + (i / 2) * 8 + lane / 4;
-                    int64_t key = first_key + n * 8 + 2 * (lane % 4) + i % 2;
-                    if (key > position + row || first_row + row >= a.p.n_rows)
-                        s = -INFINITY;
-                }
-                x[m][n][i] = s;
+                    s = round_bf16(quotient(round_bf16(s), a.root, a.inverse));
+                s          = s > -FLT_MAX ? s : -INFINITY; /* also what is no number */
+                x[m][n][i] = s < FLT_MAX ? s : FLT_MAX;
+            }
+    int64_t ahead = a.p.n_keys - a.p.n_rows + first_row - first_key; /* of row 0 and key 0 */
+    if (ahead >= 15 && first_row + 32 <= a.p.n_rows)
+        return;
+#pragma unroll
+    for (int m = 0; m < 2; m++)
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                int row = m * 16 + (i / 2) * 8 + lane / 4, key = n * 8 + 2 * (lane % 4) + i % 2;
+                if (key > ahead + row || first_row + row >= a.p.n_rows)
+                    x[m][n][i] = -INFINITY;
             }
 }
 
@@ -156,23 +170,17 @@ __device__ __forceinline__ part merged(part a, part b)
     return out;
 }
 
-/* Eight more logits of a row into its part. */
-__device__ __forceinline__ void fold(part &to, const float (&x)[2][4][4], int m, int h)
+/* Four more logits of a row into its part. */
+__device__ __forceinline__ void fold(part &to, float x0, float x1, float x2, float x3)
 {
-    float most = to.top, sum = 0.0f;
-#pragma unroll
-    for (int n = 0; n < 4; n++)
-        most = fmaxf(most, fmaxf(x[m][n][2 * h], x[m][n][2 * h + 1]));
-    if (most == -INFINITY)
-        return;
-#pragma unroll
-    for (int n = 0; n < 4; n++)
-        sum += __expf(x[m][n][2 * h] - most) + __expf(x[m][n][2 * h + 1] - most);
+    float most = fmaxf(fmaxf(x0, x1), fmaxf(x2, x3));
     if (most > to.top) {
         to.sum *= static_cast<double>(__expf(to.top - most));
         to.top = most;
     }
-    to.sum += static_cast<double>(sum);
+    if (to.top > -INFINITY)
+        to.sum += static_cast<double>((__expf(x0 - to.top) + __expf(x1 - to.top)) +
+                                      (__expf(x2 - to.top) + __expf(x3 - to.top)));
 }
 
 /* What both passes begin with. */
@@ -211,13 +219,17 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_rows(p
         if (begin + t::KEYS < at.end)
             load_keys<D, R>(at.k, begin + t::KEYS, a.p.n_keys,
                             keys + static_cast<uint32_t>((stage ^ 1) * t::K_BYTES));
-        float x[2][4][4];
-        logits<D>(a, qf,
-                  keys + static_cast<uint32_t>(stage * t::K_BYTES + at.first_key * t::ROW_BYTES),
-                  at.first_row, begin + at.first_key, x);
+#pragma unroll 1
+        for (int key = at.first_key; key < at.first_key + 32; key += 16) {
+            float x[2][2][4];
+            logits<D>(a, qf, keys + static_cast<uint32_t>(stage * t::K_BYTES + key * t::ROW_BYTES),
+                      at.first_row, begin + key, x);
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            fold(row[i], x, i / 2, i % 2);
+            for (int i = 0; i < 4; i++) {
+                const float *lo = x[i / 2][0] + 2 * (i % 2), *hi = x[i / 2][1] + 2 * (i % 2);
+                fold(row[i], lo[0], lo[1], hi[0], hi[1]);
+            }
+        }
     }
     /* lanes of a row, then the warps that share it, in order */
     auto *of_warp = reinterpret_cast<part *>(shared); /* [KEY_GROUPS][R] */
@@ -313,19 +325,18 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_weight
         if (begin + t::KEYS < at.end)
             load_keys<D, R>(at.k, begin + t::KEYS, a.p.n_keys,
                             keys + static_cast<uint32_t>((stage ^ 1) * t::K_BYTES));
-        {
-            float x[2][4][4];
-            logits<D>(
-                a, qf,
-                keys + static_cast<uint32_t>(stage * t::K_BYTES + at.first_key * t::ROW_BYTES),
-                at.first_row, begin + at.first_key, x);
+#pragma unroll 1
+        for (int key = at.first_key; key < at.first_key + 32; key += 16) {
+            float x[2][2][4];
+            logits<D>(a, qf, keys + static_cast<uint32_t>(stage * t::K_BYTES + key * t::ROW_BYTES),
+                      at.first_row, begin + key, x);
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 int    row = at.first_row + i * 8 + lane / 4;
                 float  off = top[row];
-                float *to  = weight + row * t::STRIDE + at.first_key + 2 * (lane % 4);
+                float *to  = weight + row * t::STRIDE + key + 2 * (lane % 4);
 #pragma unroll
-                for (int n = 0; n < 4; n++)
+                for (int n = 0; n < 2; n++)
                     *reinterpret_cast<float2 *>(to + n * 8) =
                         make_float2(__expf(x[i / 2][n][2 * (i % 2)] - off),
                                     __expf(x[i / 2][n][2 * (i % 2) + 1] - off));
@@ -474,6 +485,7 @@ extern "C" sb_status sb_last_probe_run(const sb_last_probe *p, const sb_ctx *ctx
     a.heads_per_kv   = static_cast<int>(q->heads / k->heads);
     a.rounding       = rounding;
     a.root           = sqrtf(static_cast<float>(q->dim));
+    a.inverse        = 1.0f / a.root;
     size_t    keys   = static_cast<size_t>(p->n_heads * p->n_keys);
     sb_status st     = SB_OK;
     if (p->n_heads == 0 || p->n_keys == 0)
