@@ -99,6 +99,12 @@ static const char *sm90_refusal(const sbi_cuda_job *j)
     return why != nullptr ? why : sbi_attend_sm90_refusal(j);
 }
 
+static const char *pairs_refusal(const sbi_cuda_job *j)
+{
+    const char *why = no_hopper();
+    return why != nullptr ? why : sbi_attend_pairs_refusal(j);
+}
+
 static const char *gather_refusal(const sbi_cuda_job *j)
 {
     const char *why = no_hopper();
@@ -110,8 +116,10 @@ static const char *sm90_refusal(const sbi_cuda_job *j)
     (void)j;
     return no_hopper();
 }
+static const auto pairs_refusal = sm90_refusal;
 static const auto gather_refusal = sm90_refusal;
 static const auto sbi_attend_sm90_cuda = sbi_attend_portable_cuda; /* never called: refused */
+static const auto sbi_attend_pairs_cuda = sbi_attend_portable_cuda;
 static const auto sbi_attend_gather_cuda = sbi_attend_portable_cuda;
 #endif
 
@@ -123,6 +131,7 @@ static const struct {
 } kernels[] = {
     {"decode", sbi_attend_decode_refusal, sbi_attend_decode_cuda},
     {"sm90", sm90_refusal, sbi_attend_sm90_cuda},
+    {"pairs", pairs_refusal, sbi_attend_pairs_cuda},
     {"gather", gather_refusal, sbi_attend_gather_cuda},
     {"portable", no_refusal, sbi_attend_portable_cuda},
 };
@@ -147,7 +156,7 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
                            refusal);
     }
     return sb_fail(SB_ERR_USAGE,
-                   "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, portable, sm90",
+                   "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, sm90",
                    asked);
 }
 

@@ -32,6 +32,9 @@ sb_status   sbi_attend_decode_cuda(const sbi_cuda_job *job);
  * "found ..." would go on; NULL: it can do this call. */
 const char *sbi_attend_sm90_refusal(const sbi_cuda_job *job);
 sb_status   sbi_attend_sm90_cuda(const sbi_cuda_job *job);
+/* The same for tiles of 64 keys, single keys beside them, over row blocks of 64 queries. */
+const char *sbi_attend_pairs_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_pairs_cuda(const sbi_cuda_job *job);
 /* The same for any plan, key by key. */
 const char *sbi_attend_gather_refusal(const sbi_cuda_job *job);
 sb_status   sbi_attend_gather_cuda(const sbi_cuda_job *job);
