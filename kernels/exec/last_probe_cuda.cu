@@ -8,9 +8,9 @@
  *
  * Diagonals of neighbouring tiles are the same: a ring of T + width sums moves along with the
  * tiles, what leaves it is added to the result. Sums are integers of 2^-40.
- * Grid: heads x chunks, so that the heads of a group meet the same keys in L2. Shared memory: two
- * tiles of K and one of weights, 75 KiB at width 128 and head_dim 128: two CTAs an SM. Bytes: K
- * once a pass out of device memory. Bound at 128K, 32 heads on 8, width 128: 2 x .09 ms by bytes,
+ * Grid: heads x chunks, so that the heads of a group meet the same keys in L2. Shared memory: a
+ * tile of K and one of weights as integers, 95 to 106 KiB at width 128 and 64, head_dim 128: two
+ * CTAs an SM. Bytes: K once a pass out of device memory. Bound at 128K, 32 heads on 8, width 128: 2 x .09 ms by bytes,
  * 2 x .18 ms by products at dense rate; expected 1.2 ms. */
 #include <cfloat>
 #include <cmath>
@@ -22,6 +22,8 @@
 namespace
 {
 enum { THREADS = 256, SQUARE = 32, CHUNK_KEYS = 1024, ELEMENTS = 8192, PAD = 8 };
+
+constexpr float LOG2_E = 1.44269504088896341f;
 
 struct pass_args {
     sb_last_probe  p;
@@ -35,9 +37,10 @@ template <int D, int R> struct tile {
     static constexpr int KEYS = ELEMENTS / R, STRIDE = KEYS + PAD, RING = KEYS + R;
     static constexpr int ROW_BYTES = D * 2, K_BYTES = KEYS * ROW_BYTES;
     static constexpr int ROW_GROUPS = R / 32, KEY_GROUPS = KEYS / 32;
-    static constexpr int W_BYTES  = R * STRIDE * 4;
-    static constexpr int SUM_BYTES = 3 * 8 * SQUARE * 8; /* columns, diagonals from above and below */
-    static constexpr int SHARED   = 2 * K_BYTES + W_BYTES + SUM_BYTES + R * 12;
+    static constexpr int W_BYTES   = R * STRIDE * 8;
+    /* columns, diagonals from above and below */
+    static constexpr int SUM_BYTES = 3 * 8 * SQUARE * 8;
+    static constexpr int SHARED    = K_BYTES + W_BYTES + SUM_BYTES + R * 12;
 };
 
 __device__ __forceinline__ float round_bf16(float x)
@@ -95,7 +98,27 @@ __device__ __forceinline__ void load_queries(const pass_args &a, const sb_bf16 *
             }
 }
 
-/* x[m][n][2 h + e]: logit of row 16 m + 8 h + lane / 4 and key 8 n + 2 (lane % 4) + e of 32 rows
+/* op of each; what is no number becomes -inf, which weighs nothing. */
+template <class OP> __device__ __forceinline__ void each(float (&x)[2][2][4], OP op)
+{
+#pragma unroll
+    for (int m = 0; m < 2; m++)
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                x[m][n][i] = fminf(fmaxf(op(x[m][n][i]), -INFINITY), FLT_MAX);
+}
+
+/* Weights are powers of 2: logits are, too. */
+__device__ __forceinline__ float power(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/* x[m][n][2 h + e]: logit, times log2(e), of row 16 m + 8 h + lane / 4 and key 8 n + 2 (lane % 4) + e of 32 rows
  * and 16 keys; -inf where the row does not look. */
 template <int D>
 __device__ __forceinline__ void logits(const pass_args &a, const uint32_t (&qf)[2][D / 16][4],
@@ -123,22 +146,14 @@ __device__ __forceinline__ void logits(const pass_args &a, const uint32_t (&qf)[
             }
         }
     }
-#pragma unroll
-    for (int m = 0; m < 2; m++)
-#pragma unroll
-        for (int n = 0; n < 2; n++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                float s = x[m][n][i];
-                if (a.rounding == SB_PROBE_EXACT)
-                    s *= a.inverse;
-                else if (a.rounding == SB_PROBE_QUERIES)
-                    s = round_bf16(s);
-                else
-                    s = round_bf16(quotient(round_bf16(s), a.root, a.inverse));
-                s          = s > -FLT_MAX ? s : -INFINITY; /* also what is no number */
-                x[m][n][i] = s < FLT_MAX ? s : FLT_MAX;
-            }
+    if (a.rounding == SB_PROBE_EXACT)
+        each(x, [&](float s) { return s * (a.inverse * LOG2_E); });
+    else if (a.rounding == SB_PROBE_QUERIES)
+        each(x, [&](float s) { return round_bf16(s) * LOG2_E; });
+    else
+        each(x, [&](float s) {
+            return round_bf16(quotient(round_bf16(s), a.root, a.inverse)) * LOG2_E;
+        });
     int64_t ahead = a.p.n_keys - a.p.n_rows + first_row - first_key; /* of row 0 and key 0 */
     if (ahead >= 15 && first_row + 32 <= a.p.n_rows)
         return;
@@ -165,8 +180,8 @@ __device__ __forceinline__ part merged(part a, part b)
     out.top = fmaxf(a.top, b.top);
     if (out.top == -INFINITY)
         return part{-INFINITY, 0.0};
-    out.sum = a.sum * static_cast<double>(__expf(a.top - out.top)) +
-              b.sum * static_cast<double>(__expf(b.top - out.top));
+    out.sum = a.sum * static_cast<double>(power(a.top - out.top)) +
+              b.sum * static_cast<double>(power(b.top - out.top));
     return out;
 }
 
@@ -175,12 +190,12 @@ __device__ __forceinline__ void fold(part &to, float x0, float x1, float x2, flo
 {
     float most = fmaxf(fmaxf(x0, x1), fmaxf(x2, x3));
     if (most > to.top) {
-        to.sum *= static_cast<double>(__expf(to.top - most));
+        to.sum *= static_cast<double>(power(to.top - most));
         to.top = most;
     }
     if (to.top > -INFINITY)
-        to.sum += static_cast<double>((__expf(x0 - to.top) + __expf(x1 - to.top)) +
-                                      (__expf(x2 - to.top) + __expf(x3 - to.top)));
+        to.sum += static_cast<double>((power(x0 - to.top) + power(x1 - to.top)) +
+                                      (power(x2 - to.top) + power(x3 - to.top)));
 }
 
 /* What both passes begin with. */
@@ -301,15 +316,15 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_weight
     constexpr int      OWN     = (t::RING + THREADS - 1) / THREADS;
     extern __shared__ __align__(128) unsigned char shared[];
     uint32_t keys   = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-    auto    *weight = reinterpret_cast<float *>(shared + 2 * t::K_BYTES);
-    auto    *column = reinterpret_cast<uint64_t *>(shared + 2 * t::K_BYTES + t::W_BYTES);
+    auto    *weight = reinterpret_cast<uint64_t *>(shared + t::K_BYTES);
+    auto    *column = reinterpret_cast<uint64_t *>(shared + t::K_BYTES + t::W_BYTES);
     uint64_t *above = column + 8 * SQUARE, *below = above + 8 * SQUARE;
     auto     *unit = reinterpret_cast<double *>(below + 8 * SQUARE);
     auto     *top  = reinterpret_cast<float *>(unit + R);
     place_of<D, R> at(a);
     uint32_t       qf[2][D / 16][4];
     uint64_t       ring[OWN] = {};
-    int            stage = 0, shift = 0, tid = static_cast<int>(threadIdx.x), lane = tid % 32;
+    int            shift = 0, tid = static_cast<int>(threadIdx.x), lane = tid % 32;
     int            square = tid / 32, square_row = square / COLUMNS, square_col = square % COLUMNS;
     uint64_t      *vertical = a.p.vertical + blockIdx.x * a.p.n_keys;
     uint64_t      *slash    = a.p.slash + blockIdx.x * a.p.n_keys;
@@ -319,57 +334,52 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_weight
         unit[i] = a.p.row_unit[blockIdx.x * R + i];
         top[i]  = a.p.row_top[blockIdx.x * R + i];
     }
-    for (int64_t begin = at.begin; begin < at.end; begin += t::KEYS, stage ^= 1) {
+    for (int64_t begin = at.begin; begin < at.end; begin += t::KEYS) {
         asm volatile("cp.async.wait_all;");
         __syncthreads();
-        if (begin + t::KEYS < at.end)
-            load_keys<D, R>(at.k, begin + t::KEYS, a.p.n_keys,
-                            keys + static_cast<uint32_t>((stage ^ 1) * t::K_BYTES));
+        uint32_t any = 0;
 #pragma unroll 1
         for (int key = at.first_key; key < at.first_key + 32; key += 16) {
             float x[2][2][4];
-            logits<D>(a, qf, keys + static_cast<uint32_t>(stage * t::K_BYTES + key * t::ROW_BYTES),
+            logits<D>(a, qf, keys + static_cast<uint32_t>(key * t::ROW_BYTES),
                       at.first_row, begin + key, x);
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                int    row = at.first_row + i * 8 + lane / 4;
-                float  off = top[row];
-                float *to  = weight + row * t::STRIDE + key + 2 * (lane % 4);
+                int       row = at.first_row + i * 8 + lane / 4;
+                float     off = top[row];
+                double    u   = unit[row];
+                uint64_t *to  = weight + row * t::STRIDE + key + 2 * (lane % 4);
 #pragma unroll
-                for (int n = 0; n < 2; n++)
-                    *reinterpret_cast<float2 *>(to + n * 8) =
-                        make_float2(__expf(x[i / 2][n][2 * (i % 2)] - off),
-                                    __expf(x[i / 2][n][2 * (i % 2) + 1] - off));
+                for (int n = 0; n < 2; n++) {
+                    float e0 = power(x[i / 2][n][2 * (i % 2)] - off);
+                    float e1 = power(x[i / 2][n][2 * (i % 2) + 1] - off);
+                    any |= __float_as_uint(e0) | __float_as_uint(e1);
+                    *reinterpret_cast<ulonglong2 *>(to + n * 8) =
+                        make_ulonglong2(fixed(e0, u), fixed(e1, u));
+                }
             }
         }
+        if (__any_sync(0xffffffffu, any != 0) && lane == 0)
+            a.p.seen[blockIdx.x * a.p.n_seen + (begin + at.first_key) / a.p.seen_tokens] = 1;
         __syncthreads();
+        if (begin + t::KEYS < at.end)
+            load_keys<D, R>(at.k, begin + t::KEYS, a.p.n_keys, keys);
         {
-            const float *w = weight + square_row * SQUARE * t::STRIDE + square_col * SQUARE;
-            uint64_t     down = 0, across = 0, first = 0;
-            uint32_t     any = 0;
+            const uint64_t *w = weight + square_row * SQUARE * t::STRIDE + square_col * SQUARE;
+            uint64_t        down = 0, across = 0, first = 0;
 #pragma unroll 8
             for (int j = 0; j < SQUARE; j++) {
-                double u = unit[square_row * SQUARE + j];
-                float  e = w[j * t::STRIDE + lane];
-                any |= __float_as_uint(e);
-                down += fixed(e, u);
-                if (j == SQUARE - lane) { /* round the corner: the diagonal of the square before */
-                    first  = across;
-                    across = 0;
-                }
-                across += fixed(w[j * t::STRIDE + ((lane + j) & 31)], u);
+                down += w[j * t::STRIDE + lane];
+                if (j == SQUARE - lane) /* round the corner: the diagonal of the square before */
+                    first = across;
+                across += w[j * t::STRIDE + ((lane + j) & 31)];
             }
-            if (lane == 0) {
-                first  = across;
-                across = 0;
-            }
+            if (lane == 0)
+                first = across;
             column[square * SQUARE + lane] = down - SQUARE * RAISED;
-            above[square * SQUARE + lane] =
-                first - static_cast<uint64_t>(SQUARE - lane) * RAISED;
-            below[square * SQUARE + lane] = across - static_cast<uint64_t>(lane) * RAISED;
-            if (__any_sync(0xffffffffu, any != 0) && lane == 0)
-                a.p.seen[blockIdx.x * a.p.n_seen +
-                         (begin + square_col * SQUARE) / a.p.seen_tokens] = 1;
+            above[square * SQUARE + lane]  = first - static_cast<uint64_t>(SQUARE - lane) * RAISED;
+            below[square * SQUARE + lane] =
+                across - first - static_cast<uint64_t>(lane) * RAISED;
         }
         __syncthreads();
         if (tid < t::KEYS && begin + tid < a.p.n_keys) {

@@ -26,8 +26,9 @@ typedef struct sb_last_probe {
     int64_t   width; /* n_rows up to what the kernel takes: 32, 64, 128 */
     int64_t   n_chunks, seen_tokens, n_seen;
     int32_t  *head;      /* [n_heads] query heads that are probed */
-    float    *chunk_top; /* [n_heads][n_chunks][width] largest logit of a row in a chunk of keys */
-    double   *chunk_sum; /* the same: sum of exp(logit - top) */
+    float    *chunk_top; /* [n_heads][n_chunks][width] largest logit of a row in a chunk of keys,
+                            times log2(e) */
+    double   *chunk_sum; /* the same: sum of 2^(logit - top) */
     float    *row_top;   /* [n_heads][width] */
     double   *row_unit;  /* [n_heads][width] 2^40 / normaliser */
     uint64_t *vertical;  /* [n_heads][n_keys] sums of round(A * 2^40), by column */

@@ -140,26 +140,71 @@ static __device__ __forceinline__ void load_halves(uint32_t dst, const CUtensorM
     }
 }
 
-/* Blocks of tiles; returns how many blocks there have been. One thread. */
+/* Two tiles, side by side. */
+struct block {
+    int32_t key0, key1, flags;
+};
+
+template <int D>
+static __device__ __forceinline__ void load_block(const places<D> &at, uint8_t *raw, const block &b,
+                                                  const CUtensorMap *mk, const CUtensorMap *mv,
+                                                  int kv, uint32_t kc)
+{
+    enum { NS = stages(D), TILE = tile_bytes(D) };
+    const uint32_t    st = kc % NS, parity = ((kc / NS) & 1) ^ 1;
+    volatile int32_t *note = generic(raw, at.note + st * note_bytes());
+    mbar_wait(at.k_empty + 8 * st, parity);
+    note[0] = b.key0;
+    note[1] = b.key1;
+    note[2] = b.flags;
+    load_halves<D>(at.k + st * TILE, mk, at.k_full + 8 * st, b.key0, b.key1, kv);
+    mbar_wait(at.v_empty + 8 * st, parity);
+    load_halves<D>(at.v + st * TILE, mv, at.v_full + 8 * st, b.key0, b.key1, kv);
+}
+
+/* Blocks of tiles; returns how many blocks there have been. One thread. Tiles wait for one that the
+ * same row blocks want, so that only the last ones of an item have halves that are computed for
+ * nothing; a block waits for the next one, which tells whether it is the last. */
 template <int D>
 static __device__ uint32_t load_tiles(const places<D> &at, uint8_t *raw, merge m, int tokens,
                                       const CUtensorMap *mk, const CUtensorMap *mv, int kv,
                                       uint32_t kc)
 {
-    enum { NS = stages(D), TILE = tile_bytes(D) };
-    while (m.more()) {
-        int           who[2];
-        const int32_t key0 = m.next(&who[0]), key1 = m.next(&who[1]);
-        const uint32_t st = kc % NS, parity = ((kc / NS) & 1) ^ 1;
-        volatile int32_t *note = generic(raw, at.note + st * note_bytes());
-        mbar_wait(at.k_empty + 8 * st, parity);
-        note[0] = key0;
-        note[1] = key1;
-        note[2] = who[0] | who[1] << 2 | (m.more() || tokens ? 0 : LAST);
-        load_halves<D>(at.k + st * TILE, mk, at.k_full + 8 * st, key0, key1, kv);
-        mbar_wait(at.v_empty + 8 * st, parity);
-        load_halves<D>(at.v + st * TILE, mv, at.v_full + 8 * st, key0, key1, kv);
-        kc++;
+    int32_t waits[3] = {NO_KEY, NO_KEY, NO_KEY}; /* of row block 0, of 1, of both */
+    block   ready    = {NO_KEY, NO_KEY, 0};
+    int     left     = 3;
+    while (left >= 0) {
+        block now = {NO_KEY, NO_KEY, 0};
+        if (m.more()) {
+            int           who;
+            const int32_t key = m.next(&who);
+#pragma unroll
+            for (int i = 0; i < 3; i++)
+                if (who == i + 1) {
+                    if (waits[i] == NO_KEY) {
+                        waits[i] = key;
+                    } else {
+                        now      = {waits[i], key, who * 5};
+                        waits[i] = NO_KEY;
+                    }
+                }
+        } else { /* what still waits: both's, then the others' together */
+            left--;
+            if (left == 2 && waits[2] != NO_KEY)
+                now = {waits[2], NO_KEY, 3};
+            if (left == 1 && (waits[0] != NO_KEY || waits[1] != NO_KEY))
+                now = {waits[0], waits[1], (waits[0] != NO_KEY ? 1 : 0) | (waits[1] != NO_KEY ? 8 : 0)};
+        }
+        const bool end = left == 0;
+        if ((now.flags || end) && ready.flags) {
+            ready.flags |= end && !tokens ? LAST : 0;
+            load_block<D>(at, raw, ready, mk, mv, kv, kc++);
+            ready.flags = 0;
+        }
+        if (now.flags)
+            ready = now;
+        if (end)
+            break;
     }
     return kc;
 }

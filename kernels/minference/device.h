@@ -27,6 +27,7 @@ typedef struct sbi_minference_device {
     sb_last_probe probe;
     uint32_t     *set;    /* [n_lines][2][words] chosen columns, chosen distances */
     int32_t      *before; /* [n_lines][words] columns in the words before */
+    int32_t      *skip;   /* [n_lines][words] last word before that has a distance; 0: none */
     int32_t      *column; /* [n_lines][most_columns] ids of the columns */
     /* block_sparse */
     int32_t *is_blocks; /* [heads] 1: of this pattern */

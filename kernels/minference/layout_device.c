@@ -110,6 +110,9 @@ static sb_status take_lines(const sb_ctx *ctx, const sb_shape *s, const host_sid
         st = take(ctx, "minference ranks", NULL, r->n_lines * r->words, sizeof *r->before,
                   (void **)&r->before);
     if (st == SB_OK)
+        st = take(ctx, "minference skips", NULL, r->n_lines * r->words, sizeof *r->skip,
+                  (void **)&r->skip);
+    if (st == SB_OK)
         st = take(ctx, "minference columns", NULL, r->n_lines * r->most_columns, sizeof *r->column,
                   (void **)&r->column);
     return st;

@@ -18,65 +18,80 @@ enum { THREADS = 128, B = SBI_MINFERENCE_BLOCK };
 
 struct lists {
     int32_t *tile, *token; /* NULL: count */
-    int64_t  n_tiles, n_tokens;
+    int32_t  n_tiles, n_tokens;
 };
 
-/* Largest member of a set that is at most `at`; there is one. */
-__device__ int64_t last_member(const uint32_t *set, int64_t at)
+/* The sets of a head. */
+struct lines {
+    const uint32_t *column, *slash;
+    const int32_t  *before, *skip, *id;
+};
+
+/* Largest chosen distance up to `at`; there is one. */
+__device__ int last_member(const lines &h, int at)
 {
-    int64_t  w = at / 32;
-    uint32_t x = __ldg(set + w) & (0xffffffffu >> (31 - at % 32));
-    while (x == 0)
-        x = __ldg(set + --w);
+    int      w = at / 32;
+    uint32_t x = __ldg(h.slash + w) & (0xffffffffu >> (31 - at % 32));
+    if (x == 0) {
+        w = __ldg(h.skip + w);
+        x = __ldg(h.slash + w);
+    }
     return w * 32 + 31 - __clz(static_cast<int>(x));
 }
 
 /* Columns before `key`. */
-__device__ int64_t columns_before(const uint32_t *set, const int32_t *before, int64_t key)
+__device__ int columns_before(const lines &h, int key)
 {
-    int64_t w = key / 32;
-    return __ldg(before + w) + __popc(__ldg(set + w) & ((1u << key % 32) - 1));
-}
-
-__device__ void put_tile(lists *l, int64_t key)
-{
-    if (l->tile != nullptr)
-        l->tile[l->n_tiles] = static_cast<int32_t>(key);
-    l->n_tiles++;
+    int w = key / 32;
+    return __ldg(h.before + w) + __popc(__ldg(h.column + w) & ((1u << key % 32) - 1));
 }
 
 /* As sbi_minference_row. `range` is the end of the last tile; distances of at least end - range
- * give nothing new. */
-__device__ void walk(const sbi_minference_device &r, int64_t place, int64_t row, lists *l)
+ * give nothing new. FILL or count. */
+template <bool FILL> __device__ void walk(const lines &h, int n_keys, int row, lists *l)
 {
-    const uint32_t *columns = r.set + place * 2 * r.words, *slash = columns + r.words;
-    const int32_t  *before = r.before + place * r.words, *column = r.column + place * r.most_columns;
-    int64_t         end = (row + 1) * B, top = end < r.n_keys ? end : r.n_keys, from = 0;
-    int64_t         range = end - last_member(slash, top - 1);
-    range                 = range > B ? range : B;
-    int64_t begin         = range - B; /* of the next tile */
-    l->n_tiles = l->n_tokens = 0;
+    int end = (row + 1) * B, top = end < n_keys ? end : n_keys, from = 0, tiles = 0, tokens = 0;
+    int range = end - last_member(h, top - 1);
+    range     = range > B ? range : B;
     for (;;) {
-        if (begin > from) { /* a gap, or the start: columns [from, begin) stand alone */
-            int64_t n = columns_before(columns, before, begin);
-            for (int64_t i = from > 0 ? columns_before(columns, before, from) : 0; i < n; i++) {
-                if (l->token != nullptr)
-                    l->token[l->n_tokens] = column[i];
-                else {
-                    l->n_tokens += n - i;
-                    break;
-                }
-                l->n_tokens++;
-            }
+        int begin = range - B; /* of the next tile; columns [from, begin) stand alone */
+        if (FILL) {
+            if (begin > from)
+                for (int i = columns_before(h, from), n = columns_before(h, begin); i < n; i++)
+                    l->token[tokens++] = h.id[i];
+            l->tile[tiles] = begin;
+        } else {
+            tokens += columns_before(h, begin) - columns_before(h, from);
         }
-        put_tile(l, begin);
+        tiles++;
         from = range;
         if (range >= end)
-            return;
-        int64_t next = end - last_member(slash, end - range - 1);
-        range        = next > range + B ? next : range + B;
-        begin        = range - B;
+            break;
+        int next = end - last_member(h, end - range - 1);
+        range    = next > range + B ? next : range + B;
     }
+    l->n_tiles  = tiles;
+    l->n_tokens = tokens;
+}
+
+__device__ lines lines_of(const sbi_minference_device &r, int64_t place)
+{
+    const uint32_t *set = r.set + place * 2 * r.words;
+    return lines{set, set + r.words, r.before + place * r.words, r.skip + place * r.words,
+                 r.column + place * r.most_columns};
+}
+
+/* skip[w]: the last word before w that has a distance; a thread a word. */
+__global__ __launch_bounds__(THREADS) void find_skips(sbi_minference_device r)
+{
+    int64_t at = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x;
+    if (at >= r.n_lines * r.words)
+        return;
+    const uint32_t *slash = r.set + (at / r.words * 2 + 1) * r.words;
+    int64_t         w     = at % r.words - 1;
+    while (w > 0 && slash[w] == 0)
+        w--;
+    r.skip[at] = static_cast<int32_t>(w > 0 ? w : 0);
 }
 
 __global__ __launch_bounds__(THREADS) void count(sbi_minference_device r, int64_t *tile,
@@ -89,9 +104,9 @@ __global__ __launch_bounds__(THREADS) void count(sbi_minference_device r, int64_
     int64_t                           row = at % r.n_rows;
     lists                             l   = {};
     if (h->pattern == SB_MINFERENCE_VERTICAL_SLASH)
-        walk(r, h->place, row, &l);
+        walk<false>(lines_of(r, h->place), static_cast<int>(r.n_keys), static_cast<int>(row), &l);
     else if (h->pattern == SB_MINFERENCE_BLOCK_SPARSE)
-        l.n_tiles = r.top_k_blocks < row + 1 ? r.top_k_blocks : row + 1;
+        l.n_tiles = static_cast<int32_t>(r.top_k_blocks < row + 1 ? r.top_k_blocks : row + 1);
     tile[at + 1] = l.n_tiles;
     if (token != nullptr)
         token[at + 1] = l.n_tokens;
@@ -112,7 +127,8 @@ __global__ __launch_bounds__(THREADS) void fill(sbi_minference_device r, sb_csr 
     if (h->pattern != SB_MINFERENCE_VERTICAL_SLASH)
         return;
     lists l = {tiles.id + tiles.row_ptr[at], tokens.id + tokens.row_ptr[at], 0, 0};
-    walk(r, h->place, at % r.n_rows, &l);
+    walk<true>(lines_of(r, h->place), static_cast<int>(r.n_keys), static_cast<int>(at % r.n_rows),
+               &l);
 }
 
 unsigned blocks_of(const sbi_minference_device *r)
@@ -146,7 +162,11 @@ extern "C" sb_status sbi_minference_sum_bytes(int64_t lists, int64_t *bytes)
 extern "C" sb_status sbi_minference_lengths_cuda(const sbi_minference_device *r, int64_t *tile_ptr,
                                                  int64_t *token_ptr, void *stream_)
 {
-    auto stream = static_cast<cudaStream_t>(stream_);
+    auto    stream = static_cast<cudaStream_t>(stream_);
+    int64_t words  = r->n_lines * r->words;
+    if (words > 0)
+        find_skips<<<static_cast<unsigned>((words + THREADS - 1) / THREADS), THREADS, 0, stream>>>(
+            *r);
     count<<<blocks_of(r), THREADS, 0, stream>>>(*r, tile_ptr, token_ptr);
     sb_status st = sb_cuda_status(cudaGetLastError(), "launch of count");
     if (st == SB_OK)
