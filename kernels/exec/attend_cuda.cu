@@ -77,8 +77,8 @@ extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
         return st;
     what = "none: bf16 products need compute capability 8.0";
     if (no_hopper() == nullptr)
-        what =
-            "decode up to 16 queries, sm90 for dense, windows, tiles, scans, gather for the rest";
+        what = "decode up to 16 queries, sm90 for dense, windows, tiles, scans, pairs and gather "
+               "for the rest";
     else if (major >= 8)
         what = "decode up to 16 queries, portable for the rest";
     (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)", what,
@@ -155,9 +155,9 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
             return sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=%s found %s", asked,
                            refusal);
     }
-    return sb_fail(SB_ERR_USAGE,
-                   "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, sm90",
-                   asked);
+    return sb_fail(
+        SB_ERR_USAGE,
+        "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, sm90", asked);
 }
 
 /* The call between two events, waited for. */

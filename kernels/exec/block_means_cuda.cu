@@ -12,7 +12,7 @@ enum { THREADS = 256 };
 
 __device__ float finish(const sb_block_means &m, float sum, int64_t rows, float root)
 {
-    auto  round = [&](float x) {
+    auto round = [&](float x) {
         return m.steps & SB_MEAN_ROUND ? __bfloat162float(__float2bfloat16_rn(x)) : x;
     };
     float b = static_cast<float>(m.block_tokens), n = static_cast<float>(rows);
@@ -28,8 +28,8 @@ __global__ void means(sb_block_means m, const uint32_t *t, int64_t stride, int64
 {
     constexpr int PAIRS = D / 2;
     int64_t       head  = blockIdx.y;
-    int64_t       block = static_cast<int64_t>(blockIdx.x) * (THREADS / PAIRS) + threadIdx.x / PAIRS;
-    int           pair  = static_cast<int>(threadIdx.x) % PAIRS;
+    int64_t block = static_cast<int64_t>(blockIdx.x) * (THREADS / PAIRS) + threadIdx.x / PAIRS;
+    int     pair  = static_cast<int>(threadIdx.x) % PAIRS;
     if (block >= n_blocks || (m.only != nullptr && m.only[head] == 0))
         return;
     int64_t         first = block * m.block_tokens, rows = tokens - first;
@@ -50,10 +50,10 @@ __global__ void means(sb_block_means m, const uint32_t *t, int64_t stride, int64
 
 extern "C" sb_status sb_block_means_run(const sb_block_means *m, const sb_tensor *t, void *stream_)
 {
-    auto           stream = static_cast<cudaStream_t>(stream_);
-    int64_t        n      = (t->tokens + m->block_tokens - 1) / m->block_tokens;
-    const auto    *data   = static_cast<const uint32_t *>(t->data);
-    float          root   = sqrtf(static_cast<float>(t->dim));
+    auto        stream = static_cast<cudaStream_t>(stream_);
+    int64_t     n      = (t->tokens + m->block_tokens - 1) / m->block_tokens;
+    const auto *data   = static_cast<const uint32_t *>(t->data);
+    float       root   = sqrtf(static_cast<float>(t->dim));
     if (n == 0 || t->heads == 0)
         return SB_OK;
     if (t->dim != 64 && t->dim != 128)

@@ -16,8 +16,8 @@ enum {
 };
 
 typedef struct sb_block_means {
-    float         *out; /* device; mean of (head, block, dim) at [head * head_stride + block *
-                           block_stride + dim * dim_stride] */
+    float *out; /* device; mean of (head, block, dim) at [head * head_stride + block *
+                   block_stride + dim * dim_stride] */
     int64_t        head_stride, block_stride, dim_stride;
     int64_t        block_tokens;
     uint32_t       steps; /* OR of the above */

@@ -10,8 +10,8 @@
  * tiles, what leaves it is added to the result. Sums are integers of 2^-40.
  * Grid: heads x chunks, so that the heads of a group meet the same keys in L2. Shared memory: a
  * tile of K and one of weights as integers, 95 to 106 KiB at width 128 and 64, head_dim 128: two
- * CTAs an SM. Bytes: K once a pass out of device memory. Bound at 128K, 32 heads on 8, width 128: 2 x .09 ms by bytes,
- * 2 x .18 ms by products at dense rate; expected 1.2 ms. */
+ * CTAs an SM. Bytes: K once a pass out of device memory. Bound at 128K, 32 heads on 8, width 128: 2
+ * x .09 ms by bytes, 2 x .18 ms by products at dense rate; expected 1.2 ms. */
 #include <cfloat>
 #include <cmath>
 
@@ -37,7 +37,7 @@ template <int D, int R> struct tile {
     static constexpr int KEYS = ELEMENTS / R, STRIDE = KEYS + PAD, RING = KEYS + R;
     static constexpr int ROW_BYTES = D * 2, K_BYTES = KEYS * ROW_BYTES;
     static constexpr int ROW_GROUPS = R / 32, KEY_GROUPS = KEYS / 32;
-    static constexpr int W_BYTES   = R * STRIDE * 8;
+    static constexpr int W_BYTES = R * STRIDE * 8;
     /* columns, diagonals from above and below */
     static constexpr int SUM_BYTES = 3 * 8 * SQUARE * 8;
     static constexpr int SHARED    = K_BYTES + W_BYTES + SUM_BYTES + R * 12;
@@ -118,8 +118,8 @@ __device__ __forceinline__ float power(float x)
     return y;
 }
 
-/* x[m][n][2 h + e]: logit, times log2(e), of row 16 m + 8 h + lane / 4 and key 8 n + 2 (lane % 4) + e of 32 rows
- * and 16 keys; -inf where the row does not look. */
+/* x[m][n][2 h + e]: logit, times log2(e), of row 16 m + 8 h + lane / 4 and key 8 n + 2 (lane % 4) +
+ * e of 32 rows and 16 keys; -inf where the row does not look. */
 template <int D>
 __device__ __forceinline__ void logits(const pass_args &a, const uint32_t (&qf)[2][D / 16][4],
                                        uint32_t keys, int first_row, int64_t first_key,
@@ -219,7 +219,7 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_rows(p
 {
     using t = tile<D, R>;
     extern __shared__ __align__(128) unsigned char shared[];
-    uint32_t keys = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+    uint32_t       keys = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
     place_of<D, R> at(a);
     uint32_t       qf[2][D / 16][4];
     part           row[4]; /* rows 16 m + 8 h + lane / 4, at 2 m + h */
@@ -265,8 +265,8 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_rows(p
         part all = of_warp[threadIdx.x];
         for (int g = 1; g < t::KEY_GROUPS; g++)
             all = merged(all, of_warp[g * R + static_cast<int>(threadIdx.x)]);
-        int64_t to = (static_cast<int64_t>(blockIdx.x) * a.p.n_chunks + blockIdx.y) * R +
-                     threadIdx.x;
+        int64_t to =
+            (static_cast<int64_t>(blockIdx.x) * a.p.n_chunks + blockIdx.y) * R + threadIdx.x;
         a.p.chunk_top[to] = all.top;
         a.p.chunk_sum[to] = all.sum;
     }
@@ -303,8 +303,8 @@ __global__ void normalise(sb_last_probe p, int rounding)
 __device__ __forceinline__ uint64_t fixed(float e, double unit)
 {
     uint32_t b = __float_as_uint(e);
-    double   x = __hiloint2double(static_cast<int>((b >> 3) + 0x38000000u),
-                                  static_cast<int>(b << 29));
+    double   x =
+        __hiloint2double(static_cast<int>((b >> 3) + 0x38000000u), static_cast<int>(b << 29));
     return static_cast<uint64_t>(__double_as_longlong(__dadd_rn(__dmul_rn(x, unit), 0x1p52)));
 }
 
@@ -315,12 +315,12 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_weight
     constexpr int      COLUMNS = t::KEYS / SQUARE;             /* squares of a row of them */
     constexpr int      OWN     = (t::RING + THREADS - 1) / THREADS;
     extern __shared__ __align__(128) unsigned char shared[];
-    uint32_t keys   = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-    auto    *weight = reinterpret_cast<uint64_t *>(shared + t::K_BYTES);
-    auto    *column = reinterpret_cast<uint64_t *>(shared + t::K_BYTES + t::W_BYTES);
-    uint64_t *above = column + 8 * SQUARE, *below = above + 8 * SQUARE;
-    auto     *unit = reinterpret_cast<double *>(below + 8 * SQUARE);
-    auto     *top  = reinterpret_cast<float *>(unit + R);
+    uint32_t       keys   = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+    auto          *weight = reinterpret_cast<uint64_t *>(shared + t::K_BYTES);
+    auto          *column = reinterpret_cast<uint64_t *>(shared + t::K_BYTES + t::W_BYTES);
+    uint64_t      *above = column + 8 * SQUARE, *below = above + 8 * SQUARE;
+    auto          *unit = reinterpret_cast<double *>(below + 8 * SQUARE);
+    auto          *top  = reinterpret_cast<float *>(unit + R);
     place_of<D, R> at(a);
     uint32_t       qf[2][D / 16][4];
     uint64_t       ring[OWN] = {};
@@ -341,8 +341,8 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_weight
 #pragma unroll 1
         for (int key = at.first_key; key < at.first_key + 32; key += 16) {
             float x[2][2][4];
-            logits<D>(a, qf, keys + static_cast<uint32_t>(key * t::ROW_BYTES),
-                      at.first_row, begin + key, x);
+            logits<D>(a, qf, keys + static_cast<uint32_t>(key * t::ROW_BYTES), at.first_row,
+                      begin + key, x);
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 int       row = at.first_row + i * 8 + lane / 4;
@@ -365,7 +365,7 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_weight
         if (begin + t::KEYS < at.end)
             load_keys<D, R>(at.k, begin + t::KEYS, a.p.n_keys, keys);
         {
-            const uint64_t *w = weight + square_row * SQUARE * t::STRIDE + square_col * SQUARE;
+            const uint64_t *w    = weight + square_row * SQUARE * t::STRIDE + square_col * SQUARE;
             uint64_t        down = 0, across = 0, first = 0;
 #pragma unroll 8
             for (int j = 0; j < SQUARE; j++) {
@@ -378,8 +378,7 @@ template <int D, int R> __global__ __launch_bounds__(THREADS, 2) void sum_weight
                 first = across;
             column[square * SQUARE + lane] = down - SQUARE * RAISED;
             above[square * SQUARE + lane]  = first - static_cast<uint64_t>(SQUARE - lane) * RAISED;
-            below[square * SQUARE + lane] =
-                across - first - static_cast<uint64_t>(lane) * RAISED;
+            below[square * SQUARE + lane]  = across - first - static_cast<uint64_t>(lane) * RAISED;
         }
         __syncthreads();
         if (tid < t::KEYS && begin + tid < a.p.n_keys) {
@@ -420,13 +419,12 @@ template <int D, int R> sb_status launch(const pass_args &a, cudaStream_t stream
 {
     constexpr int bytes = tile<D, R>::SHARED;
     dim3          grid(static_cast<unsigned>(a.p.n_heads), static_cast<unsigned>(a.p.n_chunks));
-    unsigned rows = static_cast<unsigned>((a.p.n_heads * R + THREADS / 32 - 1) / (THREADS / 32));
-    sb_status st =
-        SB_CUDA(cudaFuncSetAttribute(sum_rows<D, R>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                     2 * tile<D, R>::K_BYTES));
+    unsigned  rows = static_cast<unsigned>((a.p.n_heads * R + THREADS / 32 - 1) / (THREADS / 32));
+    sb_status st   = SB_CUDA(cudaFuncSetAttribute(
+          sum_rows<D, R>, cudaFuncAttributeMaxDynamicSharedMemorySize, 2 * tile<D, R>::K_BYTES));
     if (st == SB_OK)
-        st = SB_CUDA(cudaFuncSetAttribute(
-            sum_weights<D, R>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+        st = SB_CUDA(cudaFuncSetAttribute(sum_weights<D, R>,
+                                          cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK)
         return st;
     sum_rows<D, R><<<grid, THREADS, 2 * tile<D, R>::K_BYTES, stream>>>(a);
@@ -510,7 +508,8 @@ extern "C" sb_status sb_last_probe_run(const sb_last_probe *p, const sb_ctx *ctx
     if (q->dim == D && p->width == R)                                                              \
         return launch<D, R>(a, stream);
     LAUNCH(64, 32)
-    LAUNCH(64, 64) LAUNCH(64, 128) LAUNCH(128, 32) LAUNCH(128, 64) LAUNCH(128, 128) return sb_fail(
+    LAUNCH(64, 64)
+    LAUNCH(64, 128) LAUNCH(128, 32) LAUNCH(128, 64) LAUNCH(128, 128) return sb_fail(
         SB_ERR_UNSUPPORTED, "probe: found head_dim %lld, allowed 64 and 128 on the cuda backend",
         static_cast<long long>(q->dim));
 }

@@ -22,11 +22,11 @@ typedef enum sb_probe_rounding {
 
 /* All in device memory but the struct. Heads count here by their place in `head`. */
 typedef struct sb_last_probe {
-    int64_t   n_heads, n_keys, n_rows;
-    int64_t   width; /* n_rows up to what the kernel takes: 32, 64, 128 */
-    int64_t   n_chunks, seen_tokens, n_seen;
-    int32_t  *head;      /* [n_heads] query heads that are probed */
-    float    *chunk_top; /* [n_heads][n_chunks][width] largest logit of a row in a chunk of keys,
+    int64_t  n_heads, n_keys, n_rows;
+    int64_t  width; /* n_rows up to what the kernel takes: 32, 64, 128 */
+    int64_t  n_chunks, seen_tokens, n_seen;
+    int32_t *head;       /* [n_heads] query heads that are probed */
+    float   *chunk_top;  /* [n_heads][n_chunks][width] largest logit of a row in a chunk of keys,
                             times log2(e) */
     double   *chunk_sum; /* the same: sum of 2^(logit - top) */
     float    *row_top;   /* [n_heads][width] */

@@ -107,7 +107,7 @@ static __device__ sbi_radix_cut sbi_radix_cross(const uint64_t *score, int64_t n
             }
         }
         /* four bins a thread, from the top */
-        constexpr int EACH = SBI_RADIX_BINS / SBI_RADIX_THREADS;
+        constexpr int EACH   = SBI_RADIX_BINS / SBI_RADIX_THREADS;
         uint64_t      sum[2] = {0, 0}, all[2];
         uint64_t      mass[EACH];
         uint32_t      count[EACH];
@@ -153,12 +153,11 @@ static __device__ sbi_radix_cut sbi_radix_cross(const uint64_t *score, int64_t n
 /* The set of the k largest of score[0..n), of equal ones the first, as bits [(n + 31) / 32]; where
  * they are wanted also as ascending ids [min(k, n)], and before[w]: how many lie in words before w,
  * [(n + 31) / 32]. All threads of the CTA call it. */
-static __device__ void sbi_radix_top(const uint64_t *score, int64_t n, int64_t k,
-                                     sbi_radix_room *s, uint32_t *bits, int32_t *ids,
-                                     int32_t *before)
+static __device__ void sbi_radix_top(const uint64_t *score, int64_t n, int64_t k, sbi_radix_room *s,
+                                     uint32_t *bits, int32_t *ids, int32_t *before)
 {
-    sbi_radix_cut cut  = {0, 0, 0, true};
-    int           lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
+    sbi_radix_cut cut = {0, 0, 0, true};
+    int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
     if (k < n)
         cut = sbi_radix_cross<false>(score, n, static_cast<uint64_t>(k - 1), s);
     int64_t ties = cut.all ? n : k - cut.above, at = 0;
@@ -190,10 +189,10 @@ static __device__ void sbi_radix_top(const uint64_t *score, int64_t n, int64_t k
         int     mine  = __shfl_sync(0xffffffffu, keep, warp);
         at += __shfl_sync(0xffffffffu, sum, 31);
         ties -= __shfl_sync(0xffffffffu, upto, 31);
-        ties              = ties < 0 ? 0 : ties;
+        ties               = ties < 0 ? 0 : ties;
         uint32_t before_me = (1u << lane) - 1;
-        bool     take = (over >> lane & 1) != 0 || (is && __popc(equal & before_me) < mine);
-        uint32_t set  = __ballot_sync(0xffffffffu, take);
+        bool     take      = (over >> lane & 1) != 0 || (is && __popc(equal & before_me) < mine);
+        uint32_t set       = __ballot_sync(0xffffffffu, take);
         if (lane == 0 && i < n) {
             bits[i / 32] = set;
             if (before != nullptr)

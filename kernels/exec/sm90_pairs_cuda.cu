@@ -11,7 +11,8 @@
  * The first warpgroup (32 registers): its first thread merges the lists and starts tensor copies of
  * tiles; then all its threads fetch single keys of either row block, 128 at a time, a thread a row.
  * The other two (232 registers) are those of sm90_cuda.cu; they are told with each block which of
- * its halves are theirs, pass over what is not, and run apart by as many blocks as there are stages.
+ * its halves are theirs, pass over what is not, and run apart by as many blocks as there are
+ * stages.
  *
  * Shared memory: Q and three stages of blocks of 128 keys (head_dim 64: six), behind pairs of
  * barriers: 227 KiB at head_dim 128. Bound: tensor cores, 4 * 64 * 128 * d FLOP a block and
@@ -27,21 +28,21 @@
 namespace
 {
 enum {
-    PAIR     = 128,         /* queries of two row blocks */
-    THREADS  = 384,         /* producers, two warpgroups of consumers */
-    BARRIERS = 256,         /* bytes of barriers and slots */
-    SLOT     = 224,         /* the work slot among them; what the producers tell each other */
-    POST     = 240,
-    NO_KEY   = INT_MAX / 2, /* first key of no tile: past every tensor */
-    NO_TOKEN = INT_MAX,
-    TOKENS   = 16, /* a block of single keys */
-    LAST     = 32, /* the item's last block */
+    PAIR             = 128, /* queries of two row blocks */
+    THREADS          = 384, /* producers, two warpgroups of consumers */
+    BARRIERS         = 256, /* bytes of barriers and slots */
+    SLOT             = 224, /* the work slot among them; what the producers tell each other */
+    POST             = 240,
+    NO_KEY           = INT_MAX / 2, /* first key of no tile: past every tensor */
+    NO_TOKEN         = INT_MAX,
+    TOKENS           = 16, /* a block of single keys */
+    LAST             = 32, /* the item's last block */
     PRODUCER_BARRIER = 3,
 };
 
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 6 : 3; }
 /* Of a block: first keys of its halves, flags (bits 0, 1: half 0 is for warpgroup 0, 1; 2, 3: half
- * 1); then ids of single keys. */
+ * 1), cuts; then ids of single keys. */
 SB_HOST_DEVICE constexpr int note_bytes() { return 16 + KEYS * 4; }
 SB_HOST_DEVICE constexpr int shared_bytes(int d)
 {
@@ -99,27 +100,40 @@ static __device__ __forceinline__ ids ids_of(const sb_csr &c, int64_t n_rows, in
     return x;
 }
 
+/* A tile: its first key, who wants it (bits of the row blocks), and how many of its keys each still
+ * lacks (a byte a row block): tiles of a list may overlap. */
+struct wanted {
+    int32_t key, who, cut;
+};
+
 /* The union of two ascending lists of tiles, from the end. */
 struct merge {
     ids     list[2];
-    int32_t key[2], unit; /* first keys of the last ones that are left; -1: none */
+    int32_t key[2], taken[2], unit; /* first keys of the last ones left, -1: none; and of those
+                                       taken before */
 
-    __device__ __forceinline__ void drop(int i)
+    __device__ __forceinline__ void look(int i)
     {
-        list[i].n--;
         key[i] = list[i].n > 0 ? list[i].id[list[i].n - 1] * unit : -1;
     }
+    __device__ __forceinline__ void take(int i, wanted *x)
+    {
+        x->who |= 1 << i;
+        x->cut |= min(max(taken[i] - key[i], 0), 64) << 8 * i;
+        taken[i] = key[i];
+        list[i].n--;
+        look(i);
+    }
     __device__ __forceinline__ bool more() const { return key[0] >= 0 || key[1] >= 0; }
-    /* Its first key; *who: bits of the row blocks that want it. */
-    __device__ __forceinline__ int32_t next(int *who)
+    __device__ __forceinline__ wanted next()
     {
         const int32_t a = key[0], b = key[1];
-        *who = (a >= b && a >= 0 ? 1 : 0) | (b >= a && b >= 0 ? 2 : 0);
-        if (*who & 1)
-            drop(0);
-        if (*who & 2)
-            drop(1);
-        return *who ? max(a, b) : static_cast<int32_t>(NO_KEY);
+        wanted        x = {max(a, b), 0, 0};
+        if (a >= b)
+            take(0, &x);
+        if (b >= a)
+            take(1, &x);
+        return x;
     }
 };
 
@@ -140,10 +154,15 @@ static __device__ __forceinline__ void load_halves(uint32_t dst, const CUtensorM
     }
 }
 
-/* Two tiles, side by side. */
+/* Two tiles, side by side; cuts: the second's above the first's. */
 struct block {
-    int32_t key0, key1, flags;
+    int32_t key0, key1, flags, cuts;
 };
+
+static __device__ __forceinline__ block side_by_side(const wanted &x, const wanted &y)
+{
+    return block{x.key, y.key, x.who | y.who << 2, x.cut | y.cut << 16};
+}
 
 template <int D>
 static __device__ __forceinline__ void load_block(const places<D> &at, uint8_t *raw, const block &b,
@@ -157,6 +176,7 @@ static __device__ __forceinline__ void load_block(const places<D> &at, uint8_t *
     note[0] = b.key0;
     note[1] = b.key1;
     note[2] = b.flags;
+    note[3] = b.cuts;
     load_halves<D>(at.k + st * TILE, mk, at.k_full + 8 * st, b.key0, b.key1, kv);
     mbar_wait(at.v_empty + 8 * st, parity);
     load_halves<D>(at.v + st * TILE, mv, at.v_full + 8 * st, b.key0, b.key1, kv);
@@ -170,30 +190,28 @@ static __device__ uint32_t load_tiles(const places<D> &at, uint8_t *raw, merge m
                                       const CUtensorMap *mk, const CUtensorMap *mv, int kv,
                                       uint32_t kc)
 {
-    int32_t waits[3] = {NO_KEY, NO_KEY, NO_KEY}; /* of row block 0, of 1, of both */
-    block   ready    = {NO_KEY, NO_KEY, 0};
-    int     left     = 3;
+    const wanted none     = {NO_KEY, 0, 0};
+    wanted       waits[3] = {none, none, none}; /* of row block 0, of 1, of both */
+    block        ready    = side_by_side(none, none);
+    int          left     = 3;
     while (left >= 0) {
-        block now = {NO_KEY, NO_KEY, 0};
+        block now = side_by_side(none, none);
         if (m.more()) {
-            int           who;
-            const int32_t key = m.next(&who);
+            const wanted x = m.next();
 #pragma unroll
             for (int i = 0; i < 3; i++)
-                if (who == i + 1) {
-                    if (waits[i] == NO_KEY) {
-                        waits[i] = key;
-                    } else {
-                        now      = {waits[i], key, who * 5};
-                        waits[i] = NO_KEY;
-                    }
+                if (x.who == i + 1) {
+                    const bool two = waits[i].who != 0;
+                    if (two)
+                        now = side_by_side(waits[i], x);
+                    waits[i] = two ? none : x;
                 }
         } else { /* what still waits: both's, then the others' together */
             left--;
-            if (left == 2 && waits[2] != NO_KEY)
-                now = {waits[2], NO_KEY, 3};
-            if (left == 1 && (waits[0] != NO_KEY || waits[1] != NO_KEY))
-                now = {waits[0], waits[1], (waits[0] != NO_KEY ? 1 : 0) | (waits[1] != NO_KEY ? 8 : 0)};
+            if (left == 2)
+                now = side_by_side(waits[2], none);
+            if (left == 1)
+                now = side_by_side(waits[0], waits[1]);
         }
         const bool end = left == 0;
         if ((now.flags || end) && ready.flags) {
@@ -263,9 +281,9 @@ static __device__ __forceinline__ void produce(const pairs_args &a, const places
     int               w = blockIdx.x;
     for (; w < total; it++) {
         const int     kv = w / per_kv, in_kv = w % per_kv;
-        const int     tile = a.n_tiles - 1 - in_kv / a.group;
-        const int     head = kv * a.group + in_kv % a.group;
-        const int64_t row  = max(csr_row, int64_t(0)) + 2 * tile;
+        const int     tile     = a.n_tiles - 1 - in_kv / a.group;
+        const int     head     = kv * a.group + in_kv % a.group;
+        const int64_t row      = max(csr_row, int64_t(0)) + 2 * tile;
         ids           token[2] = {{nullptr, 0}, {nullptr, 0}};
         if (has_tokens)
             for (int g = 0; g < 2; g++)
@@ -275,9 +293,9 @@ static __device__ __forceinline__ void produce(const pairs_args &a, const places
             merge m;
             m.unit = static_cast<int32_t>(a.plan.tiles.unit_tokens);
             for (int g = 0; g < 2; g++) {
-                m.list[g] = ids_of(a.plan.tiles, a.plan.n_rows, head, row + g);
-                m.list[g].n++;
-                m.drop(g);
+                m.list[g]  = ids_of(a.plan.tiles, a.plan.n_rows, head, row + g);
+                m.taken[g] = INT_MAX;
+                m.look(g);
             }
             mbar_wait(at.q_empty, (it & 1) ^ 1);
             slot[0] = head;
@@ -307,14 +325,16 @@ static __device__ __forceinline__ void produce(const pairs_args &a, const places
 
 /* ---- the consumers ---- */
 
-/* last: the last keys that this thread's two rows see; key: the first keys of the halves. */
+/* last: the last keys that this thread's two rows see; of each half: its first key, and how many of
+ * its keys are new. */
 static __device__ __forceinline__ void mask_halves(float (&s)[64], const int (&last)[2], int key0,
-                                                   int key1, int lane)
+                                                   int cut0, int key1, int cut1, int lane)
 {
 #pragma unroll
     for (int e = 0; e < 64; e++) {
-        const int column = 8 * (e >> 2) + 2 * (lane & 3) + (e & 1);
-        if (column > last[(e >> 1) & 1] - (e < 32 ? key0 : key1 - 64))
+        const int column = 8 * ((e & 31) >> 2) + 2 * (lane & 3) + (e & 1);
+        const int behind = last[(e >> 1) & 1] - (e < 32 ? key0 : key1);
+        if (column > behind || column >= (e < 32 ? cut0 : cut1))
             s[e] = -INFINITY;
     }
 }
@@ -341,10 +361,10 @@ static __device__ __forceinline__ void consume(const pairs_args &a, const places
 {
     enum { NS = stages(D), TILE = tile_bytes(D) };
     const int               lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
-    const uint64_t          k0 = wgmma_matrix(at.k, 16, 1024);
-    const uint64_t          v0 = wgmma_matrix(at.v, HALF_BYTES, 1024);
+    const uint64_t          k0   = wgmma_matrix(at.k, 16, 1024);
+    const uint64_t          v0   = wgmma_matrix(at.v, HALF_BYTES, 1024);
     const volatile int32_t *slot = generic(raw, at.q_full + SLOT);
-    uint32_t                kc = 0, p[32], q[D / 4];
+    uint32_t                kc   = 0, p[32], q[D / 4];
     float                   s[64], o[D / 2], m[2], l[2], keep[2];
 #pragma unroll
     for (int e = 0; e < 64; e++)
@@ -372,13 +392,14 @@ static __device__ __forceinline__ void consume(const pairs_args &a, const places
         for (int flags = any ? 0 : LAST; !(flags & LAST); kc++) {
             const uint32_t          ks = kc % NS, vs = (kc + NS - 1) % NS;
             const uint32_t          v_parity = ((kc - 1) / NS) & 1;
-            const volatile int32_t *note = generic(raw, at.note + ks * note_bytes());
+            const volatile int32_t *note     = generic(raw, at.note + ks * note_bytes());
             mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
-            flags          = __shfl_sync(~0u, note[2], 0);
-            const int mine = (flags >> group) & 5;
-            const int key0 = mine & 1 ? note[0] : static_cast<int32_t>(NO_KEY);
-            const int key1 = mine & 4 ? note[1] : static_cast<int32_t>(NO_KEY);
-            const bool masked = !(flags & TOKENS) && max(key0, key1) + 63 > least;
+            flags             = __shfl_sync(~0u, note[2], 0);
+            const int  mine   = (flags >> group) & 5;
+            const int  key0 = note[0], key1 = note[1], cuts = note[3] >> 8 * group;
+            const int  cut0 = mine & 1 ? cuts & 255 : 0, cut1 = mine & 4 ? cuts >> 16 & 255 : 0;
+            const bool masked =
+                !(flags & TOKENS) && (cut0 < 64 || cut1 < 64 || max(key0, key1) + 63 > least);
             see_copies(flags);
             if (mine && pending) {
                 wgmma_fence();
@@ -393,7 +414,7 @@ static __device__ __forceinline__ void consume(const pairs_args &a, const places
                 if (flags & TOKENS)
                     mask_tokens(s, last, note + 4, lane);
                 else if (masked)
-                    mask_halves(s, last, key0, key1, lane);
+                    mask_halves(s, last, key0, cut0, key1, cut1, lane);
                 release(at.k_empty + 8 * ks, lane);
                 const int grow = softmax_step<1>(s, m, l, keep, a.scale_log2);
                 wgmma_wait_all(o);
@@ -421,7 +442,7 @@ static __device__ __forceinline__ void consume(const pairs_args &a, const places
                     if (flags & TOKENS)
                         mask_tokens(s, last, note + 4, lane);
                     else if (masked)
-                        mask_halves(s, last, key0, key1, lane);
+                        mask_halves(s, last, key0, cut0, key1, cut1, lane);
                 }
                 release(at.k_empty + 8 * ks, lane);
                 if (mine) {
@@ -502,25 +523,25 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, sb_run ru
         st = next_counter(j->stream, &a.counter);
     if (st != SB_OK)
         return st;
-    a.n_q        = static_cast<int32_t>(run.len);
-    a.n_k        = static_cast<int32_t>(k->tokens);
-    a.offset     = static_cast<int32_t>(run.start);
-    a.heads      = static_cast<int32_t>(q->heads);
-    a.group      = static_cast<int32_t>(q->heads / k->heads);
-    a.n_tiles    = (a.n_q + PAIR - 1) / PAIR;
-    a.scale_log2 = j->in->scale * 1.4426950408889634f;
-    a.first      = run.start;
-    a.plan       = *j->plan;
-    a.k          = static_cast<const sb_bf16 *>(k->data);
-    a.v          = static_cast<const sb_bf16 *>(v->data);
-    a.k_stride   = k->head_stride;
-    a.v_stride   = v->head_stride;
-    a.out        = {static_cast<char *>(o->data) + q_at * D * (F32 ? 4 : 2),
-             j->out->lse + q_at,
-             o->head_stride,
-             q->tokens,
-             j->in->scale,
-             F32 && j->out->mode == SB_OUT_MERGE};
+    a.n_q                = static_cast<int32_t>(run.len);
+    a.n_k                = static_cast<int32_t>(k->tokens);
+    a.offset             = static_cast<int32_t>(run.start);
+    a.heads              = static_cast<int32_t>(q->heads);
+    a.group              = static_cast<int32_t>(q->heads / k->heads);
+    a.n_tiles            = (a.n_q + PAIR - 1) / PAIR;
+    a.scale_log2         = j->in->scale * 1.4426950408889634f;
+    a.first              = run.start;
+    a.plan               = *j->plan;
+    a.k                  = static_cast<const sb_bf16 *>(k->data);
+    a.v                  = static_cast<const sb_bf16 *>(v->data);
+    a.k_stride           = k->head_stride;
+    a.v_stride           = v->head_stride;
+    a.out                = {static_cast<char *>(o->data) + q_at * D * (F32 ? 4 : 2),
+                            j->out->lse + q_at,
+                            o->head_stride,
+                            q->tokens,
+                            j->in->scale,
+                            F32 && j->out->mode == SB_OUT_MERGE};
     const int      items = a.n_tiles * a.heads;
     const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
     kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(a, mq, mk, mv);

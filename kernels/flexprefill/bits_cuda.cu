@@ -25,7 +25,7 @@ __global__ void set_bits(sbi_flex_device r, int64_t cover)
         return;
     int64_t         head = list / r.n, row = list % r.n;
     const uint32_t *columns = r.set + head * 2 * r.set_words, *offsets = columns + r.set_words;
-    uint32_t       *word    = r.bits.word + list * r.bits.words;
+    uint32_t       *word = r.bits.word + list * r.bits.words;
     for (int64_t w = lane; w < r.bits.words; w += 32) {
         int64_t  first = w * 32, left = row - first; /* bits 0 .. left may be set */
         uint32_t x = 0;
@@ -43,8 +43,8 @@ __global__ void set_bits(sbi_flex_device r, int64_t cover)
         return;
     __syncwarp();
     const int32_t *score = r.score + head * r.rows.ids_per_head + sbi_flex_row_at(row);
-    uint32_t       cut   = r.cut[head].score, before = (1u << lane) - 1;
-    int64_t        ties  = r.ties[list];
+    uint32_t       cut = r.cut[head].score, before = (1u << lane) - 1;
+    int64_t        ties = r.ties[list];
     for (int64_t first = 0; first <= row; first += 32) {
         int64_t  i     = first + lane;
         uint32_t x     = i <= row ? static_cast<uint32_t>(score[i]) : 0;

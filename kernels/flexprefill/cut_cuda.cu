@@ -36,7 +36,7 @@ __global__ __launch_bounds__(THREADS) void count_digit(sbi_flex_device r, int di
         uint64_t m = sbi_flex_mass_of(x);
         if ((static_cast<uint32_t>(x) & above) != known || m == 0)
             continue;
-        uint32_t b = static_cast<uint32_t>(x) >> shift & ((1u << width) - 1);
+        uint32_t b   = static_cast<uint32_t>(x) >> shift & ((1u << width) - 1);
         uint32_t add = static_cast<uint32_t>(m), old = atomicAdd(&low[b], add);
         uint32_t up = static_cast<uint32_t>(m >> 32) + (old + add < old ? 1u : 0u);
         if (up > 0)
@@ -59,7 +59,7 @@ __global__ __launch_bounds__(THREADS) void take_digit(sbi_flex_device r, uint64_
     if (!r.aware[head])
         return;
     /* two bins a thread, from the top */
-    int      b    = BINS - 1 - 2 * static_cast<int>(threadIdx.x);
+    int       b   = BINS - 1 - 2 * static_cast<int>(threadIdx.x);
     uint64_t *bin = r.bins + head * BINS, m0 = bin[b], m1 = bin[b - 1], own = m0 + m1, x = own;
     uint64_t  start = r.cut[head].mass, sum = 0;
     int       lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
@@ -98,7 +98,7 @@ __global__ __launch_bounds__(THREADS) void take_digit(sbi_flex_device r, uint64_
 /* A warp a row. */
 __global__ void count_ties(sbi_flex_device r)
 {
-    int64_t row = static_cast<int64_t>(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32;
+    int64_t row  = static_cast<int64_t>(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32;
     int64_t head = blockIdx.y;
     int     n    = 0;
     if (row >= r.n || !r.aware[head])
@@ -114,8 +114,8 @@ __global__ void count_ties(sbi_flex_device r)
 /* A warp a head: as many scores equal to the cut as still fit, dealt out to the rows in order. */
 __global__ void deal_ties(sbi_flex_device r, uint64_t limit)
 {
-    int64_t  head = blockIdx.x, left = INT64_MAX;
-    int      lane = static_cast<int>(threadIdx.x);
+    int64_t head = blockIdx.x, left = INT64_MAX;
+    int     lane = static_cast<int>(threadIdx.x);
     if (!r.aware[head])
         return;
     uint64_t mass = sbi_flex_mass_of(static_cast<int32_t>(r.cut[head].score));

@@ -59,8 +59,7 @@ __device__ void mean_query(const sbi_flex_device &r, int32_t round, const sb_bf1
 
 /* A CTA a head [3.5]. Sums run in another order than the CPU's, in fp64. */
 __global__ __launch_bounds__(JUDGES) void judge(sbi_flex_device r, sbi_flex_asked a,
-                                                const sb_bf16 *q, int64_t stride,
-                                                int64_t n_queries)
+                                                const sb_bf16 *q, int64_t stride, int64_t n_queries)
 {
     __shared__ float  mean[MAX_DIM], tops[32];
     __shared__ double sums[32];
@@ -88,14 +87,14 @@ __global__ __launch_bounds__(JUDGES) void judge(sbi_flex_device r, sbi_flex_aske
     top        = over_all(top, tops, [](float x, float y) { return x > y ? x : y; });
     double sum = 0.0;
     for (int64_t block = threadIdx.x; block < r.n; block += JUDGES) {
-        p[block] = static_cast<double>(
-            sbi_exp_device(__fsub_rn(static_cast<float>(p[block]), top)));
+        p[block] =
+            static_cast<double>(sbi_exp_device(__fsub_rn(static_cast<float>(p[block]), top)));
         sum += p[block];
     }
-    auto add = [](double x, double y) { return x + y; };
-    sum      = over_all(sum, sums, add);
+    auto add   = [](double x, double y) { return x + y; };
+    sum        = over_all(sum, sums, add);
     double all = static_cast<double>(r.block_tokens) * 0x1p40, of_p = 0.0, of_t = 0.0;
-    int    no  = 0;
+    int    no = 0;
     for (int64_t block = threadIdx.x; block < r.n; block += JUDGES) {
         double weight = static_cast<double>(static_cast<float>(p[block] / sum));
         double t      = static_cast<double>(r.pooled[head * 2 * r.n + block]) / all;

@@ -9,12 +9,12 @@ namespace
 __global__ __launch_bounds__(SBI_RADIX_THREADS) void choose(sbi_flex_device r, sbi_flex_asked a)
 {
     extern __shared__ __align__(16) unsigned char shared[];
-    auto           *s    = reinterpret_cast<sbi_radix_room *>(shared);
+    auto                                         *s = reinterpret_cast<sbi_radix_room *>(shared);
     int64_t         head = blockIdx.x, side = blockIdx.y, budget = a.min_blocks;
     const uint64_t *mass = (side == 0 ? r.probe.vertical : r.probe.slash) + head * r.n_keys;
     uint64_t       *own  = r.pooled + (head * 2 + side) * r.n;
     if (!r.aware[head]) { /* a query-aware head has the least budget and knows no ceiling [3.5] */
-        sbi_radix_cut cut = sbi_radix_cross<true>(mass, r.n_keys, a.line_limit, s);
+        sbi_radix_cut cut   = sbi_radix_cross<true>(mass, r.n_keys, a.line_limit, s);
         int64_t       lines = r.n_keys + 1;
         if (!cut.all)
             lines = cut.above + static_cast<int64_t>((a.line_limit - cut.taken) / cut.score) + 1;
@@ -34,8 +34,8 @@ sb_status sbi_flex_choose_lines(const sbi_flex_device &r, const sbi_flex_asked &
                                 cudaStream_t stream)
 {
     constexpr int bytes = static_cast<int>(sizeof(sbi_radix_room));
-    sb_status     st    = SB_CUDA(
-        cudaFuncSetAttribute(choose, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    sb_status     st =
+        SB_CUDA(cudaFuncSetAttribute(choose, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK)
         return st;
     choose<<<dim3(static_cast<unsigned>(r.heads), 2), SBI_RADIX_THREADS, bytes, stream>>>(r, a);

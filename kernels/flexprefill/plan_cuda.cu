@@ -145,8 +145,7 @@ extern "C" sb_status sbi_flex_plan_cuda(sb_ctx *ctx, const sb_flexprefill_params
     if (st == SB_OK)
         st = mean_keys(ctx, r, a.round, k);
     if (st == SB_OK)
-        st = sb_last_probe_run(&r->probe, ctx, q, k,
-                               a.round ? SB_PROBE_QUERIES : SB_PROBE_EXACT);
+        st = sb_last_probe_run(&r->probe, ctx, q, k, a.round ? SB_PROBE_QUERIES : SB_PROBE_EXACT);
     if (st == SB_OK)
         st = sbi_flex_judge_heads(*r, a, q, stream);
     if (st == SB_OK)

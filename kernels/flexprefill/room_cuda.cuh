@@ -24,17 +24,17 @@ struct sbi_flex_device {
     sb_row_blocks_device rows;
     sb_plan_bits         bits;
     sb_last_probe        probe;
-    float               *k_mean;  /* [kv_heads][n][dim] */
-    float               *q_mean;  /* [heads][n][dim], of query-aware heads */
-    uint64_t            *pooled;  /* [heads][2][n] masses of columns by block, diagonals by offset */
-    double              *p;       /* [heads][n] estimated mass of the columns */
-    uint32_t            *set;     /* [heads][2][set_words] chosen columns, chosen offsets */
-    int32_t             *aware;   /* [heads] 1: query-aware */
-    uint64_t            *bins;    /* [heads][DIGIT_BINS] */
-    int64_t             *ties;    /* [heads][n] how many scores of a row that equal the cut stay */
-    sbi_flex_device_cut *cut;     /* [heads] */
-    int64_t             *flops;   /* of query-aware heads */
-    int32_t             *score;   /* [heads][n (n + 1) / 2]: the ids of the index */
+    float               *k_mean; /* [kv_heads][n][dim] */
+    float               *q_mean; /* [heads][n][dim], of query-aware heads */
+    uint64_t            *pooled; /* [heads][2][n] masses of columns by block, diagonals by offset */
+    double              *p;      /* [heads][n] estimated mass of the columns */
+    uint32_t            *set;    /* [heads][2][set_words] chosen columns, chosen offsets */
+    int32_t             *aware;  /* [heads] 1: query-aware */
+    uint64_t            *bins;   /* [heads][DIGIT_BINS] */
+    int64_t             *ties;   /* [heads][n] how many scores of a row that equal the cut stay */
+    sbi_flex_device_cut *cut;    /* [heads] */
+    int64_t             *flops;  /* of query-aware heads */
+    int32_t             *score;  /* [heads][n (n + 1) / 2]: the ids of the index */
 };
 
 /* What parameters say; by value to kernels. */
@@ -71,7 +71,10 @@ static __device__ __forceinline__ float sbi_flex_round(float x, int32_t round)
 }
 
 /* First place of a row in its head's scores. */
-static __device__ __forceinline__ int64_t sbi_flex_row_at(int64_t row) { return row * (row + 1) / 2; }
+static __device__ __forceinline__ int64_t sbi_flex_row_at(int64_t row)
+{
+    return row * (row + 1) / 2;
+}
 
 static __device__ __forceinline__ uint64_t sbi_flex_mass_of(int32_t score)
 {

@@ -70,8 +70,8 @@ __device__ void select(const uint16_t *score, int64_t n, int k, uint32_t *count,
         int64_t  i     = first + lane;
         int      x     = i < n ? score[i] : -1;
         uint32_t lower = (1u << lane) - 1, equal = __ballot_sync(0xffffffffu, x == found);
-        bool     take  = x > found || (x == found && __popc(equal & lower) < need);
-        uint32_t set   = __ballot_sync(0xffffffffu, take);
+        bool     take = x > found || (x == found && __popc(equal & lower) < need);
+        uint32_t set  = __ballot_sync(0xffffffffu, take);
         if (take)
             ids[__popc(set & lower)] = static_cast<int32_t>(i * step);
         ids += __popc(set);
@@ -94,7 +94,7 @@ __global__ __launch_bounds__(THREADS) void choose_blocks(sbi_minference_device r
     const float *k_mean = r.k_mean + head / (r.heads / r.kv_heads) * r.dim * r.n_rows;
     for (int i = static_cast<int>(threadIdx.x); i < r.dim * ROWS; i += THREADS) {
         int64_t row = first + i % ROWS;
-        q[i] = row < last ? r.q_mean[(head * r.n_rows + row) * r.dim + i / ROWS] : 0.0f;
+        q[i]        = row < last ? r.q_mean[(head * r.n_rows + row) * r.dim + i / ROWS] : 0.0f;
     }
     __syncthreads();
     for (int64_t block = threadIdx.x; block < last; block += THREADS) {
@@ -126,10 +126,10 @@ __global__ __launch_bounds__(THREADS) void choose_blocks(sbi_minference_device r
 template <int ROWS>
 sb_status launch(const sbi_minference_device *r, const sb_csr *tiles, cudaStream_t stream)
 {
-    int  bytes  = static_cast<int>(r->n_rows * ROWS * 2);
-    auto groups = static_cast<unsigned>((r->n_rows + ROWS - 1) / ROWS);
-    sb_status st = SB_CUDA(cudaFuncSetAttribute(
-        choose_blocks<ROWS>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    int       bytes  = static_cast<int>(r->n_rows * ROWS * 2);
+    auto      groups = static_cast<unsigned>((r->n_rows + ROWS - 1) / ROWS);
+    sb_status st     = SB_CUDA(cudaFuncSetAttribute(
+            choose_blocks<ROWS>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK)
         return st;
     choose_blocks<ROWS>

@@ -65,8 +65,8 @@ static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb
             h->lines[place] = (int32_t)i;
             h->most_columns = max_i64(h->most_columns, own.n_vertical);
             h->tiles += triangle(n_rows, own.n_slash, 1, 0);
-            h->tokens += triangle(n_rows, own.n_vertical, SBI_MINFERENCE_BLOCK,
-                                  SBI_MINFERENCE_BLOCK);
+            h->tokens +=
+                triangle(n_rows, own.n_vertical, SBI_MINFERENCE_BLOCK, SBI_MINFERENCE_BLOCK);
         } else if (own.pattern == SB_MINFERENCE_BLOCK_SPARSE) {
             h->tiles += triangle(n_rows, p->top_k_blocks, 1, 0);
         }
@@ -87,10 +87,8 @@ static sb_status take(const sb_ctx *ctx, const char *what, const void *from, int
 static sb_status take_csr(const sb_ctx *ctx, int64_t lists, int64_t heads, int64_t capacity,
                           int64_t unit, int64_t width, sb_csr *c)
 {
-    *c           = (sb_csr){.n_heads      = heads,
-                            .capacity     = capacity,
-                            .unit_tokens  = unit,
-                            .width_tokens = width};
+    *c = (sb_csr){
+        .n_heads = heads, .capacity = capacity, .unit_tokens = unit, .width_tokens = width};
     sb_status st = take(ctx, "minference row pointers", NULL, lists + 1, sizeof *c->row_ptr,
                         (void **)&c->row_ptr);
     if (st == SB_OK)
@@ -101,8 +99,8 @@ static sb_status take_csr(const sb_ctx *ctx, int64_t lists, int64_t heads, int64
 static sb_status take_lines(const sb_ctx *ctx, const sb_shape *s, const host_side *h,
                             sbi_minference_device *r)
 {
-    sb_status st = sb_last_probe_layout(&r->probe, ctx, s, SBI_PROBE_ROWS, s->n_keys, h->lines,
-                                        r->n_lines);
+    sb_status st =
+        sb_last_probe_layout(&r->probe, ctx, s, SBI_PROBE_ROWS, s->n_keys, h->lines, r->n_lines);
     if (st == SB_OK)
         st = take(ctx, "minference sets", NULL, r->n_lines * 2 * r->words, sizeof *r->set,
                   (void **)&r->set);
@@ -135,12 +133,12 @@ static sb_status take_all(const sb_ctx *ctx, const sb_shape *s, const host_side 
                           sbi_minference_device *r, sb_plan *made)
 {
     int64_t   lists = r->heads * r->n_rows, unit = r->n_lines > 0 ? 1 : SBI_MINFERENCE_BLOCK;
-    sb_status st = take(ctx, "minference heads", h->head, r->heads, sizeof *r->head,
-                        (void **)&r->head);
+    sb_status st =
+        take(ctx, "minference heads", h->head, r->heads, sizeof *r->head, (void **)&r->head);
     if (st == SB_OK && h->n_heads[SB_MINFERENCE_A_SHAPE] > 0) {
         made->form.n_heads = r->heads;
-        st = take(ctx, "minference windows", h->window, r->heads, sizeof *h->window,
-                  (void **)&made->form.head);
+        st                 = take(ctx, "minference windows", h->window, r->heads, sizeof *h->window,
+                                  (void **)&made->form.head);
     }
     if (st != SB_OK || h->n_heads[SB_MINFERENCE_A_SHAPE] == r->heads)
         return st;
@@ -149,8 +147,8 @@ static sb_status take_all(const sb_ctx *ctx, const sb_shape *s, const host_side 
     r->tile_step     = SBI_MINFERENCE_BLOCK / unit;
     if ((st = take(ctx, "minference row ids", h->row_id, r->n_rows, sizeof *h->row_id,
                    (void **)&made->row_id)) != SB_OK ||
-        (st = take_csr(ctx, lists, r->heads, h->tiles, unit, SBI_MINFERENCE_BLOCK,
-                       &made->tiles)) != SB_OK ||
+        (st = take_csr(ctx, lists, r->heads, h->tiles, unit, SBI_MINFERENCE_BLOCK, &made->tiles)) !=
+            SB_OK ||
         (st = sbi_minference_sum_bytes(lists, &r->temp_bytes)) != SB_OK ||
         (st = take(ctx, "room of a sum", NULL, r->temp_bytes, 1, &r->temp)) != SB_OK)
         return st;
@@ -203,7 +201,7 @@ sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb
         *plan = made;
         return SB_OK;
     }
-    sb_status st = look(ctx, p, s, r.n_rows, &h);
+    sb_status st     = look(ctx, p, s, r.n_rows, &h);
     r.n_lines        = h.n_heads[SB_MINFERENCE_VERTICAL_SLASH];
     r.n_blocks_heads = h.n_heads[SB_MINFERENCE_BLOCK_SPARSE];
     r.most_columns   = h.most_columns;

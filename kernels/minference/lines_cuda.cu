@@ -9,8 +9,8 @@ namespace
 __global__ __launch_bounds__(SBI_RADIX_THREADS) void choose(sbi_minference_device r)
 {
     extern __shared__ __align__(16) unsigned char shared[];
-    auto     *s     = reinterpret_cast<sbi_radix_room *>(shared);
-    int64_t   place = blockIdx.x, side = blockIdx.y;
+    auto                                         *s = reinterpret_cast<sbi_radix_room *>(shared);
+    int64_t                                       place = blockIdx.x, side = blockIdx.y;
     uint64_t *mass  = (side == 0 ? r.probe.vertical : r.probe.slash) + place * r.n_keys;
     int       force = side == 0 ? SBI_MINFERENCE_SINK : SBI_MINFERENCE_LOCAL;
     const sbi_minference_device_head *h = r.head + r.probe.head[place];
@@ -27,8 +27,8 @@ __global__ __launch_bounds__(SBI_RADIX_THREADS) void choose(sbi_minference_devic
 extern "C" sb_status sbi_minference_lines_cuda(const sbi_minference_device *r, void *stream)
 {
     constexpr int bytes = static_cast<int>(sizeof(sbi_radix_room));
-    sb_status     st    = SB_CUDA(
-        cudaFuncSetAttribute(choose, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    sb_status     st =
+        SB_CUDA(cudaFuncSetAttribute(choose, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK)
         return st;
     choose<<<dim3(static_cast<unsigned>(r->n_lines), 2), SBI_RADIX_THREADS, bytes,

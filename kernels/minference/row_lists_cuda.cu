@@ -139,8 +139,8 @@ unsigned blocks_of(const sbi_minference_device *r)
 sb_status sum_up(const sbi_minference_device *r, int64_t *ptr, cudaStream_t stream)
 {
     size_t bytes = static_cast<size_t>(r->temp_bytes);
-    return SB_CUDA(cub::DeviceScan::InclusiveSum(
-        r->temp, bytes, ptr + 1, ptr + 1, static_cast<int>(r->heads * r->n_rows), stream));
+    return SB_CUDA(cub::DeviceScan::InclusiveSum(r->temp, bytes, ptr + 1, ptr + 1,
+                                                 static_cast<int>(r->heads * r->n_rows), stream));
 }
 } // namespace
 
@@ -152,8 +152,7 @@ extern "C" sb_status sbi_minference_sum_bytes(int64_t lists, int64_t *bytes)
     if (lists > INT32_MAX - 1)
         return sb_fail(SB_ERR_UNSUPPORTED, "minference: found %lld lists, allowed below 2^31",
                        static_cast<long long>(lists));
-    st = SB_CUDA(
-        cub::DeviceScan::InclusiveSum(nullptr, n, none, none, static_cast<int>(lists)));
+    st = SB_CUDA(cub::DeviceScan::InclusiveSum(nullptr, n, none, none, static_cast<int>(lists)));
     if (st == SB_OK)
         *bytes = static_cast<int64_t>(n);
     return st;

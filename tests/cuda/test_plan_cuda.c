@@ -62,8 +62,8 @@ START_TEST(device_and_host_select_the_same)
     ck_assert_msg(r.lse_abs <= SB_LSE_DEVICE_ABS, "%s %s: lse %g", s->method, s->params, r.lse_abs);
     ck_assert_int_gt(r.estimate_flops[0], -1);
     /* minference's probe takes two passes over the keys there, three on the CPU */
-    int fewer = strcmp(s->method, "minference") == 0 &&
-                3 * r.estimate_flops[1] == 2 * r.estimate_flops[0];
+    int fewer =
+        strcmp(s->method, "minference") == 0 && 3 * r.estimate_flops[1] == 2 * r.estimate_flops[0];
     ck_assert_msg(r.estimate_flops[0] == r.estimate_flops[1] || r.differ > 0 || fewer,
                   "%s %s: estimate %lld and %lld FLOP", s->method, s->params,
                   (long long)r.estimate_flops[0], (long long)r.estimate_flops[1]);
