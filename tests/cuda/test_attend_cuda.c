@@ -15,7 +15,7 @@
 #include "tests/oracle/case.h"
 #include "tests/tolerance.h"
 
-static const char *const kernels[] = {"portable", "sm90", "gather", "decode", "slots"};
+static const char *const kernels[] = {"portable", "sm90", "pairs", "gather", "decode", "slots"};
 enum { N_KERNELS = sizeof kernels / sizeof *kernels };
 static int calls[N_KERNELS]; /* that a kernel took */
 
@@ -166,6 +166,8 @@ static const form forms[] = {
     {128, 128, 128, T, 50, 1, 0, 0, 128},
     {64, 32, 32, T, 30, 0, 0, 0, 96},
     {128, 1, 1, K, 30, 0, 0, 0, 100},
+    {64, 1, 64, T, 2, 0, 0, 0, 0},
+    {64, 16, 64, T, 15, 1, 0, 0, 0},
 };
 enum { N_FORMS = sizeof forms / sizeof *forms };
 
