@@ -133,9 +133,12 @@ static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *
     if ((st = sb_comm_agree(b->comm, st)) != SB_OK)
         return st;
     sb_memory_reset_high_water();
-    if ((st = run_passes(b, pt, p, out)) != SB_OK ||
-        (st = sbi_memory_facts(b, bytes, sb_operator_high_water(p->op),
-                               sb_operator_device_bytes(p->op), out)) != SB_OK)
+    if ((st = run_passes(b, pt, p, out)) != SB_OK)
+        return st;
+    const sbi_memory m = {.predicted        = bytes,
+                          .arena_high_water = sb_operator_high_water(p->op),
+                          .device           = sb_operator_device_bytes(p->op)};
+    if ((st = sbi_memory_facts(b, &m, out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
     out->passes = p->done;

@@ -37,13 +37,6 @@ static int is_root(const runner *r) { return r->o->comm->rank == 0; }
 
 /* ---- decisions ---- */
 
-static const sb_backend *backend_of(const sb_point *p)
-{
-    static const sb_backend *const all[SB_BACKEND_COUNT] = {&sb_backend_cpu,
-                                                            SB_IF_CUDA(&sb_backend_cuda)};
-    return all[p->backend];
-}
-
 static double work_of(runner *r, const sb_point *p, const sb_input *in)
 {
     sb_model_shape s      = {.n_layers = 1};
@@ -146,9 +139,9 @@ static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, 
 
 static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
 {
-    const sb_backend *backend = backend_of(p);
+    const sb_backend *backend = sbi_backend_of(p);
     if (backend == NULL)
-        return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
+        return sb_result_unrun("unsupported", SBI_NO_CUDA, res);
     if (backend->available() != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
@@ -185,7 +178,7 @@ static sb_status put_device_ceilings(runner *r, const sb_backend *backend)
 /* Before the first sample that really runs: a call that only resumes pays nothing. */
 static sb_status need_ceiling(runner *r, const sb_point *p)
 {
-    const sb_backend *backend = backend_of(p);
+    const sb_backend *backend = sbi_backend_of(p);
     double            rate    = 0;
     sb_status         st      = SB_OK;
     if (r->has_ceiling[p->backend] || backend == NULL ||
@@ -349,7 +342,7 @@ static sb_status begin(runner *r)
         st = sb_facts_put_point(r->store, &r->sweep->points[i], &id);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK)
         return st;
-    const sb_backend *backend = backend_of(&r->sweep->points[r->o->first]);
+    const sb_backend *backend = sbi_backend_of(&r->sweep->points[r->o->first]);
     return sb_facts_begin_run(
         r->store, r->sweep, r->o,
         backend != NULL && backend->available() == SB_OK ? backend : &sb_backend_cpu, &r->run_id);
