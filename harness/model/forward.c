@@ -72,8 +72,7 @@ sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn l
     int64_t   t0      = sb_now_ns();
     if (st != SB_OK)
         return st;
-    if ((st = sb_comm_agree(f->cfg.comm, f->ops->embed(f->cfg.model, f->in, &f->gid))) !=
-        SB_OK)
+    if ((st = sb_comm_agree(f->cfg.comm, f->ops->embed(f->cfg.model, f->in, &f->gid))) != SB_OK)
         return st;
     for (int32_t l = 0; l < f->shape.n_layers; l++) {
         st = run_layer(f, l, times, look, look_arg, &look_ns);

@@ -5,7 +5,8 @@
  * ... -> row of the last token
  *
  * All storage is one arena block, on a device two, counted first over the same code
- * (sb_forward_bytes), so that the prediction and the use cannot drift apart. Every call is collective over the communicator. */
+ * (sb_forward_bytes), so that the prediction and the use cannot drift apart. Every call is
+ * collective over the communicator. */
 #ifndef SB_HARNESS_MODEL_FORWARD_H
 #define SB_HARNESS_MODEL_FORWARD_H
 
@@ -27,8 +28,8 @@ typedef struct sb_forward_config {
     int32_t           threads;
     /* 1: looks compare with dense attention and find K and V of all tokens, also after methods that
      * carry a state and gather none: those then need the room. */
-    int32_t           compares;
-    sb_arena_flags    arena_flags;
+    int32_t        compares;
+    sb_arena_flags arena_flags;
     /* Asked at every layer; non-zero: leave with SB_ERR_STOPPED (all ranks agree). NULL: never. */
     int (*should_stop)(void *arg);
     void *stop_arg;
@@ -62,8 +63,8 @@ typedef struct sb_layer_view {
     const sb_plan   *plan;
     const sb_tensor *q, *k, *v; /* k, v: all tokens, in id order; of methods that carry a state: the
                                    local ones, unless the pass compares */
-    int64_t          first_query; /* id of the first query on any rank: 0, but in a chunk behind
-                                     earlier tokens */
+    int64_t first_query;        /* id of the first query on any rank: 0, but in a chunk behind
+                                   earlier tokens */
     const sb_tensor *o;         /* bf16 */
     const float     *lse;       /* [heads][local rows] */
     sb_ctx          *ctx;       /* scratch arena for the look: what it takes is given back */
@@ -82,7 +83,7 @@ sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn l
  * each decode step on this rank; either may be NULL. */
 sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns);
 
-size_t sb_forward_high_water(const sb_forward *f); /* bytes of the block ever in use */
+size_t sb_forward_high_water(const sb_forward *f);   /* bytes of the block ever in use */
 size_t sb_forward_device_bytes(const sb_forward *f); /* most device memory held; 0 on the cpu */
 int    sb_forward_canaries_intact(const sb_forward *f);
 

@@ -4,8 +4,8 @@
  *   forward_look.c   a layer, for those who look at it
  *
  * On the CPU all storage stands in one arena. On a device what kernels read and write stands in
- * `room`, and what the host reads stays in `arena`: runs, the indexes of plans made on the host, the
- * row that tokens are chosen from, and copies of a layer for looks. */
+ * `room`, and what the host reads stays in `arena`: runs, the indexes of plans made on the host,
+ * the row that tokens are chosen from, and copies of a layer for looks. */
 #ifndef SB_HARNESS_MODEL_FORWARD_PARTS_H
 #define SB_HARNESS_MODEL_FORWARD_PARTS_H
 
@@ -31,7 +31,7 @@ struct sb_forward {
     sb_tensor           q, o;
     float              *lse;
     sb_tensor           q1, o1, k1, v1; /* one token: decode */
-    float              *row;            /* what the next token is read from, the same on all ranks */
+    float              *row; /* what the next token is read from, the same on all ranks */
     float              *row_mark;
     sbi_layer_copy      copy;         /* data NULL unless looks compare, on a device */
     size_t              scratch_mark; /* the arena is given back to here between calls */

@@ -55,16 +55,15 @@ static int state_is_there(const sb_forward *f, const sb_method *m)
 
 static sb_status lay_out_caches(sb_forward *f, sb_arena *data)
 {
-    const sb_model_shape *s     = &f->shape;
-    int64_t               rows  = f->gid.n_tokens;
-    int                   there = state_is_there(f, f->cfg.method) ||
-                state_is_there(f, f->cfg.decode_method);
+    const sb_model_shape *s    = &f->shape;
+    int64_t               rows = f->gid.n_tokens;
+    int there = state_is_there(f, f->cfg.method) || state_is_there(f, f->cfg.decode_method);
     /* A decode token may open a run of its own, and any rank may come to own all of them. */
     for (int32_t l = 0; l < s->n_layers; l++) {
-        sb_cache *c  = &f->caches[l];
-        sb_status st = sb_cache_layout_on(c, data, &f->arena, s->kv_heads, s->head_dim,
-                                          rows + f->in->n_feed,
-                                          f->gid.n_runs + (int32_t)f->in->n_feed);
+        sb_cache *c = &f->caches[l];
+        sb_status st =
+            sb_cache_layout_on(c, data, &f->arena, s->kv_heads, s->head_dim, rows + f->in->n_feed,
+                               f->gid.n_runs + (int32_t)f->in->n_feed);
         if (st == SB_OK)
             st = sb_cache_layout_state(c, there ? data : &f->arena, state_bytes(f));
         if (st != SB_OK)
@@ -130,9 +129,8 @@ static sb_status lay_out_output_rows(sb_forward *f)
     sb_status st = sb_arena_alloc(&f->arena, f->ops->row_values, sizeof(float), "output row", &p);
     if (st != SB_OK)
         return st;
-    f->row      = p;
-    st          = sb_arena_alloc(&f->arena, f->ops->row_values, sizeof(float), "marked output row",
-                                 &p);
+    f->row = p;
+    st     = sb_arena_alloc(&f->arena, f->ops->row_values, sizeof(float), "marked output row", &p);
     f->row_mark = p;
     return st;
 }

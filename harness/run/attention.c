@@ -151,8 +151,8 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
     sb_operator_config cfg   = config(b, pt, o);
     size_t             bytes = 0;
     passes             p     = {.total = sbi_passes(pt)};
-    int64_t t0 = sb_now_ns();
-    *out       = (sb_result){0};
+    int64_t            t0    = sb_now_ns();
+    *out                     = (sb_result){0};
     sb_quality_init(&p.quality, pt->quality, pt->detail, o->sha256, in);
     sb_status st = sb_attention_bytes(b, pt, o, &bytes);
     if (st == SB_OK && (st = sbi_reserve(b, bytes)) == SB_OK)

@@ -182,7 +182,7 @@ static sb_status run_pieces(const sb_operands *o, const piece *pieces, int64_t n
 
 static sb_status fill_cache_ids(sb_operator *op)
 {
-    int64_t slot = 0;
+    int64_t   slot = 0;
     sb_status st   = sb_cache_reset(&op->cache);
     for (int32_t r = 0; st == SB_OK && r < op->kv_gid.n_runs; r++)
         st = sb_cache_extend(&op->cache, op->kv_gid.run[r].start, op->kv_gid.run[r].len, &slot);
@@ -218,8 +218,8 @@ static sb_status to_device(sb_operator *op)
         st = sb_device_call_open(op->cfg.backend, &op->device);
     if (st != SB_OK)
         return st;
-    t->o              = op->o;
-    t->cache          = op->cache;
+    t->o     = op->o;
+    t->cache = op->cache;
     if ((st = sb_device_call_upload(op->device, &op->q, &t->q)) != SB_OK ||
         (st = sb_device_call_upload(op->device, &op->cache.k, &t->cache.k)) != SB_OK ||
         (st = sb_device_call_upload(op->device, &op->cache.v, &t->cache.v)) != SB_OK ||

@@ -23,17 +23,17 @@ static sb_status own_partial(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
                              const sb_tensor *q, const sb_shape *shape, sb_cache *cache,
                              float scale, float *record)
 {
-    sb_tensor   part = {.data        = record,
-                        .dtype       = SB_F32,
-                        .heads       = s->heads,
-                        .tokens      = 1,
-                        .dim         = s->head_dim,
-                        .head_stride = s->head_dim,
-                        .gid         = shape->q_gid};
-    sb_attn_in  in   = {
-           .q = q, .k = &cache->k, .v = &cache->v, .scale = scale, .gate = s->gate, .beta = s->beta};
-    sb_attn_out out  = {.o = &part, .lse = record + s->heads * s->head_dim, .mode = SB_OUT_SET};
-    sb_status   st   = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
+    sb_tensor  part = {.data        = record,
+                       .dtype       = SB_F32,
+                       .heads       = s->heads,
+                       .tokens      = 1,
+                       .dim         = s->head_dim,
+                       .head_stride = s->head_dim,
+                       .gid         = shape->q_gid};
+    sb_attn_in in   = {
+          .q = q, .k = &cache->k, .v = &cache->v, .scale = scale, .gate = s->gate, .beta = s->beta};
+    sb_attn_out out = {.o = &part, .lse = record + s->heads * s->head_dim, .mode = SB_OUT_SET};
+    sb_status   st  = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
     if (st == SB_OK)
         st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
     return st;
@@ -44,21 +44,17 @@ static sb_status on_device(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
                            const sb_tensor *q, const sb_shape *shape, sb_cache *cache, float scale,
                            sb_tensor *o)
 {
-    sb_ctx      planner = *ctx;
-    sb_attn_in  in      = {.q     = q,
-                           .k     = &cache->k,
-                           .v     = &cache->v,
-                           .scale = scale,
-                           .gate  = s->gate,
-                           .beta  = s->beta};
-    sb_attn_out out     = {.o = o, .mode = SB_OUT_SET};
-    sb_status   st      = SB_OK;
-    planner.backend     = &sb_backend_cpu;
+    sb_ctx     planner = *ctx;
+    sb_attn_in in      = {
+             .q = q, .k = &cache->k, .v = &cache->v, .scale = scale, .gate = s->gate, .beta = s->beta};
+    sb_attn_out out = {.o = o, .mode = SB_OUT_SET};
+    sb_status   st  = SB_OK;
+    planner.backend = &sb_backend_cpu;
     if (!sb_device_plans(ctx->backend, m))
         st = m->plan[SB_CPU](&planner, params, shape, q, &cache->k, cache, &s->plan);
-    return st == SB_OK ? sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan,
-                                               cache, &out)
-                       : st;
+    return st == SB_OK
+               ? sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out)
+               : st;
 }
 
 static sb_status gather_partials(sb_shard *s, sb_ctx *ctx, const float *own)

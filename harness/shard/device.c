@@ -100,9 +100,10 @@ sb_status sb_device_check_ranks(const sb_backend *backend, const sb_comm *comm)
 {
     return comm->size == 1
                ? SB_OK
-               : sb_fail(SB_ERR_UNSUPPORTED,
-                         "found %d ranks, allowed 1 on backend %s: keys are gathered in host memory",
-                         comm->size, backend->name);
+               : sb_fail(
+                     SB_ERR_UNSUPPORTED,
+                     "found %d ranks, allowed 1 on backend %s: keys are gathered in host memory",
+                     comm->size, backend->name);
 }
 
 sb_status sb_device_call_open(const sb_backend *backend, sb_device_call **out)
@@ -162,7 +163,8 @@ static sb_status place(sb_device_call *c, const sb_plan *plan, sb_plan *placed)
     sb_arena a;
     c->laid.method = NULL; /* its room is taken */
     sb_arena_init_count(&a);
-    sb_status st = sb_plan_place(c->backend, NULL, &a, plan, &c->q_gid, c->n_heads, c->n_keys, placed);
+    sb_status st =
+        sb_plan_place(c->backend, NULL, &a, plan, &c->q_gid, c->n_heads, c->n_keys, placed);
     if (st != SB_OK || a.high_water_bytes == 0 ||
         (st = grow(c, &c->index, a.high_water_bytes)) != SB_OK)
         return st;

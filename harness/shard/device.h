@@ -30,7 +30,8 @@ sb_status sb_device_call_upload(sb_device_call *c, const sb_tensor *from, sb_ten
 
 /* bf16 rows on the device into host memory, of the same shape but for head_stride; waits. */
 sb_status sb_device_fetch(const sb_backend *backend, const sb_tensor *from, const sb_tensor *to);
-sb_status sb_device_fetch_bytes(const sb_backend *backend, const void *from, size_t bytes, void *to);
+sb_status sb_device_fetch_bytes(const sb_backend *backend, const void *from, size_t bytes,
+                                void *to);
 
 /* 1: m's plan runs on the device itself, so that no index is laid out in host memory. */
 int sb_device_plans(const sb_backend *backend, const sb_method *m);

@@ -106,9 +106,10 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
     if (st == SB_OK) {
         sb_attn_in  in  = {.q = &rows, .k = &s->k_all, .v = &s->v_all, .scale = scale};
         sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
-        st = s->device != NULL ? sb_device_call_attend(s->device, ctx, m, params, &in, &shape,
-                                                       &s->plan, cache, &out)
-                               : m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+        st              = s->device != NULL
+                              ? sb_device_call_attend(s->device, ctx, m, params, &in, &shape, &s->plan, cache,
+                                                      &out)
+                              : m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
     }
     st = sb_comm_agree(ctx->comm, st);
     sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);

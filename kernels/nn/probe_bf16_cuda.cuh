@@ -12,7 +12,10 @@ static __device__ __forceinline__ float sbi_f32(sb_bf16 x)
 }
 
 /* A pair as it lies in memory: the first number is the low half. */
-static __device__ __forceinline__ float sbi_low(uint32_t pair) { return __uint_as_float(pair << 16); }
+static __device__ __forceinline__ float sbi_low(uint32_t pair)
+{
+    return __uint_as_float(pair << 16);
+}
 static __device__ __forceinline__ float sbi_high(uint32_t pair)
 {
     return __uint_as_float(pair & 0xffff0000u);
@@ -26,9 +29,8 @@ static __device__ __forceinline__ uint32_t sbi_pair(sb_bf16 low, sb_bf16 high)
 static __device__ __forceinline__ sb_bf16 sbi_round(float x)
 {
     const uint32_t u = __float_as_uint(x);
-    return static_cast<sb_bf16>(((u & 0x7fffffffu) > 0x7f800000u ? u | 0x00400000u
-                                                                  : u + 0x7fffu + (u >> 16 & 1u)) >>
-                                16);
+    return static_cast<sb_bf16>(
+        ((u & 0x7fffffffu) > 0x7f800000u ? u | 0x00400000u : u + 0x7fffu + (u >> 16 & 1u)) >> 16);
 }
 
 #endif

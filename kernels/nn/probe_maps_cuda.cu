@@ -12,8 +12,8 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
-#include "kernels/nn/probe_cuda.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
+#include "kernels/nn/probe_cuda.h"
 
 namespace
 {
@@ -85,7 +85,7 @@ __device__ void rotate(const sb_probe_term &t, const work &w, int warp, int lane
     for (int p = lane; p < SB_PROBE_PAIRS; p += 32) {
         const float c = o->c[p], s = o->s[p], gain = o->gain[p];
         for (int r = warp; r < w.n; r += WARPS) {
-            const sb_bf16 *x = row_of(t.a, w.row + r) + 2 * p;
+            const sb_bf16 *x  = row_of(t.a, w.row + r) + 2 * p;
             const float    re = sbi_f32(x[0]), im = sbi_f32(x[1]);
             sb_bf16       *y = w.tile + r * D + 2 * p;
             y[0] = sbi_round(__fmul_rn(gain, __fadd_rn(__fmul_rn(c, re), __fmul_rn(s, im))));
@@ -174,13 +174,12 @@ __device__ void write_out(const work &w, const uint8_t *permute, sb_bf16 *dst)
 __global__ void __launch_bounds__(THREADS) run_maps(const __grid_constant__ maps_args a)
 {
     __shared__ __align__(16) sb_bf16 tile[ROWS * D];
-    __shared__ __align__(16) float   table[D * PAD];
-    const int                        warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const int32_t                    which = static_cast<int32_t>(blockIdx.x % a.n_maps);
-    const int64_t                    first = static_cast<int64_t>(blockIdx.x / a.n_maps) * ROWS;
-    const sb_probe_map              &m     = a.map[which];
-    const work                       w     = {a.row0 + first,
-                                              static_cast<int>(min(a.n_rows - first, int64_t(ROWS))), tile};
+    __shared__ __align__(16) float table[D * PAD];
+    const int                      warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const int32_t                  which = static_cast<int32_t>(blockIdx.x % a.n_maps);
+    const int64_t                  first = static_cast<int64_t>(blockIdx.x / a.n_maps) * ROWS;
+    const sb_probe_map            &m     = a.map[which];
+    const work w = {a.row0 + first, static_cast<int>(min(a.n_rows - first, int64_t(ROWS))), tile};
     for (int i = threadIdx.x; i < ROWS * D / 8; i += THREADS)
         reinterpret_cast<uint4 *>(tile)[i] = make_uint4(0, 0, 0, 0);
     __syncthreads();
@@ -247,9 +246,9 @@ extern "C" sb_status sb_probe_maps_run_cuda(const sb_probe_map *map, sb_bf16 *co
         a.map[i] = map[i];
         a.dst[i] = dst[i];
     }
-    a.n_maps = n_maps;
-    a.row0   = row0;
-    a.n_rows = n_rows;
+    a.n_maps           = n_maps;
+    a.row0             = row0;
+    a.n_rows           = n_rows;
     const int64_t ctas = (n_rows + ROWS - 1) / ROWS * n_maps;
     if (ctas > INT32_MAX)
         return sb_fail(SB_ERR_UNSUPPORTED, "probe maps: found %lld rows, allowed below 2^33",

@@ -10,7 +10,8 @@
 #include "kernels/nn/probe_cuda.h"
 #include "workloads/probe/vocab.h"
 
-#define TOPIC_FLOATS ((int64_t)SB_PROBE_HEADS * SB_PROBE_DIM * SB_PROBE_TOPIC_PAD) /* of a level */
+#define TOPIC_FLOATS ((int64_t)SB_PROBE_HEADS * SB_PROBE_DIM * SB_PROBE_TOPIC_PAD) /* of a level   \
+                                                                                    */
 
 static const sb_backend *const device = &sb_backend_cuda;
 
@@ -87,8 +88,7 @@ static sb_status embed_rows(const sb_probe *p, const int32_t *ids, int64_t row, 
     memcpy(rule.w, p->waves.w, sizeof rule.w);
     memcpy(rule.topic_w, p->waves.topic_w, sizeof rule.topic_w);
     memcpy(rule.topic_phase, p->waves.topic_phase, sizeof rule.topic_phase);
-    sb_status st =
-        device->copy(r->id + row, ids, (size_t)n * sizeof *ids, SB_COPY_TO_DEVICE, NULL);
+    sb_status st = device->copy(r->id + row, ids, (size_t)n * sizeof *ids, SB_COPY_TO_DEVICE, NULL);
     return st == SB_OK ? sb_probe_embed_cuda(&rule, &rows, row, pos, n, NULL) : st;
 }
 
@@ -119,8 +119,8 @@ static sb_status qkv(sb_model *m, int32_t layer, int one_row, sb_tensor *q, sb_t
     sb_probe_map    map[SB_PROBE_MAPS];
     sb_bf16        *dst[SB_PROBE_MAPS];
     sb_status       st = sb_probe_qkv_maps(p, layer, rows, q, k, v, map, dst);
-    return st == SB_OK ? sb_probe_maps_run_cuda(map, dst, SB_PROBE_MAPS,
-                                                one_row ? p->res.rows : 0, rows, NULL)
+    return st == SB_OK ? sb_probe_maps_run_cuda(map, dst, SB_PROBE_MAPS, one_row ? p->res.rows : 0,
+                                                rows, NULL)
                        : st;
 }
 
@@ -136,16 +136,15 @@ static sb_status absorb(sb_model *m, int32_t layer, int one_row, const sb_tensor
         int32_t  dims;
         sb_bf16 *dst = sb_probe_writes(p, layer, h, &dims);
         if (dst != NULL)
-            item[n++] =
-                (sb_probe_take_item){sb_tensor_bf16(o, h, 0), dst + row0 * dims, dims};
+            item[n++] = (sb_probe_take_item){sb_tensor_bf16(o, h, 0), dst + row0 * dims, dims};
     }
     return st == SB_OK ? sb_probe_take_cuda(item, n, rows, NULL) : st;
 }
 
 static sb_status row(const sb_model *m, int64_t at, float *out)
 {
-    const sb_probe          *p = m->impl;
-    const sb_probe_residual *r = &p->res;
+    const sb_probe          *p       = m->impl;
+    const sb_probe_residual *r       = &p->res;
     const sb_bf16           *from[3] = {r->out_ngram, r->out_var, r->agr};
     sb_bf16                  got[3][SB_PROBE_DIM];
     sb_status                st = SB_OK;

@@ -118,7 +118,7 @@ static sb_probe_source codes_by(const sb_probe *p, const int32_t *id)
 }
 static sb_probe_source code(const sb_probe *p) { return codes_by(p, p->res.id); }
 static sb_probe_source one(const sb_probe *p) { return (sb_probe_source){p->tab.one, 0, NULL}; }
-static const sb_bf16 *hop_rows(const sb_probe *p, int32_t k) /* R_k, k >= 1 */
+static const sb_bf16  *hop_rows(const sb_probe *p, int32_t k) /* R_k, k >= 1 */
 {
     return p->res.hop + (int64_t)(k - 1) * (p->res.rows + 1) * D;
 }

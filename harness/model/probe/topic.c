@@ -51,7 +51,7 @@ sb_status sb_probe_topics_grow(sb_probe *p, int32_t levels)
     p->topic_map = maps;
     if (in_use)
         p->tab.topic_map = maps;
-    p->levels    = levels;
+    p->levels = levels;
     return SB_OK;
 }
 

@@ -6,7 +6,6 @@
 
 #include "harness/comm/comms.h"
 #include "harness/model/probe/probe.h"
-#include "kernels/registry.h"
 #include "workloads/registry.h"
 
 enum { SEED = 11, PARAMS = 4096 };
@@ -96,18 +95,14 @@ static double score_of(const sb_task *t, const sb_input *in, const int32_t *emit
 }
 
 sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m,
-                      const sb_backend *b, forward_result *out)
+                      const sb_method *dense, const sb_backend *b, forward_result *out)
 {
     _Alignas(16) unsigned char params[PARAMS], dense_params[PARAMS], task_params[PARAMS];
     const sb_task             *t      = sb_task_find("probe", s->task);
-    const sb_method           *dense  = sb_method_find("dense");
     sb_corpus                 *corpus = NULL;
     sb_comm                   *self   = NULL;
     sb_input                   in     = {0};
-    sb_method                  other  = *dense; /* attends where m does */
     *out                              = (forward_result){0};
-    for (int i = 0; i < SB_BACKEND_COUNT; i++)
-        other.attend[i] = strcmp(m->name, "dense") == 0 ? m->attend[i] : dense->attend[i];
     ck_assert_ptr_nonnull(t);
     set_params(m, s->params, params);
     set_params(dense, "", dense_params);
@@ -124,7 +119,7 @@ sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m
     sb_forward_config cfg = {.model         = model,
                              .method        = m,
                              .method_params = params,
-                             .decode_method = s->decode_dense ? &other : m,
+                             .decode_method = s->decode_dense ? dense : m,
                              .decode_params = s->decode_dense ? (void *)dense_params : params,
                              .backend       = b,
                              .comm          = self,

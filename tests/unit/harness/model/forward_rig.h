@@ -5,10 +5,10 @@
 #include "harness/model/forward.h"
 
 typedef struct forward_spec {
-    const char *task;   /* of suite probe */
-    int64_t     length; /* tokens */
+    const char *task;            /* of suite probe */
+    int64_t     length;          /* tokens */
     const char *method, *params; /* "name=value name=value" */
-    int         decode_dense;
+    int         decode_dense;    /* else by m */
 } forward_spec;
 
 typedef struct forward_result {
@@ -23,10 +23,10 @@ typedef struct forward_result {
     sb_phase_times  times; /* of the second prefill */
 } forward_result;
 
-/* Two prefills, a look at the first one's layers, the script. model, and m with its parameters set
- * from s->params, may be changed copies of what the registry has. */
+/* Two prefills, a look at the first one's layers, the script. model, m
+ * (parameters: s->params) and dense may be changed copies of what the registry has. */
 sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m,
-                      const sb_backend *b, forward_result *out);
+                      const sb_method *dense, const sb_backend *b, forward_result *out);
 void      forward_free(forward_result *r);
 
 /* A probe with the default knobs; ends the test where there is none. */

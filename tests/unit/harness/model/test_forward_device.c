@@ -109,7 +109,8 @@ static const forward_spec specs[] = {
     {"niah_multiquery", 1024, "dense", "", 0},
     {"niah_multivalue", 1024, "streaming_llm", "window_tokens=300", 0}, /* rolls back */
     {"fwe", 1024, "power_attention", "block_tokens=64", 0},
-    {"qa_2hop", 1024, "power_attention", "pattern=moa alpha_tokens=100", 0}, /* its plan has state */
+    {"qa_2hop", 1024, "power_attention", "pattern=moa alpha_tokens=100",
+     0}, /* its plan has state */
     {"niah_single", 1024, "a_shape", "sink_tokens=16 window_tokens=300", 1},
 };
 
@@ -117,16 +118,19 @@ static void compare(const forward_spec *s, sb_attend_fn attend, int state)
 {
     forward_result host, dev;
     sb_model      *plain = forward_probe(), *model = model_with_device();
-    sb_method      m     = *sb_method_find(s->method);
-    m.attend[SB_CUDA]    = attend;
-    wants_state          = state;
-    ck_assert_msg(forward_run(s, plain, &m, &sb_backend_cpu, &host) == SB_OK, "%s",
+    sb_method      m      = *sb_method_find(s->method);
+    sb_method      dense  = *sb_method_find("dense");
+    m.attend[SB_CUDA]     = attend;
+    dense.attend[SB_CUDA] = attend;
+    wants_state           = state;
+    ck_assert_msg(forward_run(s, plain, &m, &dense, &sb_backend_cpu, &host) == SB_OK, "%s",
                   sb_error_text());
     ck_assert_uint_eq(host.room.device_bytes, 0);
     ck_assert_uint_eq(host.room.host_bytes, host.high_water);
-    ck_assert_msg(forward_run(s, model, &m, &fake_backend, &dev) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(forward_run(s, model, &m, &dense, &fake_backend, &dev) == SB_OK, "%s",
+                  sb_error_text());
     same(&host, &dev);
-    ck_assert_int_eq(fake_device.attends, dev.layers * (2 + (s->decode_dense ? 0 : dev.n_feed)));
+    ck_assert_int_eq(fake_device.attends, dev.layers * (2 + dev.n_feed));
     ck_assert_uint_eq(fake_device.used, 0); /* all rooms went back */
     ck_assert_uint_eq(dev.device_bytes, fake_device.most);
     ck_assert_uint_ge(dev.room.device_bytes + 64 * sizeof(float), dev.device_bytes);
@@ -163,7 +167,7 @@ START_TEST(too_little_memory_is_no_fit)
     wants_state                 = 0;
     for (size_t kib = 0;; kib += 2500) {
         fake_device.limit = kib << 10;
-        st                = forward_run(s, model, &m, &fake_backend, &r);
+        st                = forward_run(s, model, &m, &m, &fake_backend, &r);
         ck_assert_uint_eq(fake_device.used, 0);
         forward_free(&r);
         if (st == SB_OK)
@@ -184,7 +188,7 @@ START_TEST(a_model_that_stays_on_the_host_is_refused)
     forward_result r;
     m.attend[SB_CUDA] = fake_attend;
     ops.cuda          = NULL;
-    ck_assert_int_eq(forward_run(&specs[0], model, &m, &fake_backend, &r), SB_ERR_UNSUPPORTED);
+    ck_assert_int_eq(forward_run(&specs[0], model, &m, &m, &fake_backend, &r), SB_ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(
         strstr(sb_error_text(), "model probe has no fake implementation in this build"));
     forward_free(&r);

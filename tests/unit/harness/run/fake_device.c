@@ -6,7 +6,7 @@
 
 enum { POISON = 0xEE };
 
-fake_state fake_device;
+fake_rooms fake_device;
 
 static sb_status fake_available(void) { return SB_OK; }
 

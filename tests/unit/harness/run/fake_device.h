@@ -7,14 +7,14 @@
 
 enum { FAKE_ROOMS = 32 };
 
-typedef struct fake_state {
+typedef struct fake_rooms {
     unsigned char *at[FAKE_ROOMS];
     size_t         bytes[FAKE_ROOMS];
     size_t         limit, used, most;
     int            attends, syncs;
-} fake_state;
+} fake_rooms;
 
-extern fake_state       fake_device;
+extern fake_rooms       fake_device;
 extern const sb_backend fake_backend; /* id SB_CUDA; copies check which side memory is on */
 
 void fake_reset(void); /* empty, of 1 GiB */
