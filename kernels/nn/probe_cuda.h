@@ -15,8 +15,8 @@ extern "C" {
 
 enum { SB_PROBE_CUDA_MAPS = 16, SB_PROBE_CUDA_TAKES = 8 };
 
-/* sb_probe_maps_run of at most SB_PROBE_CUDA_MAPS maps in one launch. Rows of DOT and PROJECT
- * sources begin at multiples of 16 bytes, as do those of dst. Bound: device memory,
+/* sb_probe_maps_run of at most SB_PROBE_CUDA_MAPS maps in one launch. Rows of ROTATE, DOT
+ * and PROJECT sources begin at multiples of 16 bytes, as do those of dst. Bound: device memory,
  * n_maps * n_rows * 256 bytes written, about as many read (sources that maps share: once).
  * Errors: SB_ERR_INTERNAL too many maps, rows out of line. */
 sb_status sb_probe_maps_run_cuda(const sb_probe_map *map, sb_bf16 *const *dst, int32_t n_maps,

@@ -3,8 +3,10 @@
  * Grid: (map, 64 rows), maps first, so that the sources which maps share are read from device
  * memory once and from L2 after that. A CTA builds its [64][128] tile in shared memory, term by
  * term, and writes it out in 16-byte pieces, through the map's permutation where it has one.
- *   SCALE, SUM  a warp a row, two dims a lane where the term allows
- *   ROTATE      a warp a row, two pairs a lane
+ *   SCALE       a warp eight rows, two dims a lane where the term allows; a map that is a copy of
+ *               whole rows goes past the tile
+ *   SUM         a warp a row
+ *   ROTATE      a warp eight rows, two pairs a lane
  *   DOT         a thread a row: 128 products in the written order
  *   PROJECT     a thread four rows and one output, table in shared memory, same order
  * No product is contracted with a sum: the CPU's bits are wanted.
@@ -23,6 +25,7 @@ enum {
     ROWS      = 64,
     THREADS   = 256,
     WARPS     = THREADS / 32,
+    WARP_ROWS = ROWS / WARPS,
     GROUPS    = THREADS / PAD, /* rows that PROJECT works on side by side */
     PER_GROUP = ROWS / GROUPS
 };
@@ -52,20 +55,37 @@ __device__ uint32_t scaled_pair(float gain, uint32_t x)
                     sbi_round(__fmul_rn(gain, sbi_high(x))));
 }
 
+/* Rows of this warp, all under way at once: row k is warp + k * WARPS, past the end the last. */
+template <typename T>
+__device__ void fetch(T (&to)[WARP_ROWS], const sb_probe_source &s, const work &w, int warp, int at)
+{
+#pragma unroll
+    for (int k = 0; k < WARP_ROWS; k++)
+        to[k] =
+            *reinterpret_cast<const T *>(row_of(s, w.row + min(warp + k * WARPS, w.n - 1)) + at);
+}
+
 __device__ void scale(const sb_probe_term &t, const work &w, int warp, int lane)
 {
     const bool in_pairs = ((t.at | t.from | t.n) & 1) == 0 && (t.a.stride & 1) == 0 &&
                           (reinterpret_cast<uintptr_t>(t.a.data) & 3) == 0;
-    for (int r = warp; r < w.n; r += WARPS) {
-        const sb_bf16 *x = row_of(t.a, w.row + r) + t.from;
-        sb_bf16       *y = w.tile + r * D + t.at;
-        if (in_pairs) {
-            const uint32_t *from = reinterpret_cast<const uint32_t *>(x);
-            for (int i = lane; i < t.n / 2; i += 32)
-                reinterpret_cast<uint32_t *>(y)[i] = scaled_pair(t.gain, from[i]);
-        } else {
-            for (int i = lane; i < t.n; i += 32)
-                y[i] = sbi_round(__fmul_rn(t.gain, sbi_f32(x[i])));
+    if (in_pairs) {
+        for (int i = 2 * lane; i < t.n; i += 64) {
+            uint32_t x[WARP_ROWS];
+            fetch(x, t.a, w, warp, t.from + i);
+#pragma unroll
+            for (int k = 0; k < WARP_ROWS; k++)
+                *reinterpret_cast<uint32_t *>(w.tile + (warp + k * WARPS) * D + t.at + i) =
+                    scaled_pair(t.gain, x[k]);
+        }
+    } else {
+        for (int i = lane; i < t.n; i += 32) {
+            sb_bf16 x[WARP_ROWS];
+            fetch(x, t.a, w, warp, t.from + i);
+#pragma unroll
+            for (int k = 0; k < WARP_ROWS; k++)
+                w.tile[(warp + k * WARPS) * D + t.at + i] =
+                    sbi_round(__fmul_rn(t.gain, sbi_f32(x[k])));
         }
     }
 }
@@ -84,12 +104,15 @@ __device__ void rotate(const sb_probe_term &t, const work &w, int warp, int lane
     const sb_probe_rotation *o = t.rotation;
     for (int p = lane; p < SB_PROBE_PAIRS; p += 32) {
         const float c = o->c[p], s = o->s[p], gain = o->gain[p];
-        for (int r = warp; r < w.n; r += WARPS) {
-            const sb_bf16 *x  = row_of(t.a, w.row + r) + 2 * p;
-            const float    re = sbi_f32(x[0]), im = sbi_f32(x[1]);
-            sb_bf16       *y = w.tile + r * D + 2 * p;
-            y[0] = sbi_round(__fmul_rn(gain, __fadd_rn(__fmul_rn(c, re), __fmul_rn(s, im))));
-            y[1] = sbi_round(__fmul_rn(gain, __fsub_rn(__fmul_rn(c, im), __fmul_rn(s, re))));
+        uint32_t    x[WARP_ROWS];
+        fetch(x, t.a, w, warp, 2 * p);
+#pragma unroll
+        for (int k = 0; k < WARP_ROWS; k++) {
+            const float re = sbi_low(x[k]), im = sbi_high(x[k]);
+            const float y0 = __fmul_rn(gain, __fadd_rn(__fmul_rn(c, re), __fmul_rn(s, im)));
+            const float y1 = __fmul_rn(gain, __fsub_rn(__fmul_rn(c, im), __fmul_rn(s, re)));
+            *reinterpret_cast<uint32_t *>(w.tile + (warp + k * WARPS) * D + 2 * p) =
+                sbi_pair(sbi_round(y0), sbi_round(y1));
         }
     }
 }
@@ -171,7 +194,34 @@ __device__ void write_out(const work &w, const uint8_t *permute, sb_bf16 *dst)
     }
 }
 
-__global__ void __launch_bounds__(THREADS) run_maps(const __grid_constant__ maps_args a)
+/* A map that is one whole row of its source: needs no tile. */
+__device__ bool is_copy(const sb_probe_map &m)
+{
+    const sb_probe_term &t = m.term[0];
+    return m.n_terms == 1 && m.permute == nullptr && t.op == SB_PROBE_SCALE && t.gain == 1.0f &&
+           t.at == 0 && t.from == 0 && t.n == D && t.a.stride % 8 == 0 &&
+           (reinterpret_cast<uintptr_t>(t.a.data) & 15) == 0;
+}
+
+__device__ void copy_rows(const sb_probe_source &s, const work &w, sb_bf16 *dst)
+{
+    constexpr int PIECES = D / 8, TURNS = ROWS * PIECES / THREADS;
+    uint4         x[TURNS];
+#pragma unroll
+    for (int k = 0; k < TURNS; k++) {
+        const int i = threadIdx.x + k * THREADS;
+        x[k]        = reinterpret_cast<const uint4 *>(
+            row_of(s, w.row + min(i / PIECES, w.n - 1)))[i % PIECES];
+    }
+#pragma unroll
+    for (int k = 0; k < TURNS; k++) {
+        const int i = threadIdx.x + k * THREADS;
+        if (i < w.n * PIECES)
+            reinterpret_cast<uint4 *>(dst)[i] = x[k];
+    }
+}
+
+__global__ void __launch_bounds__(THREADS, 4) run_maps(const __grid_constant__ maps_args a)
 {
     __shared__ __align__(16) sb_bf16 tile[ROWS * D];
     __shared__ __align__(16) float table[D * PAD];
@@ -180,6 +230,10 @@ __global__ void __launch_bounds__(THREADS) run_maps(const __grid_constant__ maps
     const int64_t                  first = static_cast<int64_t>(blockIdx.x / a.n_maps) * ROWS;
     const sb_probe_map            &m     = a.map[which];
     const work w = {a.row0 + first, static_cast<int>(min(a.n_rows - first, int64_t(ROWS))), tile};
+    if (is_copy(m)) {
+        copy_rows(m.term[0].a, w, a.dst[which] + first * D);
+        return;
+    }
     for (int i = threadIdx.x; i < ROWS * D / 8; i += THREADS)
         reinterpret_cast<uint4 *>(tile)[i] = make_uint4(0, 0, 0, 0);
     __syncthreads();
@@ -225,9 +279,10 @@ sb_status check(const sb_probe_map *map, sb_bf16 *const *dst, int32_t n_maps)
             return sb_fail(SB_ERR_INTERNAL, "probe maps: rows to write that are not on 16 bytes");
         for (int32_t k = 0; k < map[i].n_terms; k++) {
             const sb_probe_term *t = &map[i].term[k];
-            if ((t->op == SB_PROBE_DOT || t->op == SB_PROBE_PROJECT) &&
+            if ((t->op == SB_PROBE_DOT || t->op == SB_PROBE_PROJECT || t->op == SB_PROBE_ROTATE) &&
                 out_of_line(t->a.data, t->a.stride))
-                return sb_fail(SB_ERR_INTERNAL, "probe maps: rows to multiply not on 16 bytes");
+                return sb_fail(SB_ERR_INTERNAL,
+                               "probe maps: rows to multiply that are not on 16 bytes");
         }
     }
     return SB_OK;

@@ -39,7 +39,7 @@ sweep there cuda "$all" "1024, 1999" "$methods"
 sweep here cpu "$all" "1024, 1999" "$methods"
 case_ok "all tasks run there" run there
 case_ok "and here" run here
-case_is "dense scores 1 on every task" "16,1.0,1.0" \
+case_is "dense scores 1 on every task" "16,1,1" \
     "$(ask there "select count(*), min(score), max(score) from accuracy where method = 'dense'")"
 scores="select task, length, method, score from accuracy order by 1, 2, 3"
 case_is "scores are the host's" "$(ask here "$scores")" "$(ask there "$scores")"
