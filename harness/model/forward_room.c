@@ -158,27 +158,23 @@ static sb_status lay_out(sb_forward *f)
 
 /* What a call takes on top and gives back: on the host its index, on a device *there. */
 static sb_status lay_out_call(sb_forward *f, int32_t layer, const sb_method *m, const void *params,
-                              const sb_shape *shape, size_t *there)
+                              const sb_shape *shape, sb_device_room *there)
 {
-    sb_ctx    ctx   = sbi_forward_ctx(f, layer, NULL);
-    sb_arena  index = f->arena;
-    size_t    bytes = 0;
-    sb_status st;
+    sb_ctx   ctx           = sbi_forward_ctx(f, layer, NULL);
+    sb_arena index         = f->arena;
     ctx.arena              = &index;
     index.high_water_bytes = f->scratch_mark;
-    if ((st = sb_shard_layout_method(&f->shard, &ctx, m, params, shape)) != SB_OK)
-        return st;
+    sb_status st           = sb_shard_layout_method(&f->shard, &ctx, m, params, shape);
     if (index.high_water_bytes > f->arena.high_water_bytes)
         f->arena.high_water_bytes = index.high_water_bytes;
-    if (sbi_on_device(f))
-        st = sb_device_call_count(&ctx, m, params, shape, index.high_water_bytes - f->scratch_mark,
-                                  &bytes);
-    *there = bytes > *there ? bytes : *there;
-    return st;
+    if (st != SB_OK || !sbi_on_device(f))
+        return st;
+    return sb_device_call_count(&ctx, m, params, shape, index.high_water_bytes - f->scratch_mark,
+                                !shape->is_decode, there);
 }
 
 /* Layers may differ: a method's plan file has a line for each. */
-static sb_status lay_out_calls(sb_forward *f, size_t *there)
+static sb_status lay_out_calls(sb_forward *f, sb_device_room *there)
 {
     sb_run    one     = {f->in->n_tokens + f->in->n_feed, 1};
     sb_shape  prefill = sbi_forward_shape(f);
@@ -239,15 +235,16 @@ static void fini(sb_forward *f)
 
 sb_status sb_forward_bytes(const sb_forward_config *cfg, const sb_input *in, sb_forward_room *out)
 {
-    sb_forward f;
-    size_t     there = 0;
-    sb_status  st    = init(&f, cfg, in);
+    sb_forward     f;
+    sb_device_room there = {0};
+    sb_status      st    = init(&f, cfg, in);
     if (st == SB_OK) {
         sb_arena_init_count(&f.arena);
         sb_arena_init_count(&f.room);
         if ((st = lay_out(&f)) == SB_OK && (st = lay_out_calls(&f, &there)) == SB_OK)
             *out = (sb_forward_room){.host_bytes   = f.arena.high_water_bytes,
-                                     .device_bytes = f.room.high_water_bytes + there};
+                                     .device_bytes = f.room.high_water_bytes + there.index +
+                                                     there.work + there.lse};
     }
     fini(&f);
     return st;

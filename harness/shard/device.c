@@ -314,14 +314,16 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
     return st == SB_OK ? done : st;
 }
 
+static void raise(size_t *to, size_t bytes) { *to = bytes > *to ? bytes : *to; }
+
 sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void *params,
-                               const sb_shape *shape, size_t host_index_bytes, size_t *bytes)
+                               const sb_shape *shape, size_t host_index_bytes, int wants_lse,
+                               sb_device_room *room)
 {
     sb_arena  device, host;
     sb_ctx    here = *ctx;
     sb_plan   plan = {0};
     sb_status st   = SB_OK;
-    int64_t   work = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
     here.arena     = &device;
     here.host      = &host;
     sb_arena_init_count(&device);
@@ -330,9 +332,13 @@ sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void
         st = m->layout_device(&here, params, shape, &plan, NULL);
     else if ((m->caps & SB_CAP_NO_INDEX) == 0)
         device.high_water_bytes = host_index_bytes;
-    if (st == SB_OK)
-        *bytes = device.high_water_bytes + (size_t)work;
-    return st;
+    if (st != SB_OK)
+        return st;
+    raise(&room->index, device.high_water_bytes);
+    raise(&room->work, m->device_bytes != NULL ? (size_t)m->device_bytes(params, shape) : 0);
+    if (!wants_lse)
+        raise(&room->lse, (size_t)(shape->heads * shape->q_gid.n_tokens) * sizeof(float));
+    return SB_OK;
 }
 
 sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, const sb_plan **out)

@@ -47,11 +47,17 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
                                 const void *params, const sb_attn_in *in, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache, const sb_attn_out *out);
 
-/* Device memory that such a call takes on top of operands and results: exactly what attend works
- * in, and of the index what a plan on the device gets. host_index_bytes: room of a plan made on the
- * host, of which the copy takes no more. Local, nothing is allocated. */
+/* Device memory that calls take on top of operands and results, each the most of any call. */
+typedef struct sb_device_room {
+    size_t index, work, lse;
+} sb_device_room;
+
+/* Raise *room to what such a call needs: exactly, but for the index of a plan made on the host, of
+ * which the copy takes no more than host_index_bytes, its room there. wants_lse: 0, where out->lse
+ * will be NULL. Local, nothing is allocated. */
 sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void *params,
-                               const sb_shape *shape, size_t host_index_bytes, size_t *bytes);
+                               const sb_shape *shape, size_t host_index_bytes, int wants_lse,
+                               sb_device_room *room);
 
 /* *out: the last call's plan with its arrays in host memory. Where the host planned that is `plan`
  * itself, else a copy that lives until the next call or fetch. */

@@ -55,8 +55,8 @@ typedef struct sb_probe_embed_rows {
 
 /* Rows [row0, row0 + n_rows), at positions pos0, pos0 + 1, ... Angles, sine and cosine in double,
  * then fp32, then bf16, as on the CPU; the device's sine is another one, so a value that lies
- * within 1e-15 of a rounding boundary may differ (none did in 2^24 positions). Bound: sine and
- * cosine of 71 angles a row in double, about a nanosecond a row. */
+ * within 1e-15 of a rounding boundary may differ (none of the test's, up to 2^24, does). Bound:
+ * sine and cosine of 71 angles a row in double, about a nanosecond a row. */
 sb_status sb_probe_embed_cuda(const sb_probe_embed_rule *rule, const sb_probe_embed_rows *rows,
                               int64_t row0, int64_t pos0, int64_t n_rows, void *stream);
 

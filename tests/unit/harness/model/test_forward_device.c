@@ -133,7 +133,7 @@ static void compare(const forward_spec *s, sb_attend_fn attend, int state)
     ck_assert_int_eq(fake_device.attends, dev.layers * (2 + dev.n_feed));
     ck_assert_uint_eq(fake_device.used, 0); /* all rooms went back */
     ck_assert_uint_eq(dev.device_bytes, fake_device.most);
-    ck_assert_uint_ge(dev.room.device_bytes + 64 * sizeof(float), dev.device_bytes);
+    ck_assert_uint_ge(dev.room.device_bytes, dev.device_bytes);
     ck_assert_uint_eq(dev.room.host_bytes, dev.high_water);
     ck_assert_int_le(dev.times.ns[SB_PHASE_ATTENTION], dev.times.ns[SB_PHASE_PREFILL]);
     ck_assert_int_gt(dev.times.ns[SB_PHASE_COMPUTE], 0);
