@@ -1,4 +1,4 @@
-#include "kernels/exec/plan_bits_cuda.cuh"
+#include "kernels/exec/plan_bits_device.h"
 
 #include <cub/device/device_scan.cuh>
 
@@ -53,7 +53,8 @@ __global__ void write_ids(const uint32_t *word, int64_t lists, int64_t words,
 unsigned blocks(int64_t lists) { return static_cast<unsigned>((lists + WARPS - 1) / WARPS); }
 } // namespace
 
-sb_status sb_plan_bits_layout(sb_plan_bits *b, const sb_ctx *ctx, int64_t lists, int64_t n_tiles)
+extern "C" sb_status sb_plan_bits_layout(sb_plan_bits *b, const sb_ctx *ctx, int64_t lists,
+                                         int64_t n_tiles)
 {
     sb_plan_bits made = {};
     void        *word = nullptr;
@@ -78,14 +79,14 @@ sb_status sb_plan_bits_layout(sb_plan_bits *b, const sb_ctx *ctx, int64_t lists,
     return SB_OK;
 }
 
-sb_status sb_plan_bits_clear(const sb_plan_bits *b, void *stream)
+extern "C" sb_status sb_plan_bits_clear(const sb_plan_bits *b, void *stream)
 {
     return SB_CUDA(cudaMemsetAsync(b->word, 0,
                                    static_cast<size_t>(b->lists * b->words) * sizeof *b->word,
                                    static_cast<cudaStream_t>(stream)));
 }
 
-sb_status sb_plan_bits_list(const sb_plan_bits *b, sb_csr *csr, void *stream_)
+extern "C" sb_status sb_plan_bits_list(const sb_plan_bits *b, sb_csr *csr, void *stream_)
 {
     cudaStream_t stream = static_cast<cudaStream_t>(stream_);
     size_t       bytes  = b->temp_bytes;

@@ -3,13 +3,15 @@
  *   bits   list (head, local row): | 0110 0001 ... |     written in any order, by any thread
  *   lists  row_ptr, ids                                  counted, summed up, written out
  *
- * Local planners set bits with atomicOr, or store whole words. */
-#ifndef SB_KERNELS_EXEC_PLAN_BITS_CUDA_CUH
-#define SB_KERNELS_EXEC_PLAN_BITS_CUDA_CUH
-
-#include <cuda_runtime.h>
+ * Planners set bits with atomicOr, or store whole words. */
+#ifndef SB_KERNELS_EXEC_PLAN_BITS_DEVICE_H
+#define SB_KERNELS_EXEC_PLAN_BITS_DEVICE_H
 
 #include "kernels/base/method.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct sb_plan_bits {
     uint32_t *word;    /* device [lists][words]; bit t % 32 of word t / 32: tile t is listed */
@@ -31,4 +33,7 @@ sb_status sb_plan_bits_clear(const sb_plan_bits *b, void *stream);
  * what a caller cannot rule out it must not set. Bits past n_tiles must be 0. */
 sb_status sb_plan_bits_list(const sb_plan_bits *b, sb_csr *csr, void *stream);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
