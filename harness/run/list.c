@@ -37,7 +37,7 @@ static sb_status list_point(sb_source *source, const sb_run_options *o, const sb
     if (bs != SB_OK)
         (void)snprintf(gib, sizeof gib, "%s", sb_status_name(bs));
     if (st == SB_OK && o->comm->rank == 0 && (st = sb_point_label(p, label, sizeof label)) == SB_OK)
-        (void)fprintf(out, "%-5lld %-12.12s %-16s %9lld %5lld %12s  %s%s%s\n", (long long)number,
+        (void)fprintf(out, "%-5lld %-12.12s %-16s %9lld %5lld %15s  %s%s%s\n", (long long)number,
                       p->hash, p->task_name, (long long)p->length_tokens, (long long)p->samples,
                       gib, label, bs == SB_OK ? "" : ": ", bs == SB_OK ? "" : sb_error_text());
     sb_input_fini(&in);
@@ -49,7 +49,7 @@ sb_status sb_run_list(sb_sweep *s, const sb_run_options *o, FILE *out)
     sb_source source = {.comm = o->comm, .threads = o->threads};
     sb_status st     = SB_OK;
     if (o->comm->rank == 0)
-        (void)fprintf(out, "%-5s %-12s %-16s %9s %5s %12s  %s\n", "point", "hash", "task", "length",
+        (void)fprintf(out, "%-5s %-12s %-16s %9s %5s %15s  %s\n", "point", "hash", "task", "length",
                       "rows", "GiB a rank", "method");
     for (int64_t i = o->first; st == SB_OK && i <= o->last; i++)
         st = list_point(&source, o, &s->points[i], i, out);

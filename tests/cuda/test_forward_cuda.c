@@ -42,6 +42,8 @@ static const forward_spec specs[] = {
     {"cwe", 1024, POWER, 0},
     {"fwe", 1024, POWER, 0},
     {"niah_multivalue", 1024, "power_attention", "pattern=moa alpha_tokens=100", 0},
+    {"fwe", 1024, "random_blocks", "", 0}, /* plans there, in decode too */
+    {"niah_single", 2048, "random_blocks", "", 0},
 };
 
 /* Of all layers; rows of q and k that follow from rounded outputs of the layer before differ by
