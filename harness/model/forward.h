@@ -63,8 +63,8 @@ typedef struct sb_layer_view {
     const sb_plan   *plan;
     const sb_tensor *q, *k, *v; /* k, v: all tokens, in id order; of methods that carry a state: the
                                    local ones, unless the pass compares */
-    int64_t first_query;        /* id of the first query on any rank: 0, but in a chunk behind
-                                   earlier tokens */
+    int64_t          first_query; /* id of the first query on any rank: 0, but in a chunk behind
+                                     earlier tokens */
     const sb_tensor *o;         /* bf16 */
     const float     *lse;       /* [heads][local rows] */
     sb_ctx          *ctx;       /* scratch arena for the look: what it takes is given back */

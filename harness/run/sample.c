@@ -24,17 +24,17 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, sb_forward
 {
     const sb_method *dense = sb_method_find("dense");
     int method = p->decode == SB_DECODE_METHOD && (p->method->caps & SB_CAP_DECODE) != 0;
-    *out       = (sb_forward_config){.model         = b->model,
-                                     .method        = p->method,
-                                     .method_params = p->method_params,
-                                     .decode_method = method ? p->method : dense,
-                                     .decode_params = method ? p->method_params : NULL,
-                                     .backend       = b->backend,
-                                     .comm          = b->comm,
-                                     .layout        = p->layout,
-                                     .threads       = b->threads,
-                                     .compares      = p->quality != SB_QUALITY_NONE,
-                                     .should_stop   = b->should_stop};
+    *out                    = (sb_forward_config){.model         = b->model,
+                                                  .method        = p->method,
+                                                  .method_params = p->method_params,
+                                                  .decode_method = method ? p->method : dense,
+                                                  .decode_params = method ? p->method_params : NULL,
+                                                  .backend       = b->backend,
+                                                  .comm          = b->comm,
+                                                  .layout        = p->layout,
+                                                  .threads       = b->threads,
+                                                  .compares      = p->quality != SB_QUALITY_NONE,
+                                                  .should_stop   = b->should_stop};
     if (dense == NULL)
         return sb_fail(SB_ERR_INTERNAL, "no method dense in the registry");
     return SB_OK;

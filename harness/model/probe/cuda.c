@@ -10,8 +10,9 @@
 #include "kernels/nn/probe_cuda.h"
 #include "workloads/probe/vocab.h"
 
-#define TOPIC_FLOATS ((int64_t)SB_PROBE_HEADS * SB_PROBE_DIM * SB_PROBE_TOPIC_PAD) /* of a level   \
-                                                                                    */
+#define TOPIC_FLOATS                                                                               \
+    ((int64_t)SB_PROBE_HEADS * SB_PROBE_DIM * SB_PROBE_TOPIC_PAD) /* of a level                    \
+                                                                   */
 
 static const sb_backend *const device = &sb_backend_cuda;
 
