@@ -7,13 +7,15 @@ sb_status sb_cache_layout(sb_cache *c, sb_arena *a, int64_t kv_heads, int64_t he
     return sb_cache_layout_on(c, a, a, kv_heads, head_dim, capacity_tokens, max_runs);
 }
 
-sb_status sb_cache_layout_on(sb_cache *c, sb_arena *data, sb_arena *a, int64_t kv_heads, int64_t head_dim, int64_t capacity_tokens,
-                             int32_t max_runs)
+sb_status sb_cache_layout_on(sb_cache *c, sb_arena *data, sb_arena *a, int64_t kv_heads,
+                             int64_t head_dim, int64_t capacity_tokens, int32_t max_runs)
 {
     void     *k = NULL, *v = NULL, *runs = NULL;
     sb_status st;
-    if ((st = sb_arena_alloc(data, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16), "K cache", &k)) != SB_OK ||
-        (st = sb_arena_alloc(data, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16), "V cache", &v)) != SB_OK ||
+    if ((st = sb_arena_alloc(data, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16),
+                             "K cache", &k)) != SB_OK ||
+        (st = sb_arena_alloc(data, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16),
+                             "V cache", &v)) != SB_OK ||
         (st = sb_arena_alloc(a, max_runs, sizeof(sb_run), "cache runs", &runs)) != SB_OK)
         return st;
     sb_tensor t = {.dtype = SB_BF16, .heads = kv_heads, .dim = head_dim, .head_stride = capacity_tokens * head_dim,

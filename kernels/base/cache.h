@@ -22,8 +22,8 @@ typedef struct sb_cache {
     void *state; /* a method's own, method.h state_bytes: plain bytes without pointers; zeros after
                     a reset */
     int64_t state_bytes;
-    /* Whose memory the state is, set by the caller after layout; NULL: host memory, where plans made
-     * on the host read it. */
+    /* Whose memory the state is, set by the caller after layout; NULL: host memory, where plans
+     * made on the host read it. */
     const sb_backend *state_memory;
     /* saved by mark */
     int64_t mark_tokens, mark_global;
@@ -34,7 +34,8 @@ typedef struct sb_cache {
 
 /* max_runs: runs of the prefill shard + one per decode token in the worst case. bf16. Counting arenas leave pointers NULL. */
 sb_status sb_cache_layout(sb_cache *c, sb_arena *a, int64_t kv_heads, int64_t head_dim, int64_t capacity_tokens, int32_t max_runs);
-/* The same with K and V from `data`, an arena over memory of a device, and what the host reads from `a`. */
+/* The same with K and V from `data`, an arena over memory of a device, and what the host reads from
+ * `a`. */
 sb_status sb_cache_layout_on(sb_cache *c, sb_arena *data, sb_arena *a, int64_t kv_heads,
                              int64_t head_dim, int64_t capacity_tokens, int32_t max_runs);
 /* Room for the state and its mark, after sb_cache_layout; 0 bytes: none. */
