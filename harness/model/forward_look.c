@@ -41,7 +41,7 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
     sb_comm_stats         moved  = f->cfg.comm->stats;
     sb_shape              shape  = sbi_forward_shape(f);
     const sb_cache       *cache  = &f->caches[ctx->layer];
-    int                   local  = sbi_carries_state(f->cfg.method) && f->cfg.comm->size > 1;
+    int                   local  = sbi_keeps_apart(f);
     sb_ctx                looker = *ctx;
     sb_layer_view         view   = {.layer    = ctx->layer,
                                     .n_layers = s->n_layers,

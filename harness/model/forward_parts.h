@@ -41,6 +41,12 @@ static inline int sbi_on_device(const sb_forward *f) { return f->cfg.backend->id
 
 static inline int sbi_carries_state(const sb_method *m) { return (m->caps & SB_CAP_STATE) != 0; }
 
+/* 1: no rank has all keys after a prefill, each its own. */
+static inline int sbi_keeps_apart(const sb_forward *f)
+{
+    return (sbi_carries_state(f->cfg.method) || f->cfg.ring) && f->cfg.comm->size > 1;
+}
+
 /* ---- forward_room.c ---- */
 sb_ctx   sbi_forward_ctx(sb_forward *f, int32_t layer, sb_phase_times *times);
 sb_shape sbi_forward_shape(const sb_forward *f); /* of the prefill */

@@ -135,19 +135,30 @@ static sb_status lay_out_output_rows(sb_forward *f)
     return st;
 }
 
+static sb_status lay_out_shard(sb_forward *f)
+{
+    const sb_model_shape *s     = &f->shape;
+    int                   state = sbi_carries_state(f->cfg.method);
+    sb_status             st;
+    if (state || !f->cfg.ring)
+        return (state && !f->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
+            &f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads, s->head_dim);
+    st = sb_shard_layout_ring(&f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads,
+                              s->head_dim);
+    if (st == SB_OK && f->cfg.compares)
+        st = sb_shard_layout_gather(&f->shard, &f->arena);
+    f->shard.link = f->cfg.link;
+    return st;
+}
+
 /* Everything that outlives a call, in one order, over whichever arenas f's are. */
 static sb_status lay_out(sb_forward *f)
 {
-    const sb_model_shape *s    = &f->shape;
-    sb_arena             *data = sbi_on_device(f) ? &f->room : &f->arena;
-    sb_status             st;
+    sb_arena *data = sbi_on_device(f) ? &f->room : &f->arena;
+    sb_status st;
     if ((st = f->ops->layout(f->cfg.model, f->in, f->gid.n_tokens, data)) != SB_OK ||
         (st = lay_out_caches(f, data)) != SB_OK || (st = lay_out_rows(f, data)) != SB_OK ||
-        (st = lay_out_output_rows(f)) != SB_OK ||
-        (st = (sbi_carries_state(f->cfg.method) && !f->cfg.compares ? sb_shard_layout_local
-                                                                    : sb_shard_layout)(
-             &f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads, s->head_dim)) !=
-            SB_OK)
+        (st = lay_out_output_rows(f)) != SB_OK || (st = lay_out_shard(f)) != SB_OK)
         return st;
     if (sbi_on_device(f) && (st = lay_out_copy(f)) != SB_OK)
         return st;
