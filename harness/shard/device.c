@@ -15,6 +15,8 @@ struct sb_device_call {
         void  *data;
         size_t bytes;
     } index, work;    /* of the last call, and larger ones before */
+    sb_tensor   gate, beta; /* data on the device, in their rooms; NULL: none */
+    struct room gate_room, beta_room;
     struct room host; /* in host memory: what layout_device keeps there */
     struct laid {     /* the last call of layout_device: a call like it finds its plan here */
         const sb_method *method;
@@ -77,6 +79,48 @@ static sb_status open_rooms(sb_device_call *c, const sb_tensor *q, const sb_tens
     return st;
 }
 
+static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
+{
+    if (bytes <= r->bytes)
+        return SB_OK;
+    if (r->data != NULL)
+        c->backend->free(r->data);
+    if (r == &c->index)
+        c->laid.method = NULL; /* its plan stood there */
+    c->bytes -= r->bytes;
+    *r           = (struct room){NULL, 0};
+    sb_status st = take_room(c, bytes, &r->data);
+    if (st == SB_OK)
+        r->bytes = bytes;
+    return st;
+}
+
+static sb_status put_side(sb_device_call *c, struct room *r, const sb_tensor *from, sb_tensor *to)
+{
+    *to = (sb_tensor){0};
+    if (from == NULL)
+        return SB_OK;
+    size_t    row   = (size_t)(from->tokens * from->dim) * sizeof(float);
+    sb_tensor there = *from;
+    sb_status st    = grow(c, r, row * (size_t)from->heads);
+    there.data        = r->data;
+    there.head_stride = from->tokens * from->dim;
+    for (int64_t h = 0; st == SB_OK && h < from->heads; h++)
+        st = c->backend->copy(sb_tensor_f32(&there, h, 0), sb_tensor_f32(from, h, 0), row,
+                              SB_COPY_TO_DEVICE, NULL);
+    if (st == SB_OK)
+        st = c->backend->sync(NULL);
+    if (st == SB_OK)
+        *to = there;
+    return st;
+}
+
+sb_status sb_device_call_sides(sb_device_call *c, const sb_tensor *gate, const sb_tensor *beta)
+{
+    sb_status st = put_side(c, &c->gate_room, gate, &c->gate);
+    return st == SB_OK ? put_side(c, &c->beta_room, beta, &c->beta) : st;
+}
+
 sb_status sb_device_call_open(const sb_backend *backend, const sb_tensor *q, const sb_tensor *k,
                               const sb_tensor *v, sb_device_call **out)
 {
@@ -100,7 +144,8 @@ void sb_device_call_close(sb_device_call *c)
     if (c == NULL)
         return;
     void *rooms[] = {c->q.data, c->k.data,     c->v.data,   c->o.data,
-                     c->lse,    c->index.data, c->work.data};
+                     c->lse,    c->index.data, c->work.data,
+                     c->gate_room.data, c->beta_room.data};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (rooms[i] != NULL)
             c->backend->free(rooms[i]);
@@ -110,22 +155,6 @@ void sb_device_call_close(sb_device_call *c)
     free(c->host.data);
     free(c->laid.params);
     free(c);
-}
-
-static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
-{
-    if (bytes <= r->bytes)
-        return SB_OK;
-    if (r->data != NULL)
-        c->backend->free(r->data);
-    if (r == &c->index)
-        c->laid.method = NULL; /* its plan stood there */
-    c->bytes -= r->bytes;
-    *r           = (struct room){NULL, 0};
-    sb_status st = take_room(c, bytes, &r->data);
-    if (st == SB_OK)
-        r->bytes = bytes;
-    return st;
 }
 
 /* The index on the device. Waits: the host's arrays may change after this call. */
@@ -239,7 +268,12 @@ static sb_status attend_there(sb_device_call *c, const sb_ctx *ctx, const sb_met
 {
     sb_arena    work;
     sb_ctx      here = *ctx;
-    sb_attn_in  in   = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = scale};
+    sb_attn_in  in   = {.q     = &c->q,
+                        .k     = &c->k,
+                        .v     = &c->v,
+                        .scale = scale,
+                        .gate  = c->gate.data != NULL ? &c->gate : NULL,
+                        .beta  = c->beta.data != NULL ? &c->beta : NULL};
     sb_attn_out out  = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};
     int64_t     need = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
     sb_status   st   = grow(c, &c->work, (size_t)need);

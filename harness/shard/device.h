@@ -19,6 +19,10 @@ sb_status sb_device_call_open(const sb_backend *backend, const sb_tensor *q, con
                               const sb_tensor *v, sb_device_call **out);
 void      sb_device_call_close(sb_device_call *c); /* NULL is fine */
 
+/* Gates and betas of the calls to come (method.h sb_attn_in): host memory, copied now; NULL: none.
+ * Errors: as open. */
+sb_status sb_device_call_sides(sb_device_call *c, const sb_tensor *gate, const sb_tensor *beta);
+
 /* 1: m's plan runs on the device itself, so that no index is laid out in host memory. */
 int sb_device_plans(const sb_backend *backend, const sb_method *m);
 

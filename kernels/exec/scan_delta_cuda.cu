@@ -275,7 +275,7 @@ template <int D> __device__ void carry(share<D> &s, const delta_room<D> &r)
 /* 1: what a segment's rows make of a state of zero, or (the second half of the grid) of the
  * identity without their values. */
 template <int D>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     delta_states(const __grid_constant__ sbi_scan_cuda_job a)
 {
     extern __shared__ __align__(16) unsigned char raw[];
@@ -368,7 +368,7 @@ __device__ void meet() { asm volatile("barrier.sync 1, %0;" ::"n"(static_cast<in
 
 /* 3: outputs of a segment; behind the last one the call's state. */
 template <int D>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     delta_outputs(const __grid_constant__ sbi_scan_cuda_job a)
 {
     extern __shared__ __align__(16) unsigned char raw[];

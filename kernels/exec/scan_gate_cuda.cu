@@ -28,7 +28,7 @@ template <int D> struct gate_room {
 };
 
 /* Lane l: the sum over all lanes of x[l % 16]. */
-__device__ float sum_lanes(float (&x)[SUB])
+__device__ __forceinline__ float sum_lanes(float (&x)[SUB])
 {
     const int lane = threadIdx.x & 31;
 #pragma unroll
@@ -147,7 +147,7 @@ template <int D> __device__ void carry(share<D> &s, const gate_room<D> &r)
 
 /* 1: what a segment's rows make of a state of zero, and the sums of its gates. */
 template <int D>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     gate_states(const __grid_constant__ sbi_scan_cuda_job a)
 {
     extern __shared__ __align__(16) unsigned char raw[];
@@ -281,7 +281,7 @@ __device__ void scores(const gate_room<D> &r, float (&o)[TILES][4], float (&p)[C
 
 /* 3: outputs of a segment; behind the last one the call's state. */
 template <int D>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     gate_outputs(const __grid_constant__ sbi_scan_cuda_job a)
 {
     extern __shared__ __align__(16) unsigned char raw[];
