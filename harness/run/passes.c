@@ -182,6 +182,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.comm        = out->own.comm;
     out->facts.memory      = out->own.memory;
     out->facts.states      = out->own.states;
+    out->facts.energy      = out->own.energy;
 }
 
 /* ---- failures become results ---- */

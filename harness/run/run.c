@@ -9,12 +9,14 @@
 
 #include "harness/run/attention.h"
 #include "harness/run/ceiling.h"
+#include "harness/run/energy.h"
 #include "harness/run/facts.h"
 #include "harness/run/passes.h"
 #include "harness/run/progress.h"
 #include "harness/run/sample.h"
 #include "harness/run/source.h"
 #include "harness/run/stop.h"
+#include "harness/shard/bind.h"
 
 typedef enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_STOP } verdict;
 
@@ -28,6 +30,7 @@ typedef struct runner {
     uint8_t              *anchored; /* [cells] a dense time of this process exists */
     int32_t               n_cells;
     int32_t               has_ceiling[SB_BACKEND_COUNT]; /* measured, whatever came out */
+    sb_energy_basis       energy[SB_BACKEND_COUNT];
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
     sb_progress     progress;
     sb_run_outcome *out;
@@ -149,9 +152,10 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     const sb_backend *backend = backend_of(p);
     if (backend == NULL)
         return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
-    if (backend->available() != SB_OK)
+    if (backend->available() != SB_OK || sb_device_bind(r->o->comm, backend) != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
+    r->bench.energy  = r->energy[p->backend];
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);
@@ -192,6 +196,10 @@ static sb_status need_ceiling(runner *r, const sb_point *p)
         (p->backend != SB_CPU && (backend->ceilings == NULL || backend->available() != SB_OK)))
         return SB_OK;
     r->has_ceiling[p->backend] = 1;
+    if ((st = sb_comm_agree(r->o->comm, sb_device_bind(r->o->comm, backend))) != SB_OK)
+        return st;
+    if (backend->state != NULL) /* idle, before the ceilings */
+        sb_energy_basis_measure(backend, &r->energy[p->backend]);
     if (p->backend == SB_CPU) {
         if ((st = sb_ceiling_cpu(r->o->comm, r->o->threads, &rate)) != SB_OK)
             return st;
