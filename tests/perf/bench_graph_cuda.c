@@ -16,12 +16,12 @@ enum { HEADS = 32, KV_HEADS = 8, DIM = 128, SAMPLES = 9 };
 
 static const sb_backend *const b = &sb_backend_cuda;
 
-typedef struct shape {
+typedef struct subject {
     const char *method, *params;
     int64_t     queries; /* 0: as many as keys */
-} shape;
+} subject;
 
-static const shape shapes[] = {
+static const subject subjects[] = {
     {"dense", "", 1},
     {"dense", "", 0},
     {"streaming_llm", "window_tokens=512 sink_tokens=4", 1},
@@ -76,7 +76,7 @@ static sb_tensor on_device(int64_t heads, int64_t n, const sb_run *run, uint64_t
     return t;
 }
 
-static void measure(call *c, const shape *s, int64_t n, int64_t queued, cudaStream_t stream)
+static void measure(call *c, const subject *s, int64_t n, int64_t queued, cudaStream_t stream)
 {
     bench_times     plain = {0}, graphed = {0};
     cudaGraph_t     graph;
@@ -111,7 +111,7 @@ static void measure(call *c, const shape *s, int64_t n, int64_t queued, cudaStre
     must_cuda(cudaGraphDestroy(graph), "graph");
 }
 
-static void run(const shape *s, int64_t n, int64_t queued, cudaStream_t stream)
+static void run(const subject *s, int64_t n, int64_t queued, cudaStream_t stream)
 {
     _Alignas(16) unsigned char params[4096];
     int64_t                    rows = s->queries > 0 ? s->queries : n;
@@ -156,9 +156,9 @@ int main(int argc, char **argv)
     bench_must(b->available());
     bench_must(b->facts(&facts));
     must_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
         for (int64_t n = 1024; n <= 8192; n *= 2)
-            run(&shapes[i], n, shapes[i].queries > 0 ? queued : queued / 4 + 1, stream);
+            run(&subjects[i], n, subjects[i].queries > 0 ? queued : queued / 4 + 1, stream);
     (void)fprintf(stderr, "%s; %s\n", facts.name, facts.detail);
     must_cuda(cudaStreamDestroy(stream), "stream");
     return 0;

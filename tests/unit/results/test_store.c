@@ -61,7 +61,7 @@ START_TEST(write_creates_directories_and_schema)
         "run",           "point",      "dataset",      "input",  "reference",    "span",
         "sample",        "score",      "hit",          "timing", "quality",      "needle",
         "comm",          "memory",     "ceiling",      "energy", "device_state", "interval",
-        "merged_shards", "comparison", "mean_interval"};
+        "merged_shards", "comparison", "mean_interval", "anchor_timing"};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char sql[128];
         (void)snprintf(sql, sizeof sql, "SELECT strict FROM pragma_table_list('%s')", tables[i]);

@@ -132,6 +132,31 @@ START_TEST(hash_ignores_what_is_not_identity)
 }
 END_TEST
 
+/* Every method but dense, up to the length; none of it is identity. */
+START_TEST(anchors_stand_beside_methods)
+{
+    static const sb_set sets[] = {
+        {"timing", "{repetitions: 7, anchor: native, anchor_up_to: 1K}"}};
+    sb_sweep *a = fake_load_good(wide, NULL, 0), *b = fake_load_good(wide, sets, 1);
+    ck_assert_str_eq(a->hash, b->hash);
+    for (int64_t i = 0; i < b->n_points; i++) {
+        const sb_point *p    = &b->points[i];
+        int             want = strcmp(p->method->name, "dense") != 0 && p->length_tokens <= 1024;
+        int64_t         dense;
+        ck_assert_int_eq(p->anchor != NULL, want);
+        ck_assert_ptr_null(a->points[i].anchor);
+        if (!want)
+            continue;
+        ck_assert_str_eq(p->anchor->name, "dense");
+        ck_assert_int_eq(((const sb_dense_params *)p->anchor_params)->impl, SB_DENSE_NATIVE);
+        ck_assert_int_eq(sb_sweep_anchor(b, i, &dense), SB_OK);
+        ck_assert_ptr_null(b->points[dense].anchor);
+    }
+    sb_sweep_free(a);
+    sb_sweep_free(b);
+}
+END_TEST
+
 START_TEST(axes_multiply_the_last_fastest_dense_leads)
 {
     sb_sweep *s = fake_load_good(wide, NULL, 0);
