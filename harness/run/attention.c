@@ -57,6 +57,8 @@ static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_
                                 .backend  = b->backend,
                                 .comm     = b->comm,
                                 .layout   = p->layout,
+                                .ring     = p->scheme == SB_SCHEME_RING,
+                                .link     = p->scheme == SB_SCHEME_RING ? b->link : NULL,
                                 .threads  = b->threads,
                                 .compares = p->quality != SB_QUALITY_NONE};
 }

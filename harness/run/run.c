@@ -17,6 +17,7 @@
 #include "harness/run/source.h"
 #include "harness/run/stop.h"
 #include "harness/shard/bind.h"
+#include "kernels/base/log.h"
 
 typedef enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_STOP } verdict;
 
@@ -31,6 +32,7 @@ typedef struct runner {
     int32_t               n_cells;
     int32_t               has_ceiling[SB_BACKEND_COUNT]; /* measured, whatever came out */
     sb_energy_basis       energy[SB_BACKEND_COUNT];
+    sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
     sb_progress     progress;
     sb_run_outcome *out;
@@ -147,15 +149,36 @@ static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, 
     return sb_comm_agree(r->o->comm, st);
 }
 
+/* Links are made once a backend, all ranks together. */
+static sb_status need_link(runner *r, const sb_point *p)
+{
+    char why[160];
+    if (r->o->comm->size > 1 && r->link[p->backend] == NULL) {
+        if (r->o->open_link == NULL)
+            return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding ring");
+        sb_status st = r->o->open_link(r->o->comm, backend_of(p), &r->link[p->backend], why,
+                                       sizeof why);
+        if (st != SB_OK)
+            return st;
+        if (is_root(r))
+            sb_log(SB_LOG_INFO, "link between ranks: %s", why);
+    }
+    r->bench.link = r->link[p->backend];
+    return SB_OK;
+}
+
 static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
 {
     const sb_backend *backend = backend_of(p);
+    sb_status         st;
     if (backend == NULL)
         return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
     if (backend->available() != SB_OK || sb_device_bind(r->o->comm, backend) != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
     r->bench.energy  = r->energy[p->backend];
+    if (p->scheme == SB_SCHEME_RING && (st = need_link(r, p)) != SB_OK)
+        return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);
@@ -387,6 +410,8 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     }
     sb_progress_clear(&r.progress);
     sb_store_close(r.store);
+    for (int b = 0; b < SB_BACKEND_COUNT; b++)
+        sb_link_destroy(r.link[b]);
     sb_source_fini(&r.source);
     free(r.anchored);
     sb_block_fini(&r.bench.block);

@@ -32,6 +32,8 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, sb_forward
                                                   .backend       = b->backend,
                                                   .comm          = b->comm,
                                                   .layout        = p->layout,
+                                                  .ring = p->scheme == SB_SCHEME_RING,
+                                                  .link = p->scheme == SB_SCHEME_RING ? b->link : NULL,
                                                   .threads       = b->threads,
                                                   .compares      = p->quality != SB_QUALITY_NONE,
                                                   .should_stop   = b->should_stop};

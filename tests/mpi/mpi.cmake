@@ -40,6 +40,19 @@ if(SPAN_NCCL_INCLUDE)
   set_target_properties(fake_nccl PROPERTIES OUTPUT_NAME nccl SOVERSION 2 LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fake)
   add_dependencies(test_link fake_nccl)
 endif()
+# Keys in a ring; 8 ranks are more than the chunks of its shortest sequences.
+add_executable(test_ring mpi/test_ring.c)
+target_link_libraries(test_ring PRIVATE sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
+set_target_properties(test_ring PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+foreach(ranks 1 2 3 4 8)
+  add_test(NAME test_ring_${ranks}
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_ring>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_ring_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endforeach()
+
 foreach(ranks 1 2 3 4)
   add_test(NAME test_link_${ranks}
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
