@@ -2,6 +2,7 @@
  * asked for twice. */
 #include "harness/config/expand.h"
 #include "harness/config/identity.h"
+#include "kernels/registry.h"
 #include "workloads/registry.h"
 
 #include <stdlib.h>

@@ -90,7 +90,7 @@ static void timing_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
     const char     *keys_of =
         s->attention ? "a mapping with `warmup`, `repetitions`, `anchor` and `anchor_up_to`"
                          : "a mapping with `warmup` and `repetitions`";
-    int             given = n != NULL && sbi_is_map(c, n, keys_of);
+    int given = n != NULL && sbi_is_map(c, n, keys_of);
     if (given) {
         sbi_names keys = {0};
         sbi_names_add(c, &keys, "warmup");

@@ -112,7 +112,7 @@ typedef struct sb_point {
     int32_t          ranks;
     /* not part of the identity */
     int64_t           samples, warmup, repetitions;
-    const sb_method  *anchor;       /* runs before and after each repetition; NULL: none */
+    const sb_method  *anchor; /* runs before and after each repetition; NULL: none */
     const void       *anchor_params;
     sb_quality_mode   quality;
     sb_quality_detail detail;

@@ -49,18 +49,18 @@ static int anchored(const sb_bench *b, const sb_point *p)
 
 static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_operands *o)
 {
-    return (sb_operator_config){.operands = o,
-                                .method   = p->method,
-                                .params   = p->method_params,
-                                .anchor   = anchored(b, p) ? p->anchor : NULL,
+    return (sb_operator_config){.operands      = o,
+                                .method        = p->method,
+                                .params        = p->method_params,
+                                .anchor        = anchored(b, p) ? p->anchor : NULL,
                                 .anchor_params = p->anchor_params,
-                                .backend  = b->backend,
-                                .comm     = b->comm,
-                                .layout   = p->layout,
-                                .ring     = p->scheme == SB_SCHEME_RING,
-                                .link     = p->scheme == SB_SCHEME_RING ? b->link : NULL,
-                                .threads  = b->threads,
-                                .compares = p->quality != SB_QUALITY_NONE};
+                                .backend       = b->backend,
+                                .comm          = b->comm,
+                                .layout        = p->layout,
+                                .ring          = p->scheme == SB_SCHEME_RING,
+                                .link          = p->scheme == SB_SCHEME_RING ? b->link : NULL,
+                                .threads       = b->threads,
+                                .compares      = p->quality != SB_QUALITY_NONE};
 }
 
 sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_operands *o,
@@ -143,7 +143,7 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     int            looked    = sbi_looks_first(pt);
     sb_energy_meter meter    = {-1, 0};
     int64_t       *attention = malloc((size_t)(pt->repetitions + 1) * sizeof *attention);
-    out->own.anchors = calloc((size_t)(pt->repetitions + 1), sizeof *out->own.anchors);
+    out->own.anchors          = calloc((size_t)(pt->repetitions + 1), sizeof *out->own.anchors);
     if (attention == NULL || out->own.anchors == NULL)
         st = sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
                      (long long)pt->repetitions);

@@ -100,9 +100,9 @@ static sb_status put_side(sb_device_call *c, struct room *r, const sb_tensor *fr
     *to = (sb_tensor){0};
     if (from == NULL)
         return SB_OK;
-    size_t    row   = (size_t)(from->tokens * from->dim) * sizeof(float);
-    sb_tensor there = *from;
-    sb_status st    = grow(c, r, row * (size_t)from->heads);
+    size_t    row     = (size_t)(from->tokens * from->dim) * sizeof(float);
+    sb_tensor there   = *from;
+    sb_status st      = grow(c, r, row * (size_t)from->heads);
     there.data        = r->data;
     there.head_stride = from->tokens * from->dim;
     for (int64_t h = 0; st == SB_OK && h < from->heads; h++)
@@ -143,9 +143,8 @@ void sb_device_call_close(sb_device_call *c)
 {
     if (c == NULL)
         return;
-    void *rooms[] = {c->q.data, c->k.data,     c->v.data,   c->o.data,
-                     c->lse,    c->index.data, c->work.data,
-                     c->gate_room.data, c->beta_room.data};
+    void *rooms[] = {c->q.data,     c->k.data,    c->v.data,         c->o.data,        c->lse,
+                     c->index.data, c->work.data, c->gate_room.data, c->beta_room.data};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (rooms[i] != NULL)
             c->backend->free(rooms[i]);

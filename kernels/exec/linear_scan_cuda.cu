@@ -250,8 +250,8 @@ sb_status settle(const sbi_scan_call *c, const states *s, const sbi_scan_device_
                  cudaStream_t stream)
 {
     int       bad = 0;
-    sb_status st  = SB_CUDA(
-        cudaMemcpyAsync(&bad, room->bad, sizeof bad, cudaMemcpyDeviceToHost, stream));
+    sb_status st =
+        SB_CUDA(cudaMemcpyAsync(&bad, room->bad, sizeof bad, cudaMemcpyDeviceToHost, stream));
     if (st == SB_OK)
         st = SB_CUDA(cudaStreamSynchronize(stream));
     if (st == SB_OK && bad != 0)

@@ -51,8 +51,8 @@ template <typename K> sb_status sbi_scan_room_of(K *kernel, int bytes)
     int       device = 0, most = 0;
     sb_status st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)
-        st = SB_CUDA(
-            cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+        st =
+            SB_CUDA(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
     if (st == SB_OK && most < bytes)
         st = sb_fail(SB_ERR_UNSUPPORTED,
                      "linear scan: found a device with %d bytes of shared memory a block, wanted "

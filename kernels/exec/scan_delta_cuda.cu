@@ -27,12 +27,12 @@ template <int D> struct delta_room {
     sb_bf16 v[C][D + SCAN_PAD]; /* V, then U */
     sb_bf16 w[C][D + SCAN_PAD]; /* U as it enters S: with the length of its key, e^(G_m - G_j) */
     sb_bf16 s[D][D + SCAN_PAD];
-    float   low[C][C + 4];        /* [j][i]: -L_ij */
-    float   x[C][D + SCAN_PAD];   /* right side */
-    float2  g[C];                 /* G_i in two parts */
-    float   since[C], left[C];    /* e^G_i, e^(G_m - G_i) */
+    float   low[C][C + 4];         /* [j][i]: -L_ij */
+    float   x[C][D + SCAN_PAD];    /* right side */
+    float2  g[C];                  /* G_i in two parts */
+    float   since[C], left[C];     /* e^G_i, e^(G_m - G_i) */
     float   beta[C], nq[C], nk[C]; /* one over the lengths of rows of q and k */
-    float2  fade;                 /* e^G_m */
+    float2  fade;                  /* e^G_m */
 };
 
 /* Rows to shared memory; norm: one over their lengths, or 1. */
@@ -48,8 +48,8 @@ __device__ void load_unit(sb_bf16 (&to)[C][D + SCAN_PAD], float (&norm)[C], cons
         if (row < m)
             raw = __ldg(reinterpret_cast<const uint4 *>(from + row * D + x));
         *reinterpret_cast<uint4 *>(&to[row][x]) = raw;
-        const uint32_t part[4] = {raw.x, raw.y, raw.z, raw.w};
-        float          sum     = 0.0f;
+        const uint32_t part[4]                  = {raw.x, raw.y, raw.z, raw.w};
+        float          sum                      = 0.0f;
 #pragma unroll
         for (int p = 0; p < 4; p++)
             sum += scan_low(part[p]) * scan_low(part[p]) + scan_high(part[p]) * scan_high(part[p]);
@@ -163,8 +163,7 @@ template <int D> __device__ void system_of(delta_room<D> &r, int has_values)
 #pragma unroll
         for (int t = 0; t < TILES; t++) {
             const int      c = side + 8 * t + 2 * (lane & 3);
-            const uint32_t v =
-                has_values ? *reinterpret_cast<const uint32_t *>(&r.v[i][c]) : 0u;
+            const uint32_t v = has_values ? *reinterpret_cast<const uint32_t *>(&r.v[i][c]) : 0u;
             *reinterpret_cast<float2 *>(&r.x[i][c]) =
                 make_float2(r.beta[i] * (scan_low(v) - f * x[t][2 * h]),
                             r.beta[i] * (scan_high(v) - f * x[t][2 * h + 1]));
@@ -188,7 +187,7 @@ template <int D> __device__ void solve(delta_room<D> &r, int c)
     for (int j = 0; j < C - 1; j++)
 #pragma unroll
         for (int i = (j + 1) / 4 * 4; i < C; i += 4) {
-            const float4 l = *reinterpret_cast<const float4 *>(&r.low[j][i]);
+            const float4 l    = *reinterpret_cast<const float4 *>(&r.low[j][i]);
             const float  f[4] = {l.x, l.y, l.z, l.w};
 #pragma unroll
             for (int e = 0; e < 4; e++)
@@ -222,8 +221,8 @@ __device__ void scores(const delta_room<D> &r, float (&o)[D / 8][4], float (&p)[
         for (int j = 0; j < C / 16; j++) {
             if (16 * j > band)
                 continue;
-            sbi_ldmatrix(
-                b, &r.k[16 * j + (lane >> 4) * 8 + (lane & 7)][16 * t + (lane >> 3 & 1) * 8]);
+            sbi_ldmatrix(b,
+                         &r.k[16 * j + (lane >> 4) * 8 + (lane & 7)][16 * t + (lane >> 3 & 1) * 8]);
             sbi_mma(p[2 * j], a, b[0], b[1]);
             sbi_mma(p[2 * j + 1], a, b[2], b[3]);
         }
@@ -252,8 +251,7 @@ __device__ void scores(const delta_room<D> &r, float (&o)[D / 8][4], float (&p)[
 /* S = e^G_m S + K' W */
 template <int D> __device__ void carry(share<D> &s, const delta_room<D> &r)
 {
-    const int lane = threadIdx.x & 31, band = s.row - (lane >> 2),
-              side = s.col - 2 * (lane & 3);
+    const int lane = threadIdx.x & 31, band = s.row - (lane >> 2), side = s.col - 2 * (lane & 3);
 #pragma unroll
     for (int t = 0; t < share<D>::TILES; t++)
 #pragma unroll
@@ -321,7 +319,8 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
 /* 2: entries become states before each segment. A warp has an eighth of the rows, a lane a column.
  */
 template <int D>
-__global__ void __launch_bounds__(THREADS) delta_entries(const __grid_constant__ sbi_scan_cuda_job a)
+__global__ void __launch_bounds__(THREADS)
+    delta_entries(const __grid_constant__ sbi_scan_cuda_job a)
 {
     enum { ROWS = D / 8 };
     __shared__ float s[D][COLS];
@@ -352,19 +351,21 @@ __global__ void __launch_bounds__(THREADS) delta_entries(const __grid_constant__
         for (int c = 0; c < D; c += 4)
 #pragma unroll
             for (int i = 0; i < ROWS; i++) {
-                const float4 t =
-                    *reinterpret_cast<const float4 *>(m + (warp * ROWS + i) * D + c);
-                x[i] = fmaf(t.x, s[c][lane], x[i]);
-                x[i] = fmaf(t.y, s[c + 1][lane], x[i]);
-                x[i] = fmaf(t.z, s[c + 2][lane], x[i]);
-                x[i] = fmaf(t.w, s[c + 3][lane], x[i]);
+                const float4 t = *reinterpret_cast<const float4 *>(m + (warp * ROWS + i) * D + c);
+                x[i]           = fmaf(t.x, s[c][lane], x[i]);
+                x[i]           = fmaf(t.y, s[c + 1][lane], x[i]);
+                x[i]           = fmaf(t.z, s[c + 2][lane], x[i]);
+                x[i]           = fmaf(t.w, s[c + 3][lane], x[i]);
             }
         __syncthreads();
     }
 }
 
 /* All warps, from different places. */
-__device__ void meet() { asm volatile("barrier.sync 1, %0;" ::"n"(static_cast<int>(THREADS)) : "memory"); }
+__device__ void meet()
+{
+    asm volatile("barrier.sync 1, %0;" ::"n"(static_cast<int>(THREADS)) : "memory");
+}
 
 /* 3: outputs of a segment; behind the last one the call's state. */
 template <int D>
@@ -378,8 +379,8 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     const int64_t  first = segment * a.segment_tokens;
     const int64_t  end   = min(first + a.segment_tokens, a.n);
     const sb_bf16 *q = a.q + head * a.q_stride, *k = a.k + kv * a.k_stride,
-                  *v    = a.v + kv * a.v_stride;
-    const int   warp    = threadIdx.x >> 5, band = 16 * (warp % 4), is_reader = warp >= 4;
+                  *v = a.v + kv * a.v_stride;
+    const int   warp = threadIdx.x >> 5, band = 16 * (warp % 4), is_reader = warp >= 4;
     const float norm[2] = {1.0f, 1.0f};
     share<D>    s;
     s.read(a.room.entry + (state * a.segments + segment) * a.state_floats);
@@ -421,7 +422,7 @@ template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t strea
 {
     const int     bytes  = static_cast<int>(sizeof(delta_room<D>));
     const int64_t states = 2 * a.state_heads * (a.segments - 1), outputs = a.heads * a.segments;
-    sb_status     st     = sbi_scan_room_of(delta_states<D>, bytes);
+    sb_status     st = sbi_scan_room_of(delta_states<D>, bytes);
     if (st == SB_OK)
         st = sbi_scan_room_of(delta_outputs<D>, bytes);
     if (st != SB_OK)

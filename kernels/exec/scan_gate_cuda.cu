@@ -21,9 +21,9 @@ enum { C = SCAN_ROWS, SUB = SBI_SCAN_SUB, BLOCKS = C / SUB, THREADS = SCAN_THREA
 template <int D> struct gate_room {
     sb_bf16 k[C][D + SCAN_PAD]; /* k_j e^(E_b - G_j) */
     sb_bf16 v[C][D + SCAN_PAD], s[D][D + SCAN_PAD];
-    float   q[C][D + SCAN_PAD]; /* q_i e^(G_i - E_(a-1)) */
-    float   fall[BLOCKS][D];    /* e^ of the gates of a block */
-    float   sum[BLOCKS][D];     /* the gates of a block */
+    float   q[C][D + SCAN_PAD];          /* q_i e^(G_i - E_(a-1)) */
+    float   fall[BLOCKS][D];             /* e^ of the gates of a block */
+    float   sum[BLOCKS][D];              /* the gates of a block */
     float   p[D / 64][BLOCKS][SUB][SUB]; /* scores inside blocks, of 64 channels each */
 };
 
@@ -112,9 +112,8 @@ template <int D> __device__ float chunk_gates(const gate_room<D> &r, int c)
 /* S = e^G_m S + (k_j e^(G_m - G_j))' V, channel by channel. */
 template <int D> __device__ void carry(share<D> &s, const gate_room<D> &r)
 {
-    const int lane = threadIdx.x & 31, band = s.row - (lane >> 2),
-              side = s.col - 2 * (lane & 3);
-    float w[BLOCKS][2]; /* from the end of a block to that of the chunk */
+    const int lane = threadIdx.x & 31, band = s.row - (lane >> 2), side = s.col - 2 * (lane & 3);
+    float     w[BLOCKS][2]; /* from the end of a block to that of the chunk */
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         const int    c = s.row + 8 * i;
@@ -181,10 +180,10 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
 /* 2: entries become states before each segment. */
 template <int D> __global__ void gate_entries(const __grid_constant__ sbi_scan_cuda_job a)
 {
-    const int64_t x    = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x;
-    const int64_t head = blockIdx.y;
-    float        *at   = a.room.entry + head * a.segments * a.state_floats + x;
-    const double *g    = a.room.gates + head * a.segments * D + x / D;
+    const int64_t x     = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x;
+    const int64_t head  = blockIdx.y;
+    float        *at    = a.room.entry + head * a.segments * a.state_floats + x;
+    const double *g     = a.room.gates + head * a.segments * D + x / D;
     float         state = a.start[head * a.state_floats + x];
     *at                 = state;
     for (int64_t s = 1; s < a.segments; s++) {
@@ -253,8 +252,8 @@ __device__ void scores(const gate_room<D> &r, float (&o)[TILES][4], float (&p)[C
             if (j + 1 < block)
                 fall(x, r, j + 1, c);
             round_queries(q, x);
-            sbi_ldmatrix(
-                b, &r.k[16 * j + (lane >> 4) * 8 + (lane & 7)][16 * t + (lane >> 3 & 1) * 8]);
+            sbi_ldmatrix(b,
+                         &r.k[16 * j + (lane >> 4) * 8 + (lane & 7)][16 * t + (lane >> 3 & 1) * 8]);
             sbi_mma(p[2 * j], q, b[0], b[1]);
             sbi_mma(p[2 * j + 1], q, b[2], b[3]);
         }
@@ -326,15 +325,15 @@ template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t strea
 {
     const int     bytes  = static_cast<int>(sizeof(gate_room<D>));
     const int64_t states = a.state_heads * (a.segments - 1), outputs = a.heads * a.segments;
-    sb_status     st     = sbi_scan_room_of(gate_states<D>, bytes);
+    sb_status     st = sbi_scan_room_of(gate_states<D>, bytes);
     if (st == SB_OK)
         st = sbi_scan_room_of(gate_outputs<D>, bytes);
     if (st != SB_OK)
         return st;
     if (states > 0)
         gate_states<D><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
-    gate_entries<D><<<dim3(D * D / THREADS, static_cast<unsigned>(a.state_heads)), THREADS, 0,
-                      stream>>>(a);
+    gate_entries<D>
+        <<<dim3(D * D / THREADS, static_cast<unsigned>(a.state_heads)), THREADS, 0, stream>>>(a);
     gate_outputs<D><<<static_cast<unsigned>(outputs), THREADS, bytes, stream>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of a gated scan");
 }

@@ -65,8 +65,8 @@ __global__ void __launch_bounds__(THREADS)
     __shared__ token_room<D> r;
     const int                tid = threadIdx.x, lane = tid & 31, warp = tid >> 5;
     const int64_t            state = blockIdx.x, kv = state * a.group / a.kv_group;
-    const int                col   = static_cast<int>(blockIdx.y) * COLS + lane;
-    const float             *from  = a.start + state * a.state_floats;
+    const int                col  = static_cast<int>(blockIdx.y) * COLS + lane;
+    const float             *from = a.start + state * a.state_floats;
     float                    s[ROWS];
 #pragma unroll
     for (int c = 0; c < ROWS; c++)
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(THREADS)
 #pragma unroll
             for (int c = 0; c < ROWS; c++) { /* added before they meet the state, as on the CPU */
                 const float2 f = r.fade[warp * ROWS + c];
-                s[c] = fmaf(f.x, s[c], fmaf(f.y, s[c], r.k[warp * ROWS + c] * v));
+                s[c]           = fmaf(f.x, s[c], fmaf(f.y, s[c], r.k[warp * ROWS + c] * v));
             }
         }
         for (int64_t h = state * a.group; h < (state + 1) * a.group; h++) {

@@ -60,12 +60,11 @@ template <int D> __device__ void weigh(mean_room<D> &r)
     const int    lane   = threadIdx.x & 31;
     const float2 before = make_float2(r.m, r.u);
     const float  s[2]   = {r.score[2 * lane], r.score[2 * lane + 1]};
-    float2       own = make_float2(s[0], s[0] == -INFINITY ? 0.0f : 1.0f), at[2], sum;
-    sum              = join(own, make_float2(s[1], s[1] == -INFINITY ? 0.0f : 1.0f));
+    float2       own    = make_float2(s[0], s[0] == -INFINITY ? 0.0f : 1.0f), at[2], sum;
+    sum                 = join(own, make_float2(s[1], s[1] == -INFINITY ? 0.0f : 1.0f));
 #pragma unroll
     for (int l = 1; l < 32; l *= 2) {
-        const float2 x =
-            make_float2(__shfl_up_sync(~0u, sum.x, l), __shfl_up_sync(~0u, sum.y, l));
+        const float2 x = make_float2(__shfl_up_sync(~0u, sum.x, l), __shfl_up_sync(~0u, sum.y, l));
         if (lane >= l)
             sum = join(x, sum);
     }
@@ -118,14 +117,14 @@ template <int D, bool OUT>
 __global__ void __launch_bounds__(D) mean_rows(const __grid_constant__ sbi_scan_cuda_job a)
 {
     __shared__ mean_room<D> r;
-    const int64_t  head = blockIdx.x % a.heads, segment = blockIdx.x / a.heads;
-    const int64_t  kv = head / a.kv_group, first = segment * a.segment_tokens;
-    const int64_t  end = min(first + a.segment_tokens, a.n);
-    const sb_bf16 *k = a.k + kv * a.k_stride, *v = a.v + kv * a.v_stride + threadIdx.x;
-    float         *at = a.room.entry + (head * a.segments + segment) * a.state_floats;
-    const int64_t  to = head * a.o_stride + threadIdx.x;
-    r.q[threadIdx.x]  = query_of(a, head, D);
-    float w           = open(r, OUT ? at : nullptr);
+    const int64_t           head = blockIdx.x % a.heads, segment = blockIdx.x / a.heads;
+    const int64_t           kv = head / a.kv_group, first = segment * a.segment_tokens;
+    const int64_t           end = min(first + a.segment_tokens, a.n);
+    const sb_bf16          *k = a.k + kv * a.k_stride, *v = a.v + kv * a.v_stride + threadIdx.x;
+    float                  *at = a.room.entry + (head * a.segments + segment) * a.state_floats;
+    const int64_t           to = head * a.o_stride + threadIdx.x;
+    r.q[threadIdx.x]           = query_of(a, head, D);
+    float w                    = open(r, OUT ? at : nullptr);
     for (int64_t i = first; i < end; i += C) {
         const int m = static_cast<int>(min(end - i, static_cast<int64_t>(C)));
         __syncthreads();
@@ -163,8 +162,8 @@ __global__ void __launch_bounds__(D) mean_entries(const __grid_constant__ sbi_sc
     const int64_t head = blockIdx.x;
     const float  *from = a.start + head * a.state_floats;
     float        *at   = a.room.entry + head * a.segments * a.state_floats;
-    float2        mu   = a.is_first ? make_float2(-INFINITY, 0.0f) : make_float2(from[D], from[D + 1]);
-    float         w    = a.is_first ? 0.0f : from[threadIdx.x];
+    float2 mu = a.is_first ? make_float2(-INFINITY, 0.0f) : make_float2(from[D], from[D + 1]);
+    float  w  = a.is_first ? 0.0f : from[threadIdx.x];
     for (int64_t s = 0;; s++) {
         at[threadIdx.x] = w;
         float2 own      = make_float2(0.0f, 0.0f);
@@ -179,8 +178,8 @@ __global__ void __launch_bounds__(D) mean_entries(const __grid_constant__ sbi_sc
         __syncthreads(); /* before thread 0 writes over what all have read */
         at += a.state_floats;
         const float2 sum = join(mu, own);
-        w = w * weight_of(mu.x, sum.x) + at[threadIdx.x] * weight_of(own.x, sum.x);
-        mu = sum;
+        w                = w * weight_of(mu.x, sum.x) + at[threadIdx.x] * weight_of(own.x, sum.x);
+        mu               = sum;
     }
 }
 

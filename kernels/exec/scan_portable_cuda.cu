@@ -70,11 +70,9 @@ __device__ void load_rows(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_
 }
 
 /* S = fade S + (w K)' V over the m rows of the chunk in shared memory. */
-template <int D>
-__device__ void carry(share<D> &s, const chunk_room<D> &r, int m, float2 f)
+template <int D> __device__ void carry(share<D> &s, const chunk_room<D> &r, int m, float2 f)
 {
-    const int lane = threadIdx.x & 31, band = s.row - (lane >> 2),
-              side = s.col - 2 * (lane & 3);
+    const int lane = threadIdx.x & 31, band = s.row - (lane >> 2), side = s.col - 2 * (lane & 3);
 #pragma unroll
     for (int t = 0; t < share<D>::TILES; t++)
 #pragma unroll
@@ -83,8 +81,7 @@ __device__ void carry(share<D> &s, const chunk_room<D> &r, int m, float2 f)
 #pragma unroll
     for (int j = 0; j < C / 16; j++) {
         uint32_t a[4], b[4];
-        sbi_ldmatrix_t(a,
-                       &r.k[16 * j + (lane & 7) + (lane >> 4) * 8][band + (lane >> 3 & 1) * 8]);
+        sbi_ldmatrix_t(a, &r.k[16 * j + (lane & 7) + (lane >> 4) * 8][band + (lane >> 3 & 1) * 8]);
 #pragma unroll
         for (int e = 0; e < 4; e++) { /* a[e]: tokens t and t + 1; rows past m are zeros */
             const int t = m - 1 - (16 * j + 2 * (lane & 3) + (e >> 1) * 8);

@@ -59,8 +59,8 @@ void device_open(device_case *c, const sb_tensor *q, const sb_tensor *k, const s
 
 void device_close(device_case *c)
 {
-    void *on_device[] = {c->q.data, c->k.data, c->v.data, c->o.data, c->lse, c->index,
-                         c->gate.data, c->beta.data};
+    void *on_device[] = {c->q.data, c->k.data, c->v.data,    c->o.data,
+                         c->lse,    c->index,  c->gate.data, c->beta.data};
     for (size_t i = 0; i < sizeof on_device / sizeof *on_device; i++)
         b->free(on_device[i]);
     free(c->got.data);

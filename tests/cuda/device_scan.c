@@ -150,8 +150,8 @@ device_judged device_judge(const scan_case *s)
     /* z is less than a state, and heads are few */
     out.states  = is_mean(s) ? heads : floats / (d * d);
     int64_t per = heads / out.states, each = out.rows * d;
-    out.o       = malloc((size_t)(heads * n * d) * sizeof *out.o);
-    out.state   = malloc((size_t)(out.states * each) * sizeof *out.state);
+    out.o     = malloc((size_t)(heads * n * d) * sizeof *out.o);
+    out.state = malloc((size_t)(out.states * each) * sizeof *out.state);
     ck_assert(out.o != NULL && out.state != NULL);
     for (int64_t h = 0; h < heads; h++)
         linear_judge_head(&j, &s->c->q, &s->c->k, &s->c->v, h, out.o + h * n * d,

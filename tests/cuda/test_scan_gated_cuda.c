@@ -65,9 +65,8 @@ static sb_linear_kind kind_of(const scan_case *s)
 /* Short sequences and `recurrent` are taken token by token, all in fp32; means always are. */
 static int by_token(const scan_case *s, const config *f, int64_t n)
 {
-    return kind_of(s) == SB_LINEAR_AAREN ||
-           (strstr(f->params, "chunked") == NULL &&
-            (n <= 64 || strstr(f->params, "recurrent") != NULL));
+    return kind_of(s) == SB_LINEAR_AAREN || (strstr(f->params, "chunked") == NULL &&
+                                             (n <= 64 || strstr(f->params, "recurrent") != NULL));
 }
 
 START_TEST(method_matches_judge)
@@ -132,8 +131,8 @@ END_TEST
 /* No sum depends on the order of CTAs; and a barrier that is missing shows up here. */
 START_TEST(runs_repeat_bit_by_bit)
 {
-    static const config        of[]     = {{"kind: gla", 2, -0.3}, {"kind: gated_delta", 1, -0.05},
-                                           {"kind: aaren", 0, 0}};
+    static const config of[] = {
+        {"kind: gla", 2, -0.3}, {"kind: gated_delta", 1, -0.05}, {"kind: aaren", 0, 0}};
     static const sb_case_shape sizes[] = {{9001, 9001, 12, 4, 128}, {2500, 2500, 2, 1, 64}};
     enum { RUNS = 12 };
     sb_case_shape shape = sizes[_i % 2];
@@ -158,8 +157,8 @@ END_TEST
 START_TEST(means_of_extreme_scores)
 {
     enum { N = 1300 };
-    scan_case *s = scan_case_open((sb_case_shape){N, N, 4, 2, 64}, "linear",
-                                  "kind: aaren, scale: 1000", 3);
+    scan_case *s =
+        scan_case_open((sb_case_shape){N, N, 4, 2, 64}, "linear", "kind: aaren, scale: 1000", 3);
     for (int64_t i = 0; i < 2 * N * 64; i++)
         ((sb_bf16 *)s->c->v.data)[i] = sb_bf16_from_f32(1.5f);
     ck_assert_msg(device_scan(s, 0, N, 0, "auto") == SB_OK, "%s", sb_error_text());
@@ -206,8 +205,8 @@ START_TEST(what_is_refused)
         {"kind: gla", "sm90", "found gates, the delta rule or running means", 64},
     };
     for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
-        scan_case *s = scan_case_open((sb_case_shape){100, 100, 2, 2, no[i].dim}, "linear",
-                                      no[i].params, 3);
+        scan_case *s =
+            scan_case_open((sb_case_shape){100, 100, 2, 2, no[i].dim}, "linear", no[i].params, 3);
         ck_assert_int_eq(device_scan(s, 0, 100, 0, no[i].kernel), SB_ERR_UNSUPPORTED);
         ck_assert_msg(strstr(sb_error_text(), no[i].text) != NULL, "%s", sb_error_text());
         scan_case_close(s);

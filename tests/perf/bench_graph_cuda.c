@@ -67,7 +67,7 @@ static void set_params(const sb_method *m, const char *text, void *params)
 
 static sb_tensor on_device(int64_t heads, int64_t n, const sb_run *run, uint64_t seed)
 {
-    sb_tensor host  = bench_tensor(heads, n, DIM, run, seed), t = host;
+    sb_tensor host = bench_tensor(heads, n, DIM, run, seed), t = host;
     size_t    bytes = (size_t)(heads * t.head_stride) * sizeof(sb_bf16);
     bench_must(b->alloc(bytes, &t.data));
     bench_must(b->copy(t.data, host.data, bytes, SB_COPY_TO_DEVICE, NULL));
@@ -116,15 +116,15 @@ static void run(const subject *s, int64_t n, int64_t queued, cudaStream_t stream
     _Alignas(16) unsigned char params[4096];
     int64_t                    rows = s->queries > 0 ? s->queries : n;
     sb_run                     all = {0, n}, last = {n - rows, rows};
-    call                       c    = {.m = sb_method_find(s->method), .params = params};
+    call                       c = {.m = sb_method_find(s->method), .params = params};
     sb_arena                   host;
-    sb_ctx  planner = {.backend = &sb_backend_cpu, .arena = &host, .n_layers = 1, .threads = 1};
-    sb_shape shape  = {.q_gid     = {&last, 1, rows},
-                       .n_keys    = n,
-                       .heads     = HEADS,
-                       .kv_heads  = KV_HEADS,
-                       .head_dim  = DIM,
-                       .is_decode = s->queries > 0};
+    sb_ctx   planner = {.backend = &sb_backend_cpu, .arena = &host, .n_layers = 1, .threads = 1};
+    sb_shape shape   = {.q_gid     = {&last, 1, rows},
+                        .n_keys    = n,
+                        .heads     = HEADS,
+                        .kv_heads  = KV_HEADS,
+                        .head_dim  = DIM,
+                        .is_decode = s->queries > 0};
     set_params(c.m, s->params, params);
     sb_arena_init_count(&host);
     bench_must(c.m->layout(&planner, params, &shape, &c.plan, NULL));

@@ -1,10 +1,10 @@
 /* How fast is the linear scan on this GPU, beside a copy of as many bytes?
  *   bench_scan_cuda [n_tokens [head_dim [heads [kv_heads [repeat [kernels [method
- * [parameters [gates]]]]]]]]] default          131072    128       32     32        21 sm90,portable
- * lightning parameters: "act=identity scale=0". gates: 0 none, 1 one a token, 2 one a channel, in
- * device memory, -0.05 each. Device time by events, one launch of each kernel in
- * turn so that clock and power drift hit all alike; median with least and most. Bytes: q, k, v and
- * o once. The copy moves q to o, by the host's clock. Operands repeat after 65537 rows. */
+ * [parameters [gates]]]]]]]]] default          131072    128       32     32        21
+ * sm90,portable lightning parameters: "act=identity scale=0". gates: 0 none, 1 one a token, 2 one a
+ * channel, in device memory, -0.05 each. Device time by events, one launch of each kernel in turn
+ * so that clock and power drift hit all alike; median with least and most. Bytes: q, k, v and o
+ * once. The copy moves q to o, by the host's clock. Operands repeat after 65537 rows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,8 +126,8 @@ int main(int argc, char **argv)
     ctx.arena   = &work;
     ctx.phases  = &phases;
 
-    int64_t     gates = bench_arg(argc, argv, 9, 0);
-    sb_tensor   gate  = {0};
+    int64_t     gates              = bench_arg(argc, argv, 9, 0);
+    sb_tensor   gate               = {0};
     bench_times times[MAX_KERNELS] = {0}, copies = {0};
     sb_attn_in  in    = {.q = &q, .k = &k, .v = &v, .scale = d == 64 ? 0.125f : 0.0883883f};
     sb_attn_out out   = {.o = &o, .mode = SB_OUT_SET};

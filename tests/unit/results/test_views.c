@@ -488,12 +488,12 @@ START_TEST(anchored_ratio_is_the_median_of_repetitions)
                                        {.layer = -1, .phase = "attention", .ns = 20, .repetition = 1},
                                        {.layer = -1, .phase = "attention", .ns = 40, .repetition = 2}};
     const sb_anchor_facts anchors[] = {{20, 40, "cudnn"}, {100, 60, "cudnn"}, {40, 40, "cudnn"}};
-    sb_sample_facts f = facts_ok(facts_run(s, "c", 0), facts_point(s, (sb_point_facts){0}),
-                                 facts_input(s, 0), 1.0, 10);
-    f.timings         = t;
-    f.n_timings       = 4;
-    f.anchors         = anchors;
-    f.n_anchors       = 3;
+    sb_sample_facts       f = facts_ok(facts_run(s, "c", 0), facts_point(s, (sb_point_facts){0}),
+                                       facts_input(s, 0), 1.0, 10);
+    f.timings               = t;
+    f.n_timings             = 4;
+    f.anchors               = anchors;
+    f.n_anchors             = 3;
     facts_put(s, &f);
     sb_store_close(s);
     ck_assert_double_eq(facts_real(path, "SELECT anchored_x FROM speedup"), 3);

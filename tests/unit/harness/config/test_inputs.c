@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernels/dense/dense.h"
 #include "tests/unit/harness/config/fakes.h"
 
 #define SMALL "tests/fixtures/tensors/small.safetensors"
@@ -135,9 +136,8 @@ END_TEST
 /* Every method but dense, up to the length; none of it is identity. */
 START_TEST(anchors_stand_beside_methods)
 {
-    static const sb_set sets[] = {
-        {"timing", "{repetitions: 7, anchor: native, anchor_up_to: 1K}"}};
-    sb_sweep *a = fake_load_good(wide, NULL, 0), *b = fake_load_good(wide, sets, 1);
+    static const sb_set sets[] = {{"timing", "{repetitions: 7, anchor: native, anchor_up_to: 1K}"}};
+    sb_sweep           *a = fake_load_good(wide, NULL, 0), *b = fake_load_good(wide, sets, 1);
     ck_assert_str_eq(a->hash, b->hash);
     for (int64_t i = 0; i < b->n_points; i++) {
         const sb_point *p    = &b->points[i];
