@@ -137,9 +137,11 @@ sb_status sb_operator_bytes(const sb_operator_config *cfg, size_t *bytes)
         sb_shape shape = shape_of(&op);
         sb_ctx   ctx   = context(&op, NULL);
         sb_arena_init_count(&op.arena);
-        if ((st = lay_out(&op)) == SB_OK &&
-            (st = sb_shard_layout_method(&op.shard, &ctx, cfg->method, cfg->params, &shape)) ==
-                SB_OK)
+        if ((st = lay_out(&op)) == SB_OK)
+            st = sb_shard_layout_method(&op.shard, &ctx, cfg->method, cfg->params, &shape);
+        if (st == SB_OK && cfg->anchor != NULL)
+            st = sb_shard_layout_method(&op.shard, &ctx, cfg->anchor, cfg->anchor_params, &shape);
+        if (st == SB_OK)
             *bytes = op.arena.high_water_bytes;
     }
     fini(&op);
@@ -282,7 +284,8 @@ void sb_operator_destroy(sb_operator *op)
 
 /* ---- calls ---- */
 
-sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times)
+static sb_status attend(sb_operator *op, const sb_method *m, const void *params,
+                        sb_phase_times *times)
 {
     sb_ctx ctx = context(op, times);
     /* a method's state starts anew, K and V stay */
@@ -290,11 +293,22 @@ sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times)
     if (st != SB_OK)
         return st;
     if (op->device != NULL)
-        return sb_shard_prefill(&op->shard, &ctx, op->cfg.method, op->cfg.params, &op->there.q,
-                                &op->there.cache, op->cfg.operands->scale, &op->there.o,
-                                op->there.lse);
-    return sb_shard_prefill(&op->shard, &ctx, op->cfg.method, op->cfg.params, &op->q, &op->cache,
+        return sb_shard_prefill(&op->shard, &ctx, m, params, &op->there.q, &op->there.cache,
+                                op->cfg.operands->scale, &op->there.o, op->there.lse);
+    return sb_shard_prefill(&op->shard, &ctx, m, params, &op->q, &op->cache,
                             op->cfg.operands->scale, &op->o, op->lse);
+}
+
+sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times)
+{
+    return attend(op, op->cfg.method, op->cfg.params, times);
+}
+
+sb_status sb_operator_anchor(sb_operator *op, sb_phase_times *times)
+{
+    if (op->cfg.anchor == NULL)
+        return sb_fail(SB_ERR_INTERNAL, "operator: it was made without an anchor");
+    return attend(op, op->cfg.anchor, op->cfg.anchor_params, times);
 }
 
 sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)

@@ -21,6 +21,7 @@ void sb_result_fini(sb_result *r)
     free(r->own.timings);
     free(r->own.quality);
     free(r->own.needles);
+    free(r->own.anchors);
     free(r->own.hits);
     free(r->own.prediction);
     free(r->own.error);
@@ -196,6 +197,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.memory      = out->own.memory;
     out->facts.states      = out->own.states;
     out->facts.energy      = out->own.energy;
+    out->facts.anchors     = out->own.anchors;
 }
 
 /* ---- failures become results ---- */

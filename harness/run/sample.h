@@ -56,6 +56,7 @@ typedef struct sb_result {
         sb_memory_facts  memory[5];
         sb_state_facts   states[2];
         sb_energy_facts  energy[2];
+        sb_anchor_facts *anchors;
     } own;
 } sb_result;
 void sb_result_fini(sb_result *r);

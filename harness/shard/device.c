@@ -15,9 +15,11 @@ struct sb_device_call {
     struct room {
         void  *data;
         size_t bytes;
-    } index, work, lse; /* of the last call, and larger ones before */
-    struct room host;   /* in host memory: what layout_device keeps there */
-    struct laid {       /* the last call of layout_device: a call like it finds its plan here */
+    } index, work, lse;     /* of the last call, and larger ones before */
+    sb_tensor   gate, beta; /* data on the device, in their rooms; NULL: none */
+    struct room gate_room, beta_room;
+    struct room host; /* in host memory: what layout_device keeps there */
+    struct laid {     /* the last call of layout_device: a call like it finds its plan here */
         const sb_method *method;
         void            *params; /* a copy */
         int64_t          n_keys, n_queries;
@@ -76,6 +78,48 @@ sb_status sb_device_call_upload(sb_device_call *c, const sb_tensor *from, sb_ten
     return st;
 }
 
+static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
+{
+    if (bytes <= r->bytes)
+        return SB_OK;
+    if (r->data != NULL)
+        c->backend->free(r->data);
+    if (r == &c->index)
+        c->laid.method = NULL; /* its plan stood there */
+    c->bytes -= r->bytes;
+    *r           = (struct room){NULL, 0};
+    sb_status st = take_room(c, bytes, &r->data);
+    if (st == SB_OK)
+        r->bytes = bytes;
+    return st;
+}
+
+static sb_status put_side(sb_device_call *c, struct room *r, const sb_tensor *from, sb_tensor *to)
+{
+    *to = (sb_tensor){0};
+    if (from == NULL)
+        return SB_OK;
+    size_t    row     = (size_t)(from->tokens * from->dim) * sizeof(float);
+    sb_tensor there   = *from;
+    sb_status st      = grow(c, r, row * (size_t)from->heads);
+    there.data        = r->data;
+    there.head_stride = from->tokens * from->dim;
+    for (int64_t h = 0; st == SB_OK && h < from->heads; h++)
+        st = c->backend->copy(sb_tensor_f32(&there, h, 0), sb_tensor_f32(from, h, 0), row,
+                              SB_COPY_TO_DEVICE, NULL);
+    if (st == SB_OK)
+        st = c->backend->sync(NULL);
+    if (st == SB_OK)
+        *to = there;
+    return st;
+}
+
+sb_status sb_device_call_sides(sb_device_call *c, const sb_tensor *gate, const sb_tensor *beta)
+{
+    sb_status st = put_side(c, &c->gate_room, gate, &c->gate);
+    return st == SB_OK ? put_side(c, &c->beta_room, beta, &c->beta) : st;
+}
+
 sb_status sb_device_fetch(const sb_backend *backend, const sb_tensor *from, const sb_tensor *to)
 {
     sb_status st = SB_OK;
@@ -127,7 +171,8 @@ void sb_device_call_close(sb_device_call *c)
 {
     if (c == NULL)
         return;
-    void *rooms[] = {c->index.data, c->work.data, c->lse.data};
+    void *rooms[] = {c->index.data, c->work.data, c->lse.data, c->gate_room.data,
+                     c->beta_room.data};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (rooms[i] != NULL)
             c->backend->free(rooms[i]);
@@ -139,22 +184,6 @@ void sb_device_call_close(sb_device_call *c)
     free(c->host.data);
     free(c->laid.params);
     free(c);
-}
-
-static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
-{
-    if (bytes <= r->bytes)
-        return SB_OK;
-    if (r->data != NULL)
-        c->backend->free(r->data);
-    if (r == &c->index)
-        c->laid.method = NULL; /* its plan stood there */
-    c->bytes -= r->bytes;
-    *r           = (struct room){NULL, 0};
-    sb_status st = take_room(c, bytes, &r->data);
-    if (st == SB_OK)
-        r->bytes = bytes;
-    return st;
 }
 
 /* The index on the device. Waits: the host's arrays may change after this call. */
@@ -265,21 +294,24 @@ static sb_status plan_there(sb_device_call *c, const sb_ctx *ctx, const sb_metho
 }
 
 static sb_status attend_there(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
-                              const void *params, const sb_attn_in *in, const sb_shape *shape,
+                              const void *params, const sb_attn_in *in_, const sb_shape *shape,
                               const sb_plan *plan, sb_cache *cache, const sb_attn_out *out_)
 {
     sb_arena    work;
     sb_ctx      here = *ctx;
     sb_attn_out out  = *out_;
-    int64_t     need = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
-    sb_status   st   = grow(c, &c->work, (size_t)need);
+    sb_attn_in  in   = *in_;
+    in.gate          = c->gate.data != NULL ? &c->gate : NULL;
+    in.beta          = c->beta.data != NULL ? &c->beta : NULL;
+    int64_t   need   = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
+    sb_status st     = grow(c, &c->work, (size_t)need);
     if (st == SB_OK && out.lse == NULL) {
         st      = grow(c, &c->lse, (size_t)(out.o->heads * out.o->tokens) * sizeof *out.lse);
         out.lse = c->lse.data;
     }
     sb_arena_init(&work, c->work.data, c->work.bytes, SB_ARENA_PLAIN);
     here.arena = &work;
-    return st == SB_OK ? m->attend[c->backend->id](&here, params, in, plan, cache, &out) : st;
+    return st == SB_OK ? m->attend[c->backend->id](&here, params, &in, plan, cache, &out) : st;
 }
 
 sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,

@@ -33,6 +33,10 @@ sb_status sb_device_fetch(const sb_backend *backend, const sb_tensor *from, cons
 sb_status sb_device_fetch_bytes(const sb_backend *backend, const void *from, size_t bytes,
                                 void *to);
 
+/* Gates and betas of the calls to come (method.h sb_attn_in): host memory, copied now; NULL: none.
+ * Errors: as open. */
+sb_status sb_device_call_sides(sb_device_call *c, const sb_tensor *gate, const sb_tensor *beta);
+
 /* 1: m's plan runs on the device itself, so that no index is laid out in host memory. */
 int sb_device_plans(const sb_backend *backend, const sb_method *m);
 

@@ -61,10 +61,10 @@ static sb_status attend_local(sb_shard *s, sb_ctx *ctx, const sb_method *m, cons
         st = plan_here(s, ctx, m, params, shape, rows, &cache->k, cache);
     if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
         return st;
-    if (s->device != NULL)
-        st = sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out);
-    else
+    if (s->device == NULL)
         st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+    else if ((st = sb_device_call_sides(s->device, s->gate, s->beta)) == SB_OK)
+        st = sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out);
     if (ctx->comm->size == 1) { /* whoever looks at the call finds all keys here */
         s->k_all = cache->k;
         s->v_all = cache->v;

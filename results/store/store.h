@@ -138,6 +138,12 @@ typedef struct sb_energy_facts {
     int64_t     millijoules, repetitions, duration_ns, step_ns, idle_mw;
 } sb_energy_facts;
 
+/* Dense attention right before and right after a timed repetition. */
+typedef struct sb_anchor_facts {
+    int64_t     before_ns, after_ns;
+    const char *kernel; /* NULL: not told */
+} sb_anchor_facts;
+
 typedef struct sb_sample_facts {
     int64_t                 run_id, point_id, input_id;
     int32_t                 is_anchor;   /* timed only so that others have a dense time of the same process */
@@ -169,6 +175,8 @@ typedef struct sb_sample_facts {
     int64_t                 n_states;
     const sb_energy_facts  *energy;
     int64_t                 n_energy;
+    const sb_anchor_facts  *anchors; /* [n_anchors] of repetition 0, 1, ... */
+    int64_t                 n_anchors;
 } sb_sample_facts;
 /* One transaction. unique(run, point, input): a second put for the same key is an error. */
 sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/shard/device.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/linear_scan.h"
 #include "kernels/registry.h"
@@ -118,6 +119,85 @@ START_TEST(states_are_the_hosts)
 }
 END_TEST
 
+enum { GATED = 5, WIDE = 7 }; /* rows of a call, of which the host's gates have more */
+
+static int with_gates; /* what the next call should find */
+
+/* Gate of head h, row i, channel c is 100 h + 10 i + c; beta of it minus h + i. */
+static sb_status fake_gated(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                            const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    (void)ctx;
+    (void)params;
+    (void)plan;
+    (void)cache;
+    (void)out;
+    device.attends++;
+    ck_assert_int_eq(in->gate != NULL, with_gates);
+    ck_assert_int_eq(in->beta != NULL, with_gates);
+    for (int64_t h = 0; with_gates && h < 2; h++)
+        for (int64_t i = 0; i < GATED; i++) {
+            const float *gate = sb_tensor_f32(in->gate, h, i);
+            ck_assert_int_ge(room_of(gate, 4 * sizeof *gate), 0);
+            for (int64_t c = 0; c < 4; c++)
+                ck_assert_float_eq(gate[c], (float)(100 * h + 10 * i + c));
+            ck_assert_int_ge(room_of(sb_tensor_f32(in->beta, h, i), sizeof(float)), 0);
+            ck_assert_float_eq(*sb_tensor_f32(in->beta, h, i), (float)(-h - i));
+        }
+    return SB_OK;
+}
+
+static sb_tensor host_tensor(sb_dtype dtype, int64_t dim, void *data, const sb_run *run)
+{
+    return (sb_tensor){.dtype       = dtype,
+                       .heads       = 2,
+                       .tokens      = GATED,
+                       .dim         = dim,
+                       .head_stride = WIDE * dim,
+                       .gid         = {run, 1, GATED},
+                       .data        = data};
+}
+
+/* Gates and betas reach the device, as many rows as the call has, and leave it again. */
+START_TEST(gates_travel_with_the_call)
+{
+    static sb_bf16 rows[2 * WIDE * 4];
+    static float   gates[2 * WIDE * 4], betas[2 * WIDE];
+    sb_run         all = {0, GATED};
+    sb_tensor      q = host_tensor(SB_BF16, 4, rows, &all), gate = q, beta = q;
+    sb_shape  shape = {.q_gid = q.gid, .n_keys = 300, .heads = 2, .kv_heads = 2, .head_dim = 4};
+    sb_plan   plan  = {0};
+    sb_ctx    ctx   = {.backend = &fake, .threads = 1};
+    sb_method m     = *sb_method_find("linear");
+    sb_device_call *call = NULL;
+    gate                 = host_tensor(SB_F32, 4, gates, &all);
+    beta                 = host_tensor(SB_F32, 1, betas, &all);
+    for (int64_t h = 0; h < 2; h++)
+        for (int64_t i = 0; i < WIDE; i++) {
+            for (int64_t c = 0; c < 4; c++)
+                gates[(h * WIDE + i) * 4 + c] = (float)(100 * h + 10 * i + c);
+            betas[h * WIDE + i] = (float)(-h - i);
+        }
+    m.attend[SB_CUDA] = fake_gated;
+    m.device_bytes    = fake_bytes;
+    ck_assert_int_eq(sb_device_call_open(&fake, &q, &q, &q, &call), SB_OK);
+    for (int i = 0; i < 4; i++) {
+        with_gates = i % 2;
+        ck_assert_int_eq(
+            sb_device_call_sides(call, with_gates ? &gate : NULL, with_gates ? &beta : NULL),
+            SB_OK);
+        ck_assert_int_eq(sb_device_call_attend(call, &ctx, &m, NULL, &shape, &plan, 1.0f), SB_OK);
+    }
+    ck_assert_int_eq(device.attends, 4);
+    device.limit = device.used;
+    gate.heads = beta.heads = 2;
+    gate.tokens             = WIDE;
+    ck_assert_int_eq(sb_device_call_sides(call, &gate, NULL), SB_ERR_NO_FIT);
+    sb_device_call_close(call);
+    ck_assert_uint_eq(device.used, 0);
+}
+END_TEST
+
 /* Room by room less of it: always no_fit with numbers, never a leak. */
 START_TEST(too_little_memory_is_no_fit)
 {
@@ -162,6 +242,7 @@ int main(void)
     tcase_add_checked_fixture(t, fake_reset, NULL);
     tcase_add_loop_test(t, results_are_the_hosts, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, states_are_the_hosts, 0, sizeof states / sizeof *states);
+    tcase_add_test(t, gates_travel_with_the_call);
     tcase_add_test(t, too_little_memory_is_no_fit);
     tcase_add_test(t, methods_that_do_not_attend_there_are_refused);
     suite_add_tcase(s, t);
