@@ -177,6 +177,8 @@ static __device__ __forceinline__ void map_tile(uint32_t tile, int rows, int thr
     }
 }
 
+/* Each thread reports its own part: a wait on a barrier can let lanes of a warp go one by one, and
+ * the compiler, which takes the warp for whole, leaves out a __syncwarp behind it. */
 template <sb_scan_map M, int D>
 static __device__ __forceinline__ void map_rows(const scan_args &a, const places<D> &at)
 {
@@ -190,7 +192,7 @@ static __device__ __forceinline__ void map_rows(const scan_args &a, const places
                 map_tile<M, D>(at.k + c * tile_bytes(D), rows - ROWS * c, thread);
                 proxy_fence();
             }
-            release(at.mapped + 8 * c, threadIdx.x & 31);
+            mbar_arrive(at.mapped + 8 * c);
         }
         for (int round = 0; round < 2; round++)
             for (int g = 0; g < 2; g++) {
@@ -199,7 +201,7 @@ static __device__ __forceinline__ void map_rows(const scan_args &a, const places
                     map_tile<M, D>(at.q + g * tile_bytes(D), ROWS, thread);
                     proxy_fence();
                 }
-                release(at.q_mapped + 8 * g, threadIdx.x & 31);
+                mbar_arrive(at.q_mapped + 8 * g);
             }
     }
 }
@@ -550,12 +552,12 @@ __global__ void __launch_bounds__(THREADS, 1)
         for (int c = 0; c < TILES; c++) {
             mbar_init(at.kv_full + 8 * c, 1);
             mbar_init(at.kv_empty + 8 * c, 8); /* one arrival a warp that reads it */
-            mbar_init(at.mapped + 8 * c, MAPPERS / 32);
+            mbar_init(at.mapped + 8 * c, MAPPERS);
         }
         for (int g = 0; g < 2; g++) {
             mbar_init(at.q_full + 8 * g, 1);
             mbar_init(at.q_empty + 8 * g, 4);
-            mbar_init(at.q_mapped + 8 * g, MAPPERS / 32);
+            mbar_init(at.q_mapped + 8 * g, MAPPERS);
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
@@ -611,6 +613,8 @@ sb_status launch_map(const scan_args &a, int sms, const CUtensorMap (&map)[4], c
         return launch<SB_SCAN_RELU, D>(a, sms, map, stream);
     case SB_SCAN_SQRELU:
         return launch<SB_SCAN_SQRELU, D>(a, sms, map, stream);
+    case SB_SCAN_ELU:
+        return launch<SB_SCAN_ELU, D>(a, sms, map, stream);
     case SB_SCAN_ELU1:
         return launch<SB_SCAN_ELU1, D>(a, sms, map, stream);
     default:
@@ -625,8 +629,6 @@ const char *sbi_scan_sm90_refusal(const sbi_scan_cuda_job *j)
         return "sums that are divided by their weights";
     if (j->o_is_f32)
         return "fp32 outputs";
-    if (j->map == SB_SCAN_ELU) /* its results did not repeat bit by bit at head_dim 128: CUDA.md */
-        return "the elu map";
     if ((j->n + SEGMENT - 1) / SEGMENT * j->heads > INT_MAX - 1024 || j->n > INT_MAX - SEGMENT)
         return "more than 2^31 segments";
     return nullptr;
