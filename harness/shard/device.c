@@ -1,7 +1,9 @@
 #include "harness/shard/device.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "kernels/exec/plan_fetch.h"
 #include "kernels/exec/plan_place.h"
 
 struct sb_device_call {
@@ -12,8 +14,20 @@ struct sb_device_call {
     struct room {
         void  *data;
         size_t bytes;
-    } index, work; /* of the last call, and larger ones before */
-    size_t bytes;
+    } index, work;    /* of the last call, and larger ones before */
+    struct room host; /* in host memory: what layout_device keeps there */
+    struct laid {     /* the last call of layout_device: a call like it finds its plan here */
+        const sb_method *method;
+        void            *params; /* a copy */
+        int64_t          n_keys, n_queries;
+        int32_t          layer, n_layers, is_decode;
+        sb_plan          plan;
+    } laid;
+    sb_timeline    *timeline;
+    sb_fetched_plan fetched;
+    int64_t         n_keys;  /* of the last call */
+    int             planned; /* 1: its plan was made on the device */
+    size_t          bytes;
 };
 
 static sb_status take_room(sb_device_call *c, size_t bytes, void **out)
@@ -58,6 +72,8 @@ static sb_status open_rooms(sb_device_call *c, const sb_tensor *q, const sb_tens
     if (st == SB_OK)
         st = take_room(c, (size_t)(c->o.heads * c->o.tokens) * sizeof *c->lse, &lse);
     c->lse = lse;
+    if (st == SB_OK && c->backend->timeline_open != NULL)
+        st = c->backend->timeline_open(&c->timeline);
     return st;
 }
 
@@ -88,6 +104,11 @@ void sb_device_call_close(sb_device_call *c)
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (rooms[i] != NULL)
             c->backend->free(rooms[i]);
+    if (c->timeline != NULL)
+        c->timeline->close(c->timeline);
+    sb_fetched_plan_fini(&c->fetched);
+    free(c->host.data);
+    free(c->laid.params);
     free(c);
 }
 
@@ -97,6 +118,8 @@ static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
         return SB_OK;
     if (r->data != NULL)
         c->backend->free(r->data);
+    if (r == &c->index)
+        c->laid.method = NULL; /* its plan stood there */
     c->bytes -= r->bytes;
     *r           = (struct room){NULL, 0};
     sb_status st = take_room(c, bytes, &r->data);
@@ -109,6 +132,7 @@ static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
 static sb_status place(sb_device_call *c, const sb_plan *plan, int64_t n_keys, sb_plan *placed)
 {
     sb_arena a;
+    c->laid.method = NULL; /* its room is taken */
     sb_arena_init_count(&a);
     sb_status st = sb_plan_place(c->backend, NULL, &a, plan, &c->q.gid, c->q.heads, n_keys, placed);
     if (st != SB_OK || a.high_water_bytes == 0 ||
@@ -119,30 +143,137 @@ static sb_status place(sb_device_call *c, const sb_plan *plan, int64_t n_keys, s
     return st == SB_OK ? c->backend->sync(NULL) : st;
 }
 
-sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
-                                const void *params, const sb_shape *shape, const sb_plan *plan,
-                                float scale)
+int sb_device_plans(const sb_backend *backend, const sb_method *m)
 {
-    sb_plan     placed = *plan;
+    return backend->id != SB_CPU && m->plan[backend->id] != NULL;
+}
+
+/* Room that the host reads; aligned as arenas want it. */
+static sb_status grow_host(struct room *r, size_t bytes)
+{
+    size_t whole = (bytes + SB_ARENA_ALIGN - 1) / SB_ARENA_ALIGN * SB_ARENA_ALIGN;
+    if (whole <= r->bytes)
+        return SB_OK;
+    free(r->data);
+    r->data  = aligned_alloc(SB_ARENA_ALIGN, whole);
+    r->bytes = r->data != NULL ? whole : 0;
+    return r->data != NULL
+               ? SB_OK
+               : sb_fail(SB_ERR_NOMEM, "device: no host memory for %zu bytes of a plan", whole);
+}
+
+/* Layout follows from method, parameters, shape and layer alone. */
+static int is_laid(const sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                   const void *params, const sb_shape *shape)
+{
+    const struct laid *l = &c->laid;
+    return l->method == m && l->n_keys == shape->n_keys && l->n_queries == shape->q_gid.n_tokens &&
+           l->is_decode == shape->is_decode && l->layer == ctx->layer &&
+           l->n_layers == ctx->n_layers && memcmp(l->params, params, m->params_bytes) == 0;
+}
+
+static sb_status note_laid(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                           const void *params, const sb_shape *shape, const sb_plan *plan)
+{
+    void *copy = malloc(m->params_bytes + 1);
+    free(c->laid.params);
+    c->laid = (struct laid){0};
+    if (copy == NULL)
+        return sb_fail(SB_ERR_NOMEM, "device: no memory for parameters");
+    memcpy(copy, params, m->params_bytes);
+    c->laid = (struct laid){.method    = m,
+                            .params    = copy,
+                            .n_keys    = shape->n_keys,
+                            .n_queries = shape->q_gid.n_tokens,
+                            .layer     = ctx->layer,
+                            .n_layers  = ctx->n_layers,
+                            .is_decode = shape->is_decode,
+                            .plan      = *plan};
+    return SB_OK;
+}
+
+/* Index and room of a plan on the device: counted, then laid out. */
+static sb_status lay_out_plan(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                              const void *params, const sb_shape *shape, sb_plan *plan)
+{
+    sb_arena device, host;
+    sb_ctx   here = *ctx;
+    here.arena    = &device;
+    here.host     = &host;
+    if (is_laid(c, ctx, m, params, shape)) {
+        *plan = c->laid.plan;
+        return SB_OK;
+    }
+    c->laid.method = NULL;
+    sb_arena_init_count(&device);
+    sb_arena_init_count(&host);
+    sb_status st = m->layout_device(&here, params, shape, plan, NULL);
+    if (st == SB_OK)
+        st = grow(c, &c->index, device.high_water_bytes);
+    if (st == SB_OK)
+        st = grow_host(&c->host, host.high_water_bytes);
+    if (st != SB_OK)
+        return st;
+    sb_arena_init(&device, c->index.data, c->index.bytes, SB_ARENA_PLAIN);
+    sb_arena_init(&host, c->host.data, c->host.bytes, SB_ARENA_PLAIN);
+    *plan = (sb_plan){0};
+    st    = m->layout_device(&here, params, shape, plan, NULL);
+    return st == SB_OK ? note_laid(c, ctx, m, params, shape, plan) : st;
+}
+
+static sb_status plan_there(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                            const void *params, const sb_shape *shape, sb_plan *plan)
+{
+    sb_ctx    here = *ctx;
+    sb_status st   = lay_out_plan(c, ctx, m, params, shape, plan);
+    here.arena = here.host = NULL; /* plan finds its room in the plan, and allocates nothing */
+    if (st == SB_OK)
+        st = sb_ctx_enter(&here, SB_PHASE_ESTIMATE);
+    return st == SB_OK ? m->plan[c->backend->id](&here, params, shape, &c->q, &c->k, NULL, plan)
+                       : st;
+}
+
+static sb_status attend_there(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                              const void *params, const sb_shape *shape, const sb_plan *plan,
+                              float scale)
+{
     sb_arena    work;
     sb_ctx      here = *ctx;
     sb_attn_in  in   = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = scale};
     sb_attn_out out  = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};
-    int64_t     t0   = sb_now_ns();
     int64_t     need = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
-    sb_status   st   = SB_OK;
-    if ((m->caps & SB_CAP_NO_INDEX) == 0)
-        st = place(c, plan, shape->n_keys, &placed);
-    placed.method_data = plan->method_data;
-    if (st == SB_OK)
-        st = grow(c, &c->work, (size_t)need);
+    sb_status   st   = grow(c, &c->work, (size_t)need);
     sb_arena_init(&work, c->work.data, c->work.bytes, SB_ARENA_PLAIN);
-    here.backend = c->backend;
-    here.arena   = &work;
-    sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
+    here.arena = &work;
+    return st == SB_OK ? m->attend[c->backend->id](&here, params, &in, plan, NULL, &out) : st;
+}
+
+sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                                const void *params, const sb_shape *shape, sb_plan *plan,
+                                float scale)
+{
+    sb_plan   placed = *plan;
+    sb_ctx    here   = *ctx;
+    sb_status st     = SB_OK;
+    here.backend     = c->backend;
+    here.timeline    = c->timeline;
+    c->planned       = sb_device_plans(c->backend, m);
+    c->n_keys        = shape->n_keys;
+    if (c->planned) {
+        st     = plan_there(c, &here, m, params, shape, plan);
+        placed = *plan;
+    } else if ((m->caps & SB_CAP_NO_INDEX) == 0) {
+        int64_t t0 = sb_now_ns();
+        st         = place(c, plan, shape->n_keys, &placed);
+        sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
+        placed.method_data = plan->method_data;
+    }
     if (st == SB_OK)
-        st = m->attend[c->backend->id](&here, params, &in, &placed, NULL, &out);
-    return st == SB_OK ? c->backend->sync(NULL) : st;
+        st = attend_there(c, &here, m, params, shape, &placed, scale);
+    /* also after an error: what was queued uses rooms that others get next */
+    sb_status done = c->timeline != NULL ? c->timeline->read(c->timeline, ctx->stream, ctx->phases)
+                                         : c->backend->sync(ctx->stream);
+    return st == SB_OK ? done : st;
 }
 
 sb_status sb_device_call_fetch(const sb_device_call *c, const sb_tensor *o, float *lse)
@@ -159,6 +290,17 @@ sb_status sb_device_call_fetch(const sb_device_call *c, const sb_tensor *o, floa
         st = c->backend->copy(lse, c->lse, (size_t)(o->heads * o->tokens) * sizeof *lse,
                               SB_COPY_TO_HOST, NULL);
     return st == SB_OK ? c->backend->sync(NULL) : st;
+}
+
+sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, const sb_plan **out)
+{
+    *out = plan;
+    if (!c->planned)
+        return SB_OK;
+    sb_status st =
+        sb_plan_fetch(c->backend, NULL, plan, &c->q.gid, c->q.heads, c->n_keys, &c->fetched);
+    *out = &c->fetched.plan;
+    return st;
 }
 
 size_t sb_device_call_bytes(const sb_device_call *c) { return c->bytes; }

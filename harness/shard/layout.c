@@ -12,7 +12,7 @@ static sb_tensor all_tokens(const sb_shard *s)
                        .head_stride = n * s->head_dim};
 }
 
-static sb_status lay_out_gather(sb_shard *s, sb_arena *a)
+sb_status sb_shard_layout_gather(sb_shard *s, sb_arena *a)
 {
     int64_t   n     = s->map->n_tokens;
     void     *stage = NULL;
@@ -60,7 +60,7 @@ sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_
                           int64_t heads, int64_t kv_heads, int64_t head_dim)
 {
     sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
-    return st == SB_OK ? lay_out_gather(s, a) : st;
+    return st == SB_OK ? sb_shard_layout_gather(s, a) : st;
 }
 
 static sb_status count_layout(const sb_ctx *ctx, const sb_method *m, const void *params,
@@ -69,7 +69,9 @@ static sb_status count_layout(const sb_ctx *ctx, const sb_method *m, const void 
     sb_ctx    c    = *ctx;
     sb_plan   plan = {0};
     size_t    mark = sb_arena_mark(c.arena);
-    sb_status st   = m->layout(&c, params, shape, &plan, NULL);
+    if (sb_device_plans(ctx->backend, m)) /* nothing of it is host memory */
+        return SB_OK;
+    sb_status st = m->layout(&c, params, shape, &plan, NULL);
     sb_arena_reset(c.arena, mark);
     return st;
 }
@@ -103,6 +105,8 @@ sb_status sbi_index_layout(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         sb_arena_reset(ctx->arena, s->method_mark);
     }
     s->plan = (sb_plan){0};
+    if (s->device != NULL && sb_device_plans(ctx->backend, m))
+        return SB_OK; /* by the device call */
     return m->layout(ctx, params, shape, &s->plan, cache);
 }
 
@@ -110,7 +114,7 @@ sb_status sbi_call_check(const sb_shard *s, const sb_ctx *ctx, const sb_method *
                          const sb_tensor *q, int64_t q_tokens)
 {
     sb_backend_id id = ctx->backend->id;
-    sb_backend_id planner = s->device != NULL ? SB_CPU : id;
+    sb_backend_id planner = s->device != NULL && !sb_device_plans(ctx->backend, m) ? SB_CPU : id;
     if (m->plan[planner] == NULL || m->attend[id] == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED, "method %s does not run on backend %s", m->name,
                        ctx->backend->name);

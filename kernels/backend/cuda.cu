@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "kernels/backend/cuda_parts.h"
+#include "kernels/backend/cuda_status.cuh"
 #include "kernels/base/arena.h"
 #include "kernels/base/backend.h"
 
@@ -18,13 +19,6 @@ static __global__ void compiled_for_this_device(int *p)
 {
     if (p != nullptr)
         *p = 1;
-}
-
-static sb_status failed(cudaError_t e, const char *what)
-{
-    (void)cudaGetLastError();
-    return sb_fail(e == cudaErrorMemoryAllocation ? SB_ERR_NOMEM : SB_ERR_DEVICE,
-                   "cuda: %s: %s (%d)", what, cudaGetErrorString(e), static_cast<int>(e));
 }
 
 static sb_status cuda_available(void)
@@ -38,7 +32,7 @@ static sb_status cuda_available(void)
                        e == cudaSuccess ? "none is visible" : cudaGetErrorString(e));
     }
     if (e != cudaSuccess)
-        return failed(e, "counting devices");
+        return sb_cuda_status(e, "counting devices");
     cudaFuncAttributes a;
     e = cudaFuncGetAttributes(&a, compiled_for_this_device);
     if (e == cudaErrorNoKernelImageForDevice || e == cudaErrorInvalidDeviceFunction ||
@@ -50,7 +44,7 @@ static sb_status cuda_available(void)
                            "this program holds no code for %s (compute capability %d.%d): %s",
                            prop.name, prop.major, prop.minor, cudaGetErrorString(e));
     }
-    return e == cudaSuccess ? SB_OK : failed(e, "looking for compiled kernels");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "looking for compiled kernels");
 }
 
 static sb_status cuda_facts(sb_device_facts *out)
@@ -68,12 +62,15 @@ static sb_status cuda_facts(sb_device_facts *out)
     if (e == cudaSuccess)
         e = cudaRuntimeGetVersion(&runtime);
     if (e != cudaSuccess)
-        return failed(e, "reading device facts");
+        return sb_cuda_status(e, "reading device facts");
     (void)snprintf(f.name, sizeof f.name, "%.127s", prop.name);
     (void)snprintf(f.detail, sizeof f.detail,
                    "compute capability %d.%d, %d multiprocessors, driver CUDA %d.%d, runtime %d.%d",
                    prop.major, prop.minor, prop.multiProcessorCount, driver / 1000,
                    driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(f.uuid + 2 * i, sizeof f.uuid - static_cast<size_t>(2 * i), "%02x",
+                       static_cast<unsigned>(static_cast<unsigned char>(prop.uuid.bytes[i])));
     f.count        = n;
     f.memory_bytes = static_cast<int64_t>(prop.totalGlobalMem);
     *out           = f;
@@ -87,7 +84,7 @@ static sb_status cuda_alloc(size_t bytes, void **out)
     if (e != cudaSuccess) {
         char what[64];
         (void)snprintf(what, sizeof what, "%zu bytes of device memory", bytes);
-        return failed(e, what);
+        return sb_cuda_status(e, what);
     }
     *out = p;
     return SB_OK;
@@ -108,20 +105,77 @@ static sb_status cuda_copy(void *dst, const void *src, size_t bytes, sb_copy_kin
         return sb_fail(SB_ERR_INTERNAL, "cuda: copy of unknown kind %d", static_cast<int>(kind));
     cudaError_t e =
         cudaMemcpyAsync(dst, src, bytes, kinds[kind], static_cast<cudaStream_t>(stream));
-    return e == cudaSuccess ? SB_OK : failed(e, "copy");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "copy");
 }
 
 static sb_status cuda_fill(void *dst, int byte, size_t bytes, void *stream)
 {
     cudaError_t e = cudaMemsetAsync(dst, byte, bytes, static_cast<cudaStream_t>(stream));
-    return e == cudaSuccess ? SB_OK : failed(e, "fill");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "fill");
 }
 
 /* Errors of kernels that ran earlier on the stream surface here. */
 static sb_status cuda_sync(void *stream)
 {
     cudaError_t e = cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
-    return e == cudaSuccess ? SB_OK : failed(e, "waiting for the stream");
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "waiting for the stream");
+}
+
+static sb_status cuda_select(int32_t device) { return SB_CUDA(cudaSetDevice(device)); }
+
+static sb_status cuda_stream_open(void **out)
+{
+    cudaStream_t s  = nullptr;
+    sb_status    st = SB_CUDA(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+    if (st == SB_OK)
+        *out = s;
+    return st;
+}
+
+static void cuda_stream_close(void *stream)
+{
+    if (stream != nullptr && cudaStreamDestroy(static_cast<cudaStream_t>(stream)) != cudaSuccess)
+        (void)cudaGetLastError();
+}
+
+static sb_status cuda_stream_after(void *stream, void *other)
+{
+    cudaEvent_t done = nullptr;
+    sb_status   st   = SB_CUDA(cudaEventCreateWithFlags(&done, cudaEventDisableTiming));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventRecord(done, static_cast<cudaStream_t>(other)));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), done, 0));
+    if (done != nullptr) /* what waits for it keeps what it needs */
+        (void)cudaEventDestroy(done);
+    return st;
+}
+
+static sb_status cuda_stream_idle(void *stream, int *idle)
+{
+    cudaError_t e = cudaStreamQuery(static_cast<cudaStream_t>(stream));
+    *idle         = e == cudaSuccess;
+    if (e == cudaErrorNotReady) {
+        (void)cudaGetLastError();
+        return SB_OK;
+    }
+    return sb_cuda_status(e, "asking a stream");
+}
+
+static sb_status cuda_pinned_alloc(size_t bytes, void **out)
+{
+    void     *p = nullptr;
+    sb_status st =
+        SB_CUDA(cudaHostAlloc(&p, bytes > 0 ? bytes : SB_ARENA_ALIGN, cudaHostAllocDefault));
+    if (st == SB_OK)
+        *out = p;
+    return st;
+}
+
+static void cuda_pinned_free(void *p)
+{
+    if (p != nullptr && cudaFreeHost(p) != cudaSuccess)
+        (void)cudaGetLastError();
 }
 
 const sb_backend sb_backend_cuda = {
@@ -134,6 +188,14 @@ const sb_backend sb_backend_cuda = {
     /* copy */ cuda_copy,
     /* fill */ cuda_fill,
     /* sync */ cuda_sync,
+    /* select */ cuda_select,
+    /* stream_open */ cuda_stream_open,
+    /* stream_close */ cuda_stream_close,
+    /* stream_after */ cuda_stream_after,
+    /* stream_idle */ cuda_stream_idle,
+    /* pinned_alloc */ cuda_pinned_alloc,
+    /* pinned_free */ cuda_pinned_free,
+    /* timeline_open */ sbi_timeline_cuda,
     /* state */ sbi_state_cuda,
     /* ceilings */ sbi_ceilings_cuda,
 };

@@ -5,6 +5,7 @@
 
 #include "kernels/base/backend.h"
 
+extern "C" sb_status sbi_timeline_cuda(sb_timeline **out);
 extern "C" sb_status sbi_state_cuda(sb_device_state *out);
 extern "C" sb_status sbi_ceilings_cuda(sb_ceilings *out);
 

@@ -31,13 +31,23 @@ typedef struct sb_shape {
 typedef struct sb_ctx {
     const sb_backend *backend;
     sb_comm          *comm;
-    sb_arena         *arena;   /* scratch and index storage */
+    sb_arena         *arena;   /* scratch and index storage, in the backend's memory */
+    sb_arena         *host;    /* for what host code reads of a call on a device; NULL on the CPU */
     void             *stream;  /* NULL on the CPU */
     sb_phase_times   *phases;  /* NULL: nobody is timing */
+    /* On a device, not NULL: calls queue their work, enter phases here and do not wait. NULL: a
+     * call with phases waits and times itself. */
+    sb_timeline      *timeline;
     int32_t           layer;
     int32_t           n_layers; /* of the model; 0 counts as 1 */
     int32_t           threads;  /* OpenMP threads for CPU kernels, >= 1 */
 } sb_ctx;
+
+/* The work that is queued from here on belongs to this phase. */
+static inline sb_status sb_ctx_enter(const sb_ctx *ctx, sb_phase phase)
+{
+    return ctx->timeline == NULL ? SB_OK : ctx->timeline->enter(ctx->timeline, phase, ctx->stream);
+}
 
 /* 1 on the one rank that accounts for work which all ranks repeat. */
 static inline int sb_ctx_is_first(const sb_ctx *ctx)
@@ -118,9 +128,18 @@ typedef struct sb_method {
      * such memory on a device; NULL: none. */
     int64_t (*device_bytes)(const void *params, const sb_shape *shape);
     sb_layout_fn layout;
-    /* attend NULL: not on that backend, stored as unsupported. plan NULL where attend is there: the
-     * index is made on the cpu, from shape and parameters alone, and copied to the device;
-     * method_data stays where it is, in host memory. */
+    /* For plan on a device: room for the index and what plan works in from ctx->arena, which is
+     * device memory (the host must not look into it), and from ctx->host for what host code reads,
+     * as plan->method_data. Runs twice, as layout does, over two counting arenas first; over real
+     * ones it may copy to the device what follows from the shape alone, and waits for that. NULL
+     * where plan is. */
+    sb_layout_fn layout_device;
+    /* attend NULL: not on that backend, stored as unsupported.
+     * plan on a device: q and k are device memory (their ids are host memory), as are the arrays of
+     * the index; it takes nothing from arenas, all its work is queued on ctx->stream, the host
+     * neither waits nor learns anything of the data. One rank.
+     * plan NULL where attend is there: the index is made on the cpu, from shape and parameters
+     * alone, and copied to the device; method_data stays where it is, in host memory. */
     sb_plan_fn   plan[SB_BACKEND_COUNT];
     sb_attend_fn attend[SB_BACKEND_COUNT];
 } sb_method;

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum sb_phase {
     SB_PHASE_LOAD,
     SB_PHASE_ESTIMATE,
@@ -39,4 +43,7 @@ static inline void sb_phase_add(sb_phase_times *p, sb_phase phase, int64_t since
 
 const char *sb_phase_name(sb_phase phase); /* "estimate", ..., "decode_token" */
 
+#ifdef __cplusplus
+}
+#endif
 #endif

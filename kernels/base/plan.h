@@ -90,6 +90,9 @@ typedef struct sb_plan {
      * out. Ranks add up, so that the sum over ranks is what one rank alone spends: work that all of
      * them repeat is counted where sb_ctx_is_first says. Set by plan; 0 (layout): no estimate. */
     int64_t estimate_flops;
+    /* In device memory, of plans made there: what depends on the data and is to be added to
+     * estimate_flops when the plan is fetched (plan_fetch.h); NULL: nothing. */
+    int64_t *estimate_flops_more;
     /* FLOP of attend on all query heads and the local rows where no index tells them
      * (SB_CAP_NO_INDEX): set by plan, ranks add up. Else 0: counted from the index. */
     int64_t attend_flops;

@@ -5,7 +5,9 @@
 
 #include <stdint.h>
 
-static inline uint64_t sb_mix(uint64_t z)
+#include "kernels/base/host_device.h"
+
+SB_HOST_DEVICE static inline uint64_t sb_mix(uint64_t z)
 {
     z += 0x9E3779B97F4A7C15ull;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
@@ -17,20 +19,20 @@ typedef struct sb_rng {
     uint64_t state;
 } sb_rng;
 
-static inline uint64_t sb_rng_next(sb_rng *r)
+SB_HOST_DEVICE static inline uint64_t sb_rng_next(sb_rng *r)
 {
     uint64_t z = sb_mix(r->state);
     r->state += 0x9E3779B97F4A7C15ull;
     return z;
 }
 
-static inline double sb_rng_uniform(sb_rng *r) /* [0, 1), 53 bits */
+SB_HOST_DEVICE static inline double sb_rng_uniform(sb_rng *r) /* [0, 1), 53 bits */
 {
     return (double)(sb_rng_next(r) >> 11) * (1.0 / 9007199254740992.0);
 }
 
 /* [0, n), unbiased (rejection); n >= 1. */
-static inline uint64_t sb_rng_below(sb_rng *r, uint64_t n)
+SB_HOST_DEVICE static inline uint64_t sb_rng_below(sb_rng *r, uint64_t n)
 {
     uint64_t limit = UINT64_MAX - UINT64_MAX % n;
     uint64_t z;

@@ -30,6 +30,7 @@ static sb_status time_of(sb_dense_impl impl, const sb_ctx *ctx, const sb_attn_in
     sb_phase_times t;
     sb_status      st = SB_OK;
     here.phases       = &t;
+    here.timeline     = NULL; /* each trial waits and times itself */
     *ns               = INT64_MAX;
     for (int i = 0; i <= TRIALS && st == SB_OK; i++) {
         t  = (sb_phase_times){0};

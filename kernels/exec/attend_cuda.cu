@@ -6,15 +6,6 @@
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/flash_cpu.h"
 
-sb_status sbi_cuda_status(cudaError_t e, const char *what)
-{
-    if (e == cudaSuccess)
-        return SB_OK;
-    (void)cudaGetLastError();
-    return sb_fail(e == cudaErrorMemoryAllocation ? SB_ERR_NOMEM : SB_ERR_DEVICE,
-                   "cuda: %s: %s (%d)", what, cudaGetErrorString(e), static_cast<int>(e));
-}
-
 static int64_t end_of(const sb_gid *g)
 {
     return g->n_runs > 0 ? g->run[g->n_runs - 1].start + g->run[g->n_runs - 1].len : 0;
@@ -192,8 +183,14 @@ static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, 
     sb_status    st  = check(&job);
     if (st != SB_OK || in->q->tokens == 0)
         return st;
-    const char *kernel;
-    return ctx->phases != nullptr ? launch_timed(&job, ctx->phases) : launch(&job, &kernel);
+    const char *kernel = nullptr;
+    if (ctx->timeline == nullptr && ctx->phases != nullptr)
+        return launch_timed(&job, ctx->phases);
+    if ((st = sb_ctx_enter(ctx, SB_PHASE_COMPUTE)) == SB_OK)
+        st = launch(&job, &kernel);
+    if (ctx->phases != nullptr)
+        ctx->phases->kernel = kernel;
+    return st;
 }
 
 extern "C" sb_status sb_attend_dense_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,

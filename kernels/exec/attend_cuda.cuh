@@ -1,9 +1,8 @@
-/* What the device executors share: the checked call, and how CUDA's errors become ours. */
+/* What the device executors share: the checked call. */
 #ifndef SB_KERNELS_EXEC_ATTEND_CUDA_CUH
 #define SB_KERNELS_EXEC_ATTEND_CUDA_CUH
 
-#include <cuda_runtime.h>
-
+#include "kernels/backend/cuda_status.cuh"
 #include "kernels/exec/attend.h"
 
 /* A call whose tensors have been checked. */
@@ -13,10 +12,6 @@ typedef struct sbi_cuda_job {
     sb_attn_out      *out;
     cudaStream_t      stream;
 } sbi_cuda_job;
-
-/* The call's error becomes the thread's error text; it is taken off cudart's error slot. */
-sb_status sbi_cuda_status(cudaError_t e, const char *what);
-#define SB_CUDA(call) sbi_cuda_status((call), #call)
 
 /* Room that is there for what follows on `stream`, until cudaFreeAsync. It comes from a pool of the
  * executors that keeps what it once had (a few MiB), so that only the first call of a size waits

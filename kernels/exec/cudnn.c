@@ -199,10 +199,13 @@ sb_status sb_attend_dense_cudnn(sb_ctx *ctx, const void *params, const sb_attn_i
     if ((st = begin(stream)) != SB_OK || (st = plan_of(&s, &e)) != SB_OK ||
         (st = grow_workspace(e->plan.workspace_bytes)) != SB_OK)
         return st;
-    if (ctx->phases == NULL)
-        return execute(&e->plan, in, out);
-    ctx->phases->kernel = "cudnn";
-    return execute_timed(&e->plan, in, out, stream, ctx->phases);
+    if (ctx->phases != NULL)
+        ctx->phases->kernel = "cudnn";
+    if (ctx->timeline == NULL && ctx->phases != NULL)
+        return execute_timed(&e->plan, in, out, stream, ctx->phases);
+    if ((st = sb_ctx_enter(ctx, SB_PHASE_COMPUTE)) == SB_OK)
+        st = execute(&e->plan, in, out);
+    return st;
 }
 
 sb_status sb_cudnn_describe(char *out, size_t bytes)

@@ -341,7 +341,7 @@ sb_status launch(const decode_args &a, const dim3 &grid, cudaStream_t stream)
     if (st != SB_OK)
         return st;
     decode_split<D, MT><<<grid, THREADS, shared_bytes(D, MT), stream>>>(a);
-    return sbi_cuda_status(cudaGetLastError(), "launch of decode_split");
+    return sb_cuda_status(cudaGetLastError(), "launch of decode_split");
 }
 
 /* Both kernels, with room for n_splits partials. */

@@ -184,6 +184,21 @@ sb_status run_timed(const sbi_scan_call *c, const states *s, const sbi_scan_devi
     return st;
 }
 
+sb_status run_in_phase(const sb_ctx *ctx, const sbi_scan_call *c, const states *s,
+                       const sbi_scan_device_room *room)
+{
+    cudaStream_t stream = static_cast<cudaStream_t>(ctx->stream);
+    const char  *kernel = nullptr;
+    if (ctx->timeline == nullptr && ctx->phases != nullptr)
+        return run_timed(c, s, room, stream, ctx->phases);
+    sb_status st = sb_ctx_enter(ctx, SB_PHASE_COMPUTE);
+    if (st == SB_OK)
+        st = run(c, s, room, stream, &kernel);
+    if (ctx->phases != nullptr)
+        ctx->phases->kernel = kernel;
+    return st;
+}
+
 sb_status check_device(void)
 {
     int       device = 0, major = 0;
@@ -206,7 +221,6 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
     sbi_scan_call        c = {};
     sbi_scan_device_room room;
     states               s;
-    const char          *kernel;
     cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
     (void)params;
     if (plan == nullptr || plan->method_data == nullptr)
@@ -229,8 +243,7 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
     if ((st = open_states(&c, cache, &s)) == SB_OK &&
         (st = sbi_scan_device_layout(ctx->arena, c.room, c.n, &room)) == SB_OK &&
         (st = begin(&c, &s, &room, stream)) == SB_OK)
-        st = ctx->phases != nullptr ? run_timed(&c, &s, &room, stream, ctx->phases)
-                                    : run(&c, &s, &room, stream, &kernel);
+        st = run_in_phase(ctx, &c, &s, &room);
     if (st == SB_OK)
         st = keep(&c, &s, stream);
     sb_arena_reset(ctx->arena, mark);

@@ -150,8 +150,7 @@ sb_status launch(const sbi_merge_job *j, int64_t blocks, cudaStream_t stream)
     how.stream                                       = stream;
     how.attrs                                        = &early;
     how.numAttrs                                     = j->early && major >= 9;
-    return sbi_cuda_status(cudaLaunchKernelEx(&how, merge_lse<W, SHARE>, *j),
-                           "launch of merge_lse");
+    return sb_cuda_status(cudaLaunchKernelEx(&how, merge_lse<W, SHARE>, *j), "launch of merge_lse");
 }
 } // namespace
 

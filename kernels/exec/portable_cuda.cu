@@ -474,7 +474,7 @@ template <int D> sb_status launch(const portable_args &a, cudaStream_t stream)
     if (st != SB_OK || blocks == 0)
         return st;
     attend_portable<D><<<static_cast<unsigned>(blocks), THREADS, bytes, stream>>>(a);
-    return sbi_cuda_status(cudaGetLastError(), "launch of attend_portable");
+    return sb_cuda_status(cudaGetLastError(), "launch of attend_portable");
 }
 } // namespace
 

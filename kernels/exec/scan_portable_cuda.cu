@@ -430,7 +430,7 @@ template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t strea
         scan_states<D><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
     scan_entries<<<dim3(blocks, static_cast<unsigned>(a.state_heads)), THREADS, 0, stream>>>(a);
     scan_outputs<D><<<static_cast<unsigned>(outputs), THREADS, bytes, stream>>>(a);
-    return sbi_cuda_status(cudaGetLastError(), "launch of a linear scan");
+    return sb_cuda_status(cudaGetLastError(), "launch of a linear scan");
 }
 } // namespace
 

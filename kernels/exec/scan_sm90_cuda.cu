@@ -600,7 +600,7 @@ sb_status launch(const scan_args &a, int sms, const CUtensorMap (&map)[4], cudaS
     const int64_t  even = most / a.heads * a.heads, some = even * 10 >= most * 9 ? even : most;
     const unsigned ctas = static_cast<unsigned>(items < some ? items : some);
     kernel<<<ctas, THREADS, shared_bytes(D), stream>>>(a, map[0], map[1], map[2], map[3]);
-    return sbi_cuda_status(cudaGetLastError(), "launch of scan_sm90");
+    return sb_cuda_status(cudaGetLastError(), "launch of scan_sm90");
 }
 
 template <int D>

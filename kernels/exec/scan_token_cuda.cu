@@ -99,5 +99,5 @@ sb_status sbi_scan_token_cuda(const sbi_scan_cuda_job *a, cudaStream_t stream)
         scan_tokens<64><<<grid, THREADS, 0, stream>>>(*a);
     else
         scan_tokens<128><<<grid, THREADS, 0, stream>>>(*a);
-    return sbi_cuda_status(cudaGetLastError(), "launch of a scan by tokens");
+    return sb_cuda_status(cudaGetLastError(), "launch of a scan by tokens");
 }

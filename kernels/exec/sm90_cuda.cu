@@ -604,7 +604,7 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, co
     const int64_t  kv_bytes = p.k.len * D * 2 * int64_t(sizeof(sb_bf16));
     a.waves = F != WINDOW && kv_bytes > 2 * int64_t(on.l2_bytes); /* at less they cost 3 % */
     kernel<<<ctas, threads(F, D), shared_bytes(F, D), j->stream>>>(a, mq, mk, mv, mo);
-    return sbi_cuda_status(cudaGetLastError(), "launch of attend_sm90");
+    return sb_cuda_status(cudaGetLastError(), "launch of attend_sm90");
 }
 
 template <form F>

@@ -354,7 +354,7 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encod
     const int      items = a->n_cells * a->heads;
     const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
     kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(*a, mq);
-    return sbi_cuda_status(cudaGetLastError(), "launch of attend_gather");
+    return sb_cuda_status(cudaGetLastError(), "launch of attend_gather");
 }
 
 sb_status launch_run(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encode_fn encode,

@@ -1,12 +1,12 @@
 #include "kernels/random_blocks/random_blocks.h"
 
-#include <math.h>
 #include <stddef.h>
 
-#include "kernels/base/rng.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/row_blocks.h"
 #include "kernels/exec/shape_check.h"
+#include "kernels/random_blocks/draw.h"
+#include "kernels/random_blocks/plan_cuda.h"
 
 #define P(field) offsetof(sb_random_blocks_params, field)
 static const sb_param params[] = {
@@ -21,27 +21,12 @@ static const sb_param params[] = {
     {0},
 };
 
-static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
-
 void sb_random_blocks_row(const sb_random_blocks_params *p, int32_t layer, int64_t head,
                           int64_t block, int32_t *ids, int64_t *n)
 {
-    int64_t visible = block + 1, first = min_i64(p->sink_blocks, visible);
-    int64_t last  = visible - min_i64(p->window_blocks, visible - first);
-    int64_t total = (int64_t)ceil(p->density * (double)visible);
-    int64_t want = min_i64(total - (visible - (last - first)), last - first), at = 0;
-    sb_rng  r = {
-         sb_mix(sb_mix(sb_mix(sb_mix((uint64_t)p->seed) + (uint64_t)layer) + (uint64_t)head) +
-                (uint64_t)block)};
-    for (int64_t j = 0; j < first; j++)
-        ids[at++] = (int32_t)j;
-    /* each of the left ones is taken with probability want / left: exactly want come out */
-    for (int64_t j = first; j < last && want > 0; j++)
-        if ((int64_t)sb_rng_below(&r, (uint64_t)(last - j)) < want) {
-            ids[at++] = (int32_t)j;
-            want--;
-        }
-    for (int64_t j = last; j < visible; j++)
+    sbi_block_draw d  = sbi_draw_begin(p, layer, head, block, sbi_random_blocks_seen(p, block));
+    int64_t        at = 0;
+    for (int64_t j; (j = sbi_draw_next(&d)) >= 0;)
         ids[at++] = (int32_t)j;
     *n = at;
 }
@@ -110,7 +95,8 @@ const sb_method sb_random_blocks = {
     .check          = check,
     .quantum_tokens = quantum_tokens,
     .layout         = layout,
-    .plan           = {[SB_CPU] = plan_cpu},
+    .layout_device  = SB_IF_CUDA(sbi_random_blocks_layout_device),
+    .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_random_blocks_plan_cuda)},
     .attend =
         {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

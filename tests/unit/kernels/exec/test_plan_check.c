@@ -6,7 +6,9 @@
 
 #include "kernels/base/backend.h"
 #include "kernels/exec/plan_check.h"
+#include "kernels/exec/plan_fetch.h"
 #include "kernels/exec/plan_place.h"
+#include "kernels/exec/row_blocks_device.h"
 
 enum { HEADS = 2, KEYS = 20, ROWS = 2 };
 
@@ -163,6 +165,77 @@ START_TEST(a_placed_plan_says_the_same)
 }
 END_TEST
 
+START_TEST(a_fetched_plan_says_the_same)
+{
+    sb_fetched_plan f = {0};
+    for (int slots = 0; slots < 2; slots++) {
+        int64_t more = 100;
+        if (slots)
+            slots_instead();
+        s.plan.estimate_flops      = 7;
+        s.plan.estimate_flops_more = &more;
+        ck_assert_msg(sb_plan_fetch(&sb_backend_cpu, NULL, &s.plan, NULL, HEADS, KEYS, &f) == SB_OK,
+                      "%s", sb_error_text());
+        ck_assert_int_eq(f.plan.estimate_flops, 107);
+        ck_assert_ptr_null(f.plan.estimate_flops_more);
+        ck_assert_int_eq(memcmp(f.plan.tiles.row_ptr, s.tile_ptr, sizeof s.tile_ptr), 0);
+        ck_assert_int_eq(memcmp(f.plan.tiles.id, s.tile, 6 * sizeof *s.tile), 0);
+        memset(s.tile, 0x55, sizeof s.tile); /* nothing points back */
+        memset(s.token, 0x55, sizeof s.token);
+        memset(s.head, 0x55, sizeof s.head);
+        memset(s.span, 0x55, sizeof s.span);
+        memset(s.offset, 0x55, sizeof s.offset);
+        memset(s.row_id, 0x55, sizeof s.row_id);
+        ck_assert_msg(sb_plan_check(&f.plan, NULL, HEADS, KEYS) == SB_OK, "%s", sb_error_text());
+        reset();
+    }
+    s.tile_ptr[4] = 9; /* more than there is room for: never followed */
+    ck_assert_int_eq(sb_plan_fetch(&sb_backend_cpu, NULL, &s.plan, NULL, HEADS, KEYS, &f),
+                     SB_ERR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "9 ids in room for 8"));
+    reset();
+    s.tile[1] = 0; /* a planner at fault */
+    ck_assert_int_eq(sb_plan_fetch(&sb_backend_cpu, NULL, &s.plan, NULL, HEADS, KEYS, &f),
+                     SB_ERR_INTERNAL);
+    ck_assert_ptr_null(f.plan.row_id);
+    sb_fetched_plan_fini(&f);
+}
+END_TEST
+
+START_TEST(row_blocks_of_a_device_are_those_of_the_host)
+{
+    _Alignas(64) static unsigned char here[8192], there[8192];
+    sb_run   run[2] = {{64, 64}, {160, 100}}; /* blocks 2, 3 | 5, 6, 7, 8 */
+    sb_shape shape  = {
+         .q_gid = {run, 2, 164}, .n_keys = 300, .heads = 4, .kv_heads = 2, .head_dim = 64};
+    sb_arena             a;
+    sb_ctx               ctx = {.backend = &sb_backend_cpu, .arena = &a};
+    sb_row_blocks        host;
+    sb_row_blocks_device dev;
+    sb_plan              want, got;
+    sb_arena_init(&a, here, sizeof here, SB_ARENA_PLAIN);
+    ck_assert_int_eq(sb_row_blocks_layout(&host, &a, &shape, 32, 1, &want), SB_OK);
+    sb_row_blocks_name(&host, &shape, &want);
+    sb_arena_init_count(&a);
+    ck_assert_int_eq(sb_row_blocks_device_layout(&dev, &ctx, &shape, 32, 16, 1, &got), SB_OK);
+    size_t bytes = a.high_water_bytes;
+    sb_arena_init(&a, there, bytes, SB_ARENA_PLAIN);
+    ck_assert_int_eq(sb_row_blocks_device_layout(&dev, &ctx, &shape, 32, 16, 1, &got), SB_OK);
+    ck_assert_uint_eq(a.high_water_bytes, bytes);
+    ck_assert_int_eq(dev.n_rows, 6);
+    ck_assert_int_eq(got.n_rows, want.n_rows);
+    ck_assert_int_eq(memcmp(got.row_id, want.row_id, 6 * sizeof *want.row_id), 0);
+    ck_assert_int_eq(memcmp(dev.row, host.row, 6 * sizeof *host.row), 0);
+    ck_assert_int_eq(dev.ids_per_head, 2 * host.ids_per_head); /* two tiles a block */
+    ck_assert_int_eq(got.tiles.capacity, 4 * dev.ids_per_head);
+    ck_assert_int_eq(got.tiles.width_tokens, 16);
+    ck_assert_int_eq(got.row_tokens, 32);
+    sb_arena_init(&a, there, bytes - 64, SB_ARENA_PLAIN);
+    ck_assert_int_eq(sb_row_blocks_device_layout(&dev, &ctx, &shape, 32, 16, 1, &got),
+                     SB_ERR_NOMEM);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plan check");
@@ -172,6 +245,8 @@ int main(void)
     tcase_add_test(t, each_broken_rule_is_named);
     tcase_add_test(t, every_row_block_of_the_queries_has_a_list);
     tcase_add_test(t, a_placed_plan_says_the_same);
+    tcase_add_test(t, a_fetched_plan_says_the_same);
+    tcase_add_test(t, row_blocks_of_a_device_are_those_of_the_host);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);

@@ -1,0 +1,185 @@
+#include "tests/cuda/device_plan.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/comm/comms.h"
+#include "kernels/exec/row_support.h"
+#include "kernels/registry.h"
+#include "workloads/registry.h"
+
+enum { PARAMS = 4096, ALL_ROWS = 2048, SOME_ROWS = 640 };
+
+/* An operator, and what its last call left: borrowed until it is closed. */
+typedef struct side {
+    sb_operator   *op;
+    void          *block;
+    sb_plan        plan;
+    const sb_bf16 *o;
+    const float   *lse;
+    sb_phase_times times;
+} side;
+
+static void set_params(const sb_method *m, const char *text, void *params)
+{
+    char buf[256], *save = NULL;
+    ck_assert_int_eq(sb_params_default(m->params, params), SB_OK);
+    ck_assert_uint_lt(strlen(text), sizeof buf);
+    memcpy(buf, text, strlen(text) + 1);
+    for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
+        char *eq = strchr(w, '=');
+        ck_assert_ptr_nonnull(eq);
+        *eq               = '\0';
+        const sb_param *p = sb_params_find(m->params, w);
+        ck_assert_msg(p != NULL && sb_param_set(p, params, eq + 1) == SB_OK, "%s", w);
+    }
+}
+
+static sb_status take(void *arg, const sb_layer_view *v)
+{
+    side *s = arg;
+    s->plan = *v->plan;
+    s->o    = v->o->data;
+    s->lse  = v->lse;
+    return SB_OK;
+}
+
+static sb_status open_side(side *s, const sb_operator_config *cfg, int calls)
+{
+    size_t    bytes = 0;
+    sb_status st    = sb_operator_bytes(cfg, &bytes);
+    *s              = (side){0};
+    if (st != SB_OK)
+        return st;
+    s->block = aligned_alloc(SB_ARENA_ALIGN, (bytes + 63) / 64 * 64);
+    ck_assert_ptr_nonnull(s->block);
+    st = sb_operator_create(cfg, s->block, bytes, &s->op);
+    for (int i = 0; st == SB_OK && i < calls; i++) {
+        s->times = (sb_phase_times){0};
+        st       = sb_operator_pass(s->op, &s->times);
+    }
+    return st == SB_OK ? sb_operator_look(s->op, take, s) : st;
+}
+
+static void close_side(side *s)
+{
+    sb_operator_destroy(s->op);
+    free(s->block);
+}
+
+/* Rows [head][row] of one comparison. */
+typedef struct walk {
+    const plan_spec *spec;
+    const side      *host, *dev, *dense;
+    int64_t         *key; /* 0 .. n_tokens - 1 */
+    uint8_t         *a, *b;
+    double           error, power;
+} walk;
+
+static void compare_row(walk *w, plan_apart *out, int64_t head, int64_t row)
+{
+    int64_t d = w->spec->head_dim, at = head * w->spec->n_tokens + row, differ = 0;
+    sb_row_support_of(&w->host->plan, head, row, w->key, row + 1, w->a);
+    sb_row_support_of(&w->dev->plan, head, row, w->key, row + 1, w->b);
+    for (int64_t k = 0; k <= row; k++) {
+        out->listed += w->a[k];
+        differ += w->a[k] != w->b[k];
+    }
+    out->differ += differ;
+    out->rows++;
+    if (!w->host->plan.own_softmax) {
+        out->recall[0] += exp((double)w->host->lse[at] - (double)w->dense->lse[at]);
+        out->recall[1] += exp((double)w->dev->lse[at] - (double)w->dense->lse[at]);
+    }
+    if (differ > 0)
+        return;
+    out->equal_rows++;
+    out->lse_abs = fmax(out->lse_abs, fabs((double)w->host->lse[at] - (double)w->dev->lse[at]));
+    for (int64_t i = at * d; i < (at + 1) * d; i++) {
+        double want = (double)sb_bf16_to_f32(w->host->o[i]);
+        double got  = (double)sb_bf16_to_f32(w->dev->o[i]);
+        w->error += (got - want) * (got - want);
+        w->power += want * want;
+    }
+}
+
+static void compare(walk *w, plan_apart *out)
+{
+    int64_t n = w->spec->n_tokens, step = n <= ALL_ROWS ? 1 : n / SOME_ROWS | 1, pairs = 0;
+    for (int64_t h = 0; h < w->spec->heads; h++)
+        for (int64_t row = 0; row < n; row += n - row <= 64 ? 1 : step) {
+            compare_row(w, out, h, row);
+            pairs += row + 1;
+        }
+    out->share   = (double)out->differ / (double)out->listed;
+    out->density = (double)out->listed / (double)pairs;
+    out->nmse    = w->power > 0 ? w->error / w->power : 0;
+    out->recall[0] /= (double)out->rows;
+    out->recall[1] /= (double)out->rows;
+    out->estimate_flops[0] = w->host->plan.estimate_flops;
+    out->estimate_flops[1] = w->dev->plan.estimate_flops;
+}
+
+plan_apart device_plan_compare(const plan_spec *s)
+{
+    _Alignas(16) unsigned char params[PARAMS], drawn[128], all[PARAMS];
+    const sb_distribution     *d = sb_distribution_find(s->operands);
+    const sb_method           *m = sb_method_find(s->method), *dense = sb_method_find("dense");
+    sb_operands               *operands = NULL;
+    sb_comm                   *self     = NULL;
+    side                       host, dev, full;
+    plan_apart                 out = {0};
+    int64_t                    n   = s->n_tokens;
+    ck_assert(d != NULL && m != NULL && dense != NULL);
+    ck_assert_uint_le(m->params_bytes, sizeof params);
+    set_params(m, s->params, params);
+    set_params(dense, "", all);
+    ck_assert_int_eq(sb_params_default(d->params, drawn), SB_OK);
+    sb_draw draw = {.heads         = s->heads,
+                    .kv_heads      = s->kv_heads,
+                    .head_dim      = s->head_dim,
+                    .length_tokens = n,
+                    .seed          = 11,
+                    .params        = drawn};
+    ck_assert_int_eq(d->create(d, &draw, &operands), SB_OK);
+    ck_assert_int_eq(sb_comm_self_create(&self), SB_OK);
+    sb_operator_config cfg   = {.operands = operands,
+                                .method   = m,
+                                .params   = params,
+                                .backend  = &sb_backend_cpu,
+                                .comm     = self,
+                                .layout   = SB_LAYOUT_CONTIGUOUS,
+                                .threads  = 8};
+    sb_operator_config there = cfg, whole = cfg;
+    there.backend = &sb_backend_cuda;
+    whole.method  = dense;
+    whole.params  = all;
+    ck_assert_msg(open_side(&host, &cfg, 1) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(open_side(&full, &whole, 1) == SB_OK, "%s", sb_error_text());
+    out.status = open_side(&dev, &there, 2);
+    out.times  = dev.times;
+    if (out.status == SB_OK) {
+        walk w = {.spec  = s,
+                  .host  = &host,
+                  .dev   = &dev,
+                  .dense = &full,
+                  .key   = malloc((size_t)n * sizeof *w.key),
+                  .a     = malloc((size_t)n),
+                  .b     = malloc((size_t)n)};
+        ck_assert(w.key != NULL && w.a != NULL && w.b != NULL);
+        for (int64_t k = 0; k < n; k++)
+            w.key[k] = k;
+        compare(&w, &out);
+        free(w.key);
+        free(w.a);
+        free(w.b);
+    }
+    close_side(&host);
+    close_side(&full);
+    close_side(&dev);
+    sb_comm_destroy(self);
+    sb_operands_destroy(operands);
+    return out;
+}

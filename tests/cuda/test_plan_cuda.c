@@ -1,0 +1,160 @@
+/* Plans made on the device beside plans made by the CPU, the oracle: the same keys for every query
+ * but for ties and last bits of products, the same output where the keys are the same. Without a
+ * device: skipped (77). */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/exec/plan_bits_device.h"
+#include "tests/cuda/device_plan.h"
+#include "tests/tolerance.h"
+
+/* One line a configuration; methods whose plan runs on the device have some. */
+static const plan_spec specs[] = {
+    {"random_blocks", "", "random", 4, 2, 128, 1000},
+    {"random_blocks", "density=.3 block_tokens=64 sink_blocks=2", "random", 8, 1, 64, 3333},
+    {"random_blocks", "density=1", "random", 2, 2, 64, 130},
+};
+
+/* A selection may differ in this share of its keys, the bound; recall by that much. */
+static const double MAX_SHARE = 1e-3, MAX_RECALL = 1e-3;
+
+START_TEST(device_and_host_select_the_same)
+{
+    const plan_spec *s = &specs[_i];
+    plan_apart       r = device_plan_compare(s);
+    ck_assert_msg(r.status == SB_OK, "%s %s: %s", s->method, s->params, sb_error_text());
+    (void)printf("%s %s, %s, %lld tokens: density %.3f, differ %.2e, recall %.4f and %.4f, "
+                 "nmse %.1e, lse %.1e\n",
+                 s->method, s->params, s->operands, (long long)s->n_tokens, r.density, r.share,
+                 r.recall[0], r.recall[1], r.nmse, r.lse_abs);
+    ck_assert_int_gt(r.listed, 0);
+    ck_assert_msg(r.share <= MAX_SHARE, "%s %s: %lld of %lld keys differ", s->method, s->params,
+                  (long long)r.differ, (long long)r.listed);
+    ck_assert_msg(fabs(r.recall[0] - r.recall[1]) <= MAX_RECALL, "%s %s: recall %.6f and %.6f",
+                  s->method, s->params, r.recall[0], r.recall[1]);
+    ck_assert_int_gt(r.equal_rows, r.rows / 2);
+    ck_assert_msg(isfinite(r.nmse) && r.nmse <= SB_NMSE_PO_BF16 + SB_NMSE_BF16, "%s %s: nmse %g",
+                  s->method, s->params, r.nmse);
+    ck_assert_msg(r.lse_abs <= SB_LSE_DEVICE_ABS, "%s %s: lse %g", s->method, s->params, r.lse_abs);
+    ck_assert_int_gt(r.estimate_flops[0], -1);
+    ck_assert_msg(r.estimate_flops[0] == r.estimate_flops[1] || r.differ > 0,
+                  "%s %s: estimate %lld and %lld FLOP", s->method, s->params,
+                  (long long)r.estimate_flops[0], (long long)r.estimate_flops[1]);
+}
+END_TEST
+
+/* ---- tile lists from bits ---- */
+
+enum { LISTS = 301, TILES = 1000, WORDS = (TILES + 31) / 32 };
+
+static void must(sb_status st) { ck_assert_msg(st == SB_OK, "%s", sb_error_text()); }
+
+START_TEST(lists_hold_the_bits_that_are_set)
+{
+    static uint32_t   word[LISTS * WORDS];
+    static int32_t    want[LISTS * TILES], got[LISTS * TILES];
+    int64_t           ptr[LISTS + 1], n = 0;
+    const sb_backend *b = &sb_backend_cuda;
+    sb_plan_bits      bits;
+    sb_csr            csr = {.capacity = LISTS * TILES};
+    sb_arena          a;
+    void             *room = NULL;
+    sb_ctx            ctx  = {.backend = b, .arena = &a};
+    srand(7);
+    for (int l = 0; l < LISTS; l++) /* from none to all */
+        for (int t = 0; t < TILES; t++)
+            if (rand() % (LISTS - 1) < l) {
+                word[l * WORDS + t / 32] |= 1u << t % 32;
+                want[n++] = t;
+            }
+    sb_arena_init_count(&a);
+    must(sb_plan_bits_layout(&bits, &ctx, LISTS, TILES));
+    must(b->alloc(a.high_water_bytes, &room));
+    sb_arena_init(&a, room, a.high_water_bytes, SB_ARENA_PLAIN);
+    must(sb_plan_bits_layout(&bits, &ctx, LISTS, TILES));
+    must(b->alloc(sizeof ptr, (void **)&csr.row_ptr));
+    must(b->alloc(sizeof got, (void **)&csr.id));
+    must(b->copy(bits.word, word, sizeof word, SB_COPY_TO_DEVICE, NULL));
+    must(sb_plan_bits_list(&bits, &csr, NULL));
+    must(b->copy(ptr, csr.row_ptr, sizeof ptr, SB_COPY_TO_HOST, NULL));
+    must(b->copy(got, csr.id, sizeof got, SB_COPY_TO_HOST, NULL));
+    must(b->sync(NULL));
+    ck_assert_int_eq(ptr[0], 0);
+    ck_assert_int_eq(ptr[LISTS], n);
+    for (int l = 0; l < LISTS; l++) {
+        int64_t set = 0;
+        for (int w = 0; w < WORDS; w++)
+            set += __builtin_popcount(word[l * WORDS + w]);
+        ck_assert_int_eq(ptr[l + 1] - ptr[l], set);
+    }
+    ck_assert_int_eq(memcmp(got, want, (size_t)n * sizeof *want), 0);
+    must(sb_plan_bits_clear(&bits, NULL));
+    must(sb_plan_bits_list(&bits, &csr, NULL));
+    must(b->copy(ptr, csr.row_ptr, sizeof ptr, SB_COPY_TO_HOST, NULL));
+    must(b->sync(NULL));
+    for (int l = 0; l <= LISTS; l++)
+        ck_assert_int_eq(ptr[l], 0);
+    b->free(csr.row_ptr);
+    b->free(csr.id);
+    b->free(room);
+}
+END_TEST
+
+/* ---- phases of queued work ---- */
+
+START_TEST(timeline_adds_what_was_queued_in_each_phase)
+{
+    const sb_backend *b    = &sb_backend_cuda;
+    sb_timeline      *t    = NULL;
+    void             *room = NULL;
+    sb_phase_times    times;
+    size_t            bytes = (size_t)1 << 30;
+    must(b->alloc(bytes, &room));
+    must(b->timeline_open(&t));
+    for (int again = 0; again < 2; again++) { /* events are used again */
+        times = (sb_phase_times){0};
+        must(t->enter(t, SB_PHASE_ESTIMATE, NULL));
+        must(b->fill(room, 1, bytes, NULL));
+        must(t->enter(t, SB_PHASE_ESTIMATE, NULL)); /* goes on */
+        must(b->fill(room, 2, bytes, NULL));
+        must(t->enter(t, SB_PHASE_SELECT, NULL));
+        must(t->enter(t, SB_PHASE_COMPUTE, NULL));
+        must(b->fill(room, 3, bytes, NULL));
+        must(t->read(t, NULL, &times));
+        /* 1 GiB is written in some .4 ms, an empty phase takes microseconds */
+        ck_assert_int_gt(times.ns[SB_PHASE_COMPUTE], 100000);
+        ck_assert_int_gt(times.ns[SB_PHASE_ESTIMATE], times.ns[SB_PHASE_COMPUTE] * 3 / 2);
+        ck_assert_int_lt(times.ns[SB_PHASE_SELECT], times.ns[SB_PHASE_COMPUTE] / 4);
+        ck_assert_int_eq(times.ns[SB_PHASE_PERMUTE], 0);
+    }
+    must(t->read(t, NULL, &times)); /* nothing was entered: waits, adds nothing */
+    must(t->enter(t, SB_PHASE_SELECT, NULL));
+    t->close(t);
+    b->free(room);
+}
+END_TEST
+
+int main(void)
+{
+    sb_status st = sb_backend_cuda.available();
+    if (st != SB_OK) {
+        (void)printf("skipped: %s\n", sb_error_text());
+        return st == SB_ERR_DEVICE ? 77 : 1;
+    }
+    Suite *s = suite_create("plan cuda");
+    TCase *t = tcase_create("device");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, lists_hold_the_bits_that_are_set);
+    tcase_add_test(t, timeline_adds_what_was_queued_in_each_phase);
+    tcase_add_loop_test(t, device_and_host_select_the_same, 0, sizeof specs / sizeof *specs);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? 0 : 1;
+}
