@@ -51,7 +51,7 @@ static __device__ __forceinline__ float scan_map(sb_scan_map map, float x)
     case SB_SCAN_SQRELU:
         return fmaxf(x, 0.0f) * fmaxf(x, 0.0f);
     case SB_SCAN_ELU:
-        return (x > 0.0f ? x : 0.0f) + expm1f(x > 0.0f ? 0.0f : x); /* no branch; NaN stays */
+        return x > 0.0f ? x : expm1f(x);
     case SB_SCAN_ELU1:
         return x > 0.0f ? x + 1.0f : __expf(x);
     default:
