@@ -16,6 +16,15 @@ static const plan_spec specs[] = {
     {"random_blocks", "", "random", 4, 2, 128, 1000},
     {"random_blocks", "density=.3 block_tokens=64 sink_blocks=2", "random", 8, 1, 64, 3333},
     {"random_blocks", "density=1", "random", 2, 2, 64, 130},
+    {"xattention", "", "structured", 8, 2, 128, 4096},
+    {"xattention", "tau=0.7", "random", 4, 4, 64, 2000},
+    {"xattention", "stride_tokens=8 tau=0.95", "clustered", 4, 1, 128, 1777},
+    {"xattention", "stride_tokens=4", "structured", 4, 2, 64, 1500},
+    {"xattention", "block_tokens=64 stride_tokens=8 compat=official tau=0.8", "structured", 4, 2,
+     128, 6000},
+    {"xattention", "tau=1", "random", 2, 1, 128, 1100},
+    {"xattention", "tau=0", "random", 2, 1, 128, 1100},
+    {"xattention", "", "random", 2, 1, 128, 200},
 };
 
 /* A selection may differ in this share of its keys, the bound; recall by that much. */
