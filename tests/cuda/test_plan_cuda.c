@@ -25,6 +25,11 @@ static const plan_spec specs[] = {
     {"xattention", "tau=1", "random", 2, 1, 128, 1100},
     {"xattention", "tau=0", "random", 2, 1, 128, 1100},
     {"xattention", "", "random", 2, 1, 128, 200},
+    {"anchor_attention", "", "structured", 8, 2, 128, 8192},
+    {"anchor_attention", "theta=2", "random", 4, 4, 64, 7000},
+    {"anchor_attention", "theta=5 compat=official", "clustered", 8, 1, 128, 6200},
+    {"anchor_attention", "step_blocks=32 theta=3", "structured", 4, 2, 64, 12400},
+    {"anchor_attention", "theta=1e9", "random", 2, 1, 128, 6144},
 };
 
 /* A selection may differ in this share of its keys, the bound; recall by that much. */
