@@ -4,9 +4,11 @@
  *   a warp's 16 rows are of one head:  keep[key] = any row with logit + theta >= anchor
  *
  * so a warp's bits are what its lanes find, joined. A mean is the sum of two bf16 numbers, which
- * costs a second product.
+ * costs a second product: the high ones stand in registers, the low ones, for which there are none
+ * left, in shared memory.
  *
- * Shared memory: 3 stages of 32 KiB; two CTAs on an SM. 8 MFLOP a block of keys of 32 KiB. */
+ * Shared memory: low means, 2 stages of 32 KiB; two CTAs on an SM. 8 MFLOP a block of keys of 32
+ * KiB. */
 #include <cuda_bf16.h>
 
 #include "kernels/anchor_attention/plan_cuda.h"
@@ -19,11 +21,16 @@ enum {
     BLOCK   = SBI_ANCHOR_BLOCK,
     SLICE   = SBI_ANCHOR_SLICE,
     THREADS = 256,
-    STAGES  = 3,
+    STAGES  = 2,
     CHUNK   = 64, /* blocks of keys of a CTA */
 };
 
-SB_HOST_DEVICE constexpr int shared_bytes(int d) { return STAGES * tile_bytes(d) + 1024; }
+enum { SLICE_HALF = SLICE * 128 }; /* bytes of 64 dims */
+
+SB_HOST_DEVICE constexpr int shared_bytes(int d)
+{
+    return STAGES * tile_bytes(d) + 2 * (d / 64) * SLICE_HALF + 1024;
+}
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 /* This warp's 16 rows from `from` on as operands. */
@@ -40,14 +47,25 @@ static __device__ __forceinline__ void load_means(uint32_t (&q)[D / 4], const ui
                 *reinterpret_cast<const uint32_t *>(at + (x & 1) * 8 * D + 16 * t + (x >> 1) * 8);
 }
 
+/* This warpgroup's slice into shared memory, swizzled as operands are. */
+template <int D>
+static __device__ __forceinline__ void store_means(uint8_t *to, const uint16_t *from, int tid)
+{
+    for (int x = tid; x < SLICE * D / 8; x += 128) {
+        const int row = x / (D / 8), c = x % (D / 8);
+        *reinterpret_cast<uint4 *>(to + (c >> 3) * SLICE_HALF + row * 128 +
+                                   (((c & 7) ^ (row & 7)) << 4)) =
+            *reinterpret_cast<const uint4 *>(from + row * D + 8 * c);
+    }
+}
+
 /* S += Q K^T on what issue_qk left. */
 template <int D>
-static __device__ __forceinline__ void issue_more(float (&s)[64], const uint32_t (&q)[D / 4],
-                                                  uint64_t k)
+static __device__ __forceinline__ void issue_more(float (&s)[64], uint64_t q, uint64_t k)
 {
 #pragma unroll
     for (int t = 0; t < D / 16; t++)
-        wgmma_qk(s, q + 4 * t,
+        wgmma_qk(s, q + static_cast<uint64_t>((t >> 2) * (SLICE_HALF >> 4) + (t & 3) * (32 >> 4)),
                  k + static_cast<uint64_t>((t >> 2) * (HALF_BYTES >> 4) + (t & 3) * (32 >> 4)), 1);
 }
 
@@ -103,16 +121,21 @@ __global__ void __launch_bounds__(THREADS, 2)
         for (int i = 0; i < STAGES; i++)
             mbar_init(bar + 8 * i, 1);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-        for (int b = begin; b < min(begin + STAGES, end); b++)
-            load(b);
+#pragma unroll
+        for (int i = 0; i < STAGES; i++)
+            if (begin + i < end)
+                load(begin + i);
     }
     const int     warp_row = slice * SLICE + 16 * ((tid & 127) >> 5), of_group = warp_row / steps;
     const int64_t at   = (static_cast<int64_t>(kv) * a.n_rows + r) * a.mean_rows + warp_row;
     const bool    real = of_group < group && 2 * pair + wg < total;
-    uint32_t      high[D / 4], low[D / 4];
+    uint32_t      high[D / 4];
     const float   anchor[2] = {a.anchor[at + (lane >> 2)], a.anchor[at + (lane >> 2) + 8]};
     load_means<D>(high, a.q_high + at * D, lane);
-    load_means<D>(low, a.q_low + at * D, lane);
+    const uint32_t low = keys + STAGES * tile_bytes(D) + wg * (D / 64) * SLICE_HALF;
+    store_means<D>(raw + (low - smem_address(raw)), a.q_low + (at - 16 * ((tid & 127) >> 5)) * D,
+                   tid & 127);
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
     uint32_t *word =
         a.word +
         ((static_cast<int64_t>(kv) * group + of_group) * a.list_rows + a.first_row + r) * a.words;
@@ -124,8 +147,7 @@ __global__ void __launch_bounds__(THREADS, 2)
         mbar_wait(bar + 8 * st, static_cast<uint32_t>(b - begin) / STAGES & 1);
         wgmma_fence();
         issue_qk<D>(s, high, k);
-        if (!a.round)
-            issue_more<D>(s, low, k);
+        issue_more<D>(s, wgmma_matrix(low, 16, 1024), k);
         wgmma_commit();
         wgmma_wait_all(s);
         __syncthreads();

@@ -1,9 +1,9 @@
 /* Scores of key blocks and the choice among them, a CTA a row block of a head.
  *
- *   lse of each of its G rows of groups       reads the row's sums and maxima
- *   A[J] = sum over the rows of P             reads the sums again, out of L2
- *   the score down to which blocks are kept   by halving its 15 bits: each step sums what lies
- * above bits, of equal scores the first ones
+ *   lse of each of its rows of groups, from the row's sums and maxima
+ *   A[J] = sum over the rows of P, from the sums again, out of L2
+ *   the score down to which blocks are kept, two bits at a time: each step sums what lies above
+ *   bits, of equal scores the first ones
  *
  * Masses are the CPU's integers (select.c), so that equal scores choose equal blocks. Shared
  * memory: a factor for each row and tile, the scores, a count for each word. Bytes: sums once from
@@ -19,38 +19,29 @@ enum { THREADS = 256, WARP = 32, WARPS = THREADS / WARP, TILE = 256 };
 
 typedef unsigned long long u64;
 
+/* Of block-wide sums: two buffers by turns, so that one barrier a sum is enough. */
 struct shared_room {
-    u64      part[WARPS + 1];
-    uint32_t more;
+    u64 part[2][3][WARPS];
 };
 
-/* The sum over all threads, to all. */
-__device__ u64 sum_all(u64 x, shared_room *s)
+/* Sums (or maxima) of each x over all threads, to all. */
+template <int N, bool MAX> __device__ void fold_all(u64 (&x)[N], shared_room *s, int &turn)
 {
-    for (int step = WARP / 2; step > 0; step /= 2)
-        x += __shfl_xor_sync(~0u, x, step);
+    for (int n = 0; n < N; n++) {
+        for (int step = WARP / 2; step > 0; step /= 2) {
+            const u64 y = __shfl_xor_sync(~0u, x[n], step);
+            x[n]        = MAX ? max(x[n], y) : x[n] + y;
+        }
+        if (threadIdx.x % WARP == 0)
+            s->part[turn][n][threadIdx.x / WARP] = x[n];
+    }
     __syncthreads();
-    if (threadIdx.x % WARP == 0)
-        s->part[threadIdx.x / WARP] = x;
-    __syncthreads();
-    x = 0;
-    for (int w = 0; w < WARPS; w++)
-        x += s->part[w];
-    return x;
-}
-
-__device__ u64 max_all(u64 x, shared_room *s)
-{
-    for (int step = WARP / 2; step > 0; step /= 2)
-        x = max(x, __shfl_xor_sync(~0u, x, step));
-    __syncthreads();
-    if (threadIdx.x % WARP == 0)
-        s->part[threadIdx.x / WARP] = x;
-    __syncthreads();
-    x = 0;
-    for (int w = 0; w < WARPS; w++)
-        x = max(x, s->part[w]);
-    return x;
+    for (int n = 0; n < N; n++) {
+        x[n] = s->part[turn][n][0];
+        for (int w = 1; w < WARPS; w++)
+            x[n] = MAX ? max(x[n], s->part[turn][n][w]) : x[n] + s->part[turn][n][w];
+    }
+    turn ^= 1;
 }
 
 __device__ u64 units(uint16_t score)
@@ -112,14 +103,21 @@ __device__ void score_blocks(const sbi_xattention_choice &c, const float *sum, i
     }
 }
 
-/* Blocks [first, own) with score >= least. */
-__device__ u64 mass_from(const uint16_t *score, int first, int own, uint32_t least, shared_room *s)
+/* Masses of the blocks [first, own) with score >= least + step, least + 2 step, least + 3 step. */
+__device__ void masses_from(const uint16_t *score, int first, int own, uint32_t least,
+                            uint32_t step, shared_room *s, int &turn, u64 (&x)[3])
 {
-    u64 x = 0;
-    for (int j = first + static_cast<int>(threadIdx.x); j < own; j += THREADS)
-        if (score[j] >= least)
-            x += units(score[j]);
-    return sum_all(x, s);
+    x[0] = x[1] = x[2] = 0;
+    for (int j = first + static_cast<int>(threadIdx.x); j < own; j += THREADS) {
+        const uint32_t a = score[j];
+        if (a < least + step)
+            continue;
+        const u64 u = units(static_cast<uint16_t>(a));
+        x[0] += u;
+        x[1] += a >= least + 2 * step ? u : 0;
+        x[2] += a >= least + 3 * step ? u : 0;
+    }
+    fold_all<3, false>(x, s, turn);
 }
 
 struct choice {
@@ -133,17 +131,25 @@ struct choice {
 __device__ choice choose(const uint16_t *score, int first, int own, double tau, bool one_more,
                          shared_room *s)
 {
-    u64 total = 0, kept = units(score[own]) + (first > 0 && own > 0 ? units(score[0]) : 0);
+    u64 total[1] = {0}, x[3];
+    u64 kept     = units(score[own]) + (first > 0 && own > 0 ? units(score[0]) : 0);
+    int turn     = 0;
     for (int j = static_cast<int>(threadIdx.x); j <= own; j += THREADS)
-        total += units(score[j]);
-    const double wanted = tau * static_cast<double>(sum_all(total, s));
+        total[0] += units(score[j]);
+    fold_all<1, false>(total, s, turn);
+    const double wanted = tau * static_cast<double>(total[0]);
     choice       c      = {0xFFFFu, 0, -1};
     if (static_cast<double>(kept) < wanted) {
         uint32_t least = 0; /* the greatest score down to which all is enough; 0: nothing is */
-        for (uint32_t bit = 1u << 14; bit > 0; bit /= 2)
-            if (static_cast<double>(kept + mass_from(score, first, own, least | bit, s)) >= wanted)
-                least |= bit;
-        kept += mass_from(score, first, own, least + 1, s);
+        for (uint32_t step = 1u << 14; step > 0; step /= 4) {
+            masses_from(score, first, own, least, step, s, turn, x);
+            int n = 0;
+            while (n < 3 && static_cast<double>(kept + x[n]) >= wanted)
+                n++;
+            least += static_cast<uint32_t>(n) * step;
+        }
+        masses_from(score, first, own, least, 1, s, turn, x);
+        kept += x[0];
         const u64 u = units(static_cast<uint16_t>(least));
         uint32_t  n = 0xFFFFFFFFu; /* zeros add nothing: all of them */
         if (u > 0) {
@@ -158,21 +164,20 @@ __device__ choice choose(const uint16_t *score, int first, int own, double tau, 
     if (one_more && wanted > 0.0) {
         /* the greatest of the others, the first among equals; of those that equal `above` some may
          * be kept, and the choice goes on with them */
-        u64 best = 0, equal = 0;
+        u64 best[1] = {0}, equal[1] = {0};
         for (int j = first + static_cast<int>(threadIdx.x); j < own; j += THREADS) {
-            equal += c.above != 0xFFFFu && score[j] == c.above;
+            const u64 place = 0x7FFFFFFFu - static_cast<uint32_t>(j);
+            equal[0] += c.above != 0xFFFFu && score[j] == c.above;
             if (c.above == 0xFFFFu || score[j] < c.above)
-                best = max(best, (static_cast<u64>(score[j]) << 32 |
-                                  (0x7FFFFFFFu - static_cast<uint32_t>(j))) +
-                                     1);
+                best[0] = max(best[0], (static_cast<u64>(score[j]) << 32 | place) + 1);
         }
-        equal = sum_all(equal, s);
-        best  = max_all(best, s);
-        if (equal > c.equals)
+        fold_all<1, false>(equal, s, turn);
+        fold_all<1, true>(best, s, turn);
+        if (equal[0] > c.equals)
             c.equals++;
-        else if (best > 0)
+        else if (best[0] > 0)
             c.extra =
-                static_cast<int>(0x7FFFFFFFu - static_cast<uint32_t>((best - 1) & 0xFFFFFFFFu));
+                static_cast<int>(0x7FFFFFFFu - static_cast<uint32_t>((best[0] - 1) & 0xFFFFFFFFu));
     }
     return c;
 }
