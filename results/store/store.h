@@ -191,6 +191,17 @@ sb_status sb_store_refresh_intervals(sb_store *s);
 typedef enum sb_format { SB_FORMAT_TABLE, SB_FORMAT_CSV, SB_FORMAT_JSON, SB_FORMAT_MARKDOWN, SB_FORMAT_COUNT } sb_format;
 /* Run one read-only statement and print it. Anything that writes, attaches or sets a pragma is refused. */
 sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out);
+/* The rows of one such statement in memory. A cell is its text as CSV has it (every digit), NULL for
+ * NULL; real is its number, NaN for NULL, text and blob. fini frees all; {0} is fine. */
+typedef struct sb_rows {
+    int     n_columns;
+    int64_t n_rows;
+    char  **names; /* [column] */
+    char  **text;  /* [row][column] */
+    double *real;  /* [row][column] */
+} sb_rows;
+sb_status sb_store_rows(sb_store *s, const char *sql, sb_rows *out);
+void      sb_rows_fini(sb_rows *r);
 /* Names and one-line descriptions of the public views. */
 typedef struct sb_view {
     const char *name, *summary;
