@@ -160,8 +160,8 @@ char *sbi_cell_text(sqlite3_stmt *stmt, int c, int digits);
 /* What the last step of a statement means: SB_OK when it came to its end. */
 sb_status sbi_stepped(sqlite3_stmt *stmt, const char *path, int rc);
 
-/* ---- rows.c ---- */
-sb_status sbi_rows_read(sqlite3_stmt *stmt, const char *path, sb_rows *out);
+/* ---- answer.c ---- */
+sb_status sbi_answer_read(sqlite3_stmt *stmt, const char *path, sb_answer *out);
 
 /* ---- stale.c: stored figures that are out of date ---- */
 typedef struct sbi_stale {

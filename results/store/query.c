@@ -54,12 +54,12 @@ sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *o
     return st;
 }
 
-sb_status sb_store_rows(sb_store *s, const char *sql, sb_rows *out)
+sb_status sb_store_ask(sb_store *s, const char *sql, sb_answer *out)
 {
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = reading(s, sql, &stmt);
     if (st == SB_OK)
-        st = sbi_rows_read(stmt, s->path, out);
+        st = sbi_answer_read(stmt, s->path, out);
     sqlite3_finalize(stmt);
     return st;
 }

@@ -193,15 +193,15 @@ typedef enum sb_format { SB_FORMAT_TABLE, SB_FORMAT_CSV, SB_FORMAT_JSON, SB_FORM
 sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out);
 /* The rows of one such statement in memory. A cell is its text as CSV has it (every digit), NULL for
  * NULL; real is its number, NaN for NULL, text and blob. fini frees all; {0} is fine. */
-typedef struct sb_rows {
+typedef struct sb_answer {
     int     n_columns;
     int64_t n_rows;
     char  **names; /* [column] */
     char  **text;  /* [row][column] */
     double *real;  /* [row][column] */
-} sb_rows;
-sb_status sb_store_rows(sb_store *s, const char *sql, sb_rows *out);
-void      sb_rows_fini(sb_rows *r);
+} sb_answer;
+sb_status sb_store_ask(sb_store *s, const char *sql, sb_answer *out);
+void      sb_answer_fini(sb_answer *r);
 /* Names and one-line descriptions of the public views. */
 typedef struct sb_view {
     const char *name, *summary;

@@ -14,7 +14,9 @@ c AS MATERIALIZED (
            a.n, a.score, a.lo, a.hi, t.ms, t.ms_lo, t.ms_hi, t.n_times, a.untrained, a.group_id
       FROM accuracy_mean AS a
       JOIN t ON t.group_id = a.group_id AND t.n_points = a.n_tasks)
-SELECT c.*, c.score IS NOT NULL AND NOT EXISTS (
+SELECT c.model, c.suite, c.ranks, c.cell, c.decode, c.backend, c.dtype, c.seed, c.device, c.oversubscribed, c.length, c.method, c.n_tasks,
+       c.n, c.score, c.lo, c.hi, c.ms, c.ms_lo, c.ms_hi, c.n_times, c.untrained,
+       c.score IS NOT NULL AND NOT EXISTS (
            SELECT 1 FROM c AS o
             WHERE (o.model, o.suite, o.ranks, o.cell, o.decode, o.backend, o.dtype, o.seed, o.device, o.oversubscribed, o.length)
                 = (c.model, c.suite, c.ranks, c.cell, c.decode, c.backend, c.dtype, c.seed, c.device, c.oversubscribed, c.length)

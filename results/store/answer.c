@@ -11,7 +11,7 @@ static sb_status no_memory(const char *path)
 }
 
 /* Room for one more row; the arrays double. */
-static sb_status grow(sb_rows *r, int64_t *room, const char *path)
+static sb_status grow(sb_answer *r, int64_t *room, const char *path)
 {
     if (r->n_rows < *room)
         return SB_OK;
@@ -28,7 +28,7 @@ static sb_status grow(sb_rows *r, int64_t *room, const char *path)
     return SB_OK;
 }
 
-static sb_status read_row(sqlite3_stmt *stmt, sb_rows *r, const char *path)
+static sb_status read_row(sqlite3_stmt *stmt, sb_answer *r, const char *path)
 {
     sb_status st = SB_OK;
     char    **t  = r->text + r->n_rows * r->n_columns;
@@ -45,9 +45,9 @@ static sb_status read_row(sqlite3_stmt *stmt, sb_rows *r, const char *path)
     return st;
 }
 
-sb_status sbi_rows_read(sqlite3_stmt *stmt, const char *path, sb_rows *out)
+sb_status sbi_answer_read(sqlite3_stmt *stmt, const char *path, sb_answer *out)
 {
-    sb_rows   r    = {.n_columns = sqlite3_column_count(stmt)};
+    sb_answer r    = {.n_columns = sqlite3_column_count(stmt)};
     int64_t   room = 0;
     int       rc   = SQLITE_DONE;
     sb_status st   = SB_OK;
@@ -63,14 +63,14 @@ sb_status sbi_rows_read(sqlite3_stmt *stmt, const char *path, sb_rows *out)
     if (st == SB_OK)
         st = sbi_stepped(stmt, path, rc);
     if (st != SB_OK) {
-        sb_rows_fini(&r);
+        sb_answer_fini(&r);
         return st;
     }
     *out = r;
     return SB_OK;
 }
 
-void sb_rows_fini(sb_rows *r)
+void sb_answer_fini(sb_answer *r)
 {
     for (int c = 0; r->names != NULL && c < r->n_columns; c++)
         free(r->names[c]);
@@ -79,5 +79,5 @@ void sb_rows_fini(sb_rows *r)
     free(r->names);
     free(r->text);
     free(r->real);
-    *r = (sb_rows){0};
+    *r = (sb_answer){0};
 }
