@@ -49,8 +49,8 @@
         "untrained", "untrained", SBI_SHOW_FLAG, SBI_BRIEF                                         \
     }
 
-const sbi_column sbi_columns_runs[]     = {{"started", "started (UTC)", SBI_SHOW_TEXT, SBI_BRIEF},
-                                           {"finished", "finished (UTC)", SBI_SHOW_TEXT, 0},
+const sbi_column sbi_columns_runs[]     = {{"started", "started (UTC)", SBI_SHOW_TIME, SBI_BRIEF},
+                                           {"finished", "finished (UTC)", SBI_SHOW_TIME, 0},
                                            {"status", "status", SBI_SHOW_TEXT, SBI_BRIEF},
                                            {"sweep", "sweep", SBI_SHOW_TEXT, SBI_BRIEF},
                                            {"commit", "commit", SBI_SHOW_TEXT, SBI_BRIEF},
@@ -72,7 +72,7 @@ const sbi_column sbi_columns_runs[]     = {{"started", "started (UTC)", SBI_SHOW
                                            {"environment", "", SBI_SHOW_TEXT, SBI_QUIET},
                                            {"uuid", "", SBI_SHOW_TEXT, SBI_QUIET},
                                            {0}};
-const sbi_column sbi_columns_ceilings[] = {{"started", "run started (UTC)", SBI_SHOW_TEXT, 0},
+const sbi_column sbi_columns_ceilings[] = {{"started", "run started (UTC)", SBI_SHOW_TIME, 0},
                                            {"run", "run", SBI_SHOW_TEXT, 0},
                                            {"device", "device", SBI_SHOW_TEXT, 0},
                                            {"ranks", "ranks", SBI_SHOW_COUNT, 0},
@@ -318,7 +318,7 @@ const sbi_plot sbi_plots_speedup[] = {
      .y_title = "% of the matrix product's rate",
      .apart   = NULL,
      .scale   = 100,
-     .flags   = SBI_PERCENT},
+     .flags   = SBI_PERCENT | SBI_ONE_LINE},
     {0}};
 
 const sbi_column sbi_columns_break_even[] = {
@@ -330,7 +330,7 @@ const sbi_column sbi_columns_break_even[] = {
     SEED,
     METHOD,
     {"break_even", "break-even, tokens", SBI_SHOW_COUNT, SBI_BRIEF},
-    {"verdict", "", SBI_SHOW_TEXT, SBI_BRIEF},
+    {"verdict", "verdict", SBI_SHOW_TEXT, SBI_BRIEF},
     {"slower_at", "slower at", SBI_SHOW_COUNT, 0},
     {"faster_at", "faster at", SBI_SHOW_COUNT, 0},
     {"at_longest", "at the longest", SBI_SHOW_FACTOR, SBI_BRIEF},

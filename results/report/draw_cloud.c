@@ -36,13 +36,13 @@ static sb_status axes(const cloud *c, sbi_script *s, int *drawn)
         return SB_OK;
     double pad = fmax(pow(x.hi / x.lo, 0.08), 1.1);
     (void)fputs(
-        "set lmargin at screen 0.15\nset rmargin at screen 0.97\nset tmargin at screen 0.97\n"
+        "set lmargin at screen 0.16\nset rmargin at screen 0.97\nset tmargin at screen 0.97\n"
         "set bmargin at screen 0.2\nset grid xtics\n",
         s->f);
     sbi_axis_log(s, 'x', (sbi_span){fmax(x.lo, 1e-9) / pad, x.hi * pad});
     (void)fputs("set yrange [-2:103]\nset ytics 0,20\n", s->f);
-    sbi_script_axis_title(s, 'x', c->p->plot->x_title);
-    sbi_script_axis_title(s, 'y', c->p->plot->y_title);
+    sbi_script_axis_title(s, 'x', c->p->plot->x_title, 1);
+    sbi_script_axis_title(s, 'y', c->p->plot->y_title, 1);
     return SB_OK;
 }
 

@@ -58,7 +58,7 @@ static void axes(const heat *h, sbi_script *s)
 {
     int every = 1 + (h->n_xs - 1) / 8;
     (void)fprintf(s->f,
-                  "unset grid\nset lmargin at screen 0.15\nset rmargin at screen 0.97\nset tmargin "
+                  "unset grid\nset lmargin at screen 0.16\nset rmargin at screen 0.97\nset tmargin "
                   "at screen 0.97\n"
                   "set bmargin at screen 0.17\nset border 0\nset tics scale 0\n"
                   "set xrange [-0.5:%.9g]\nset yrange [1:0]\nset ytics ('0' 0, '20' 0.2, '40' 0.4, "
@@ -71,8 +71,8 @@ static void axes(const heat *h, sbi_script *s)
         (void)fprintf(s->f, "%s'%s' %d", k > 0 ? ", " : "", tokens, k);
     }
     (void)fputs(")\n", s->f);
-    sbi_script_axis_title(s, 'x', h->p->plot->x_title);
-    sbi_script_axis_title(s, 'y', h->p->plot->y_title);
+    sbi_script_axis_title(s, 'x', h->p->plot->x_title, 1);
+    sbi_script_axis_title(s, 'y', h->p->plot->y_title, 1);
 }
 
 static sb_status fields(const heat *h, sbi_script *s)

@@ -29,17 +29,34 @@ static double place(const lines *l, int64_t i)
 
 static int number(const lines *l, int64_t i)
 {
+    if ((l->p->plot->flags & SBI_ONE_LINE) != 0)
+        return 0; /* dense's, if there is any */
     double d = sbi_table_real(l->p->t, l->p->rows[i], l->series);
     return isfinite(d) ? (int)d : 0;
 }
 
+/* Did an earlier row stand at the same x with a figure? */
+static int repeated(const lines *l, int64_t i)
+{
+    for (int64_t k = 0; k < i; k++)
+        if (place(l, k) == place(l, i) && isfinite(value(l, k, l->y)))
+            return 1;
+    return 0;
+}
+
+static int is_dense(const char *method)
+{
+    return method != NULL && strncmp(method, "dense", 5) == 0 &&
+           (method[5] == '\0' || method[5] == ' ');
+}
+
 static int has(const lines *l, int64_t i)
 {
-    unsigned    flags = l->p->plot->flags;
-    double      y     = value(l, i, l->y);
-    const char *m     = sbi_table_text(l->p->t, l->p->rows[i], l->series);
-    if ((flags & SBI_NO_DENSE) != 0 && m != NULL && strncmp(m, "dense", 5) == 0 &&
-        (m[5] == '\0' || m[5] == ' '))
+    unsigned flags = l->p->plot->flags;
+    double   y     = value(l, i, l->y);
+    if ((flags & SBI_NO_DENSE) != 0 && is_dense(sbi_table_text(l->p->t, l->p->rows[i], l->series)))
+        return 0;
+    if ((flags & SBI_ONE_LINE) != 0 && repeated(l, i))
         return 0;
     return isfinite(y) && place(l, i) > 0 && ((flags & SBI_LOG_Y) == 0 || y > 0);
 }
@@ -130,7 +147,7 @@ static void x_axis(const lines *l, sbi_script *s)
         (void)fprintf(s->f, "%s\"%s%s\" %.9g", count++ > 0 ? ", " : "", tokens, n, l->xs[i]);
     }
     (void)fputs(")\n", s->f);
-    sbi_script_axis_title(s, 'x', l->p->plot->x_title);
+    sbi_script_axis_title(s, 'x', l->p->plot->x_title, l->n >= 0 ? 2 : 1);
 }
 
 static void y_axis(const lines *l, sbi_script *s)
@@ -146,7 +163,7 @@ static void y_axis(const lines *l, sbi_script *s)
         double pad = r.hi > r.lo ? 0.08 * (r.hi - r.lo) : 1;
         sbi_axis_linear(s, 'y', (sbi_span){r.lo - pad, r.hi + pad});
     }
-    sbi_script_axis_title(s, 'y', l->p->plot->y_title);
+    sbi_script_axis_title(s, 'y', l->p->plot->y_title, 1);
 }
 
 /* A grey line through two points. */
@@ -229,14 +246,13 @@ static sb_status one_series(const lines *l, sbi_script *s, int k, double shift, 
                       bar ? hi : y);
     }
     sbi_script_block_end(s);
-    (void)snprintf(how, sizeof how,
-                   "using 1:2 with linespoints lt 1 dt %d lw 2 pt %d ps 0.75 lc rgb '#%06x'", dash,
-                   sbi_point_type(k), SBI_COLOUR_SERIES + colour);
+    (void)snprintf(how, sizeof how, "using 1:2 with lines lt 1 dt %d lw 2 lc rgb '#%06x'", dash,
+                   SBI_COLOUR_SERIES + colour);
     st = sbi_script_plot(s, how, label);
-    (void)snprintf(how, sizeof how,
-                   "using 1:2:3:4 with yerrorbars lt 1 dt solid lw 1.2 pt %d ps 0.1 lc rgb '#%06x'",
-                   7, SBI_COLOUR_SERIES + colour);
-    if (st == SB_OK && bars)
+    (void)snprintf(how, sizeof how, "using %s lt 1 dt solid lw 1.2 pt %d ps 0.75 lc rgb '#%06x'",
+                   bars ? "1:2:3:4 with yerrorbars" : "1:2 with points", sbi_point_type(k),
+                   SBI_COLOUR_SERIES + colour);
+    if (st == SB_OK)
         st = sbi_script_plot(s, how, label);
     if (st == SB_OK && (l->p->plot->flags & SBI_BREAK_EVEN) != 0)
         st = break_even(s, at, n, colour, label);
@@ -250,7 +266,7 @@ static sb_status write_lines(lines *l, sbi_script *s)
         return sb_fail(SB_ERR_NOMEM, "report: no memory for a plot");
     (void)fprintf(
         s->f,
-        "set lmargin at screen 0.15\nset rmargin at screen 0.97\nset tmargin at screen 0.97\n"
+        "set lmargin at screen 0.16\nset rmargin at screen 0.97\nset tmargin at screen 0.97\n"
         "set bmargin at screen %g\n",
         l->n >= 0 ? 0.245 : 0.2);
     x_axis(l, s);

@@ -6,7 +6,7 @@
 #include "results/report/panel.h"
 #include "results/report/text.h"
 
-enum { MOST_LETTERS = 26 };
+enum { MOST_LETTERS = 22 };
 
 typedef struct stack {
     const sbi_panel *p;
@@ -29,23 +29,29 @@ static double sum(const stack *k, int64_t i)
 
 static int has(const stack *k, int64_t i) { return isfinite(get(k, i, k->whole)) || sum(k, i) > 0; }
 
-/* The first letters of a label, an ellipsis where some are left out. malloc'd. */
-static char *shortened(const char *label)
+/* Where the n-th letter of text begins. */
+static size_t letter(const char *text, int64_t n)
 {
-    char  *text = strdup(label);
-    size_t at   = 0;
-    if (text == NULL || sbi_width(label) <= MOST_LETTERS)
-        return text;
-    for (int64_t n = 0; n < MOST_LETTERS - 1; n++)
+    size_t at = 0;
+    while (n-- > 0)
         do
             at++;
         while (((unsigned char)text[at] & 0xc0) == 0x80);
-    text[at]  = '\0';
-    char *out = NULL;
-    if (asprintf(&out, "%s\xe2\x80\xa6", text) < 0)
-        out = NULL;
-    free(text);
-    return out;
+    return at;
+}
+
+/* A label's beginning and end where it is too long: parameters stand at the end. malloc'd. */
+static char *shortened(const char *label)
+{
+    int64_t n   = sbi_width(label);
+    char   *out = NULL;
+    if (n <= MOST_LETTERS)
+        return strdup(label);
+    int head = (int)letter(label, MOST_LETTERS / 2 - 2);
+    return asprintf(&out, "%.*s\xe2\x80\xa6%s", head, label,
+                    label + letter(label, n - MOST_LETTERS / 2 - 1)) < 0
+               ? NULL
+               : out;
 }
 
 static sb_status bar_label(const stack *k, sbi_script *s, int64_t i, int64_t place, int64_t n)
@@ -93,7 +99,7 @@ static sb_status axes(const stack *k, sbi_script *s, int64_t n)
            : step <= 5 * unit ? 5 * unit
                               : 10 * unit;
     (void)fprintf(s->f, "set xrange [0:%.9g]\nset xtics %.9g format '%%g'\n", 1.04 * x.hi, step);
-    sbi_script_axis_title(s, 'x', k->p->plot->x_title);
+    sbi_script_axis_title(s, 'x', k->p->plot->x_title, 1);
     return st;
 }
 

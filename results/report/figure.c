@@ -21,9 +21,11 @@ static void marker(FILE *out, int type, int colour)
         [10] = "<path d=\"M18,13 L13,5 L23,5 z\"/>",
         [12] = "<path d=\"M18,3 L13,8 L18,13 L23,8 z\"/>",
         [14] = "<path d=\"M18,12.5 L13.3,9.1 L15.1,3.6 L20.9,3.6 L22.7,9.1 z\"/>"};
-    int open = type % 2 == 0 || type == 0;
-    (void)fprintf(out, "<g stroke=\"var(--s%d)\" fill=\"%s%.0d%s\">%s</g>", colour,
-                  open ? "var(--paper)" : "var(--s", open ? 0 : colour, open ? "" : ")",
+    int  open     = type % 2 == 0;
+    char fill[24] = "var(--paper)";
+    if (!open)
+        (void)snprintf(fill, sizeof fill, "var(--s%d)", colour);
+    (void)fprintf(out, "<g stroke=\"var(--s%d)\" fill=\"%s\">%s</g>", colour, fill,
                   shapes[type - !open]);
 }
 
@@ -133,6 +135,14 @@ static sb_status script_of(const sbi_panel *p, sbi_script *s, int *drawn)
     return st == SB_OK && *drawn ? sbi_script_end(s) : st;
 }
 
+/* The grid that panels stand in is opened by the first of them. */
+static void in_grid(sbi_page *page, int on)
+{
+    if (page->in_grid != on)
+        (void)fputs(on ? "<div class=\"panels\">\n" : "</div>\n", page->out);
+    page->in_grid = on;
+}
+
 static sb_status put_panel(sbi_page *page, const sbi_panel *p, int apart)
 {
     sbi_script s     = {0};
@@ -145,6 +155,8 @@ static sb_status put_panel(sbi_page *page, const sbi_panel *p, int apart)
     if (st == SB_OK && drawn &&
         asprintf(&what, "%s%s%s", p->plot->title, *more == '\0' ? "" : ", ", more) < 0)
         st = no_memory();
+    if ((st == SB_OK && drawn) || st == SB_ERR_UNSUPPORTED)
+        in_grid(page, 1);
     if (st == SB_OK && drawn) {
         (void)snprintf(id, sizeof id, "%s-%d", p->t->section->id, ++page->n_plots);
         (void)fprintf(page->out, "<div class=\"panel\"><h4>%s", p->plot->title);
@@ -173,22 +185,23 @@ static sb_status put_plot(sbi_page *page, const sbi_table *t, const sbi_plot *q)
     sbi_panels panels = {0};
     sb_status  st     = sbi_panels_make(t, apart, &panels);
     int        before = page->n_plots;
-    (void)fputs("<div class=\"panels\">\n", page->out);
+    if (st == SB_OK && panels.n > 1) /* several begin a row; single ones share it */
+        in_grid(page, 0);
     for (int64_t i = 0; st == SB_OK && i < panels.n && i < MOST_PANELS; i++) {
         sbi_panel p = {t, q, panels.rows + panels.first[i], panels.first[i + 1] - panels.first[i]};
         st          = put_panel(page, &p, apart);
     }
-    (void)fputs("</div>\n", page->out);
+    if (st == SB_OK && (panels.n > 1 || page->n_plots == before))
+        in_grid(page, 0);
     if (st == SB_OK && panels.n > MOST_PANELS)
-        (void)fprintf(page->out,
-                      "<p class=\"none\">%s: the first %d of %lld panels are drawn; the table has "
-                      "all rows.</p>\n",
-                      q->title, MOST_PANELS, (long long)panels.n);
-    if (st == SB_OK && page->n_plots == before)
         (void)fprintf(
             page->out,
-            "<p class=\"none\">%s: no row has a figure to draw; the table tells more.</p>\n",
-            q->title);
+            "<p class=\"none\">%s: the first %d of %lld panels are drawn; the table has all "
+            "rows.</p>\n",
+            q->title, MOST_PANELS, (long long)panels.n);
+    if (st == SB_OK && page->n_plots == before)
+        (void)fprintf(page->out, "<p class=\"none\">%s: no row has a figure to draw.</p>\n",
+                      q->title);
     sbi_panels_fini(&panels);
     return st;
 }
@@ -202,5 +215,6 @@ sb_status sbi_put_figure(sbi_page *page, const sbi_table *t)
     st = legend(page->out, t, q);
     for (; st == SB_OK && q->draw != SBI_DRAW_NONE; q++)
         st = put_plot(page, t, q);
+    in_grid(page, 0);
     return st;
 }

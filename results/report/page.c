@@ -54,10 +54,10 @@ static sb_status put_counts(sb_store *s, FILE *out)
                               "AS \"lengths\"";
     sb_answer         r     = {0};
     sb_status         st    = sb_store_ask(s, sql, &r);
-    (void)fputs("<dl class=\"counts\">\n", out);
+    (void)fputs("<ul class=\"counts\">\n", out);
     for (int c = 0; st == SB_OK && c < r.n_columns; c++)
-        (void)fprintf(out, "<div><dt>%s</dt><dd>%s</dd></div>\n", r.names[c], r.text[c]);
-    (void)fputs("</dl>\n", out);
+        (void)fprintf(out, "<li><b>%s</b> %s</li>\n", r.text[c], r.names[c]);
+    (void)fputs("</ul>\n", out);
     sb_answer_fini(&r);
     return st;
 }

@@ -9,6 +9,7 @@ typedef struct sbi_page {
     FILE           *out;
     sb_report_plots plots;
     int             n_plots; /* drawn so far */
+    int             in_grid; /* 1: inside the grid of panels */
 } sbi_page;
 
 /* figure.c: the plots of a section; nothing where plots are off. */

@@ -51,8 +51,8 @@ void sbi_script_block_end(sbi_script *s);
 sb_status sbi_script_plot(sbi_script *s, const char *how, const char *title);
 sb_status sbi_script_label(sbi_script *s, const char *text, int *k);
 
-/* The title of an axis, 'x' or 'y'. */
-void sbi_script_axis_title(sbi_script *s, char axis, const char *words);
+/* The title of an axis, 'x' or 'y'; lines: of text between it and the axis. */
+void sbi_script_axis_title(sbi_script *s, char axis, const char *words, int lines);
 
 /* Points, colours and dashes of a method's number. */
 int sbi_point_type(int number);

@@ -29,7 +29,8 @@ static int filled(const sbi_table *t, int c)
 
 static int is_figure(sbi_show show)
 {
-    return show != SBI_SHOW_TEXT && show != SBI_SHOW_NAME && show != SBI_SHOW_FLAG;
+    return show != SBI_SHOW_TEXT && show != SBI_SHOW_TIME && show != SBI_SHOW_NAME &&
+           show != SBI_SHOW_FLAG;
 }
 
 sb_status sbi_put_common(sbi_page *page, const sbi_table *t)

@@ -84,12 +84,15 @@ sb_status sbi_script_label(sbi_script *s, const char *text, int *k)
     return keep(s->labels, &s->n_labels, text);
 }
 
-void sbi_script_axis_title(sbi_script *s, char axis, const char *words)
+void sbi_script_axis_title(sbi_script *s, char axis, const char *words, int lines)
 {
-    (void)fprintf(s->f, "set %clabel '", axis);
+    (void)fputs(axis == 'y' ? "set label 1 '" : "set xlabel '", s->f);
     for (; *words != '\0'; words++)
         (void)fputs(*words == '\'' ? "''" : (char[]){*words, '\0'}, s->f);
-    (void)fprintf(s->f, "' offset %s textcolor rgb '#%06x'\n", axis == 'x' ? "0,0.4" : "1.5,0",
+    (void)fprintf(s->f, "' %s textcolor rgb '#%06x'\n",
+                  axis == 'y' ? "at screen 0.035, graph 0.5 center rotate by 90"
+                  : lines > 1 ? "offset 0,-0.7"
+                              : "offset 0,0.4",
                   SBI_COLOUR_MUTED);
 }
 

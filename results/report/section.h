@@ -14,6 +14,7 @@ typedef enum sbi_show {
     SBI_SHOW_NUMBER, /* 4 significant digits */
     SBI_SHOW_MIB,
     SBI_SHOW_GIGA, /* 1e9 a second */
+    SBI_SHOW_TIME, /* ISO 8601: to the second */
     SBI_SHOW_FLAG  /* 1: yes, 0: nothing */
 } sbi_show;
 
@@ -40,12 +41,13 @@ typedef enum sbi_draw {
 
 enum {
     SBI_LOG_Y      = 1,
-    SBI_PERCENT    = 2,  /* y is a share: 0..100 % */
-    SBI_UNIT_LINE  = 4,  /* mark y = 1: as fast as dense */
-    SBI_ZERO_LINE  = 8,  /* mark y = 0 */
-    SBI_BREAK_EVEN = 16, /* mark where a line rises through 1 */
-    SBI_IDEAL      = 32, /* draw y = x / least x */
-    SBI_NO_DENSE   = 64  /* leave dense out: it is what others are compared with */
+    SBI_PERCENT    = 2,   /* y is a share: 0..100 % */
+    SBI_UNIT_LINE  = 4,   /* mark y = 1: as fast as dense */
+    SBI_ZERO_LINE  = 8,   /* mark y = 0 */
+    SBI_BREAK_EVEN = 16,  /* mark where a line rises through 1 */
+    SBI_IDEAL      = 32,  /* draw y = x / least x */
+    SBI_ONE_LINE   = 128, /* all rows say the same of dense: one line of its colour */
+    SBI_NO_DENSE   = 64   /* leave dense out: it is what others are compared with */
 };
 typedef struct sbi_plot {
     sbi_draw    draw;

@@ -99,7 +99,7 @@ const sbi_section sbi_sections[] = {
     {.id    = "needles",
      .title = "Needles by depth",
      .lead = "Share of the needles whose answer was found, by length and depth in the context; the "
-             "number below it counts them. "
+             "number in brackets counts them. "
              "All tasks that hide needles together.",
      .sql  = sbi_report_needle,
      .why  = NO_SCORE "ELSE 'No input has needles.' END",

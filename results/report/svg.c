@@ -30,6 +30,8 @@ static const char *colour(FILE *out, const char *p)
         (void)fprintf(out, "var(--s%u)", b);
     else if (r == 1 && g == 2 && b < 3)
         (void)fprintf(out, "var(--%s)", names[b]);
+    else if (r == 255 && g == 255 && b == 255) /* what it draws behind markers */
+        (void)fputs("var(--paper)", out);
     else if (r == 1 && g == 3)
         (void)fprintf(out, "var(--p%u)", b);
     else
@@ -91,8 +93,8 @@ static const char *copy_one(FILE *out, const char *p, const sbi_script *s, const
                                  {"'black'", "'currentColor'", 0},
                                  {"\"gray\"", "\"currentColor\"", 0},
                                  {"'gray'", "'currentColor'", 0},
-                                 {"'#FFFFFF'", "'var(--paper)'", 0},
-                                 {"\"#FFFFFF\"", "\"var(--paper)\"", 0}};
+
+                                 {"#FFFFFF", "var(--paper)", 0}};
     const char       *skip    = empty_group(p);
     if (skip != NULL)
         return skip;

@@ -88,10 +88,10 @@ static void print(const sbi_table *t, const grid *g, FILE *out)
             width[i % g->n] = sbi_width(g->text[i]);
     for (int64_t i = 0; i < g->n_rows; i++)
         for (int k = 0; k < g->n; k++) {
-            sbi_show show  = t->section->columns[g->column[k]].show;
-            int      right = show != SBI_SHOW_TEXT && show != SBI_SHOW_NAME;
-            int      last  = k == g->n - 1;
-            int      pad   = (int)(width[k] - sbi_width(g->text[i * g->n + k]));
+            sbi_show show = t->section->columns[g->column[k]].show;
+            int right     = show != SBI_SHOW_TEXT && show != SBI_SHOW_TIME && show != SBI_SHOW_NAME;
+            int last      = k == g->n - 1;
+            int pad       = (int)(width[k] - sbi_width(g->text[i * g->n + k]));
             (void)fprintf(out, "%s%*s%s%*s", k == 0 ? "  " : "  ", right ? pad : 0, "",
                           g->text[i * g->n + k], right || last ? 0 : pad, "");
             if (last)

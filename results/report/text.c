@@ -139,6 +139,10 @@ char *sbi_show_cell(sbi_show show, const char *text, double real)
     char buf[64];
     if (text == NULL)
         return strdup("");
+    if (show == SBI_SHOW_TIME && strlen(text) > 19 && text[10] == 'T') {
+        (void)snprintf(buf, sizeof buf, "%.10s %.8s", text, text + 11);
+        return strdup(buf);
+    }
     if (!isfinite(real))
         return strdup(text);
     switch (show) {

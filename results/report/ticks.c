@@ -31,11 +31,14 @@ static int decades(FILE *f, sbi_span r, const double *at, int n)
     return count;
 }
 
-/* 1, 2 or 5 times a power of ten, so that at most MOST steps fit. */
+/* 1, 2 or 5 times a power of ten, so that about MOST steps fit. */
 static double step_of(double width)
 {
     double raw = width / (MOST - 1), unit = pow(10, floor(log10(raw)));
-    return raw <= unit ? unit : raw <= 2 * unit ? 2 * unit : raw <= 5 * unit ? 5 * unit : 10 * unit;
+    return raw <= 1.2 * unit   ? unit
+           : raw <= 2.4 * unit ? 2 * unit
+           : raw <= 6 * unit   ? 5 * unit
+                               : 10 * unit;
 }
 
 void sbi_axis_log(sbi_script *s, char axis, sbi_span r)

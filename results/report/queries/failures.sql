@@ -12,4 +12,4 @@ SELECT p.method || char(31) || p.method_json AS method, p.model || char(31) || p
         ORDER BY 1) AS f
   JOIN point AS p ON p.id = f.point_id
  GROUP BY 1, 2, 3, 4
- ORDER BY 3, 1, 2, 4;
+ ORDER BY 3, p.method <> 'dense', 1, 2, 4;

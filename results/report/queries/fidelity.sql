@@ -7,6 +7,6 @@ SELECT model || char(31) || model_params AS model,
        max(density) AS density_hi, avg(tile_density) AS tile_density, avg(recall) AS recall, min(recall) AS recall_lo,
        max(recall) AS recall_hi, avg(oracle_gap) AS oracle_gap, avg(rel_l2) AS rel_l2, avg(floor) AS floor,
        avg(needle_block_recall) AS needle_keys, avg(flop_ratio) AS flop_ratio, avg(estimate_ratio) AS estimate_ratio
-  FROM fidelity
+  FROM fidelity AS v
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
- ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11;
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, v.method <> 'dense', 10, 11;

@@ -10,4 +10,4 @@ SELECT p.model || char(31) || p.model_json AS model, p.ranks,
   JOIN memory AS m ON m.sample_id = s.sample_id
  WHERE s.is_anchor = 0
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
- ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, p.method <> 'dense', 8, 9;

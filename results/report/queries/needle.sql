@@ -5,6 +5,6 @@ SELECT model || char(31) || model_params AS model, suite, ranks,
        sum(n * key_recall) / sum(n) FILTER (WHERE key_recall IS NOT NULL) AS key_recall,
        sum(n * mass_recall) / sum(n) FILTER (WHERE mass_recall IS NOT NULL) AS mass_recall, count(DISTINCT task) AS n_tasks,
        group_concat(DISTINCT task) AS tasks
-  FROM (SELECT * FROM needle_recall ORDER BY task)
+  FROM (SELECT * FROM needle_recall ORDER BY task) AS v
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
- ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11;
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, v.method <> 'dense', 9, 10, 11;

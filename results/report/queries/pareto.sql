@@ -22,4 +22,4 @@ SELECT c.model, c.suite, c.ranks, c.cell, c.decode, c.backend, c.dtype, c.seed, 
                 = (c.model, c.suite, c.ranks, c.cell, c.decode, c.backend, c.dtype, c.seed, c.device, c.oversubscribed, c.length)
               AND o.ms <= c.ms AND o.score >= c.score AND (o.ms < c.ms OR o.score > c.score)) AS frontier
   FROM c
- ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, c.ms, 12, c.group_id;
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, c.ms, instr(c.method, 'dense' || char(31)) <> 1, 12, c.group_id;

@@ -12,7 +12,7 @@ SELECT model || char(31) || model_params AS model,
        avg(median_ms) FILTER (WHERE phase = 'prefill') AS prefill, avg(iqr_ms) FILTER (WHERE phase = 'prefill') AS prefill_iqr,
        avg(median_ms) FILTER (WHERE phase = 'decode_token') AS decode_token,
        avg(iqr_ms) FILTER (WHERE phase = 'decode_token') AS decode_token_iqr
-  FROM latency
+  FROM latency AS v
  WHERE is_anchor = 0
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
- ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, v.method <> 'dense', 12, 13;

@@ -14,7 +14,7 @@ SELECT phase, model || char(31) || model_params AS model,
        count(*) AS n_tasks, sum(n) AS n, avg(median_ms) AS ms, avg(min_ms) AS ms_lo, avg(p95_ms) AS ms_hi,
        avg(base_ms / nullif(median_ms, 0)) AS speedup, avg(base_ms / nullif(p95_ms, 0)) AS speedup_lo,
        avg(base_ms / nullif(min_ms, 0)) AS speedup_hi, avg(base_ms / nullif(median_ms, 0)) * base_ranks / ranks AS efficiency
-  FROM t
+  FROM t AS v
  WHERE most_ranks > base_ranks
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
- ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14;
+ ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, v.method <> 'dense', 12, 13, 14;
