@@ -93,6 +93,7 @@ static const char *copy_one(FILE *out, const char *p, const sbi_script *s, const
                                  {"'black'", "'currentColor'", 0},
                                  {"\"gray\"", "\"currentColor\"", 0},
                                  {"'gray'", "'currentColor'", 0},
+                                 {"'white'", "'var(--paper)'", 0},
 
                                  {"#FFFFFF", "var(--paper)", 0}};
     const char       *skip    = empty_group(p);
