@@ -4,6 +4,52 @@
 
 #include "results/report/section.h"
 
+/* What a row's cell is: the same in most sections. */
+#define MODEL                                                                                      \
+    {                                                                                              \
+        "model", "model", SBI_SHOW_NAME, SBI_FACET                                                 \
+    }
+#define CELL                                                                                       \
+    {"ranks", "ranks", SBI_SHOW_COUNT, SBI_FACET},                                                 \
+    {                                                                                              \
+        "cell", "compared as", SBI_SHOW_TEXT, SBI_FACET                                            \
+    }
+#define MACHINE                                                                                    \
+    {"decode", "decode", SBI_SHOW_TEXT, SBI_FACET},                                                \
+        {"backend", "backend", SBI_SHOW_TEXT, SBI_FACET},                                          \
+    {                                                                                              \
+        "dtype", "dtype", SBI_SHOW_TEXT, SBI_FACET                                                 \
+    }
+#define SEED                                                                                       \
+    {                                                                                              \
+        "seed", "seed", SBI_SHOW_TEXT, SBI_FACET                                                   \
+    }
+#define DEVICE                                                                                     \
+    {"device", "device", SBI_SHOW_TEXT, SBI_FACET},                                                \
+    {                                                                                              \
+        "oversubscribed", "oversubscribed", SBI_SHOW_FLAG, SBI_FACET                               \
+    }
+#define INPUT                                                                                      \
+    {                                                                                              \
+        "input", "input", SBI_SHOW_NAME, SBI_FACET                                     \
+    }
+#define METHOD                                                                                     \
+    {                                                                                              \
+        "method", "method", SBI_SHOW_NAME, SBI_SERIES | SBI_BRIEF                                  \
+    }
+#define LENGTH                                                                                     \
+    {                                                                                              \
+        "length", "length", SBI_SHOW_COUNT, SBI_BRIEF                                              \
+    }
+#define SHARDING                                                                                   \
+    {                                                                                              \
+        "sharding", "sharding", SBI_SHOW_TEXT, 0                                                   \
+    }
+#define UNTRAINED                                                                                  \
+    {                                                                                              \
+        "untrained", "untrained", SBI_SHOW_FLAG, SBI_BRIEF                                         \
+    }
+
 extern const sbi_column sbi_columns_runs[], sbi_columns_ceilings[], sbi_columns_coverage[],
     sbi_columns_failures[], sbi_columns_accuracy_mean[], sbi_columns_accuracy[],
     sbi_columns_losses[], sbi_columns_pareto[], sbi_columns_needle[], sbi_columns_speedup[],
