@@ -52,6 +52,8 @@ const sbi_column sbi_columns_coverage[] = {
     {0}};
 const sbi_column sbi_columns_failures[] = {{"status", "status", SBI_SHOW_TEXT, SBI_BRIEF},
                                            {"method", "method", SBI_SHOW_NAME, SBI_BRIEF},
+                                           {"n_points", "points", SBI_SHOW_COUNT, SBI_BRIEF},
+                                           {"n_samples", "samples", SBI_SHOW_COUNT, SBI_BRIEF},
                                            {"reason", "reason", SBI_SHOW_TEXT, SBI_BRIEF},
                                            {"model", "model", SBI_SHOW_NAME, 0},
                                            {"tasks", "tasks", SBI_SHOW_TEXT, 0},
@@ -59,8 +61,6 @@ const sbi_column sbi_columns_failures[] = {{"status", "status", SBI_SHOW_TEXT, S
                                            {"longest", "to length", SBI_SHOW_COUNT, 0},
                                            {"ranks", "ranks", SBI_SHOW_TEXT, 0},
                                            {"shardings", "sharding", SBI_SHOW_TEXT, 0},
-                                           {"n_points", "points", SBI_SHOW_COUNT, SBI_BRIEF},
-                                           {"n_samples", "samples", SBI_SHOW_COUNT, SBI_BRIEF},
                                            {0}};
 
 #define SCORE                                                                                      \

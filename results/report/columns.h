@@ -31,7 +31,7 @@
     }
 #define INPUT                                                                                      \
     {                                                                                              \
-        "input", "input", SBI_SHOW_NAME, SBI_FACET                                     \
+        "input", "input", SBI_SHOW_NAME, SBI_FACET                                                 \
     }
 #define METHOD                                                                                     \
     {                                                                                              \

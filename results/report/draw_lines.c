@@ -15,6 +15,7 @@ typedef struct lines {
     int             *numbers; /* of the series that have a point, ascending */
     int              n_numbers;
     sbi_span         y_span;
+    double           step; /* between series at the same x, in octaves */
 } lines;
 
 static double value(const lines *l, int64_t i, int column)
@@ -105,10 +106,18 @@ static void collect(lines *l)
         sbi_span_add(&l->y_span, l->xs[n - 1] / l->xs[0]);
 }
 
-static sbi_span x_span(const lines *l)
+/* Of the values alone, then with room for series beside them. */
+static sbi_span bare_span(const lines *l)
 {
     double pad = l->n_xs == 1 ? 2 : pow(l->xs[l->n_xs - 1] / l->xs[0], 0.08);
     return (sbi_span){l->xs[0] / pad, l->xs[l->n_xs - 1] * pad};
+}
+
+static sbi_span x_span(const lines *l)
+{
+    sbi_span r    = bare_span(l);
+    double   room = exp2(l->step * (l->n_numbers - 1) / 2.0);
+    return (sbi_span){r.lo / room, r.hi * room};
 }
 
 /* "n 8", "n 3-8": samples of all series at x. */
@@ -259,6 +268,15 @@ static sb_status one_series(const lines *l, sbi_script *s, int k, double shift, 
     return st;
 }
 
+static double step_between(const lines *l)
+{
+    sbi_span r     = bare_span(l);
+    double   width = log2(r.hi / r.lo), gap = width; /* between neighbours, in octaves */
+    for (int i = 1; i < l->n_xs; i++)
+        gap = fmin(gap, log2(l->xs[i] / l->xs[i - 1]));
+    return fmin(width / 80, 0.6 * gap / l->n_numbers);
+}
+
 static sb_status write_lines(lines *l, sbi_script *s)
 {
     point *at = calloc((size_t)l->p->n_rows, sizeof *at);
@@ -269,16 +287,12 @@ static sb_status write_lines(lines *l, sbi_script *s)
         "set lmargin at screen 0.16\nset rmargin at screen 0.97\nset tmargin at screen 0.97\n"
         "set bmargin at screen %g\n",
         l->n >= 0 ? 0.245 : 0.2);
+    l->step = step_between(l);
     x_axis(l, s);
     y_axis(l, s);
-    sb_status st  = guides(l, s);
-    sbi_span  r   = x_span(l);
-    double    gap = log2(r.hi / r.lo); /* between neighbours, in octaves */
-    for (int i = 1; i < l->n_xs; i++)
-        gap = fmin(gap, log2(l->xs[i] / l->xs[i - 1]));
-    double step = fmin(5 * log2(r.hi / r.lo) / s->width, 0.6 * gap / l->n_numbers);
+    sb_status st = guides(l, s);
     for (int k = 0; st == SB_OK && k < l->n_numbers; k++)
-        st = one_series(l, s, l->numbers[k], exp2(step * (k - (l->n_numbers - 1) / 2.0)), at);
+        st = one_series(l, s, l->numbers[k], exp2(l->step * (k - (l->n_numbers - 1) / 2.0)), at);
     free(at);
     return st;
 }

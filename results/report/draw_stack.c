@@ -6,7 +6,7 @@
 #include "results/report/panel.h"
 #include "results/report/text.h"
 
-enum { MOST_LETTERS = 22 };
+enum { MOST_LETTERS = 20 };
 
 typedef struct stack {
     const sbi_panel *p;

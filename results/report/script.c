@@ -102,11 +102,13 @@ int sbi_point_type(int number)
     return types[(size_t)number % (sizeof types / sizeof *types)];
 }
 
-int sbi_series_colour(int number) { return number % SBI_SERIES_COLOURS; }
+int sbi_series_colour(int number) /* dense, number 0, keeps its own */
+{
+    return number == 0 ? 0 : 1 + (number - 1) % (SBI_SERIES_COLOURS - 1);
+}
 
 int sbi_series_dash(int number, int untrained)
 {
-    return untrained                     ? 3
-           : number < SBI_SERIES_COLOURS ? 1
-                                         : 2 + 2 * (number / SBI_SERIES_COLOURS % 2);
+    int turn = number == 0 ? 0 : (number - 1) / (SBI_SERIES_COLOURS - 1); /* of the colours */
+    return untrained ? 3 : turn == 0 ? 1 : turn % 2 == 1 ? 4 : 2;
 }
