@@ -8,11 +8,15 @@
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
 #include "harness/cli/version.h"
+#include "harness/comm/links.h"
 #include "harness/run/facts.h"
 #include "harness/run/memory.h"
+#include "harness/shard/bind.h"
 #include "kernels/base/backend.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/cudnn.h"
+
+enum { PROBE_BYTES = 64 << 20 };
 
 static const char HELP[] = "Usage: spanbench doctor [DIR]     (alone, or under mpirun / srun)\n\n"
                            "Prints ranks, cores, memory, backends, communicator and the file "
@@ -65,9 +69,11 @@ static void say_kernels(const sb_backend *b, sb_status (*kernels)(char *out, siz
 }
 
 #if defined(SB_HAVE_CUDA)
-static void say_cudnn(void)
+static void say_libraries(void)
 {
     char text[96];
+    (void)printf("nccl            %s\n",
+                 sb_nccl_describe(text, sizeof text) == SB_OK ? text : sb_error_text());
     (void)printf("cudnn           %s\n",
                  sb_cudnn_describe(text, sizeof text) == SB_OK ? text : sb_error_text());
 }
@@ -104,6 +110,37 @@ static void say_state(const sb_backend *b)
                      (unsigned long long)d.throttle_reasons);
 }
 
+/* The link that ranks would use on a backend, and how fast it is. Collective; rank 0 prints. */
+static sb_status try_link(const sb_launch *l, const char *name, const sb_backend *b)
+{
+    const sb_nccl_options o    = {.timeout_s = 60};
+    sb_link              *link = NULL;
+    char                  why[160];
+    double                rate = 0;
+    int64_t               here = b != NULL && b->available() == SB_OK;
+    sb_status st = sb_comm_allreduce_i64(l->comm, &here, 1, SB_REDUCE_MIN);
+    if (st != SB_OK || !here || l->comm->size == 1)
+        return st;
+    st = sb_comm_agree(l->comm, sb_device_bind(l->comm, b));
+    if (st == SB_OK)
+        st = sb_link_choose(l->comm, b, SB_LINK_AUTO, &o, &link, why, sizeof why);
+    if (st == SB_OK)
+        st = sb_link_measure(l->comm, link, PROBE_BYTES, &rate);
+    if (l->comm->rank == 0 && st == SB_OK)
+        (void)printf("link %-10s %s; %.2f GB/s from rank to rank, all at once\n", name, why,
+                     rate * 1e-9);
+    else if (l->comm->rank == 0)
+        (void)printf("link %-10s none: %s\n", name, sb_error_text());
+    sb_link_destroy(link);
+    return st == SB_ERR_COMM ? st : SB_OK;
+}
+
+static sb_status try_links(const sb_launch *l)
+{
+    sb_status st = try_link(l, "cpu", &sb_backend_cpu);
+    return st == SB_OK ? try_link(l, "cuda", SB_IF_CUDA(&sb_backend_cuda)) : st;
+}
+
 static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
 {
     char        mpi[128], host[64] = "";
@@ -125,7 +162,7 @@ static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
     say_backend("cuda", SB_IF_CUDA(&sb_backend_cuda));
     say_kernels(SB_IF_CUDA(&sb_backend_cuda), SB_IF_CUDA(sb_attend_cuda_kernels));
 #if defined(SB_HAVE_CUDA)
-    say_cudnn();
+    say_libraries();
 #endif
     say_state(SB_IF_CUDA(&sb_backend_cuda));
     if (fs == NULL)
@@ -155,5 +192,7 @@ int sb_cmd_doctor(int argc, char **argv)
         sb_cmd_error("doctor");
     else if (l.comm->rank == 0)
         report(&l, argc == 2 ? argv[1] : "results", over);
+    if (st == SB_OK && (st = try_links(&l)) != SB_OK)
+        sb_cmd_error("doctor");
     return sb_launch_end(&l, st == SB_OK ? 0 : 1);
 }

@@ -8,8 +8,12 @@
 #include "harness/cli/launch.h"
 #include "harness/cli/summary.h"
 #include "harness/cli/version.h"
+#include "harness/comm/links.h"
 #include "harness/run/run.h"
 #include "harness/run/stop.h"
+
+/* What NCCL may take of a GPU while it computes [sharding 4b], and how long it may be silent. */
+enum { LINK_CTAS = 8, LINK_TIMEOUT_S = 120 };
 
 static const char HELP[] =
     "Usage: spanbench run SWEEP.yaml [options]           (alone, or under mpirun / srun)\n"
@@ -187,6 +191,13 @@ static void say_database(const sb_run_outcome *out, const char *db)
     (void)fputc('\n', stderr);
 }
 
+static sb_status open_link(sb_comm *comm, const sb_backend *backend, sb_link **out, char *why,
+                           size_t why_bytes)
+{
+    const sb_nccl_options o = {.max_ctas = LINK_CTAS, .timeout_s = LINK_TIMEOUT_S};
+    return sb_link_choose(comm, backend, SB_LINK_AUTO, &o, out, why, why_bytes);
+}
+
 static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, const char *db,
                      char **argv, sb_run_outcome *out)
 {
@@ -197,6 +208,7 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                          .row          = o->row,
                          .time_limit_s = o->time_limit_s,
                          .comm         = l->comm,
+                         .open_link    = open_link,
                          .threads      = l->threads,
                          .command      = command,
                          .commit       = sb_version_commit(),

@@ -140,7 +140,8 @@ static sb_status times_sql(FILE *f, const sb_sweep *s)
                     {"avg(s.density)", 3, "density"},
                     {"avg(s.recall)", 3, "recall"}};
     sb_status st = asked(f, s);
-    (void)fputs("SELECT a.name AS method, s.length, s.ranks, sum(s.n_samples) AS n", f);
+    (void)fprintf(f, "SELECT a.name AS method, s.length, s.ranks%s, sum(s.n_samples) AS n",
+                  shardings_differ(s) ? ", s.sharding || ' ' || s.layout AS sharding" : "");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         fixed(f, columns[i].expr, columns[i].digits, columns[i].name);
     (void)fputs("\nFROM asked a JOIN speedup s USING (point_hash)\n", f);
@@ -151,7 +152,9 @@ static sb_status times_sql(FILE *f, const sb_sweep *s)
                       "LEFT JOIN latency %s ON %s.point_hash = s.point_hash AND %s.phase = '%s'"
                       " AND %s.is_anchor = 0\n",
                       phases[i][0], phases[i][0], phases[i][0], phases[i][1], phases[i][0]);
-    (void)fputs("GROUP BY a.name, s.length, s.ranks ORDER BY s.length, min(a.place)", f);
+    (void)fputs("GROUP BY a.name, s.length, s.ranks, s.sharding, s.layout"
+                " ORDER BY s.length, min(a.place)",
+                f);
     return st;
 }
 
@@ -190,7 +193,8 @@ static sb_status attention_sql(FILE *f, const sb_sweep *s)
                     " json_extract(s.model_params, '$.kv_heads') || ' x ' ||"
                     " json_extract(s.model_params, '$.head_dim') AS \"heads x dim\"",
                     f);
-    (void)fputs(", s.ranks, a.name AS method, sum(t.n) AS n", f);
+    (void)fprintf(f, ", s.ranks%s, a.name AS method, sum(t.n) AS n",
+                  shardings_differ(s) ? ", s.sharding || ' ' || s.layout AS sharding" : "");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         fixed(f, columns[i].expr, columns[i].digits, columns[i].name);
     (void)fputs("\nFROM asked a JOIN speedup s USING (point_hash)\n", f);
@@ -199,8 +203,8 @@ static sb_status attention_sql(FILE *f, const sb_sweep *s)
                       "LEFT JOIN latency %s ON %s.point_hash = s.point_hash AND %s.phase = '%s'"
                       " AND %s.is_anchor = 0\n",
                       phases[i][0], phases[i][0], phases[i][0], phases[i][1], phases[i][0]);
-    (void)fputs("GROUP BY s.task, s.task_params, s.length, s.model_params, s.ranks, a.name"
-                " ORDER BY min(a.place)",
+    (void)fputs("GROUP BY s.task, s.task_params, s.length, s.model_params, s.ranks, s.sharding,"
+                " s.layout, a.name ORDER BY min(a.place)",
                 f);
     return st;
 }

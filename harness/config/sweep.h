@@ -16,7 +16,9 @@
  *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
  *   methods*     list of NAME or {name, its parameters [list]}
  *   sharding     list of allgather or {name: allgather, layout [list] block_striped | zigzag |
- *                contiguous}, or state (contiguous); methods that carry a state (lightning, linear)
+ *                contiguous}, or {name: ring, layout}: keys go round instead of being gathered, for
+ *                methods that choose without reading keys, others are unsupported rows;
+ *                or state (contiguous); methods that carry a state (lightning, linear)
  *                run under state whatever stands here, as one point; under state every other
  *                method is an unsupported row
  *   decode       [list] method | dense
@@ -55,7 +57,7 @@
 #include "workloads/base/task.h"
 
 typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
-typedef enum sb_scheme { SB_SCHEME_ALLGATHER, SB_SCHEME_STATE, SB_SCHEME_COUNT } sb_scheme;
+typedef enum sb_scheme { SB_SCHEME_ALLGATHER, SB_SCHEME_STATE, SB_SCHEME_RING, SB_SCHEME_COUNT } sb_scheme;
 typedef enum sb_decode_kind {
     SB_DECODE_METHOD,
     SB_DECODE_DENSE,

@@ -67,6 +67,28 @@ static int64_t state_bytes(const sb_forward *f)
                    d->state_bytes == NULL ? 0 : d->state_bytes(f->cfg.decode_params, &shape));
 }
 
+/* 1: no rank has all keys after a prefill, each its own. */
+static int keeps_apart(const sb_forward *f)
+{
+    return (carries_state(f->cfg.method) || f->cfg.ring) && f->cfg.comm->size > 1;
+}
+
+static sb_status lay_out_shard(sb_forward *f)
+{
+    const sb_model_shape *s     = &f->shape;
+    int                   state = carries_state(f->cfg.method);
+    sb_status             st;
+    if (state || !f->cfg.ring)
+        return (state && !f->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
+            &f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads, s->head_dim);
+    st = sb_shard_layout_ring(&f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads,
+                              s->head_dim);
+    if (st == SB_OK && f->cfg.compares)
+        st = sb_shard_layout_gather(&f->shard, &f->arena);
+    f->shard.link = f->cfg.link;
+    return st;
+}
+
 /* Everything that outlives a call, in one order, over whichever arena f->arena is. */
 static sb_status lay_out(sb_forward *f)
 {
@@ -108,9 +130,7 @@ static sb_status lay_out(sb_forward *f)
         return st;
     f->row_mark = p;
     f->q.gid = f->o.gid = f->gid;
-    if ((st = (carries_state(f->cfg.method) && !f->cfg.compares ? sb_shard_layout_local
-                                                                : sb_shard_layout)(
-             &f->shard, a, &f->map, f->cfg.comm, s->heads, s->kv_heads, s->head_dim)) != SB_OK)
+    if ((st = lay_out_shard(f)) != SB_OK)
         return st;
     f->scratch_mark = sb_arena_mark(a);
     return SB_OK;
@@ -259,7 +279,7 @@ static sb_status show_layer(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *
     sb_comm_stats         moved = f->cfg.comm->stats;
     sb_shape              shape = prefill_shape(f);
     const sb_cache       *cache = &f->caches[ctx->layer];
-    int                   local = carries_state(f->cfg.method) && f->cfg.comm->size > 1;
+    int                   local = keeps_apart(f);
     sb_layer_view         view  = {.layer    = ctx->layer,
                                    .n_layers = s->n_layers,
                                    .method   = f->cfg.method,

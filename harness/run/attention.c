@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/run/energy.h"
 #include "harness/run/memory.h"
 #include "harness/run/operator.h"
 #include "harness/run/passes.h"
@@ -48,6 +49,8 @@ static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_
                                 .backend  = b->backend,
                                 .comm     = b->comm,
                                 .layout   = p->layout,
+                                .ring     = p->scheme == SB_SCHEME_RING,
+                                .link     = p->scheme == SB_SCHEME_RING ? b->link : NULL,
                                 .threads  = b->threads,
                                 .compares = p->quality != SB_QUALITY_NONE};
 }
@@ -96,6 +99,7 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     sb_phase_times t         = {.kernel = NULL};
     sb_status      st        = SB_OK;
     int            looked    = sbi_looks_first(pt);
+    sb_energy_meter meter    = {-1, 0};
     int64_t       *attention = malloc((size_t)(pt->repetitions + 1) * sizeof *attention);
     if (attention == NULL)
         st = sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
@@ -106,6 +110,8 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     for (int64_t i = 0; st == SB_OK && i < pt->warmup + pt->repetitions; i++) {
         int warm       = i < pt->warmup;
         b->comm->stats = (sb_comm_stats){0};
+        if (i == pt->warmup)
+            sb_energy_begin(b, &meter);
         /* Without a quality pass the index is still counted once, outside the clock. */
         st     = one_pass(b, p, &t, !looked);
         looked = 1;
@@ -114,6 +120,8 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
         if (!warm)
             attention[i - pt->warmup] = t.ns[SB_PHASE_ATTENTION];
     }
+    if (st == SB_OK)
+        st = sb_energy_end(b, &meter, "prefill", pt->repetitions, out);
     sbi_state_add(b, "after", out);
     if (st == SB_OK) {
         out->facts.kernel = t.kernel;

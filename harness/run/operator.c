@@ -57,6 +57,24 @@ static int carries_state(const sb_operator *op)
     return (op->cfg.method->caps & SB_CAP_STATE) != 0;
 }
 
+/* 1: no rank has all keys after a pass, each its own. */
+static int keeps_apart(const sb_operator *op)
+{
+    return (carries_state(op) || op->cfg.ring) && op->cfg.comm->size > 1;
+}
+
+static sb_status lay_out_shard(sb_operator *op)
+{
+    const sb_operand_shape *s = &op->cfg.operands->shape;
+    sb_status               st;
+    if (carries_state(op) || !op->cfg.ring)
+        return (carries_state(op) && !op->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
+            &op->shard, &op->arena, &op->map, op->cfg.comm, s->heads, s->kv_heads, s->head_dim);
+    st = sb_shard_layout_ring(&op->shard, &op->arena, &op->map, op->cfg.comm, s->heads, s->kv_heads,
+                              s->head_dim);
+    return st == SB_OK && op->cfg.compares ? sb_shard_layout_gather(&op->shard, &op->arena) : st;
+}
+
 /* Everything that outlives a call, in one order, over whichever arena op->arena is. */
 static sb_status lay_out(sb_operator *op)
 {
@@ -74,10 +92,10 @@ static sb_status lay_out(sb_operator *op)
         (st = rows_alloc(op, &op->o, "attention output")) != SB_OK ||
         (st = sb_arena_alloc(a, s->heads * op->q_gid.n_tokens, sizeof(float), "LSE", &lse)) !=
             SB_OK ||
-        (st = (carries_state(op) && !op->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
-             &op->shard, a, &op->map, op->cfg.comm, s->heads, s->kv_heads, s->head_dim)) != SB_OK)
+        (st = lay_out_shard(op)) != SB_OK)
         return st;
     op->lse         = lse;
+    op->shard.link  = op->cfg.link;
     op->shard.q_gid = op->q_gid;
     return SB_OK;
 }
@@ -268,7 +286,7 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     sb_ctx                  ctx   = context(op, NULL);
     sb_shape                shape = shape_of(op);
     sb_comm_stats           moved = op->cfg.comm->stats;
-    int                     local = carries_state(op) && op->cfg.comm->size > 1;
+    int                     local = keeps_apart(op);
     sb_layer_view           view  = {.n_layers    = 1,
                                      .method      = op->cfg.method,
                                      .shape       = &shape,

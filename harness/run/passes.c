@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/run/memory.h"
+#include "harness/shard/ring.h"
 
 void sb_block_fini(sb_block *b)
 {
@@ -40,6 +41,8 @@ sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out
 sb_status sbi_check_sharding(const sb_point *p)
 {
     int state = (p->method->caps & SB_CAP_STATE) != 0;
+    if (p->scheme == SB_SCHEME_RING)
+        return sb_ring_check(p->method);
     if (state == (p->scheme == SB_SCHEME_STATE))
         return SB_OK;
     return state
@@ -182,6 +185,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.comm        = out->own.comm;
     out->facts.memory      = out->own.memory;
     out->facts.states      = out->own.states;
+    out->facts.energy      = out->own.energy;
 }
 
 /* ---- failures become results ---- */

@@ -9,12 +9,15 @@
 
 #include "harness/run/attention.h"
 #include "harness/run/ceiling.h"
+#include "harness/run/energy.h"
 #include "harness/run/facts.h"
 #include "harness/run/passes.h"
 #include "harness/run/progress.h"
 #include "harness/run/sample.h"
 #include "harness/run/source.h"
 #include "harness/run/stop.h"
+#include "harness/shard/bind.h"
+#include "kernels/base/log.h"
 
 typedef enum verdict { VERDICT_RUN, VERDICT_SKIP, VERDICT_STOP } verdict;
 
@@ -28,6 +31,8 @@ typedef struct runner {
     uint8_t              *anchored; /* [cells] a dense time of this process exists */
     int32_t               n_cells;
     int32_t               has_ceiling[SB_BACKEND_COUNT]; /* measured, whatever came out */
+    sb_energy_basis       energy[SB_BACKEND_COUNT];
+    sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
     sb_progress     progress;
     sb_run_outcome *out;
@@ -144,14 +149,36 @@ static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, 
     return sb_comm_agree(r->o->comm, st);
 }
 
+/* Links are made once a backend, all ranks together. */
+static sb_status need_link(runner *r, const sb_point *p)
+{
+    char why[160];
+    if (r->o->comm->size > 1 && r->link[p->backend] == NULL) {
+        if (r->o->open_link == NULL)
+            return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding ring");
+        sb_status st = r->o->open_link(r->o->comm, backend_of(p), &r->link[p->backend], why,
+                                       sizeof why);
+        if (st != SB_OK)
+            return st;
+        if (is_root(r))
+            sb_log(SB_LOG_INFO, "link between ranks: %s", why);
+    }
+    r->bench.link = r->link[p->backend];
+    return SB_OK;
+}
+
 static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
 {
     const sb_backend *backend = backend_of(p);
+    sb_status         st;
     if (backend == NULL)
         return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
-    if (backend->available() != SB_OK)
+    if (backend->available() != SB_OK || sb_device_bind(r->o->comm, backend) != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
+    r->bench.energy  = r->energy[p->backend];
+    if (p->scheme == SB_SCHEME_RING && (st = need_link(r, p)) != SB_OK)
+        return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);
@@ -192,6 +219,10 @@ static sb_status need_ceiling(runner *r, const sb_point *p)
         (p->backend != SB_CPU && (backend->ceilings == NULL || backend->available() != SB_OK)))
         return SB_OK;
     r->has_ceiling[p->backend] = 1;
+    if ((st = sb_comm_agree(r->o->comm, sb_device_bind(r->o->comm, backend))) != SB_OK)
+        return st;
+    if (backend->state != NULL) /* idle, before the ceilings */
+        sb_energy_basis_measure(backend, &r->energy[p->backend]);
     if (p->backend == SB_CPU) {
         if ((st = sb_ceiling_cpu(r->o->comm, r->o->threads, &rate)) != SB_OK)
             return st;
@@ -379,6 +410,8 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     }
     sb_progress_clear(&r.progress);
     sb_store_close(r.store);
+    for (int b = 0; b < SB_BACKEND_COUNT; b++)
+        sb_link_destroy(r.link[b]);
     sb_source_fini(&r.source);
     free(r.anchored);
     sb_block_fini(&r.bench.block);

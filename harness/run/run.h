@@ -3,6 +3,7 @@
 #define SB_HARNESS_RUN_RUN_H
 
 #include "harness/config/sweep.h"
+#include "kernels/base/link.h"
 #include "results/store/store.h"
 
 typedef struct sb_run_options {
@@ -12,6 +13,10 @@ typedef struct sb_run_options {
     double      time_limit_s; /* 0: none */
     sb_comm    *comm;
     int32_t     threads;
+    /* Makes the link between ranks over a backend's memory, when a point needs one; why: a phrase
+     * on the choice. Collective. NULL: no point may. */
+    sb_status (*open_link)(sb_comm *comm, const sb_backend *backend, sb_link **out, char *why,
+                           size_t why_bytes);
     /* facts of the launch, for the run row */
     const char *command, *commit, *version, *build_json, *mpi_version;
 } sb_run_options;

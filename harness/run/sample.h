@@ -19,11 +19,18 @@ typedef struct sb_block {
 } sb_block;
 void sb_block_fini(sb_block *b);
 
+/* How the energy counter of a device moves (energy.h); all zero: it has none, or was not asked. */
+typedef struct sb_energy_basis {
+    int64_t step_ns, idle_mw;
+} sb_energy_basis;
+
 typedef struct sb_bench {
     sb_comm          *comm;
     const sb_backend *backend;
+    sb_link          *link; /* of rings, over the memory of backend; NULL: one rank, or not asked for */
     sb_model         *model;
     int32_t           threads;
+    sb_energy_basis   energy;
     sb_block          block;
     int (*should_stop)(void *arg);
     void (*progress)(void *arg, int64_t pass,
@@ -48,6 +55,7 @@ typedef struct sb_result {
         sb_comm_facts    comm[2];
         sb_memory_facts  memory[4];
         sb_state_facts   states[2];
+        sb_energy_facts  energy[2];
     } own;
 } sb_result;
 void sb_result_fini(sb_result *r);

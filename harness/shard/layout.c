@@ -12,7 +12,7 @@ static sb_tensor all_tokens(const sb_shard *s)
                        .head_stride = n * s->head_dim};
 }
 
-static sb_status lay_out_gather(sb_shard *s, sb_arena *a)
+sb_status sb_shard_layout_gather(sb_shard *s, sb_arena *a)
 {
     int64_t   n     = s->map->n_tokens;
     void     *stage = NULL;
@@ -60,7 +60,7 @@ sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_
                           int64_t heads, int64_t kv_heads, int64_t head_dim)
 {
     sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
-    return st == SB_OK ? lay_out_gather(s, a) : st;
+    return st == SB_OK ? sb_shard_layout_gather(s, a) : st;
 }
 
 static sb_status count_layout(const sb_ctx *ctx, const sb_method *m, const void *params,

@@ -3,6 +3,7 @@
  * gather: their attend exchanges the state [sharding 8]. */
 #include "harness/shard/gather.h"
 #include "harness/shard/index.h"
+#include "harness/shard/ring.h"
 
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
                        const sb_cache *cache)
@@ -88,6 +89,14 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         st = sbi_index_layout(s, ctx, m, params, &shape, cache);
     if (m->caps & SB_CAP_STATE) {
         st = attend_local(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
+        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+        return st;
+    }
+    if (s->link != NULL && ctx->comm->size > 1) {
+        if (st == SB_OK)
+            st = plan_here(s, ctx, m, params, &shape, &rows, &cache->k, cache);
+        st = sbi_prefill_ring(s, ctx, m, params, &rows, cache, scale, o, lse, st);
+        st = sb_comm_agree(ctx->comm, st);
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
         return st;
     }

@@ -12,6 +12,7 @@
 
 #include "harness/config/sweep.h"
 #include "harness/shard/device.h"
+#include "kernels/base/link.h"
 #include "kernels/base/method.h"
 
 /* The token map of one prefill: every rank's runs. Runs start at multiples of quantum_tokens and
@@ -61,6 +62,10 @@ typedef struct sb_shard {
     sb_bf16  *stage;   /* [rank][its tokens][head_dim], or NULL: see sb_shard_layout */
     float    *partial; /* decode: [ranks][heads * head_dim + heads + 1], see sb_shard_decode */
     int64_t  *count_bytes, *displ_bytes; /* [ranks] */
+    /* Of a ring; link is set by the caller and borrowed, NULL: keys are gathered. */
+    sb_link *link;
+    void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
+    void    *running; /* [heads][local tokens][head_dim] fp32 */
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */
     sb_device_call *device; /* of prefills on a device, set by the caller, borrowed; NULL: attend on
@@ -80,8 +85,17 @@ sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_
 sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
                                 int64_t heads, int64_t kv_heads, int64_t head_dim);
 
+/* The same for a ring [sharding 4b]: room for the K and V of two ranks of the map and for a running
+ * output, instead of that for all keys. A prefill then passes keys from rank to rank over s->link
+ * while it attends; o and lse equal those of gathered keys but for the order of sums. Decode as
+ * ever. Errors besides: methods that ring.h's check refuses are not to be called so. */
+sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
+                               int64_t heads, int64_t kv_heads, int64_t head_dim);
+
 /* K and V of all ranks into k_all, v_all, as a prefill leaves them; for those who look at a call
  * that gathered none. Needs the room of sb_shard_layout. Collective, not timed. */
+/* Room for that, behind one of the layouts that have none. */
+sb_status sb_shard_layout_gather(sb_shard *s, sb_arena *a);
 sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache);
 
 /* Count what the method's own layout takes from ctx->arena, a counting arena, in a call with this

@@ -68,6 +68,9 @@ static sb_status cuda_facts(sb_device_facts *out)
                    "compute capability %d.%d, %d multiprocessors, driver CUDA %d.%d, runtime %d.%d",
                    prop.major, prop.minor, prop.multiProcessorCount, driver / 1000,
                    driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(f.uuid + 2 * i, sizeof f.uuid - static_cast<size_t>(2 * i), "%02x",
+                       static_cast<unsigned>(static_cast<unsigned char>(prop.uuid.bytes[i])));
     f.count        = n;
     f.memory_bytes = static_cast<int64_t>(prop.totalGlobalMem);
     *out           = f;
@@ -118,6 +121,63 @@ static sb_status cuda_sync(void *stream)
     return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "waiting for the stream");
 }
 
+static sb_status cuda_select(int32_t device) { return SB_CUDA(cudaSetDevice(device)); }
+
+static sb_status cuda_stream_open(void **out)
+{
+    cudaStream_t s  = nullptr;
+    sb_status    st = SB_CUDA(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+    if (st == SB_OK)
+        *out = s;
+    return st;
+}
+
+static void cuda_stream_close(void *stream)
+{
+    if (stream != nullptr && cudaStreamDestroy(static_cast<cudaStream_t>(stream)) != cudaSuccess)
+        (void)cudaGetLastError();
+}
+
+static sb_status cuda_stream_after(void *stream, void *other)
+{
+    cudaEvent_t done = nullptr;
+    sb_status   st   = SB_CUDA(cudaEventCreateWithFlags(&done, cudaEventDisableTiming));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaEventRecord(done, static_cast<cudaStream_t>(other)));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), done, 0));
+    if (done != nullptr) /* what waits for it keeps what it needs */
+        (void)cudaEventDestroy(done);
+    return st;
+}
+
+static sb_status cuda_stream_idle(void *stream, int *idle)
+{
+    cudaError_t e = cudaStreamQuery(static_cast<cudaStream_t>(stream));
+    *idle         = e == cudaSuccess;
+    if (e == cudaErrorNotReady) {
+        (void)cudaGetLastError();
+        return SB_OK;
+    }
+    return sb_cuda_status(e, "asking a stream");
+}
+
+static sb_status cuda_pinned_alloc(size_t bytes, void **out)
+{
+    void     *p = nullptr;
+    sb_status st =
+        SB_CUDA(cudaHostAlloc(&p, bytes > 0 ? bytes : SB_ARENA_ALIGN, cudaHostAllocDefault));
+    if (st == SB_OK)
+        *out = p;
+    return st;
+}
+
+static void cuda_pinned_free(void *p)
+{
+    if (p != nullptr && cudaFreeHost(p) != cudaSuccess)
+        (void)cudaGetLastError();
+}
+
 const sb_backend sb_backend_cuda = {
     /* name */ "cuda",
     /* id */ SB_CUDA,
@@ -128,6 +188,13 @@ const sb_backend sb_backend_cuda = {
     /* copy */ cuda_copy,
     /* fill */ cuda_fill,
     /* sync */ cuda_sync,
+    /* select */ cuda_select,
+    /* stream_open */ cuda_stream_open,
+    /* stream_close */ cuda_stream_close,
+    /* stream_after */ cuda_stream_after,
+    /* stream_idle */ cuda_stream_idle,
+    /* pinned_alloc */ cuda_pinned_alloc,
+    /* pinned_free */ cuda_pinned_free,
     /* timeline_open */ sbi_timeline_cuda,
     /* state */ sbi_state_cuda,
     /* ceilings */ sbi_ceilings_cuda,

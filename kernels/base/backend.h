@@ -21,6 +21,7 @@ typedef struct sb_device_facts {
     int32_t count;       /* devices visible to this process; CPU: cores in the affinity mask */
     int64_t memory_bytes;
     char    detail[160]; /* driver, compute capability; CPU: the chosen kernel variant */
+    char    uuid[40];    /* of the device in use, hex; two ranks with one share it. "": none */
 } sb_device_facts;
 
 /* NVML's bits of throttle_reasons that slow a busy card. */
@@ -73,7 +74,19 @@ typedef struct sb_backend {
     sb_status (*copy)(void *dst, const void *src, size_t bytes, sb_copy_kind kind, void *stream);
     sb_status (*fill)(void *dst, int byte, size_t bytes, void *stream);
     sb_status (*sync)(void *stream);
-    /* NULL on backends whose calls wait: host clocks tell. Not for two threads at once. */
+    /* ---- NULL on backends whose calls wait: their memory is the host's, and there are no streams ---- */
+    /* The device that this process works on from here on, of those it sees. Before anything else. */
+    sb_status (*select)(int32_t device);
+    sb_status (*stream_open)(void **out);
+    void (*stream_close)(void *stream);
+    /* Work queued on `stream` from here on comes after what is queued on `other` now. */
+    sb_status (*stream_after)(void *stream, void *other);
+    /* *idle: 1 when all that is queued on `stream` is done, else 0. Does not wait. */
+    sb_status (*stream_idle)(void *stream, int *idle);
+    /* Host memory that copies to and from the device run along with. */
+    sb_status (*pinned_alloc)(size_t bytes, void **out);
+    void (*pinned_free)(void *p);
+    /* Host clocks tell where there is none. Not for two threads at once. */
     sb_status (*timeline_open)(sb_timeline **out);
     /* NULL: this backend has none. state: well below a millisecond; SB_ERR_UNSUPPORTED with the
      * reason where the driver does not tell; not for two threads at once. ceilings: medians of

@@ -8,7 +8,8 @@
 
 /* Entry i brings a database from user_version i to i + 1. Only ever appended to. */
 static const char *const migrations[] = {sbi_sql_0001_first, sbi_sql_0002_quality,
-                                         sbi_sql_0003_comparison, sbi_sql_0004_device};
+                                         sbi_sql_0003_comparison, sbi_sql_0004_device,
+                                         sbi_sql_0005_energy};
 
 /* In the order they use each other. */
 static const struct {
@@ -31,6 +32,7 @@ static const struct {
     {"speedup", sbi_sql_speedup},
     {"fidelity", sbi_sql_fidelity},
     {"needle_recall", sbi_sql_needle_recall},
+    {"energy_use", sbi_sql_energy_use},
     {"coverage", sbi_sql_coverage},
 };
 
@@ -46,6 +48,7 @@ const sb_view sb_views[] = {
      "attention and prefill times dense / method of the same run, with density and recall"},
     {"fidelity", "density, recall, output error and FLOP of every point, over layers and samples"},
     {"needle_recall", "answers found and needle keys seen, by depth, length and method"},
+    {"energy_use", "joules and watts of a repetition, above idle too, where the device tells"},
     {"coverage", "samples of every point by status, with a reason where some are not ok"},
     {NULL, NULL},
 };

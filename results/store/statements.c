@@ -59,6 +59,8 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
     [SBI_STATE_INSERT]  = "INSERT INTO device_state (sample_id, place, sm_clock_mhz, "
                           "memory_clock_mhz, power_mw, temperature_c, throttle_reasons, "
                           "other_processes, ecc, mig) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SBI_ENERGY_INSERT] = "INSERT INTO energy (sample_id, phase, millijoules, repetitions, "
+                          "duration_ns, step_ns, idle_mw) VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SBI_MEMORY_INSERT] = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
     [SBI_SAMPLE_DONE] =
         "SELECT iif(s.status = 'ok', 1, 2) FROM sample AS s JOIN run AS r ON r.id = "

@@ -132,6 +132,12 @@ typedef struct sb_state_facts {
     int64_t     power_mw, throttle_reasons;
 } sb_state_facts;
 
+/* Of timed repetitions together, sum over devices. */
+typedef struct sb_energy_facts {
+    const char *phase; /* prefill | decode */
+    int64_t     millijoules, repetitions, duration_ns, step_ns, idle_mw;
+} sb_energy_facts;
+
 typedef struct sb_sample_facts {
     int64_t                 run_id, point_id, input_id;
     int32_t                 is_anchor;   /* timed only so that others have a dense time of the same process */
@@ -161,6 +167,8 @@ typedef struct sb_sample_facts {
     const char             *kernel; /* that attended last: avx2, sm90, cudnn; NULL: not told */
     const sb_state_facts   *states;
     int64_t                 n_states;
+    const sb_energy_facts  *energy;
+    int64_t                 n_energy;
 } sb_sample_facts;
 /* One transaction. unique(run, point, input): a second put for the same key is an error. */
 sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);

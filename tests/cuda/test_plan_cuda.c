@@ -16,6 +16,31 @@ static const plan_spec specs[] = {
     {"random_blocks", "", "random", 4, 2, 128, 1000},
     {"random_blocks", "density=.3 block_tokens=64 sink_blocks=2", "random", 8, 1, 64, 3333},
     {"random_blocks", "density=1", "random", 2, 2, 64, 130},
+    {"pbs_attn", "", "structured", 8, 2, 128, 8192},
+    {"pbs_attn", "", "random", 8, 2, 128, 5000},
+    {"pbs_attn", "block_tokens=64 segment_tokens=512 tau=.6", "structured", 4, 1, 64, 3333},
+    {"pbs_attn", "block_tokens=64 segment_tokens=64 tau=.5", "structured", 4, 4, 128, 2047},
+    {"pbs_attn", "block_tokens=256 segment_tokens=1024 tau=.7 query_pool=max key_pool=max",
+     "structured", 4, 2, 64, 7000},
+    {"pbs_attn", "block_tokens=24 segment_tokens=72 pool_div_valid=on force_first_block=off",
+     "structured", 4, 2, 128, 1500},
+    {"pbs_attn", "tau=1", "random", 4, 2, 128, 1000},
+    {"pbs_attn", "", "random", 4, 2, 128, 256},
+    {"hip", "", "structured", 8, 2, 128, 8192},
+    {"hip", "", "random", 8, 2, 128, 5001},
+    {"hip", "align=0", "structured", 4, 1, 64, 9000},
+    {"hip", "top_k_tokens=2048 window_tokens=1024", "structured", 4, 1, 128, 16384},
+    {"hip",
+     "block_q_tokens=32 stride_q_tokens=4 block_k_tokens=8 stride_k_tokens=2 "
+     "top_k_tokens=264 window_tokens=64",
+     "structured", 4, 2, 128, 3001},
+    {"hip",
+     "block_q_tokens=24 stride_q_tokens=3 block_k_tokens=3 stride_k_tokens=1 "
+     "top_k_tokens=96 window_tokens=48 sink_tokens=0",
+     "random", 4, 4, 64, 2000},
+    {"hip", "", "random", 4, 2, 128, 700},
+    {"pbs_attn", "", "structured", 4, 1, 128, 32768},
+    {"hip", "", "structured", 4, 1, 128, 32768},
 };
 
 /* A selection may differ in this share of its keys, the bound; recall by that much. */

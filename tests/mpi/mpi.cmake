@@ -27,3 +27,43 @@ span_test(test_shard_threads
           mpi/shard_case.c
   LINK sb_run sb_shard sb_methods sb_workloads sb_comm_impl Threads::Threads
   LABELS mpi)
+
+# Links: over MPI, through pinned memory, and over a double of NCCL that the same dlopen finds. Without nccl.h there is no double,
+# and the test says so.
+add_executable(test_link mpi/test_link.c)
+target_link_libraries(test_link PRIVATE sb_flags sb_comm_impl dep_check ${CMAKE_DL_LIBS})
+set_target_properties(test_link PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+if(SPAN_NCCL_INCLUDE)
+  add_library(fake_nccl SHARED mpi/fake_nccl.c)
+  target_include_directories(fake_nccl SYSTEM PRIVATE ${SPAN_NCCL_INCLUDE} ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(fake_nccl PRIVATE sb_flags MPI::MPI_C)
+  set_target_properties(fake_nccl PROPERTIES OUTPUT_NAME nccl SOVERSION 2 LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fake)
+  add_dependencies(test_link fake_nccl)
+endif()
+# Keys in a ring; 8 ranks are more than the chunks of its shortest sequences.
+add_executable(test_ring mpi/test_ring.c)
+target_link_libraries(test_ring PRIVATE sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
+set_target_properties(test_ring PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+foreach(ranks 1 2 3 4 8)
+  add_test(NAME test_ring_${ranks}
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_ring>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_ring_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endforeach()
+
+foreach(ranks 1 2 3 4)
+  add_test(NAME test_link_${ranks}
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks}
+                   -x LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake $<TARGET_FILE:test_link>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_link_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endforeach()
+if(SPAN_NCCL_INCLUDE)
+  add_test(NAME link_old_nccl COMMAND test_link describe)
+  set_tests_properties(link_old_nccl PROPERTIES LABELS mpi PASS_REGULAR_EXPRESSION "nccl: found version 2.10.0, allowed 2.18 and newer"
+                       ENVIRONMENT "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake;FAKE_NCCL=version=21000;ASAN_OPTIONS=detect_leaks=0")
+endif()

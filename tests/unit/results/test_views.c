@@ -463,6 +463,22 @@ static void foreign_reader(const char *program, const char *format)
     ck_assert_str_eq(line, "2 16 2 2 3.0 0.25\n");
 }
 
+START_TEST(energy_is_of_a_repetition_and_above_idle)
+{
+    populate();
+    ck_assert_int_gt(facts_int(path, "SELECT count(*) FROM energy_use"), 0);
+    ck_assert_int_eq(facts_int(path, "SELECT n = 9 * n_samples FROM energy_use LIMIT 1"), 1);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT joules FROM energy_use LIMIT 1"), 1200.0 / 9,
+                            1e-9);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT above_idle_joules FROM energy_use LIMIT 1"),
+                            1000.0 / 9, 1e-9);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT watts FROM energy_use LIMIT 1"), 600, 1e-9);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT idle_watts FROM energy_use LIMIT 1"), 100,
+                            1e-9);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT error FROM energy_use LIMIT 1"), .05, 1e-9);
+}
+END_TEST
+
 START_TEST(views_in_the_stock_shell)
 {
     foreign_reader("sqlite3", "sqlite3 -readonly -separator ' ' %s \"SELECT (SELECT count(*) FROM "
@@ -504,6 +520,7 @@ int main(void)
     tcase_add_test(t, speedup_leaves_oversubscribed_runs_out);
     tcase_add_test(t, density_sums_pairs_and_leaves_fallbacks_out);
     tcase_add_test(t, dense_mfu_needs_a_ceiling);
+    tcase_add_test(t, energy_is_of_a_repetition_and_above_idle);
     tcase_add_test(t, seeds_above_int64_print_unsigned);
     tcase_add_test(t, views_in_the_stock_shell);
     tcase_add_test(t, views_in_python);

@@ -1,0 +1,183 @@
+/* Groups of ncclSend and ncclRecv on a stream of the link's own. The communicator does not block:
+ * every call may come back "in progress" and is then asked about until it is through, with a
+ * deadline, so that a rank that is gone does not take the others along. After an error or a
+ * deadline the communicator is aborted and the link answers with that error ever after. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness/comm/links.h"
+#include "harness/comm/nccl_library.h"
+
+enum { POLL_NS = 50000 };
+
+typedef struct nccl_link {
+    const sbi_nccl *lib;
+    ncclComm_t      comm;
+    void           *stream;
+    double          timeout_s;
+    char            broken[256]; /* what went wrong; "": nothing */
+} nccl_link;
+
+static sb_status give_up(nccl_link *n, sb_status st)
+{
+    if (n->broken[0] == '\0')
+        (void)snprintf(n->broken, sizeof n->broken, "%s", sb_error_text());
+    if (n->comm != NULL)
+        (void)n->lib->CommAbort(n->comm);
+    n->comm = NULL;
+    return st;
+}
+
+static sb_status whole(const nccl_link *n)
+{
+    return n->broken[0] == '\0' ? SB_OK : sb_fail(SB_ERR_COMM, "%s", n->broken);
+}
+
+static void pause_ns(long ns)
+{
+    struct timespec t = {0, ns};
+    (void)nanosleep(&t, NULL);
+}
+
+/* Until the last call is through. */
+static sb_status settle(nccl_link *n, ncclResult_t r, const char *what)
+{
+    int64_t t0 = sb_now_ns();
+    while (r == ncclInProgress) {
+        ncclResult_t asked = n->lib->CommGetAsyncError(n->comm, &r);
+        if (asked != ncclSuccess)
+            r = asked;
+        if (r != ncclInProgress)
+            break;
+        if ((double)(sb_now_ns() - t0) * 1e-9 > n->timeout_s)
+            return give_up(
+                n, sb_fail(SB_ERR_COMM, "nccl: %s: not through after %.0f s", what, n->timeout_s));
+        pause_ns(POLL_NS);
+    }
+    sb_status st = sbi_nccl_status(n->lib, r, n->comm, what);
+    return st == SB_OK ? SB_OK : give_up(n, st);
+}
+
+static sb_status nccl_post(sb_link *l, const sb_transfer *t, int64_t count, void *stream)
+{
+    nccl_link   *n  = l->impl;
+    sb_status    st = whole(n);
+    ncclResult_t r;
+    if (st != SB_OK || (st = l->backend->stream_after(n->stream, stream)) != SB_OK ||
+        (st = settle(n, n->lib->GroupStart(), "ncclGroupStart")) != SB_OK)
+        return st;
+    for (int64_t i = 0; st == SB_OK && i < count; i++) {
+        if (t[i].bytes == 0)
+            continue;
+        r  = t[i].is_receive ? n->lib->Recv(t[i].data, (size_t)t[i].bytes, ncclInt8, t[i].peer,
+                                            n->comm, n->stream)
+                             : n->lib->Send(t[i].data, (size_t)t[i].bytes, ncclInt8, t[i].peer,
+                                            n->comm, n->stream);
+        st = sbi_nccl_status(n->lib, r, n->comm, t[i].is_receive ? "ncclRecv" : "ncclSend");
+    }
+    r = n->lib->GroupEnd();
+    return st == SB_OK ? settle(n, r, "ncclGroupEnd") : give_up(n, st);
+}
+
+static sb_status nccl_wait(sb_link *l, void *stream)
+{
+    nccl_link *n  = l->impl;
+    sb_status  st = whole(n);
+    return st == SB_OK ? l->backend->stream_after(stream, n->stream) : st;
+}
+
+static sb_status nccl_drain(sb_link *l, void *stream)
+{
+    nccl_link *n    = l->impl;
+    int        idle = 0;
+    int64_t    t0   = sb_now_ns();
+    sb_status  st   = whole(n);
+    while (st == SB_OK && (st = l->backend->stream_idle(stream, &idle)) == SB_OK && !idle) {
+        ncclResult_t r = ncclSuccess, asked = n->lib->CommGetAsyncError(n->comm, &r);
+        st = sbi_nccl_status(n->lib, asked != ncclSuccess ? asked : r, n->comm, "while waiting");
+        if (st != SB_OK)
+            return give_up(n, st);
+        if ((double)(sb_now_ns() - t0) * 1e-9 > n->timeout_s)
+            return give_up(n, sb_fail(SB_ERR_COMM, "nccl: a transfer is not through after %.0f s",
+                                      n->timeout_s));
+        pause_ns(POLL_NS);
+    }
+    return st;
+}
+
+static void nccl_destroy(sb_link *l)
+{
+    nccl_link *n = l->impl;
+    if (n->comm != NULL && settle(n, n->lib->CommFinalize(n->comm), "ncclCommFinalize") == SB_OK)
+        (void)n->lib->CommDestroy(n->comm);
+    if (n->stream != NULL)
+        l->backend->stream_close(n->stream);
+    free(n);
+    free(l);
+}
+
+static const sb_link_ops nccl_ops = {"nccl", nccl_post, nccl_wait, nccl_drain, nccl_destroy};
+
+/* Rank 0's id goes round; a rank that cannot go on says so before the others wait for it. */
+static sb_status make_comm(sb_comm *comm, nccl_link *n, const sb_nccl_options *o)
+{
+    ncclUniqueId id;
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    sb_status    st     = SB_OK;
+    memset(&id, 0, sizeof id);
+    config.blocking = 0;
+    if (o->max_ctas > 0)
+        config.maxCTAs = o->max_ctas;
+    if (comm->rank == 0)
+        st = sbi_nccl_status(n->lib, n->lib->GetUniqueId(&id), NULL, "ncclGetUniqueId");
+    if ((st = sb_comm_agree(comm, st)) != SB_OK ||
+        (st = sb_comm_bcast(comm, &id, (int64_t)sizeof id, 0)) != SB_OK)
+        return st;
+    st = settle(n, n->lib->CommInitRankConfig(&n->comm, comm->size, id, comm->rank, &config),
+                "ncclCommInitRankConfig");
+    return sb_comm_agree(comm, st);
+}
+
+sb_status sb_link_nccl_create(sb_comm *comm, const sb_backend *backend, const sb_nccl_options *o,
+                              sb_link **out)
+{
+    sb_link   *l  = calloc(1, sizeof *l);
+    nccl_link *n  = calloc(1, sizeof *n);
+    sb_status  st = SB_OK;
+    if (l == NULL || n == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "link nccl: no memory for the handle");
+    else if ((n->lib = sbi_nccl_open()) == NULL)
+        st = SB_ERR_UNSUPPORTED;
+    else
+        st = backend->stream_open(&n->stream);
+    if ((st = sb_comm_agree(comm, st)) != SB_OK) {
+        if (n != NULL && n->stream != NULL)
+            backend->stream_close(n->stream);
+        free(n);
+        free(l);
+        return st;
+    }
+    n->timeout_s = o->timeout_s;
+    *l           = (sb_link){
+                  .ops = &nccl_ops, .backend = backend, .rank = comm->rank, .size = comm->size, .impl = n};
+    if ((st = make_comm(comm, n, o)) != SB_OK) {
+        (void)give_up(n, st);
+        nccl_destroy(l);
+        return st;
+    }
+    *out = l;
+    return SB_OK;
+}
+
+sb_status sb_nccl_describe(char *out, size_t bytes)
+{
+    const sbi_nccl *lib = sbi_nccl_open();
+    if (lib == NULL)
+        return SB_ERR_UNSUPPORTED;
+    (void)snprintf(out, bytes, "%d.%d.%d (built against %d.%d.%d)", lib->version / 10000,
+                   lib->version / 100 % 100, lib->version % 100, NCCL_MAJOR, NCCL_MINOR,
+                   NCCL_PATCH);
+    return SB_OK;
+}
