@@ -15,6 +15,12 @@ span_test(test_cmd_db
           ../harness/cli/cmd_query.c
   LINK sb_store LABELS unit)
 
+set(REPORT_CASE unit/results/report_case.c ${STORE_FACTS})
+span_test(test_report SOURCES unit/results/test_report.c ${REPORT_CASE} LINK sb_report m LABELS unit)
+span_test(test_report_gnuplot SOURCES unit/results/test_gnuplot.c ${REPORT_CASE} LINK sb_report m LABELS unit)
+span_test(test_report_nomem SOURCES unit/results/test_report_nomem.c ${REPORT_CASE} LINK sb_report m LABELS unit)
+target_link_options(test_report_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup)
+
 # Not a test: writes the migration fixture of a schema version, see tests/fixtures/schema/README.md.
 add_executable(make_schema_fixture EXCLUDE_FROM_ALL unit/results/make_fixture.c ${STORE_FACTS})
 target_link_libraries(make_schema_fixture PRIVATE sb_flags sb_store dep_check)
