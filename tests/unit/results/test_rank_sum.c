@@ -27,7 +27,8 @@ START_TEST(exact_tails)
 }
 END_TEST
 
-/* Table of U (Mann, Whitney 1947): n = m = 5, P(U <= 4) = 0.0476; n = 8, m = 7, P(U <= 13) = 0.0469 */
+/* Table of U (Mann, Whitney 1947): n = m = 5, P(U <= 4) = 0.0476; n = 8, m = 7, P(U <= 13) = 0.0469
+ */
 START_TEST(published_table)
 {
     double x[8], y[8], p;
@@ -73,7 +74,8 @@ START_TEST(interval_inverts_test)
     for (int k = 0; k < 200; k++) {
         double      x[12], y[12], estimate;
         sb_interval i;
-        int64_t     nx = 4 + (int64_t)(sb_xoshiro_next(&r) % 9), ny = 4 + (int64_t)(sb_xoshiro_next(&r) % 9);
+        int64_t     nx = 4 + (int64_t)(sb_xoshiro_next(&r) % 9),
+                ny     = 4 + (int64_t)(sb_xoshiro_next(&r) % 9);
         for (int j = 0; j < 12; j++) {
             x[j] = (double)(sb_xoshiro_next(&r) >> 11) * 0x1p-53;
             y[j] = 1 / ((double)(sb_xoshiro_next(&r) >> 11) * 0x1p-53 + 0.01);
@@ -98,7 +100,8 @@ START_TEST(normal_joins_exact)
 }
 END_TEST
 
-/* sf(1) of one degree of freedom is atan(1) / pi; 3.7469 is the 99 % quantile of 4 in printed tables */
+/* sf(1) of one degree of freedom is atan(1) / pi; 3.7469 is the 99 % quantile of 4 in printed
+ * tables */
 START_TEST(student)
 {
     ck_assert_double_eq_tol(sb_stats_t_upper(1, 1), 0.25, 1e-12);

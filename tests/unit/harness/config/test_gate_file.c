@@ -28,12 +28,14 @@ static sb_status load(const char *text, size_t n, char **errors, sb_gate_file **
 
 static int same(const sb_gate_rules *a, const sb_gate_rules *b)
 {
-    int equal = a->inconclusive == b->inconclusive && a->missing == b->missing && a->alpha == b->alpha &&
-                a->margin == b->margin && a->margin_mean == b->margin_mean && a->test_identical == b->test_identical &&
+    int equal = a->inconclusive == b->inconclusive && a->missing == b->missing &&
+                a->alpha == b->alpha && a->margin == b->margin &&
+                a->margin_mean == b->margin_mean && a->test_identical == b->test_identical &&
                 a->latency_ratio == b->latency_ratio && a->min_repetitions == b->min_repetitions &&
                 a->run_noise == b->run_noise && a->run_noise_absolute == b->run_noise_absolute &&
-                a->memory_ratio == b->memory_ratio && a->density_ratio == b->density_ratio && a->skip == b->skip &&
-                a->phases.n == b->phases.n && a->kinds.n == b->kinds.n && a->n_overrides == b->n_overrides;
+                a->memory_ratio == b->memory_ratio && a->density_ratio == b->density_ratio &&
+                a->skip == b->skip && a->phases.n == b->phases.n && a->kinds.n == b->kinds.n &&
+                a->n_overrides == b->n_overrides;
     for (int64_t i = 0; equal && i < a->phases.n; i++)
         equal = strcmp(a->phases.v[i], b->phases.v[i]) == 0;
     for (int64_t i = 0; equal && i < a->kinds.n; i++)
@@ -45,7 +47,8 @@ static int same(const sb_gate_rules *a, const sb_gate_rules *b)
 START_TEST(default_file_says_the_defaults)
 {
     sb_gate_file *shipped = NULL, *plain = NULL;
-    ck_assert_msg(sb_gate_load("configs/gates/default.yaml", stderr, &shipped) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(sb_gate_load("configs/gates/default.yaml", stderr, &shipped) == SB_OK, "%s",
+                  sb_error_text());
     ck_assert_int_eq(sb_gate_load(NULL, stderr, &plain), SB_OK);
     ck_assert(same(&shipped->rules, &plain->rules));
     ck_assert_str_eq(shipped->rules.name, "default");
@@ -59,10 +62,13 @@ START_TEST(every_key_is_read)
     static const char text[] =
         "gate: mine\ninconclusive: fail\nmissing: warn\nalpha: 0.01\ncoverage: off\n"
         "accuracy: {margin: 0.05, margin_mean: 0.02, identical: test}\n"
-        "latency: {phases: [prefill, decode_token], max_ratio: 1.1, min_repetitions: 20, run_noise: 0.02, "
+        "latency: {phases: [prefill, decode_token], max_ratio: 1.1, min_repetitions: 20, "
+        "run_noise: 0.02, "
         "run_noise_absolute: 0.1}\nmemory: {kinds: predicted, max_ratio: 2}\ndensity: off\n"
-        "cells:\n  - {method: hip, length: [4K, 8192], latency_ratio: 1.5, skip: [memory, accuracy]}\n"
-        "  - {task: [vt, cwe], suite: probe, model: probe, sharding: state, backend: cpu, margin: 0.1, memory_ratio: 3, "
+        "cells:\n  - {method: hip, length: [4K, 8192], latency_ratio: 1.5, skip: [memory, "
+        "accuracy]}\n"
+        "  - {task: [vt, cwe], suite: probe, model: probe, sharding: state, backend: cpu, margin: "
+        "0.1, memory_ratio: 3, "
         "density_ratio: 1}\n";
     sb_gate_file *f = NULL;
     char         *errors;
@@ -71,16 +77,20 @@ START_TEST(every_key_is_read)
     ck_assert_str_eq(r->name, "mine");
     ck_assert_int_eq(r->inconclusive, SB_GATE_EFFECT_FAIL);
     ck_assert_int_eq(r->missing, SB_GATE_EFFECT_WARN);
-    ck_assert(r->alpha == 0.01 && r->margin == 0.05 && r->margin_mean == 0.02 && r->test_identical == 1);
-    ck_assert(r->latency_ratio == 1.1 && r->min_repetitions == 20 && r->run_noise == 0.02 && r->run_noise_absolute == 0.1);
+    ck_assert(r->alpha == 0.01 && r->margin == 0.05 && r->margin_mean == 0.02 &&
+              r->test_identical == 1);
+    ck_assert(r->latency_ratio == 1.1 && r->min_repetitions == 20 && r->run_noise == 0.02 &&
+              r->run_noise_absolute == 0.1);
     ck_assert(r->memory_ratio == 2 && r->kinds.n == 1 && strcmp(r->kinds.v[0], "predicted") == 0);
     ck_assert(r->phases.n == 2 && strcmp(r->phases.v[1], "decode_token") == 0);
     ck_assert_uint_eq(r->skip, 1u << SB_GATE_COVERAGE | 1u << SB_GATE_DENSITY);
     ck_assert_int_eq(r->n_overrides, 2);
     const sb_gate_override *a = &r->overrides[0], *b = &r->overrides[1];
-    ck_assert(a->lengths.n == 2 && a->lengths.v[0] == 4096 && a->latency_ratio == 1.5 && isnan(a->margin));
+    ck_assert(a->lengths.n == 2 && a->lengths.v[0] == 4096 && a->latency_ratio == 1.5 &&
+              isnan(a->margin));
     ck_assert_uint_eq(a->skip, 1u << SB_GATE_MEMORY | 1u << SB_GATE_ACCURACY);
-    ck_assert(b->tasks.n == 2 && b->suites.n == 1 && b->margin == 0.1 && b->memory_ratio == 3 && b->density_ratio == 1);
+    ck_assert(b->tasks.n == 2 && b->suites.n == 1 && b->margin == 0.1 && b->memory_ratio == 3 &&
+              b->density_ratio == 1);
     free(errors);
     sb_gate_free(f);
 }
@@ -98,20 +108,24 @@ static const struct {
     {"gate: x\nlatency: {min_repetitions: 3}\n", "latency.min_repetitions: found `3`, allowed"},
     {"gate: x\nlatency: {phases: [prefil]}\n", "latency.phases[0]: found `prefil`, allowed one of"},
     {"gate: x\nlatency: {phases: [prefill, prefill]}\n", "a second time"},
-    {"gate: x\nlatency: {phases: []}\n", "latency.phases: found an empty list, allowed a list of names"},
+    {"gate: x\nlatency: {phases: []}\n",
+     "latency.phases: found an empty list, allowed a list of names"},
     {"gate: x\nlatency: {phases: {a: 1}}\n", "latency.phases"},
     {"gate: x\nlatency: yes\n", "latency: found `yes`, allowed off, or a mapping"},
-    {"gate: x\ninconclusive: ignore\n", ":2:15: inconclusive: found `ignore`, allowed one of fail, warn"},
+    {"gate: x\ninconclusive: ignore\n",
+     ":2:15: inconclusive: found `ignore`, allowed one of fail, warn"},
     {"gate: x\nalpha: 0\n", "alpha: found `0`, allowed"},
     {"gate: x\nalpha: nan\n", "alpha: found `nan`"},
     {"gate: x\naccuracy: {margin: 3}\n", "accuracy.margin: found `3`, allowed"},
     {"gate: x\ncoverage: 1\n", "coverage: found `1`, allowed one of on, off"},
     {"gate: x\ncells: [a]\n", "cells[0]: found `a`, allowed a mapping"},
-    {"gate: x\ncells:\n  - {method: hip, skip: [everything]}\n", "cells[0].skip[0]: found `everything`, allowed one of coverage"},
+    {"gate: x\ncells:\n  - {method: hip, skip: [everything]}\n",
+     "cells[0].skip[0]: found `everything`, allowed one of coverage"},
     {"gate: x\ncells:\n  - {length: 0}\n", "cells[0].length: found `0`"},
     {"gate: x\ncells:\n  - {method: {}}\n", "cells[0].method: found an empty mapping"},
     {"gate: x\ngate: y\n", "gate"},
-    {"gate: x\naccuracy: off\nlatency: off\nmemory: off\ndensity: off\ncoverage: off\n", "found every check off"},
+    {"gate: x\naccuracy: off\nlatency: off\nmemory: off\ndensity: off\ncoverage: off\n",
+     "found every check off"},
     {"gate: [x]\n", "gate: found a list, allowed a name"},
     {"gate: x\nmemory: *a\n", ""},
     {"gate: x\n\x01", "control character"},
@@ -123,7 +137,8 @@ START_TEST(refusals_name_their_place)
     char         *errors;
     sb_status     st = load(bad[_i].text, strlen(bad[_i].text), &errors, &f);
     ck_assert_msg(st == SB_ERR_USAGE && f == NULL, "%s: %d", bad[_i].text, (int)st);
-    ck_assert_msg(errors[0] != '\0' && strstr(errors, bad[_i].error) != NULL, "%s\ngave: %s", bad[_i].text, errors);
+    ck_assert_msg(errors[0] != '\0' && strstr(errors, bad[_i].error) != NULL, "%s\ngave: %s",
+                  bad[_i].text, errors);
     free(errors);
 }
 END_TEST
@@ -131,8 +146,9 @@ END_TEST
 /* Cut anywhere, any byte changed: an answer, never a crash. */
 START_TEST(noise_is_survived)
 {
-    static const char text[] = "gate: x\nlatency: {phases: [prefill], max_ratio: 1.1}\ncells:\n  - {method: [a, b], length: 4K, skip: [memory]}\n";
-    uint64_t          state = 7;
+    static const char text[] = "gate: x\nlatency: {phases: [prefill], max_ratio: 1.1}\ncells:\n  - "
+                               "{method: [a, b], length: 4K, skip: [memory]}\n";
+    uint64_t          state  = 7;
     for (int k = 0; k < 2000; k++) {
         char          mutant[sizeof text];
         size_t        n = sizeof text - 1;
@@ -140,8 +156,10 @@ START_TEST(noise_is_survived)
         sb_gate_file *f = NULL;
         memcpy(mutant, text, sizeof text);
         for (int j = 0; j <= k % 3; j++) {
-            state = state * 6364136223846793005u + 1442695040888963407u;
-            mutant[(state >> 33) % n] = (state >> 20) % 4 == 0 ? (char)(state >> 40) : "{}[],:-#&*!|>'\"%@\n 0x"[(state >> 40) % 22];
+            state                     = state * 6364136223846793005u + 1442695040888963407u;
+            mutant[(state >> 33) % n] = (state >> 20) % 4 == 0
+                                            ? (char)(state >> 40)
+                                            : "{}[],:-#&*!|>'\"%@\n 0x"[(state >> 40) % 22];
         }
         if (k % 5 == 0)
             n = (size_t)(state >> 33) % n;

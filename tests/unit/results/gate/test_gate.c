@@ -63,14 +63,20 @@ static void put_samples(sb_store *s, const plan *p, int64_t run, int64_t run_no,
     for (int64_t i = 0; i < p->n_inputs; i++) {
         sb_timing_facts  times[32];
         sb_memory_facts  memory  = {"arena_high_water", p->bytes};
-        sb_quality_facts quality = {.head = -1, .def_version = 1, .rho_num = p->attended, .rho_den = 1000,
-                                    .rows_sampled = 1, .rows_total = 1};
-        double           right = is_dense || i >= p->n_wrong;
-        sb_sample_facts  f     = facts_ok(run, point, facts_input(s, i + p->shift), right, 10);
+        sb_quality_facts quality = {.head         = -1,
+                                    .def_version  = 1,
+                                    .rho_num      = p->attended,
+                                    .rho_den      = 1000,
+                                    .rows_sampled = 1,
+                                    .rows_total   = 1};
+        double           right   = is_dense || i >= p->n_wrong;
+        sb_sample_facts  f       = facts_ok(run, point, facts_input(s, i + p->shift), right, 10);
         for (int64_t k = 0; k < p->n_reps; k++) {
-            int64_t wander = (run_no * 7919 + i * 104729 + k * 1299709 + is_dense * 15485863) % 1000;
-            double  ns     = 1e6 + 10 * (double)wander;
-            times[k] = (sb_timing_facts){-1, "attention", (int32_t)k, 0, (int64_t)(is_dense ? ns : ns * p->slower / 2)};
+            int64_t wander =
+                (run_no * 7919 + i * 104729 + k * 1299709 + is_dense * 15485863) % 1000;
+            double ns = 1e6 + 10 * (double)wander;
+            times[k]  = (sb_timing_facts){-1, "attention", (int32_t)k, 0,
+                                          (int64_t)(is_dense ? ns : ns * p->slower / 2)};
         }
         f.timings    = times;
         f.n_timings  = p->n_reps;
@@ -111,13 +117,15 @@ static void make(const char *path, const plan *p)
 
 static plan sound(void)
 {
-    return (plan){.n_runs = 6, .n_inputs = 20, .n_reps = 4, .slower = 1, .bytes = 1000, .attended = 100};
+    return (plan){
+        .n_runs = 6, .n_inputs = 20, .n_reps = 4, .slower = 1, .bytes = 1000, .attended = 100};
 }
 
-static sb_gate_report *compare_by(const sb_gate_rules *rules, const char *commit_base, const char *commit_new)
+static sb_gate_report *compare_by(const sb_gate_rules *rules, const char *commit_base,
+                                  const char *commit_new)
 {
-    sb_store       *s[2] = {facts_open(paths[0], SB_STORE_READ), facts_open(paths[1], SB_STORE_READ)};
-    sb_gate_report *r    = NULL;
+    sb_store *s[2]    = {facts_open(paths[0], SB_STORE_READ), facts_open(paths[1], SB_STORE_READ)};
+    sb_gate_report *r = NULL;
     FACTS_OK(sb_gate_compare(rules, &(sb_gate_source){s[0], commit_base, "base.db"},
                              &(sb_gate_source){s[1], commit_new, "new.db"}, &r));
     sb_store_close(s[0]);
@@ -137,7 +145,8 @@ static const sb_gate_finding *find(const sb_gate_report *r, sb_gate_check check,
 {
     const sb_gate_finding *hit = NULL;
     for (int64_t i = 0; i < r->n_findings; i++)
-        if (r->findings[i].check == check && strncmp(r->findings[i].cell, method, strlen(method)) == 0) {
+        if (r->findings[i].check == check &&
+            strncmp(r->findings[i].cell, method, strlen(method)) == 0) {
             ck_assert_ptr_null(hit);
             hit = &r->findings[i];
         }
@@ -145,7 +154,8 @@ static const sb_gate_finding *find(const sb_gate_report *r, sb_gate_check check,
     return hit;
 }
 
-static void expect(const sb_gate_report *r, sb_gate_check check, const char *method, sb_gate_verdict verdict, const char *evidence)
+static void expect(const sb_gate_report *r, sb_gate_check check, const char *method,
+                   sb_gate_verdict verdict, const char *evidence)
 {
     const sb_gate_finding *f = find(r, check, method);
     ck_assert_msg(f->verdict == verdict && strstr(f->evidence, evidence) != NULL, "%s: %s: %s",
@@ -172,10 +182,10 @@ END_TEST
 START_TEST(each_regression_is_told_apart)
 {
     plan base = sound(), new = sound();
-    new.n_wrong  = 6;
-    new.slower   = 1.05;
-    new.bytes    = 1060;
-    new.attended = 103;
+    new.n_wrong       = 6;
+    new.slower        = 1.05;
+    new.bytes         = 1060;
+    new.attended      = 103;
     sb_gate_report *r = compare(&base, &new);
     ck_assert_int_eq(r->passed, 0);
     ck_assert_int_eq(r->n_breaks, 5); /* memory of dense, too */
@@ -212,7 +222,8 @@ START_TEST(fewer_inputs_are_missing)
     plan base = sound(), new = sound();
     new.n_inputs      = 15;
     sb_gate_report *r = compare(&base, &new);
-    expect(r, SB_GATE_COVERAGE, "hip", SB_GATE_MISSING, "5 of the baseline's 20 inputs were not run");
+    expect(r, SB_GATE_COVERAGE, "hip", SB_GATE_MISSING,
+           "5 of the baseline's 20 inputs were not run");
     expect(r, SB_GATE_LATENCY, "hip", SB_GATE_PASS, "beside dense"); /* over the 15 in common */
     sb_gate_report_free(r);
 }
@@ -225,7 +236,8 @@ START_TEST(other_inputs_are_never_paired)
     sb_gate_report *r = compare(&base, &new);
     expect(r, SB_GATE_COVERAGE, "hip", SB_GATE_MISSING, "20 of the baseline's 20 inputs");
     for (int64_t i = 0; i < r->n_findings; i++)
-        ck_assert(r->findings[i].check == SB_GATE_COVERAGE || r->findings[i].verdict == SB_GATE_INCONCLUSIVE);
+        ck_assert(r->findings[i].check == SB_GATE_COVERAGE ||
+                  r->findings[i].verdict == SB_GATE_INCONCLUSIVE);
     sb_gate_report_free(r);
 }
 END_TEST
@@ -252,7 +264,8 @@ START_TEST(few_repetitions_decide_nothing)
     base.n_reps = new.n_reps = 3;
     new.slower               = 3;
     sb_gate_report *r        = compare(&base, &new);
-    expect(r, SB_GATE_LATENCY, "hip", SB_GATE_INCONCLUSIVE, "too few repetitions: 3 and 3 usable, at least 8");
+    expect(r, SB_GATE_LATENCY, "hip", SB_GATE_INCONCLUSIVE,
+           "too few repetitions: 3 and 3 usable, at least 8");
     ck_assert_int_eq(r->passed, 1); /* inconclusive: warn */
     sb_gate_report_free(r);
     sb_gate_rules strict = rules_of();
@@ -269,7 +282,8 @@ START_TEST(one_run_needs_its_noise)
     base.n_runs = new.n_runs = 1;
     new.slower               = 1.2;
     sb_gate_report *r        = compare(&base, &new);
-    expect(r, SB_GATE_LATENCY, "hip", SB_GATE_INCONCLUSIVE, "a verdict takes 4 runs a side, or run_noise");
+    expect(r, SB_GATE_LATENCY, "hip", SB_GATE_INCONCLUSIVE,
+           "a verdict takes 4 runs a side, or run_noise");
     sb_gate_report_free(r);
     sb_gate_rules known = rules_of();
     known.run_noise     = 0.01;
@@ -318,7 +332,8 @@ START_TEST(small_samples_are_undecided)
     make(paths[1], &new);
     sb_gate_rules rules = rules_of();
     r                   = compare_by(&rules, NULL, NULL);
-    expect(r, SB_GATE_ACCURACY, "hip", SB_GATE_INCONCLUSIVE, "difference +0.0000"); /* 20 pairs resolve 16 points */
+    expect(r, SB_GATE_ACCURACY, "hip", SB_GATE_INCONCLUSIVE,
+           "difference +0.0000"); /* 20 pairs resolve 16 points */
     sb_gate_report_free(r);
 }
 END_TEST
@@ -336,7 +351,7 @@ END_TEST
 
 START_TEST(two_commits_of_one_database)
 {
-    plan p = sound();
+    plan p   = sound();
     p.commit = "one";
     make(paths[0], &p);
     p.commit = "two";
@@ -346,7 +361,8 @@ START_TEST(two_commits_of_one_database)
     sb_gate_rules   rules = rules_of();
     sb_store       *s     = facts_open(paths[0], SB_STORE_READ);
     sb_gate_report *r     = NULL;
-    FACTS_OK(sb_gate_compare(&rules, &(sb_gate_source){s, "one", "x.db"}, &(sb_gate_source){s, "two", "x.db"}, &r));
+    FACTS_OK(sb_gate_compare(&rules, &(sb_gate_source){s, "one", "x.db"},
+                             &(sb_gate_source){s, "two", "x.db"}, &r));
     expect(r, SB_GATE_LATENCY, "hip", SB_GATE_FAIL, "ratio 1.1");
     ck_assert_str_eq(r->base, "x.db, commit one");
     sb_gate_report_free(r);
@@ -367,17 +383,27 @@ START_TEST(cells_have_their_own_bounds)
     make(paths[1], &new);
     const char      *hip[] = {"hip"}, *other[] = {"xattention"};
     int64_t          length[] = {1024};
-    sb_gate_override o[]      = {
-        {.methods = {hip, 1}, .lengths = {length, 1}, .margin = NAN, .latency_ratio = 1.2, .memory_ratio = NAN, .density_ratio = NAN, .skip = 1u << SB_GATE_MEMORY},
-        {.methods = {other, 1}, .margin = NAN, .latency_ratio = 1.0, .memory_ratio = NAN, .density_ratio = NAN}};
-    sb_gate_rules rules = rules_of();
-    rules.overrides     = o;
-    rules.n_overrides   = 2;
-    sb_gate_report *r   = compare_by(&rules, NULL, NULL);
+    sb_gate_override o[]      = {{.methods       = {hip, 1},
+                                  .lengths       = {length, 1},
+                                  .margin        = NAN,
+                                  .latency_ratio = 1.2,
+                                  .memory_ratio  = NAN,
+                                  .density_ratio = NAN,
+                                  .skip          = 1u << SB_GATE_MEMORY},
+                                 {.methods       = {other, 1},
+                                  .margin        = NAN,
+                                  .latency_ratio = 1.0,
+                                  .memory_ratio  = NAN,
+                                  .density_ratio = NAN}};
+    sb_gate_rules    rules    = rules_of();
+    rules.overrides           = o;
+    rules.n_overrides         = 2;
+    sb_gate_report *r         = compare_by(&rules, NULL, NULL);
     expect(r, SB_GATE_LATENCY, "hip", SB_GATE_PASS, "at most 1.2");
     expect(r, SB_GATE_MEMORY, "dense", SB_GATE_FAIL, "ratio 2.0000");
     for (int64_t i = 0; i < r->n_findings; i++)
-        ck_assert(r->findings[i].check != SB_GATE_MEMORY || strncmp(r->findings[i].cell, "hip", 3) != 0);
+        ck_assert(r->findings[i].check != SB_GATE_MEMORY ||
+                  strncmp(r->findings[i].cell, "hip", 3) != 0);
     sb_gate_report_free(r);
 }
 END_TEST
@@ -398,15 +424,22 @@ START_TEST(means_over_tasks)
     expect(r, SB_GATE_ACCURACY_MEAN, "hip", SB_GATE_FAIL, "60 pairs: 9 worse");
     expect(r, SB_GATE_ACCURACY_MEAN, "dense", SB_GATE_PASS, "the same");
     for (int64_t i = 0; i < r->n_findings; i++)
-        ck_assert(r->findings[i].check != SB_GATE_ACCURACY || r->findings[i].verdict != SB_GATE_FAIL);
+        ck_assert(r->findings[i].check != SB_GATE_ACCURACY ||
+                  r->findings[i].verdict != SB_GATE_FAIL);
     sb_gate_report_free(r);
 }
 END_TEST
 
 /* ---- reports ---- */
 typedef sb_status (*writer)(const sb_gate_report *r, FILE *out);
-static sb_status text(const sb_gate_report *r, FILE *out) { return sb_gate_write_text(r, SB_GATE_BRIEF, out); }
-static sb_status markdown(const sb_gate_report *r, FILE *out) { return sb_gate_write_markdown(r, SB_GATE_EVERY, out); }
+static sb_status text(const sb_gate_report *r, FILE *out)
+{
+    return sb_gate_write_text(r, SB_GATE_BRIEF, out);
+}
+static sb_status markdown(const sb_gate_report *r, FILE *out)
+{
+    return sb_gate_write_markdown(r, SB_GATE_EVERY, out);
+}
 
 static void golden(const sb_gate_report *r, writer write, const char *path)
 {
@@ -431,11 +464,11 @@ static void golden(const sb_gate_report *r, writer write, const char *path)
 START_TEST(reports_are_as_recorded)
 {
     plan base = sound(), new = sound();
-    new.n_wrong         = 6;
-    new.slower          = 1.05;
-    new.attended        = 103;
-    new.n_inputs        = 19;
-    sb_gate_report *r   = compare(&base, &new);
+    new.n_wrong       = 6;
+    new.slower        = 1.05;
+    new.attended      = 103;
+    new.n_inputs      = 19;
+    sb_gate_report *r = compare(&base, &new);
     golden(r, text, "tests/golden/gate/report.txt");
     golden(r, sb_gate_write_junit, "tests/golden/gate/report.xml");
     golden(r, markdown, "tests/golden/gate/report.md");
@@ -447,11 +480,21 @@ END_TEST
 START_TEST(reports_escape_names)
 {
     char            hostile[] = "<a & \"b\">|\x01\xff`c`";
-    sb_gate_finding f = {.cell = hostile, .what = hostile, .hash = "0f", .evidence = hostile, .breaks = 1, .verdict = SB_GATE_FAIL};
-    sb_gate_report  report = {.gate = hostile, .base = hostile, .new = hostile, .findings = &f, .n_findings = 1}, *r = &report;
-    char           *got = NULL;
-    size_t          n   = 0;
-    FILE           *out = open_memstream(&got, &n);
+    sb_gate_finding f         = {.cell     = hostile,
+                                 .what     = hostile,
+                                 .hash     = "0f",
+                                 .evidence = hostile,
+                                 .breaks   = 1,
+                                 .verdict  = SB_GATE_FAIL};
+    sb_gate_report  report    = {.gate       = hostile,
+                                 .base       = hostile,
+                                 .new        = hostile,
+                                 .findings   = &f,
+                                 .n_findings = 1},
+                   *r         = &report;
+    char  *got                = NULL;
+    size_t n                  = 0;
+    FILE  *out                = open_memstream(&got, &n);
     FACTS_OK(sb_gate_write_junit(r, out));
     (void)fflush(out);
     ck_assert_ptr_nonnull(strstr(got, "&lt;a &amp; &quot;b&quot;&gt;|\xef\xbf\xbd\xef\xbf\xbd`c`"));

@@ -57,7 +57,9 @@ void trials_read(const char *path, trials_pool *p)
         int     at = 0;
         if (line[0] == '#')
             continue;
-        ck_assert_msg(sscanf(line, "%63[^,],%31[^,],%" SCNd64 ",%n", run, method, &row, &at) == 3 && at > 0, "%s", line);
+        ck_assert_msg(sscanf(line, "%63[^,],%31[^,],%" SCNd64 ",%n", run, method, &row, &at) == 3 &&
+                          at > 0,
+                      "%s", line);
         if (strcmp(run, last) != 0) {
             if (p->n_runs > 0 && whole > 0 && lines < whole)
                 p->n_runs--;
@@ -70,7 +72,8 @@ void trials_read(const char *path, trials_pool *p)
         }
         int64_t m = method_of(p, method);
         ck_assert_int_lt(row, TRIALS_ROWS);
-        for (char *s = strtok(line + at, "\" \r\n"); s != NULL && k < TRIALS_REPS; s = strtok(NULL, "\" \r\n"))
+        for (char *s = strtok(line + at, "\" \r\n"); s != NULL && k < TRIALS_REPS;
+             s       = strtok(NULL, "\" \r\n"))
             p->runs[p->n_runs - 1].ns[m][row][k++] = strtoll(s, NULL, 10);
         p->n_reps = k;
         p->n_rows = row + 1 > p->n_rows ? row + 1 : p->n_rows;
@@ -98,7 +101,8 @@ void trials_invent(trials_pool *p, int64_t n_runs, double drift, uint64_t seed)
                 for (int64_t k = 0; k < 12; k++) {
                     wander      = 0.9 * wander + 0.01 * normal(&x);
                     double tail = uniform(&x) < 0.1 ? fmin(30, pow(uniform(&x), -1 / 1.5)) : 1;
-                    p->runs[r].ns[m][i][k] = (int64_t)(1e6 * exp(run + wander + 0.01 * normal(&x)) * tail);
+                    p->runs[r].ns[m][i][k] =
+                        (int64_t)(1e6 * exp(run + wander + 0.01 * normal(&x)) * tail);
                 }
         }
 }
@@ -129,8 +133,9 @@ static void add_times(const trials_pool *p, const trials_plan *plan, int64_t m, 
         for (int64_t i = 0; i < plan->n_rows; i++) {
             const char *sha = sha_of(i);
             for (int64_t k = 0; k < plan->n_reps; k++) {
-                double ns       = (double)p->runs[plan->runs[r]].ns[m][i][k];
-                t->reps[t->n++] = (sbi_gate_rep){sha, r, (int64_t)(m == plan->slower ? ns * plan->factor : ns)};
+                double ns = (double)p->runs[plan->runs[r]].ns[m][i][k];
+                t->reps[t->n++] =
+                    (sbi_gate_rep){sha, r, (int64_t)(m == plan->slower ? ns * plan->factor : ns)};
             }
         }
 }
@@ -157,7 +162,8 @@ static void add_scores(const trials_plan *plan, int64_t m, sbi_gate_cell *c)
     }
 }
 
-void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_rules *rules, sbi_gate_side *side)
+void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_rules *rules,
+                 sbi_gate_side *side)
 {
     *side       = (sbi_gate_side){0};
     side->cells = calloc((size_t)p->n_methods, sizeof *side->cells);
@@ -170,15 +176,27 @@ void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_ru
         if (m == plan->absent)
             continue;
         sbi_gate_cell *c = &side->cells[side->n_cells++];
-        *c = (sbi_gate_cell){.hash = sha_of(m + 1), .method = p->methods[m], .method_json = "{}",
-                             .model = "none", .suite = "synthetic", .task = "random", .backend = "cpu",
-                             .sharding = "allgather/block_striped", .decode = "none", .experiment = "task",
-                             .length_tokens = 1024, .ranks = 1, .place = "here", .anchor = "here", .group = ""};
-        c->n_samples = plan->n_inputs > plan->n_rows ? plan->n_inputs : plan->n_rows;
-        c->samples   = calloc((size_t)c->n_samples, sizeof *c->samples);
+        *c               = (sbi_gate_cell){.hash          = sha_of(m + 1),
+                                           .method        = p->methods[m],
+                                           .method_json   = "{}",
+                                           .model         = "none",
+                                           .suite         = "synthetic",
+                                           .task          = "random",
+                                           .backend       = "cpu",
+                                           .sharding      = "allgather/block_striped",
+                                           .decode        = "none",
+                                           .experiment    = "task",
+                                           .length_tokens = 1024,
+                                           .ranks         = 1,
+                                           .place         = "here",
+                                           .anchor        = "here",
+                                           .group         = ""};
+        c->n_samples     = plan->n_inputs > plan->n_rows ? plan->n_inputs : plan->n_rows;
+        c->samples       = calloc((size_t)c->n_samples, sizeof *c->samples);
         ck_assert_ptr_nonnull(c->samples);
         for (int64_t i = 0; i < c->n_samples; i++)
-            c->samples[i] = (sbi_gate_sample){.sha = sha_of(i), .row_no = i, .status = "ok", .error = ""};
+            c->samples[i] =
+                (sbi_gate_sample){.sha = sha_of(i), .row_no = i, .status = "ok", .error = ""};
         for (int64_t k = 0; k < rules->phases.n; k++)
             c->times[k].phase = rules->phases.v[k];
         add_times(p, plan, m, &c->times[0]);

@@ -18,7 +18,8 @@ typedef struct trials_pool {
     trials_run *runs;
 } trials_pool;
 
-/* Lines "run,method,row,ns ns ...", runs behind one another; runs that are not whole are left out. */
+/* Lines "run,method,row,ns ns ...", runs behind one another; runs that are not whole are left out.
+ */
 void trials_read(const char *path, trials_pool *p);
 /* Runs without a machine: a log-normal drift between runs, a slower one inside, and one repetition
  * in ten that is up to thirty times as long (Pareto). drift: SD between runs. */
@@ -27,9 +28,9 @@ void trials_free(trials_pool *p);
 
 /* What a side is made of. */
 typedef struct trials_plan {
-    const int64_t *runs; /* of the pool */
+    const int64_t *runs;                   /* of the pool */
     int64_t        n_runs, n_rows, n_reps; /* the first of each */
-    int64_t        slower;   /* method whose times are multiplied; -1: none */
+    int64_t        slower;                 /* method whose times are multiplied; -1: none */
     double         factor;
     int64_t        absent;   /* method that is not there; -1: none */
     int64_t        n_inputs; /* scored inputs of a task, all methods; 0: none */
@@ -37,8 +38,8 @@ typedef struct trials_plan {
     double         flips;    /* share of answers that a rerun changes, in either direction */
     int64_t        worse;    /* method that loses `loss` more; -1: none */
     double         loss;
-    uint64_t       answers;  /* seed of the answers (the same on both sides), */
-    uint64_t       rerun;    /* and of what a rerun changes */
+    uint64_t       answers; /* seed of the answers (the same on both sides), */
+    uint64_t       rerun;   /* and of what a rerun changes */
 } trials_plan;
 void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_rules *rules,
                  sbi_gate_side *side);
