@@ -37,9 +37,9 @@ enum {
     LIST_ROWS = 128,         /* queries of a list's row blocks: a multiple of these */
     BARRIERS  = 256,         /* bytes of barriers and the work slot */
     SLOT      = 192,         /* the work slot among them */
-    PATIENCE  = 4, /* a producer waits for others up to the 4th part of an item's time, */
-    LATE      = 8, /* lists differ in length: so many items may be behind */
-    ALONE     = 8, /* and where that was not enough, not for 8 items */
+    PATIENCE  = 4,           /* a producer waits for others up to the 4th part of an item's time, */
+    LATE      = 8,           /* lists differ in length: so many items may be behind */
+    ALONE     = 8,           /* and where that was not enough, not for 8 items */
     Q_RUNS    = 8,           /* of queries, */
     K_RUNS    = 4,           /* of keys: each pair is a launch */
     NO_KEY    = INT_MAX / 2, /* first key of no tile: past every tensor */
