@@ -1,5 +1,5 @@
 /* Attention for Hopper (sm_90a): dense causal, windows of two numbers, and lists of 128-key or
- * 64-key tiles.
+ * 64-key tiles, of slots too where K and V are copies in their order (slots_cuda.cu).
  *
  * 384 threads, one CTA an SM, persistent. The first warpgroup (32 registers) takes work items
  * (query tile of 128 rows, head) off a counter and loads Q, K and V by tensor copies; the other two
@@ -13,7 +13,8 @@
  *
  * Blocks go from the last to the first, so that only the first two visited can hold keys that some
  * row does not see: behind the diagonal, past the end of K, or none (an odd number of 64-key
- * tiles). All others need no mask. A window has edges of its own: there each block is asked.
+ * tiles). All others need no mask. A window has edges of its own: there each block is asked; slots
+ * are masked in blocks of the rows' own segment, by their tokens.
  *
  * Work order: KV head outermost (its K and V stay in L2), then query tiles, longest first, then the
  * heads of the group.
@@ -27,6 +28,7 @@
 
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/segments_impl.h"
+#include "kernels/exec/slots.h"
 #include "kernels/exec/sm90_body.cuh"
 #include "kernels/exec/sm90_host.cuh"
 
@@ -39,8 +41,9 @@ enum {
     Q_RUNS    = 8,           /* of queries, */
     K_RUNS    = 4,           /* of keys: each pair is a launch */
     NO_KEY    = INT_MAX / 2, /* first key of no tile: past every tensor */
+    KEYS_AT   = 8,           /* words from the work slot to first keys of the stages of K */
 };
-enum form { DENSE, TILES_128, TILES_64, WINDOW };
+enum form { DENSE, TILES_128, TILES_64, WINDOW, SLOTS_128 };
 
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 4 : 2; }
 /* Consumer warpgroups, 64 queries each. At head_dim 64 a third one fits beside them as long as Q
@@ -100,7 +103,7 @@ template <form F> static __device__ __forceinline__ int32_t key_of(const item_li
         return j * KEYS + 64 * h;
     if (F == WINDOW)
         return (j < x.count ? j : j + x.gap) * KEYS + 64 * h;
-    if (F == TILES_128)
+    if (F == TILES_128 || F == SLOTS_128)
         return x.id[j] * KEYS + 64 * h - x.first_key;
     return 2 * j + h < x.count ? x.id[2 * j + h] * 64 - x.first_key : NO_KEY;
 }
@@ -129,7 +132,9 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
     w -= *kv * per_kv;
     out->tile      = a.n_tiles - 1 - w / a.group;
     out->head      = *kv * a.group + w % a.group;
-    const int last = min(out->tile * ROWS + ROWS - 1 + a.offset, a.n_k - 1); /* key seen */
+    int last       = min(out->tile * ROWS + ROWS - 1 + a.offset, a.n_k - 1); /* key seen */
+    if (F == SLOTS_128) /* any slot of its segment */
+        last = static_cast<int>(sb_slots_end(&a.plan.slots, last)) - 1;
     if (F == DENSE) {
         out->n = last < 0 ? 0 : last / KEYS + 1;
     } else if (F == WINDOW) {
@@ -212,6 +217,25 @@ static __device__ __forceinline__ void mask_window(float (&s)[64], const int (&l
     }
 }
 
+/* A block of slots from key0 on, in the segment of the rows: `of` tells their places in it. */
+static __device__ __forceinline__ void mask_slots(float (&s)[64], const int (&last)[2],
+                                                  const uint16_t *of, int segment, int key0,
+                                                  int n_k, int lane)
+{
+    const int first = key0 - key0 % segment;
+#pragma unroll
+    for (int e = 0; e < 64; e += 4)
+#pragma unroll
+        for (int x = 0; x < 2; x++) {
+            const int slot  = key0 + 8 * (e >> 2) + 2 * (lane & 3) + x;
+            const int token = slot < n_k ? first + __ldg(of + slot) : INT_MAX;
+            if (token > last[0])
+                s[e + x] = -INFINITY;
+            if (token > last[1])
+                s[e + 2 + x] = -INFINITY;
+        }
+}
+
 /* Where everything stands in shared memory, as addresses. */
 template <form F, int D> struct places {
     enum { NS = stages(D), TILE = tile_bytes(D), Q = q_bytes(F, D) };
@@ -272,6 +296,8 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
             if (j >= 0) {
                 const uint32_t st = kc % NS;
                 mbar_wait(at.k_empty + 8 * st, ((kc / NS) & 1) ^ 1);
+                if (F == SLOTS_128)
+                    slot[KEYS_AT + st] = now[0];
                 load_block<F, D>(at.k + st * TILE, mk, at.k_full + 8 * st, now, kv);
                 kc++;
             }
@@ -379,9 +405,16 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
         const int latest_first = row0 + 63 + a.offset - key[3] + 1;
         const int masks =
             (max(key[0], key[1]) + 63 > least ? 1 : 0) | (max(key[2], key[3]) + 63 > least ? 2 : 0);
+        /* of SLOTS_128: blocks before it need no mask */
+        const int segment    = F == SLOTS_128 ? static_cast<int>(a.plan.slots.segment_tokens) : 1;
+        const int own        = F == SLOTS_128 ? (row0 + a.offset) / segment * segment : 0;
+        const uint16_t *of   = F == SLOTS_128 ? sb_slots_of(&a.plan.slots, head) : nullptr;
+        int             key0 = 0;
         if (n > 0) {
             const uint32_t st = kc % NS;
             mbar_wait(at.k_full + 8 * st, (kc / NS) & 1);
+            if (F == SLOTS_128)
+                key0 = slot[KEYS_AT + st];
             wgmma_fence();
             if (SHARED_Q)
                 issue_qk_shared(s, q0, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
@@ -394,6 +427,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             if (F == WINDOW)
                 mask_window(s, last, first, key[2], (n - 1 + (n > key[0] ? key[1] : 0)) * KEYS,
                             lane);
+            else if (F == SLOTS_128)
+                mask_slots(s, last, of, segment, key0, a.n_k, lane);
             else if (masks & 1)
                 mask_block(s, last, key[0], key[1], lane);
             softmax_step<0>(s, m, l, keep, a.scale_log2);
@@ -402,6 +437,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
         for (int j = n - 2; j >= 0; j--) {
             const uint32_t ks = kc % NS, vs = vc % NS;
             mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
+            if (F == SLOTS_128)
+                key0 = slot[KEYS_AT + ks];
             wgmma_fence();
             if (SHARED_Q)
                 issue_qk_shared(s, q0, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
@@ -419,6 +456,9 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
                 const int key0 = (j < key[0] ? j : j + key[1]) * KEYS;
                 if (key0 + KEYS - 1 > least || (key0 + KEYS > key[2] && key0 < latest_first))
                     mask_window(s, last, first, key[2], key0, lane);
+            } else if (F == SLOTS_128) {
+                if (key0 >= own)
+                    mask_slots(s, last, of, segment, key0, a.n_k, lane);
             } else if (SHARED_Q) { /* 192 rows against blocks of 128 keys: up to three of them */
                 if (j * KEYS + KEYS - 1 > least)
                     mask_block(s, last, j * KEYS, j * KEYS + 64, lane);
@@ -499,6 +539,8 @@ form form_of(const sb_plan *p)
 {
     if (p != nullptr && p->parts == SB_PART_WINDOW)
         return WINDOW;
+    if (p != nullptr && p->slots.n_heads > 0)
+        return SLOTS_128;
     return p == nullptr ? DENSE : p->tiles.width_tokens == 64 ? TILES_64 : TILES_128;
 }
 
@@ -550,7 +592,7 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const par
              p.merge};
     if (F != DENSE)
         a.plan = *j->plan;
-    if (F == TILES_128 || F == TILES_64) {
+    if (F != DENSE && F != WINDOW) {
         a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / rows(F, D));
         a.skip_tiles = static_cast<int32_t>(p.q.start / rows(F, D) % a.row_tiles);
     }
@@ -579,6 +621,8 @@ sb_status launch_part(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, cons
         return launch_form<WINDOW>(j, encode, sms, p);
     case TILES_128:
         return launch_form<TILES_128>(j, encode, sms, p);
+    case SLOTS_128:
+        return launch_form<SLOTS_128>(j, encode, sms, p);
     default:
         return launch_form<TILES_64>(j, encode, sms, p);
     }
@@ -601,14 +645,26 @@ sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, part 
     return st;
 }
 
+/* K and V in the order of slots: of one sequence, all of it. */
+const char *slots_refusal(const sbi_cuda_job *j)
+{
+    const sb_gid *q = &j->in->q->gid, *k = &j->in->k->gid;
+    if (!j->in_slots)
+        return "slots";
+    if (q->n_runs != 1 || k->n_runs != 1 || q->run[0].start % LIST_ROWS != 0 ||
+        k->run[0].start != 0 || k->n_tokens != j->plan->slots.n_slots)
+        return "slots of a part of the keys, or queries that start inside a tile of 128";
+    return j->plan->tiles.width_tokens != KEYS || j->plan->slots.segment_tokens % KEYS != 0
+               ? "slots but in tiles and segments of whole 128 keys"
+               : nullptr;
+}
+
 const char *plan_refusal(const sb_plan *p)
 {
     if (p->parts == SB_PART_WINDOW)
         return sb_plan_window_is_plain(p) ? nullptr : "a window of more than two numbers";
     if (p->parts != SB_PART_TILES)
         return "parts beside tiles";
-    if (p->slots.n_heads > 0)
-        return "slots";
     if (p->n_rows < 1)
         return "no row block";
     if (p->tiles.unit_tokens != p->tiles.width_tokens ||
@@ -623,6 +679,8 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
 {
     const sb_gid *q = &j->in->q->gid, *k = &j->in->k->gid;
     const char   *why = j->plan != nullptr ? plan_refusal(j->plan) : nullptr;
+    if (why == nullptr && sb_plan_has_slots(j->plan))
+        why = slots_refusal(j);
     if (why != nullptr)
         return why;
     if (j->in->k->tokens == 0 || q->n_runs > Q_RUNS || k->n_runs > K_RUNS)

@@ -10,6 +10,7 @@ if(SPAN_HAVE_CUDA)
   span_test(test_attend_million SOURCES cuda/test_attend_million.c LINK test_oracle)
   span_test(test_operator_cuda SOURCES cuda/test_operator_cuda.c unit/harness/run/operator_rig.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
+  span_test(test_plan_ties SOURCES cuda/test_plan_ties.c LINK test_oracle sb_run sb_methods)
   span_test(test_plan_cuda SOURCES cuda/test_plan_cuda.c cuda/device_plan.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
   add_test(NAME cli_attention_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/attention.sh $<TARGET_FILE:spanbench>)
