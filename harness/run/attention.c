@@ -186,9 +186,12 @@ static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *
     if ((st = sb_comm_agree(b->comm, st)) != SB_OK)
         return st;
     sb_memory_reset_high_water();
-    if ((st = run_passes(b, pt, p, out)) != SB_OK ||
-        (st = sbi_memory_facts(b, bytes, sb_operator_high_water(p->op),
-                               sb_operator_device_bytes(p->op), out)) != SB_OK)
+    if ((st = run_passes(b, pt, p, out)) != SB_OK)
+        return st;
+    const sbi_memory m = {.predicted        = bytes,
+                          .arena_high_water = sb_operator_high_water(p->op),
+                          .device           = sb_operator_device_bytes(p->op)};
+    if ((st = sbi_memory_facts(b, &m, out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
     out->passes = p->done;
@@ -201,8 +204,8 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
     sb_operator_config cfg   = config(b, pt, o);
     size_t             bytes = 0;
     passes             p     = {.total = sbi_passes(pt)};
-    int64_t t0 = sb_now_ns();
-    *out       = (sb_result){0};
+    int64_t            t0    = sb_now_ns();
+    *out                     = (sb_result){0};
     sb_quality_init(&p.quality, pt->quality, pt->detail, o->sha256, in);
     sb_status st = sb_attention_bytes(b, pt, o, &bytes);
     if (st == SB_OK && (st = sbi_reserve(b, bytes)) == SB_OK)

@@ -37,7 +37,7 @@ typedef struct sbi_anchor_room {
     int64_t         mean_rows;    /* heads_per_kv * step_blocks, rounded likewise */
     int64_t         ids_per_head; /* of the token ids before they are moved together */
     int32_t         threads;
-    int32_t             released;        /* windows */
+    int32_t         released;        /* windows */
     sbi_anchor_row *row;             /* [n_rows] */
     float          *q_mean;          /* [kv_heads][n_rows][mean_rows][d]; rows [head of the group]
                                         [block], the rest zeros */
@@ -52,6 +52,16 @@ static inline int64_t sbi_anchor_candidates(const sbi_anchor_room *r, const sbi_
         return 0;
     return row->block * r->super_tokens - 2 * r->block_tokens;
 }
+
+/* What a shard lists: super-blocks, tiles of all rows, candidates of all rows of a head. */
+typedef struct sbi_anchor_counts {
+    int64_t rows, tiles, tokens;
+} sbi_anchor_counts;
+
+/* Sizes alone; arrays NULL. */
+sbi_anchor_room   sbi_anchor_room_of(const sb_anchor_attention_params *p, const sb_shape *shape,
+                                     int32_t threads);
+sbi_anchor_counts sbi_anchor_count(const sbi_anchor_room *r, const sb_shape *shape);
 
 /* Index and room for the shape; plan->method_data is the room. Token ids: the place for every
  * candidate, what a large theta keeps: about 2 * N^2 / T bytes a head over all ranks. */

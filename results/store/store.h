@@ -207,6 +207,28 @@ sb_status sb_store_refresh_intervals(sb_store *s);
 typedef enum sb_format { SB_FORMAT_TABLE, SB_FORMAT_CSV, SB_FORMAT_JSON, SB_FORMAT_MARKDOWN, SB_FORMAT_COUNT } sb_format;
 /* Run one read-only statement and print it. Anything that writes, attaches or sets a pragma is refused. */
 sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out);
+/* The same row by row, for figures that SQL cannot compute. A row lives until its function returns;
+ * any status but SB_OK ends the walk and is passed on. texts are bound to ?1, ?2, ...; NULL binds
+ * NULL. Of a NULL: int 0, real NaN, text NULL. */
+typedef struct sb_row sb_row;
+typedef sb_status (*sb_row_fn)(const sb_row *row, void *arg);
+int         sb_row_is_null(const sb_row *row, int column);
+int64_t     sb_row_int(const sb_row *row, int column);
+double      sb_row_real(const sb_row *row, int column);
+const char *sb_row_text(const sb_row *row, int column);
+sb_status   sb_store_each(sb_store *s, const char *sql, const char *const *texts, int n_texts,
+                          sb_row_fn fn, void *arg);
+/* The rows of one such statement in memory. A cell is its text as CSV has it (every digit), NULL for
+ * NULL; real is its number, NaN for NULL, text and blob. fini frees all; {0} is fine. */
+typedef struct sb_answer {
+    int     n_columns;
+    int64_t n_rows;
+    char  **names; /* [column] */
+    char  **text;  /* [row][column] */
+    double *real;  /* [row][column] */
+} sb_answer;
+sb_status sb_store_ask(sb_store *s, const char *sql, sb_answer *out);
+void      sb_answer_fini(sb_answer *r);
 /* Names and one-line descriptions of the public views. */
 typedef struct sb_view {
     const char *name, *summary;

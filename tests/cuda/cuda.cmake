@@ -11,8 +11,13 @@ if(SPAN_HAVE_CUDA)
   span_test(test_operator_cuda SOURCES cuda/test_operator_cuda.c unit/harness/run/operator_rig.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
   span_test(test_plan_ties SOURCES cuda/test_plan_ties.c LINK test_oracle sb_run sb_methods)
+  span_test(test_probe_cuda SOURCES cuda/test_probe_cuda.c LINK sb_model)
+  span_test(test_forward_cuda SOURCES cuda/test_forward_cuda.c unit/harness/model/forward_rig.c
+            LINK sb_run sb_methods sb_workloads sb_comm_impl)
   span_test(test_plan_cuda SOURCES cuda/test_plan_cuda.c cuda/device_plan.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
   add_test(NAME cli_attention_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/attention.sh $<TARGET_FILE:spanbench>)
   set_tests_properties(cli_attention_cuda PROPERTIES LABELS cuda TIMEOUT 300 SKIP_RETURN_CODE 77)
+  add_test(NAME cli_task_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/task.sh $<TARGET_FILE:spanbench>)
+  set_tests_properties(cli_task_cuda PROPERTIES LABELS cuda TIMEOUT 300 SKIP_RETURN_CODE 77)
 endif()

@@ -9,108 +9,32 @@
 #include "kernels/exec/attend.h"
 #include "kernels/exec/linear_scan.h"
 #include "kernels/registry.h"
+#include "tests/unit/harness/run/fake_device.h"
 #include "tests/unit/harness/run/operator_rig.h"
-
-enum { ROOMS = 16, POISON = 0xEE };
-
-static struct {
-    unsigned char *at[ROOMS];
-    size_t         bytes[ROOMS];
-    size_t         limit, used;
-    int            attends, syncs;
-} device;
-
-static sb_status fake_available(void) { return SB_OK; }
-
-static sb_status fake_alloc(size_t bytes, void **out)
-{
-    int i = 0;
-    if (device.used + bytes > device.limit)
-        return sb_fail(SB_ERR_NOMEM, "fake: full");
-    while (i < ROOMS && device.at[i] != NULL)
-        i++;
-    ck_assert_int_lt(i, ROOMS);
-    device.at[i]    = malloc(bytes + 1);
-    device.bytes[i] = bytes;
-    device.used += bytes;
-    memset(device.at[i], POISON, bytes);
-    *out = device.at[i];
-    return SB_OK;
-}
-
-/* The room that holds [p, p + bytes), -1 for host memory. */
-static int room_of(const void *p, size_t bytes)
-{
-    const unsigned char *at = p;
-    for (int i = 0; i < ROOMS; i++)
-        if (device.at[i] != NULL && at >= device.at[i] &&
-            at + bytes <= device.at[i] + device.bytes[i])
-            return i;
-    return -1;
-}
-
-static void fake_free(void *p)
-{
-    int i = room_of(p, 0);
-    ck_assert(i >= 0 && device.at[i] == p);
-    device.used -= device.bytes[i];
-    free(p);
-    device.at[i] = NULL;
-}
-
-static sb_status fake_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
-                           void *stream)
-{
-    (void)stream;
-    ck_assert_int_eq(room_of(dst, bytes) >= 0, kind == SB_COPY_TO_DEVICE);
-    ck_assert_int_eq(room_of(src, bytes) >= 0, kind == SB_COPY_TO_HOST);
-    memcpy(dst, src, bytes);
-    return SB_OK;
-}
-
-static sb_status fake_sync(void *stream)
-{
-    (void)stream;
-    device.syncs++;
-    return SB_OK;
-}
-
-static const sb_backend fake = {.name      = "fake",
-                                .id        = SB_CUDA,
-                                .available = fake_available,
-                                .alloc     = fake_alloc,
-                                .free      = fake_free,
-                                .copy      = fake_copy,
-                                .sync      = fake_sync};
 
 static void on_device(const sb_tensor *t)
 {
-    ck_assert_int_ge(room_of(t->data, (size_t)(t->heads * t->head_stride) * sizeof(sb_bf16)), 0);
+    ck_assert_int_ge(fake_room_of(t->data, (size_t)(t->heads * t->head_stride) * sizeof(sb_bf16)),
+                     0);
 }
 
 static sb_status fake_attend(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                              const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
-    ck_assert_ptr_eq(ctx->backend, &fake);
+    ck_assert_ptr_eq(ctx->backend, &fake_backend);
     on_device(in->q);
     on_device(in->k);
     on_device(in->v);
     on_device(out->o);
-    ck_assert_int_ge(room_of(out->lse, (size_t)(out->o->heads * out->o->tokens) * sizeof *out->lse),
-                     0);
+    ck_assert_int_ge(
+        fake_room_of(out->lse, (size_t)(out->o->heads * out->o->tokens) * sizeof *out->lse), 0);
     if (plan->parts & SB_PART_TILES)
         ck_assert_int_ge(
-            room_of(plan->tiles.id, (size_t)plan->tiles.capacity * sizeof *plan->tiles.id), 0);
+            fake_room_of(plan->tiles.id, (size_t)plan->tiles.capacity * sizeof *plan->tiles.id), 0);
     if (plan->form.head != NULL)
-        ck_assert_int_ge(room_of(plan->form.head, 1), 0);
-    device.attends++;
+        ck_assert_int_ge(fake_room_of(plan->form.head, 1), 0);
+    fake_device.attends++;
     return sb_attend_block_csr_cpu(ctx, params, in, plan, cache, out);
-}
-
-static void reset(void)
-{
-    memset(&device, 0, sizeof device);
-    device.limit = (size_t)1 << 30;
 }
 
 static const rig_spec specs[] = {
@@ -127,9 +51,9 @@ START_TEST(results_are_the_hosts)
     sb_method       m = *sb_method_find(s->method);
     m.attend[SB_CUDA] = fake_attend;
     ck_assert_msg(rig_run(s, &m, &sb_backend_cpu, &host) == SB_OK, "%s", sb_error_text());
-    ck_assert_int_eq(device.attends, 0);
-    ck_assert_msg(rig_run(s, &m, &fake, &dev) == SB_OK, "%s", sb_error_text());
-    ck_assert_int_eq(device.attends, 2);
+    ck_assert_int_eq(fake_device.attends, 0);
+    ck_assert_msg(rig_run(s, &m, &fake_backend, &dev) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(fake_device.attends, 2);
     ck_assert_int_eq(host.n, dev.n);
     ck_assert_int_eq(memcmp(host.o, dev.o, (size_t)host.n * sizeof *host.o), 0);
     ck_assert_int_eq(memcmp(host.lse, dev.lse, (size_t)host.n_lse * sizeof *host.lse), 0);
@@ -137,7 +61,7 @@ START_TEST(results_are_the_hosts)
     ck_assert_int_gt(dev.times.ns[SB_PHASE_SELECT], 0);
     ck_assert_int_le(dev.times.ns[SB_PHASE_COMPUTE] + dev.times.ns[SB_PHASE_SELECT],
                      dev.times.ns[SB_PHASE_ATTENTION]);
-    ck_assert_uint_eq(device.used, 0); /* all rooms went back */
+    ck_assert_uint_eq(fake_device.used, 0); /* all rooms went back */
     rig_free(&host);
     rig_free(&dev);
 }
@@ -149,7 +73,7 @@ static sb_status fake_state(sb_ctx *ctx, const void *params, const sb_attn_in *i
                             const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
     void *room = NULL;
-    ck_assert_ptr_eq(ctx->backend, &fake);
+    ck_assert_ptr_eq(ctx->backend, &fake_backend);
     on_device(in->q);
     on_device(in->k);
     on_device(in->v);
@@ -157,9 +81,9 @@ static sb_status fake_state(sb_ctx *ctx, const void *params, const sb_attn_in *i
     ck_assert_ptr_nonnull(plan->method_data);
     ck_assert_ptr_null(cache);
     ck_assert_int_eq(sb_arena_alloc(ctx->arena, 4096, 1, "work", &room), SB_OK);
-    ck_assert_int_ge(room_of(room, 4096), 0);
+    ck_assert_int_ge(fake_room_of(room, 4096), 0);
     memset(room, 0, 4096);
-    device.attends++;
+    fake_device.attends++;
     return sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
 }
 
@@ -185,11 +109,11 @@ START_TEST(states_are_the_hosts)
     m.attend[SB_CUDA] = fake_state;
     m.device_bytes    = fake_bytes;
     ck_assert_msg(rig_run(s, &m, &sb_backend_cpu, &host) == SB_OK, "%s", sb_error_text());
-    ck_assert_msg(rig_run(s, &m, &fake, &dev) == SB_OK, "%s", sb_error_text());
-    ck_assert_int_eq(device.attends, 2);
+    ck_assert_msg(rig_run(s, &m, &fake_backend, &dev) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(fake_device.attends, 2);
     ck_assert_int_eq(memcmp(host.o, dev.o, (size_t)host.n * sizeof *host.o), 0);
     ck_assert_int_eq(memcmp(host.lse, dev.lse, (size_t)host.n_lse * sizeof *host.lse), 0);
-    ck_assert_uint_eq(device.used, 0);
+    ck_assert_uint_eq(fake_device.used, 0);
     rig_free(&host);
     rig_free(&dev);
 }
@@ -284,9 +208,9 @@ START_TEST(too_little_memory_is_no_fit)
     int             refused = 0;
     m.attend[SB_CUDA]       = fake_attend;
     for (size_t kib = 0;; kib += 40) {
-        device.limit = kib << 10;
-        st           = rig_run(s, &m, &fake, &r);
-        ck_assert_uint_eq(device.used, 0);
+        fake_device.limit = kib << 10;
+        st                = rig_run(s, &m, &fake_backend, &r);
+        ck_assert_uint_eq(fake_device.used, 0);
         if (st == SB_OK)
             break;
         ck_assert_msg(st == SB_ERR_NO_FIT, "%s", sb_error_text());
@@ -305,9 +229,9 @@ START_TEST(methods_that_do_not_attend_there_are_refused)
     sb_method  m      = *sb_method_find("xattention");
     m.attend[SB_CUDA] = NULL;
     s.params          = "block_tokens=64 stride_tokens=8";
-    ck_assert_int_eq(rig_run(&s, &m, &fake, &r), SB_ERR_UNSUPPORTED);
+    ck_assert_int_eq(rig_run(&s, &m, &fake_backend, &r), SB_ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(sb_error_text(), "xattention does not run on backend fake"));
-    ck_assert_uint_eq(device.used, 0);
+    ck_assert_uint_eq(fake_device.used, 0);
 }
 END_TEST
 
@@ -315,7 +239,7 @@ int main(void)
 {
     Suite *s = suite_create("operator on a device");
     TCase *t = tcase_create("fake");
-    tcase_add_checked_fixture(t, reset, NULL);
+    tcase_add_checked_fixture(t, fake_reset, NULL);
     tcase_add_loop_test(t, results_are_the_hosts, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, states_are_the_hosts, 0, sizeof states / sizeof *states);
     tcase_add_test(t, gates_travel_with_the_call);
