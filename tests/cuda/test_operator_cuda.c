@@ -18,11 +18,6 @@ static const rig_spec specs[] = {
     {"power_attention", "pattern=moa alpha_tokens=100", 4, 4, 64, 900, 900},
     {"power_attention", "pattern=dilated block_tokens=24 window_blocks=9 dilation_blocks=3", 4, 2,
      128, 900, 900},
-    {"power_attention", "pattern=stride_slash block_tokens=64", 4, 2, 128, 2000, 2000},
-    {"power_attention", "pattern=longnet block_tokens=32", 4, 2, 64, 1500, 1500},
-    {"power_attention", "pattern=neighborhood window_tokens=200 stride_tokens=16", 4, 2, 128, 900,
-     900},
-    {"power_attention", "pattern=blockrank", 4, 2, 64, 1100, 1100},
     /* the last queries only, groups and super-blocks cut by their start */
     {"xattention", "", 4, 2, 128, 3000, 1011},
     {"xattention", "stride_tokens=8 tau=0.8", 4, 1, 64, 2500, 1},
