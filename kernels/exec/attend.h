@@ -38,18 +38,23 @@ sb_status sb_attend_cuda_kernels(char *out, size_t bytes);
  * ctx->stream; where ctx->phases is given, the call waits and adds device time by events.
  * Rounding: products of bf16 in fp32, softmax in fp32, P to bf16 before its product with V, o once.
  * A plan's index is followed as it is, but no id leads out of K and V.
- * SPAN_CUDA_KERNEL=auto|decode|gather|portable|sm90 chooses the kernel: auto takes the fastest that
- * can do the call; a kernel asked for by name refuses what it cannot do. None allocates but decode:
- * its partials (a few MiB) come from a pool in the order of the stream, and stay there. Errors:
- * SB_ERR_UNSUPPORTED with what was found and what is allowed: head_dim but 64 and 128, ids of 2^31
- * and up, keys in more than 32 runs, a device before compute capability 8.0; SB_ERR_DEVICE;
- * SB_ERR_INTERNAL as above. */
+ * SPAN_CUDA_KERNEL=auto|decode|gather|pairs|portable|slots|sm90 chooses the kernel: auto takes the
+ * fastest that can do the call; a kernel asked for by name refuses what it cannot do. None
+ * allocates but decode: its partials (a few MiB) come from a pool in the order of the stream, and
+ * stay there. Errors: SB_ERR_UNSUPPORTED with what was found and what is allowed: head_dim but 64
+ * and 128, ids of 2^31 and up, keys in more than 32 runs, a device before compute capability 8.0;
+ * SB_ERR_DEVICE; SB_ERR_INTERNAL as above. */
 sb_status sb_attend_dense_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 sb_status sb_attend_window_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                 const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 sb_status sb_attend_block_csr_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                    const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
+
+/* For sb_method.device_bytes: room in ctx->arena with which a plan with slots takes the kernel
+ * `slots`: copies of K and V in the order of slots, of as many query heads at a time as fit 2 GiB,
+ * and of one at least. Without it such a plan is followed key by key, by `gather`. */
+int64_t sb_attend_slots_bytes(const sb_shape *shape);
 
 #ifdef __cplusplus
 }

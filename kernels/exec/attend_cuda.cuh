@@ -11,6 +11,8 @@ typedef struct sbi_cuda_job {
     const sb_plan    *plan; /* NULL: dense; arrays in device memory */
     sb_attn_out      *out;
     cudaStream_t      stream;
+    const sb_ctx     *ctx; /* of the call: arena and phases */
+    int32_t in_slots;      /* 1: k and v have a row a slot of plan->slots, for each query head */
 } sbi_cuda_job;
 
 /* Room that is there for what follows on `stream`, until cudaFreeAsync. It comes from a pool of the
@@ -32,6 +34,13 @@ sb_status   sbi_attend_decode_cuda(const sbi_cuda_job *job);
  * "found ..." would go on; NULL: it can do this call. */
 const char *sbi_attend_sm90_refusal(const sbi_cuda_job *job);
 sb_status   sbi_attend_sm90_cuda(const sbi_cuda_job *job);
+/* The same for tiles of 64 keys, single keys beside them, over row blocks of 64 queries. */
+const char *sbi_attend_pairs_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_pairs_cuda(const sbi_cuda_job *job);
+/* Plans with slots: K and V are copied in their order, a few heads at a time, into room from
+ * ctx->arena, for the kernel above. */
+const char *sbi_attend_slots_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_slots_cuda(const sbi_cuda_job *job);
 /* The same for any plan, key by key. */
 const char *sbi_attend_gather_refusal(const sbi_cuda_job *job);
 sb_status   sbi_attend_gather_cuda(const sbi_cuda_job *job);

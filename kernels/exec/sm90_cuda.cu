@@ -1,5 +1,5 @@
 /* Attention for Hopper (sm_90a): dense causal, windows of two numbers, and lists of 128-key or
- * 64-key tiles.
+ * 64-key tiles, of slots too where K and V are copies in their order (slots_cuda.cu).
  *
  * 384 threads, one CTA an SM, persistent. The first warpgroup (32 registers) takes work items
  * (query tile of 128 rows, head) off a counter and loads Q, K and V by tensor copies; the other two
@@ -13,10 +13,12 @@
  *
  * Blocks go from the last to the first, so that only the first two visited can hold keys that some
  * row does not see: behind the diagonal, past the end of K, or none (an odd number of 64-key
- * tiles). All others need no mask. A window has edges of its own: there each block is asked.
+ * tiles). All others need no mask. A window has edges of its own: there each block is asked; slots
+ * are masked in blocks of the rows' own segment, by their tokens.
  *
  * Work order: KV head outermost (its K and V stay in L2), then query tiles, longest first, then the
- * heads of the group.
+ * heads of the group. Where K and V of a head are more than L2 holds, items begin in waves of one a
+ * CTA, so that all CTAs go down the keys together and a block that many list is fetched once.
  *
  * Shared memory: Q, O, and rings of K and V blocks behind pairs of barriers: 193 KiB at head_dim
  * 128 (2 stages), 161 to 177 KiB at 64 (4 stages).
@@ -27,6 +29,7 @@
 
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/segments_impl.h"
+#include "kernels/exec/slots.h"
 #include "kernels/exec/sm90_body.cuh"
 #include "kernels/exec/sm90_host.cuh"
 
@@ -36,11 +39,15 @@ enum {
     LIST_ROWS = 128,         /* queries of a list's row blocks: a multiple of these */
     BARRIERS  = 256,         /* bytes of barriers and the work slot */
     SLOT      = 192,         /* the work slot among them */
+    PATIENCE  = 4, /* a producer waits for others up to the 4th part of an item's time, */
+    LATE      = 8, /* lists differ in length: so many items may be behind */
+    ALONE     = 8, /* and where that was not enough, not for 8 items */
     Q_RUNS    = 8,           /* of queries, */
     K_RUNS    = 4,           /* of keys: each pair is a launch */
     NO_KEY    = INT_MAX / 2, /* first key of no tile: past every tensor */
+    KEYS_AT   = 8,           /* words from the work slot to first keys of the stages of K */
 };
-enum form { DENSE, TILES_128, TILES_64, WINDOW };
+enum form { DENSE, TILES_128, TILES_64, WINDOW, SLOTS_128 };
 
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 4 : 2; }
 /* Consumer warpgroups, 64 queries each. At head_dim 64 a third one fits beside them as long as Q
@@ -58,10 +65,10 @@ SB_HOST_DEVICE constexpr int shared_bytes(form f, int d)
 struct sm90_args {
     int32_t    n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
     int32_t    first_key;        /* id of key 0 */
-    int32_t    heads, group, n_tiles;
+    int32_t    heads, group, n_tiles, waves;
     float      scale, scale_log2;
     row_output out;
-    int       *counter; /* zero at launch */
+    int       *counter; /* items taken; in waves, those all of whose loads are under way */
     /* lists: one after the other from that of token `first` on, row_tiles query tiles to each */
     sb_plan plan;
     int64_t first;
@@ -100,7 +107,7 @@ template <form F> static __device__ __forceinline__ int32_t key_of(const item_li
         return j * KEYS + 64 * h;
     if (F == WINDOW)
         return (j < x.count ? j : j + x.gap) * KEYS + 64 * h;
-    if (F == TILES_128)
+    if (F == TILES_128 || F == SLOTS_128)
         return x.id[j] * KEYS + 64 * h - x.first_key;
     return 2 * j + h < x.count ? x.id[2 * j + h] * 64 - x.first_key : NO_KEY;
 }
@@ -129,7 +136,9 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
     w -= *kv * per_kv;
     out->tile      = a.n_tiles - 1 - w / a.group;
     out->head      = *kv * a.group + w % a.group;
-    const int last = min(out->tile * ROWS + ROWS - 1 + a.offset, a.n_k - 1); /* key seen */
+    int last       = min(out->tile * ROWS + ROWS - 1 + a.offset, a.n_k - 1); /* key seen */
+    if (F == SLOTS_128) /* any slot of its segment */
+        last = static_cast<int>(sb_slots_end(&a.plan.slots, last)) - 1;
     if (F == DENSE) {
         out->n = last < 0 ? 0 : last / KEYS + 1;
     } else if (F == WINDOW) {
@@ -212,6 +221,25 @@ static __device__ __forceinline__ void mask_window(float (&s)[64], const int (&l
     }
 }
 
+/* A block of slots from key0 on, in the segment of the rows: `of` tells their places in it. */
+static __device__ __forceinline__ void mask_slots(float (&s)[64], const int (&last)[2],
+                                                  const uint16_t *of, int segment, int key0,
+                                                  int n_k, int lane)
+{
+    const int first = key0 - key0 % segment;
+#pragma unroll
+    for (int e = 0; e < 64; e += 4)
+#pragma unroll
+        for (int x = 0; x < 2; x++) {
+            const int slot  = key0 + 8 * (e >> 2) + 2 * (lane & 3) + x;
+            const int token = slot < n_k ? first + __ldg(of + slot) : INT_MAX;
+            if (token > last[0])
+                s[e + x] = -INFINITY;
+            if (token > last[1])
+                s[e + 2 + x] = -INFINITY;
+        }
+}
+
 /* Where everything stands in shared memory, as addresses. */
 template <form F, int D> struct places {
     enum { NS = stages(D), TILE = tile_bytes(D), Q = q_bytes(F, D) };
@@ -232,6 +260,38 @@ template <form F, int D> struct places {
     }
 };
 
+/* A producer's clock, in cycles: when its item began, and items to come that wait for nobody. */
+struct pace {
+    uint32_t begin;
+    int32_t  alone;
+};
+
+/* Until the waves before have all but `late` items' loads under way. Not for long: lists may be
+ * uneven, and no result depends on it. */
+static __device__ __forceinline__ void wait_for_wave(const int *under_way, int w, int late, pace *p)
+{
+    const int      ctas = static_cast<int>(gridDim.x), wanted = w / ctas * ctas - late;
+    const uint32_t from = static_cast<uint32_t>(clock()), most = (from - p->begin) / PATIENCE;
+    if (w >= ctas && --p->alone < 0) {
+        int seen;
+        p->alone = 0;
+        for (;;) {
+            asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];"
+                         : "=r"(seen)
+                         : "l"(under_way)
+                         : "memory");
+            if (seen >= wanted)
+                break;
+            if (static_cast<uint32_t>(clock()) - from > most) {
+                p->alone = ALONE;
+                break;
+            }
+            __nanosleep(500);
+        }
+    }
+    p->begin = static_cast<uint32_t>(clock());
+}
+
 /* One thread: work items, and their blocks in the order of consumption: K n-1, K n-2, V n-1,
  * K n-3, V n-2, ..., V 0. Any other order can leave both sides waiting. */
 template <form F, int D>
@@ -243,11 +303,14 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
     const int64_t csr_row = F == DENSE || F == WINDOW ? 0 : sbi_plan_row(&a.plan, a.first);
     const int     total   = a.n_tiles * a.heads;
     uint32_t      kc = 0, vc = 0, it = 0;
+    pace          own = {0, 0};
     for (int w = blockIdx.x; w < total; it++) {
         work      x;
         item_list list = {nullptr, 0, 0, 0};
         int       kv;
         take_work<F, D>(a, csr_row, w, &x, &kv, &list);
+        if (F != WINDOW && a.waves)
+            wait_for_wave(a.counter + 1, w, F == DENSE ? 0 : LATE, &own);
         mbar_wait(at.q_empty, (it & 1) ^ 1);
         slot[0] = x.head;
         slot[1] = x.tile;
@@ -272,6 +335,8 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
             if (j >= 0) {
                 const uint32_t st = kc % NS;
                 mbar_wait(at.k_empty + 8 * st, ((kc / NS) & 1) ^ 1);
+                if (F == SLOTS_128)
+                    slot[KEYS_AT + st] = now[0];
                 load_block<F, D>(at.k + st * TILE, mk, at.k_full + 8 * st, now, kv);
                 kc++;
             }
@@ -284,6 +349,8 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
             before[0] = now[0];
             before[1] = now[1];
         }
+        if (F != WINDOW && a.waves)
+            atomicAdd(a.counter + 1, 1);
         w = static_cast<int>(gridDim.x) + atomicAdd(a.counter, 1);
     }
     mbar_wait(at.q_empty, (it & 1) ^ 1);
@@ -379,9 +446,16 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
         const int latest_first = row0 + 63 + a.offset - key[3] + 1;
         const int masks =
             (max(key[0], key[1]) + 63 > least ? 1 : 0) | (max(key[2], key[3]) + 63 > least ? 2 : 0);
+        /* of SLOTS_128: blocks before it need no mask */
+        const int segment    = F == SLOTS_128 ? static_cast<int>(a.plan.slots.segment_tokens) : 1;
+        const int own        = F == SLOTS_128 ? (row0 + a.offset) / segment * segment : 0;
+        const uint16_t *of   = F == SLOTS_128 ? sb_slots_of(&a.plan.slots, head) : nullptr;
+        int             key0 = 0;
         if (n > 0) {
             const uint32_t st = kc % NS;
             mbar_wait(at.k_full + 8 * st, (kc / NS) & 1);
+            if (F == SLOTS_128)
+                key0 = slot[KEYS_AT + st];
             wgmma_fence();
             if (SHARED_Q)
                 issue_qk_shared(s, q0, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
@@ -394,6 +468,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             if (F == WINDOW)
                 mask_window(s, last, first, key[2], (n - 1 + (n > key[0] ? key[1] : 0)) * KEYS,
                             lane);
+            else if (F == SLOTS_128)
+                mask_slots(s, last, of, segment, key0, a.n_k, lane);
             else if (masks & 1)
                 mask_block(s, last, key[0], key[1], lane);
             softmax_step<0>(s, m, l, keep, a.scale_log2);
@@ -402,6 +478,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
         for (int j = n - 2; j >= 0; j--) {
             const uint32_t ks = kc % NS, vs = vc % NS;
             mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
+            if (F == SLOTS_128)
+                key0 = slot[KEYS_AT + ks];
             wgmma_fence();
             if (SHARED_Q)
                 issue_qk_shared(s, q0, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
@@ -419,6 +497,9 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
                 const int key0 = (j < key[0] ? j : j + key[1]) * KEYS;
                 if (key0 + KEYS - 1 > least || (key0 + KEYS > key[2] && key0 < latest_first))
                     mask_window(s, last, first, key[2], key0, lane);
+            } else if (F == SLOTS_128) {
+                if (key0 >= own)
+                    mask_slots(s, last, of, segment, key0, a.n_k, lane);
             } else if (SHARED_Q) { /* 192 rows against blocks of 128 keys: up to three of them */
                 if (j * KEYS + KEYS - 1 > least)
                     mask_block(s, last, j * KEYS, j * KEYS + 64, lane);
@@ -499,8 +580,14 @@ form form_of(const sb_plan *p)
 {
     if (p != nullptr && p->parts == SB_PART_WINDOW)
         return WINDOW;
+    if (p != nullptr && p->slots.n_heads > 0)
+        return SLOTS_128;
     return p == nullptr ? DENSE : p->tiles.width_tokens == 64 ? TILES_64 : TILES_128;
 }
+
+struct card {
+    int sms, l2_bytes;
+};
 
 /* One launch: a run of queries over a run of keys. */
 struct part {
@@ -510,7 +597,7 @@ struct part {
 };
 
 template <form F, int D, int F32>
-sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
+sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, const part &p)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v, *o = j->out->o;
     const int        box    = F == TILES_64 ? 64 : KEYS;
@@ -550,42 +637,46 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const par
              p.merge};
     if (F != DENSE)
         a.plan = *j->plan;
-    if (F == TILES_128 || F == TILES_64) {
+    if (F != DENSE && F != WINDOW) {
         a.row_tiles  = static_cast<int32_t>(j->plan->row_tokens / rows(F, D));
         a.skip_tiles = static_cast<int32_t>(p.q.start / rows(F, D) % a.row_tiles);
     }
     const int      items = a.n_tiles * a.heads;
-    const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
+    const unsigned ctas  = static_cast<unsigned>(items < on.sms ? items : on.sms);
+    const int64_t  kv_bytes = p.k.len * D * 2 * int64_t(sizeof(sb_bf16));
+    a.waves = F != WINDOW && kv_bytes > 2 * int64_t(on.l2_bytes); /* at less they cost 3 % */
     kernel<<<ctas, threads(F, D), shared_bytes(F, D), j->stream>>>(a, mq, mk, mv, mo);
     return sb_cuda_status(cudaGetLastError(), "launch of attend_sm90");
 }
 
 template <form F>
-sb_status launch_form(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
+sb_status launch_form(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, const part &p)
 {
     if (j->out->o->dtype == SB_F32)
-        return j->in->q->dim == 64 ? launch<F, 64, 1>(j, encode, sms, p)
-                                   : launch<F, 128, 1>(j, encode, sms, p);
-    return j->in->q->dim == 64 ? launch<F, 64, 0>(j, encode, sms, p)
-                               : launch<F, 128, 0>(j, encode, sms, p);
+        return j->in->q->dim == 64 ? launch<F, 64, 1>(j, encode, on, p)
+                                   : launch<F, 128, 1>(j, encode, on, p);
+    return j->in->q->dim == 64 ? launch<F, 64, 0>(j, encode, on, p)
+                               : launch<F, 128, 0>(j, encode, on, p);
 }
 
-sb_status launch_part(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
+sb_status launch_part(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, const part &p)
 {
     switch (form_of(j->plan)) {
     case DENSE:
-        return launch_form<DENSE>(j, encode, sms, p);
+        return launch_form<DENSE>(j, encode, on, p);
     case WINDOW:
-        return launch_form<WINDOW>(j, encode, sms, p);
+        return launch_form<WINDOW>(j, encode, on, p);
     case TILES_128:
-        return launch_form<TILES_128>(j, encode, sms, p);
+        return launch_form<TILES_128>(j, encode, on, p);
+    case SLOTS_128:
+        return launch_form<SLOTS_128>(j, encode, on, p);
     default:
-        return launch_form<TILES_64>(j, encode, sms, p);
+        return launch_form<TILES_64>(j, encode, on, p);
     }
 }
 
 /* A run of queries over all runs of keys: one launch each, the later ones merged in. */
-sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, part p)
+sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, part p)
 {
     const sb_gid *keys = &j->in->k->gid;
     sb_status     st   = SB_OK;
@@ -595,10 +686,24 @@ sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, part 
         p.k = keys->run[r];
         if (p.k.len == 0)
             continue;
-        st      = launch_part(j, encode, sms, p);
+        st      = launch_part(j, encode, on, p);
         p.merge = 1;
     }
     return st;
+}
+
+/* K and V in the order of slots: of one sequence, all of it. */
+const char *slots_refusal(const sbi_cuda_job *j)
+{
+    const sb_gid *q = &j->in->q->gid, *k = &j->in->k->gid;
+    if (!j->in_slots)
+        return "slots";
+    if (q->n_runs != 1 || k->n_runs != 1 || q->run[0].start % LIST_ROWS != 0 ||
+        k->run[0].start != 0 || k->n_tokens != j->plan->slots.n_slots)
+        return "slots of a part of the keys, or queries that start inside a tile of 128";
+    return j->plan->tiles.width_tokens != KEYS || j->plan->slots.segment_tokens % KEYS != 0
+               ? "slots but in tiles and segments of whole 128 keys"
+               : nullptr;
 }
 
 const char *plan_refusal(const sb_plan *p)
@@ -607,8 +712,6 @@ const char *plan_refusal(const sb_plan *p)
         return sb_plan_window_is_plain(p) ? nullptr : "a window of more than two numbers";
     if (p->parts != SB_PART_TILES)
         return "parts beside tiles";
-    if (p->slots.n_heads > 0)
-        return "slots";
     if (p->n_rows < 1)
         return "no row block";
     if (p->tiles.unit_tokens != p->tiles.width_tokens ||
@@ -623,6 +726,8 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
 {
     const sb_gid *q = &j->in->q->gid, *k = &j->in->k->gid;
     const char   *why = j->plan != nullptr ? plan_refusal(j->plan) : nullptr;
+    if (why == nullptr && sb_plan_has_slots(j->plan))
+        why = slots_refusal(j);
     if (why != nullptr)
         return why;
     if (j->in->k->tokens == 0 || q->n_runs > Q_RUNS || k->n_runs > K_RUNS)
@@ -644,19 +749,22 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
 
 sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
 {
-    int       device = 0, sms = 0;
+    int       device = 0;
+    card          on     = {};
     sbi_encode_fn encode = nullptr;
     part          p      = {};
     sb_status     st     = sbi_find_encoder(&encode);
     if (st == SB_OK)
         st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)
-        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+        st = SB_CUDA(cudaDeviceGetAttribute(&on.sms, cudaDevAttrMultiProcessorCount, device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&on.l2_bytes, cudaDevAttrL2CacheSize, device));
     const sb_gid *g = &j->in->q->gid;
     for (int32_t r = 0; st == SB_OK && r < g->n_runs; p.q_at += g->run[r++].len) {
         p.q = g->run[r];
         if (p.q.len > 0)
-            st = launch_run(j, encode, sms, p);
+            st = launch_run(j, encode, on, p);
     }
     return st;
 }

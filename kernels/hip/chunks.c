@@ -9,9 +9,7 @@ sbi_hip_span sbi_hip_candidates(const sb_hip_params *p, int64_t visible)
                           .all   = tokens <= p->top_k_tokens};
 }
 
-/* A: the released code rounds chunk bounds down to multiples of it, which leaves the last
- * n mod A candidates to no chunk [11.1]. */
-static int64_t alignment(const sb_hip_params *p, int64_t n)
+int64_t sbi_hip_alignment(const sb_hip_params *p, int64_t n)
 {
     int64_t power = 1, m = sbi_hip_blocks(p);
     while (2 * power <= n)
@@ -21,9 +19,9 @@ static int64_t alignment(const sb_hip_params *p, int64_t n)
 
 int64_t sbi_hip_first_chunks(const sb_hip_params *p, sbi_hip_span span, sbi_hip_chunk *out)
 {
-    int64_t m = sbi_hip_blocks(p), a = alignment(p, span.n), count = 0, from = 0;
+    int64_t m = sbi_hip_blocks(p), a = sbi_hip_alignment(p, span.n), count = 0, from = 0;
     for (int64_t i = 1; i <= m; i++) {
-        int64_t to = span.n * i / m / a * a;
+        int64_t to = sbi_hip_bound(span.n, i, m, a);
         if (to > from)
             out[count++] = (sbi_hip_chunk){(int32_t)(span.first + from), (int32_t)(to - from)};
         from = to;

@@ -4,6 +4,7 @@
 #ifndef SB_KERNELS_HIP_CHUNKS_H
 #define SB_KERNELS_HIP_CHUNKS_H
 
+#include "kernels/base/host_device.h"
 #include "kernels/hip/hip.h"
 
 typedef struct sbi_hip_chunk {
@@ -23,6 +24,16 @@ static inline int64_t sbi_hip_blocks(const sb_hip_params *p)
 }
 
 sbi_hip_span sbi_hip_candidates(const sb_hip_params *p, int64_t visible);
+
+/* A: the released code rounds chunk bounds down to multiples of it, which leaves the last
+ * n mod A candidates to no chunk [11.1]. */
+int64_t sbi_hip_alignment(const sb_hip_params *p, int64_t n);
+
+/* Where chunk i of m starts among n candidates, i = m: where the last one ends. */
+static inline SB_HOST_DEVICE int64_t sbi_hip_bound(int64_t n, int64_t i, int64_t m, int64_t a)
+{
+    return n * i / m / a * a;
+}
 
 /* The first chunks, at most M, of candidates that are not `all`; returns how many. */
 int64_t sbi_hip_first_chunks(const sb_hip_params *p, sbi_hip_span span, sbi_hip_chunk *out);

@@ -4,6 +4,7 @@
 #include "kernels/exec/shape_check.h"
 #include "kernels/exec/window_plan.h"
 #include "kernels/hip/plan_cpu.h"
+#include "kernels/hip/plan_cuda.h"
 
 #define P(field) offsetof(sb_hip_params, field)
 static const sb_param params[] = {
@@ -117,6 +118,8 @@ const sb_method sb_hip = {
     .quantum_tokens    = quantum_tokens,
     .state_bytes       = state_bytes,
     .layout            = layout,
-    .plan              = {[SB_CPU] = plan_cpu},
-    .attend            = {[SB_CPU] = sb_attend_block_csr_cpu},
+    .layout_device     = SB_IF_CUDA(sbi_hip_layout_device),
+    .plan              = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_hip_plan_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

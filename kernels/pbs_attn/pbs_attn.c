@@ -4,6 +4,7 @@
 #include "kernels/exec/shape_check.h"
 #include "kernels/exec/window_plan.h"
 #include "kernels/pbs_attn/plan_cpu.h"
+#include "kernels/pbs_attn/plan_cuda.h"
 #include "kernels/pbs_attn/room.h"
 
 #define P(field) offsetof(sb_pbs_attn_params, field)
@@ -41,12 +42,6 @@ static const sb_param params[] = {
     {0},
 };
 
-/* With no more than one segment there is nothing to choose [3, step 0]. Decode is dense [6]. */
-static int is_dense(const sb_pbs_attn_params *p, const sb_shape *shape)
-{
-    return shape->is_decode || shape->n_keys <= p->segment_tokens;
-}
-
 static sb_status check(const void *params_, const sb_shape *shape)
 {
     const sb_pbs_attn_params *p = params_;
@@ -75,7 +70,7 @@ static int64_t quantum_tokens(const void *p)
 static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape, sb_plan *plan,
                         sb_cache *cache)
 {
-    if (is_dense(params_, shape))
+    if (sbi_pbs_is_dense(params_, shape))
         return sb_window_layout(ctx, params_, shape, plan, cache);
     return sbi_pbs_layout(ctx, params_, shape, plan);
 }
@@ -84,7 +79,7 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
                           const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
 {
     (void)cache;
-    if (!is_dense(params_, shape))
+    if (!sbi_pbs_is_dense(params_, shape))
         return sbi_pbs_plan_cpu(ctx, params_, shape, q, k, plan);
     plan->fallback = 1;
     return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
@@ -92,8 +87,8 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
 
 sb_pbs_attn_counts sb_pbs_attn_counts_of(const sb_plan *plan)
 {
-    const sbi_pbs_room *room = plan->method_data;
-    return room != NULL ? room->counts : (sb_pbs_attn_counts){0};
+    const sb_pbs_attn_counts *counts = plan->method_data; /* first in the rooms of both backends */
+    return counts != NULL ? *counts : (sb_pbs_attn_counts){0};
 }
 
 const sb_method sb_pbs_attn = {
@@ -106,7 +101,10 @@ const sb_method sb_pbs_attn = {
     .params_bytes   = sizeof(sb_pbs_attn_params),
     .check          = check,
     .quantum_tokens = quantum_tokens,
+    .device_bytes   = SB_IF_CUDA(sbi_pbs_device_bytes),
     .layout         = layout,
-    .plan           = {[SB_CPU] = plan_cpu},
-    .attend         = {[SB_CPU] = sb_attend_block_csr_cpu},
+    .layout_device  = SB_IF_CUDA(sbi_pbs_layout_device),
+    .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_pbs_plan_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

@@ -48,7 +48,7 @@ typedef struct sb_pbs_attn_params {
     int32_t compat;            /* sb_pbs_attn_compat */
 } sb_pbs_attn_params;
 
-/* What the last plan met on this rank; zeros where it was dense. */
+/* What the last plan met on this rank; zeros where it was dense or made on a device. */
 typedef struct sb_pbs_attn_counts {
     int64_t unreached_rows; /* (head, row block) whose scores do not add up to tau [11] */
     int64_t nan_scores;     /* scores that are no number, taken for 0 [5] */

@@ -30,6 +30,7 @@ typedef struct sbi_pbs_scratch {
 } sbi_pbs_scratch;
 
 typedef struct sbi_pbs_room {
+    sb_pbs_attn_counts counts; /* first, so that sb_pbs_attn_counts_of finds it */
     int64_t          block_tokens, segment_tokens, blocks_per_segment;
     int64_t          n_segments;        /* G, complete ones */
     int64_t          n_blocks;          /* of all keys; those of complete segments come first */
@@ -50,9 +51,14 @@ typedef struct sbi_pbs_room {
     float           *k_pool; /* [blocks / LANES][perms][d][LANES]; blocks past the last are zero */
     int32_t         *first;  /* [perms] f: the block of key 0; -1: none is forced */
     int64_t         *count_bytes, *displ_bytes; /* [ranks] */
-    sbi_pbs_scratch *scratch;                   /* [threads] */
-    sb_pbs_attn_counts counts;
+    sbi_pbs_scratch   *scratch;                   /* [threads] */
 } sbi_pbs_room;
+
+/* With no more than one segment there is nothing to choose [3, step 0]. Decode is dense [6]. */
+static inline int sbi_pbs_is_dense(const sb_pbs_attn_params *p, const sb_shape *shape)
+{
+    return shape->is_decode || shape->n_keys <= p->segment_tokens;
+}
 
 /* Blocks that row block `block` has scores of, all of earlier segments: [0, this). */
 static inline int64_t sbi_pbs_candidates(const sbi_pbs_room *r, int64_t block)

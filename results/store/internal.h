@@ -86,6 +86,7 @@ typedef enum sbi_stmt {
     SBI_MEMORY_INSERT,
     SBI_STATE_INSERT,
     SBI_ENERGY_INSERT,
+    SBI_ANCHOR_INSERT,
     SBI_SAMPLE_DONE,
     SBI_SAMPLE_SAME,
     SBI_SCORE_COUNT,
@@ -155,6 +156,14 @@ sb_status sbi_end(sb_store *s, sb_status st);
 
 /* ---- print.c: rows of a statement in a format ---- */
 sb_status sbi_print(sqlite3_stmt *stmt, const char *path, sb_format format, FILE *out);
+/* A cell as malloc'd text, NULL value empty; NULL when out of memory. digits 15: as many as it
+ * takes to read back the same number. */
+char *sbi_cell_text(sqlite3_stmt *stmt, int c, int digits);
+/* What the last step of a statement means: SB_OK when it came to its end. */
+sb_status sbi_stepped(sqlite3_stmt *stmt, const char *path, int rc);
+
+/* ---- answer.c ---- */
+sb_status sbi_answer_read(sqlite3_stmt *stmt, const char *path, sb_answer *out);
 
 /* ---- stale.c: stored figures that are out of date ---- */
 typedef struct sbi_stale {

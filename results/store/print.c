@@ -35,8 +35,7 @@ static char *blob_text(sqlite3_stmt *stmt, int c)
     return hex;
 }
 
-/* A cell as malloc'd text, NULL value empty; NULL when out of memory. */
-static char *cell_text(sqlite3_stmt *stmt, int c, int digits)
+char *sbi_cell_text(sqlite3_stmt *stmt, int c, int digits)
 {
     char buf[40];
     switch (sqlite3_column_type(stmt, c)) {
@@ -67,7 +66,7 @@ static sb_status no_memory(const char *path)
     return sb_fail(SB_ERR_NOMEM, "%s: no memory for the rows", path);
 }
 
-static sb_status stepped(sqlite3_stmt *stmt, const char *path, int rc)
+sb_status sbi_stepped(sqlite3_stmt *stmt, const char *path, int rc)
 {
     if (rc == SQLITE_DONE)
         return SB_OK;
@@ -106,7 +105,7 @@ static sb_status print_csv(sqlite3_stmt *stmt, const char *path, FILE *out)
     (void)fputs("\r\n", out);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         for (int c = 0; c < columns; c++) {
-            char *text = cell_text(stmt, c, 15);
+            char *text = sbi_cell_text(stmt, c, 15);
             if (text == NULL)
                 return no_memory(path);
             (void)fputs(c == 0 ? "" : ",", out);
@@ -115,7 +114,7 @@ static sb_status print_csv(sqlite3_stmt *stmt, const char *path, FILE *out)
         }
         (void)fputs("\r\n", out);
     }
-    return stepped(stmt, path, rc);
+    return sbi_stepped(stmt, path, rc);
 }
 
 /* ---- JSON: an array of objects, one a line ---- */
@@ -131,7 +130,7 @@ static json_t *json_cell(sqlite3_stmt *stmt, int c)
         return isfinite(sqlite3_column_double(stmt, c)) ? json_real(sqlite3_column_double(stmt, c))
                                                         : json_null();
     default: {
-        char *text = cell_text(stmt, c, 15);
+        char *text = sbi_cell_text(stmt, c, 15);
         if (text == NULL)
             return NULL;
         value = json_string(text);
@@ -171,7 +170,7 @@ static sb_status print_json(sqlite3_stmt *stmt, const char *path, FILE *out)
             return ferror(out) ? SB_OK : no_memory(path); /* the caller looks at `out` */
     }
     (void)fputs("\n]\n", out);
-    return stepped(stmt, path, rc);
+    return sbi_stepped(stmt, path, rc);
 }
 
 /* ---- table and Markdown ---- */
@@ -259,12 +258,12 @@ static sb_status print_aligned(sqlite3_stmt *stmt, const char *path, int markdow
     }
     while (st == SB_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
         for (int c = 0; st == SB_OK && c < columns; c++) {
-            st = cells_add(&all, cell_text(stmt, c, 6), path);
+            st = cells_add(&all, sbi_cell_text(stmt, c, 6), path);
             if (st == SB_OK)
                 right[c] = right[c] && looks_numeric(all.text[all.n - 1]);
         }
     if (st == SB_OK)
-        st = stepped(stmt, path, rc);
+        st = sbi_stepped(stmt, path, rc);
     if (st == SB_OK) {
         for (int64_t i = 0; i < all.n; i++) {
             int64_t w = width_of(all.text[i]);

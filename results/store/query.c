@@ -15,11 +15,13 @@ static sb_status refuse(sb_store *s)
     return sbi_db_fail(s->db, s->path, NULL);
 }
 
-sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out)
+/* The one statement of sql, compiled; it reads and has columns. */
+static sb_status reading(sb_store *s, const char *sql, sqlite3_stmt **out)
 {
     sqlite3_stmt *stmt = NULL;
     sqlite3_stmt *more = NULL;
     const char   *tail = NULL;
+    sb_status     st   = SB_OK;
     if (s->mode != SB_STORE_READ)
         return sb_fail(SB_ERR_INTERNAL, "%s: query: open the database for reading", s->path);
     if (sqlite3_prepare_v2(s->db, sql, -1, &stmt, &tail) != SQLITE_OK)
@@ -31,13 +33,33 @@ sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *o
     while (tail != NULL && *tail != '\0' && more == NULL && rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(s->db, tail, -1, &more, &tail);
     sqlite3_finalize(more);
-    sb_status st;
     if (rc != SQLITE_OK || more != NULL)
         st = sb_fail(SB_ERR_USAGE, "%s: found more than one statement, allowed one", s->path);
     else if (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0)
         st = sb_fail(SB_ERR_USAGE, "%s: only reading is allowed here", s->path);
+    if (st == SB_OK)
+        *out = stmt;
     else
+        sqlite3_finalize(stmt);
+    return st;
+}
+
+sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    sb_status     st   = reading(s, sql, &stmt);
+    if (st == SB_OK)
         st = sbi_print(stmt, s->path, format, out);
+    sqlite3_finalize(stmt);
+    return st;
+}
+
+sb_status sb_store_ask(sb_store *s, const char *sql, sb_answer *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    sb_status     st   = reading(s, sql, &stmt);
+    if (st == SB_OK)
+        st = sbi_answer_read(stmt, s->path, out);
     sqlite3_finalize(stmt);
     return st;
 }

@@ -15,7 +15,7 @@
 #include "tests/oracle/case.h"
 #include "tests/tolerance.h"
 
-static const char *const kernels[] = {"portable", "sm90", "gather", "decode"};
+static const char *const kernels[] = {"portable", "sm90", "pairs", "gather", "decode", "slots"};
 enum { N_KERNELS = sizeof kernels / sizeof *kernels };
 static int calls[N_KERNELS]; /* that a kernel took */
 
@@ -63,6 +63,26 @@ static sb_attend_fn executor(const char *method)
     return strcmp(method, "dense") == 0 ? sb_attend_dense_cuda : sb_attend_block_csr_cuda;
 }
 
+/* Room for the copies of two heads at a time, where the plan has slots; close frees it. */
+static void *work_open(device_case *d, const sb_plan *plan, sb_arena *work, size_t *bytes)
+{
+    void *room = NULL;
+    *bytes     = (size_t)(4 * d->k.tokens * d->k.dim) * sizeof(sb_bf16) + (size_t)256;
+    if (plan->slots.n_heads > 0) {
+        room = device_room(*bytes);
+        sb_arena_init(work, room, *bytes, SB_ARENA_PLAIN);
+        d->work = work;
+    }
+    return room;
+}
+
+static void work_close(void *room, size_t bytes)
+{
+    if (room != NULL)
+        device_guard(room, bytes, "copies in slots");
+    sb_backend_cuda.free(room);
+}
+
 /* The call on every kernel that takes it; the portable one takes all. */
 static void all_kernels_match(device_case *d, sb_attend_fn attend, const sb_plan *plan, float scale,
                               const sb_tensor *o, const float *lse, const char *what)
@@ -99,9 +119,13 @@ START_TEST(method_matches_the_cpu)
     ck_assert_msg(st == SB_OK, "%s: %s", what, sb_error_text());
     for (int t = 0; t < 2; t++) {
         device_case d;
+        sb_arena    work;
+        size_t      bytes;
         device_open(&d, &c->q, &c->k, &c->v, t == 0 ? SB_BF16 : SB_F32);
         ck_assert_msg(device_place(&d, &c->plan, s.n_k) == SB_OK, "%s: %s", what, sb_error_text());
+        void *room = work_open(&d, &c->plan, &work, &bytes);
         all_kernels_match(&d, executor(f->method), &d.plan, c->scale, &c->o, c->lse, what);
+        work_close(room, bytes);
         device_close(&d);
     }
     sb_case_destroy(c);
@@ -114,28 +138,36 @@ typedef struct form {
     int64_t row_tokens, unit, width;
     int     parts, percent, one_list;
     int64_t sink, window;
+    int64_t segment; /* of slots; 0: none */
 } form;
 
 enum { T = SB_PART_TILES, K = SB_PART_TOKENS, W = SB_PART_WINDOW };
 static const form forms[] = {
-    {128, 128, 128, T, 30, 0, 0, 0},
-    {128, 64, 64, T, 30, 0, 0, 0},
-    {256, 64, 64, T, 20, 1, 0, 0},
-    {256, 128, 128, T, 100, 0, 0, 0},
-    {64, 64, 64, T, 40, 0, 0, 0},
-    {128, 64, 128, T, 20, 0, 0, 0},
-    {100, 1, 64, T, 2, 0, 0, 0},
-    {33, 2, 2, T, 10, 0, 0, 0},
-    {64, 1, 1, K, 7, 0, 0, 0},
-    {64, 1, 1, K, 0, 1, 0, 0},
-    {16, 1, 1, K | W, 5, 0, 3, 40},
-    {128, 128, 128, T | W, 20, 0, 7, 200},
-    {128, 64, 64, T | K | W, 10, 0, 0, 1},
-    {128, 1, 1, K, 60, 0, 0, 0},
-    {256, 1, 1, K | W, 50, 1, 200, 300},
-    {128, 32, 32, T | K | W, 30, 0, 9, 77},
-    {200, 2, 2, T, 70, 0, 0, 0},
-    {128, 16, 48, T | K, 25, 0, 0, 0},
+    {128, 128, 128, T, 30, 0, 0, 0, 0},
+    {128, 64, 64, T, 30, 0, 0, 0, 0},
+    {256, 64, 64, T, 20, 1, 0, 0, 0},
+    {256, 128, 128, T, 100, 0, 0, 0, 0},
+    {64, 64, 64, T, 40, 0, 0, 0, 0},
+    {128, 64, 128, T, 20, 0, 0, 0, 0},
+    {100, 1, 64, T, 2, 0, 0, 0, 0},
+    {33, 2, 2, T, 10, 0, 0, 0, 0},
+    {64, 1, 1, K, 7, 0, 0, 0, 0},
+    {64, 1, 1, K, 0, 1, 0, 0, 0},
+    {16, 1, 1, K | W, 5, 0, 3, 40, 0},
+    {128, 128, 128, T | W, 20, 0, 7, 200, 0},
+    {128, 64, 64, T | K | W, 10, 0, 0, 1, 0},
+    {128, 1, 1, K, 60, 0, 0, 0, 0},
+    {256, 1, 1, K | W, 50, 1, 200, 300, 0},
+    {128, 32, 32, T | K | W, 30, 0, 9, 77, 0},
+    {200, 2, 2, T, 70, 0, 0, 0, 0},
+    {128, 16, 48, T | K, 25, 0, 0, 0, 0},
+    {128, 128, 128, T, 40, 0, 0, 0, 256},
+    {256, 128, 128, T, 60, 0, 0, 0, 512},
+    {128, 128, 128, T, 50, 1, 0, 0, 128},
+    {64, 32, 32, T, 30, 0, 0, 0, 96},
+    {128, 1, 1, K, 30, 0, 0, 0, 100},
+    {64, 1, 64, T, 2, 0, 0, 0, 0},
+    {64, 16, 64, T, 15, 1, 0, 0, 0},
 };
 enum { N_FORMS = sizeof forms / sizeof *forms };
 
@@ -158,6 +190,20 @@ static void list(sb_csr *c, sb_rng *r, const form *f, int64_t heads, int64_t row
     }
 }
 
+/* Every segment in an order of its own. */
+static sb_slots random_slots(sb_rng *r, int64_t segment, int64_t heads, int64_t n_keys)
+{
+    sb_slots s = {.n_heads = heads, .n_slots = n_keys, .segment_tokens = segment};
+    s.offset   = malloc((size_t)(heads * n_keys) * sizeof *s.offset);
+    ck_assert_ptr_nonnull(s.offset);
+    for (int64_t i = 0; i < heads * n_keys; i++) { /* each one into a place so far */
+        int64_t at = i % n_keys % segment, to = (int64_t)sb_rng_below(r, (uint64_t)at + 1);
+        s.offset[i]           = s.offset[i - at + to];
+        s.offset[i - at + to] = (uint16_t)at;
+    }
+    return s;
+}
+
 /* Lists over the row blocks of queries [first, n_keys). Ids may lie behind the rows that list them:
  * causality drops those keys. */
 static sb_plan random_plan(const form *f, int64_t heads, int64_t first, int64_t n_keys,
@@ -178,6 +224,8 @@ static sb_plan random_plan(const form *f, int64_t heads, int64_t first, int64_t 
         list(&p.tiles, &r, f, heads, p.n_rows, n_keys, f->unit, f->width);
     if (f->parts & K)
         list(&p.tokens, &r, f, heads, p.n_rows, n_keys, 1, 1);
+    if (f->segment > 0)
+        p.slots = random_slots(&r, f->segment, f->one_list ? 1 : heads, n_keys);
     return p;
 }
 
@@ -188,6 +236,7 @@ static void free_plan(sb_plan *p)
     free(p->tiles.id);
     free(p->tokens.row_ptr);
     free(p->tokens.id);
+    free(p->slots.offset);
 }
 
 static void on_cpu(const sb_case *c, const sb_plan *plan, sb_tensor *o, float **lse)
@@ -212,13 +261,17 @@ START_TEST(lists_match_the_cpu)
     sb_tensor     o;
     float        *lse;
     device_case   d;
+    sb_arena      work;
+    size_t        bytes;
     char          what[120];
     (void)snprintf(what, sizeof what, "form %d, %lld of %lld, d %lld", _i / N_SHAPES,
                    (long long)s.n_q, (long long)s.n_k, (long long)s.dim);
     on_cpu(c, &p, &o, &lse);
     device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
     ck_assert_msg(device_place(&d, &p, s.n_k) == SB_OK, "%s: %s", what, sb_error_text());
+    void *room = work_open(&d, &p, &work, &bytes);
     all_kernels_match(&d, sb_attend_block_csr_cuda, &d.plan, c->scale, &o, lse, what);
+    work_close(room, bytes);
     device_close(&d);
     free(o.data);
     free(lse);
@@ -232,7 +285,7 @@ START_TEST(shards_merge_to_the_whole)
 {
     enum { N = 900, SHARDS = 3 };
     sb_case   *c = sb_case_random((sb_case_shape){N, N, 4, 2, 128}, 77);
-    const form f = {100, 64, 64, T | W, 30, 0, 5, 50};
+    const form f = {100, 64, 64, T | W, 30, 0, 5, 50, 0};
     sb_plan    p = random_plan(&f, 4, 0, N, 9);
     sb_tensor  o;
     float     *lse;
@@ -282,9 +335,9 @@ START_TEST(every_kernel_merges_shards)
 {
     enum { N = 1500, SHARDS = 3, H = 8 };
     static const form in[] = {
-        {1, 0, 0, W, 0, 0, 70, 300},     {1, 0, 0, W, 0, 0, 300, 130},
-        {128, 128, 128, T, 30, 0, 0, 0}, {256, 64, 64, T, 20, 1, 0, 0},
-        {128, 1, 1, K, 40, 0, 0, 0},     {64, 32, 32, T | K | W, 20, 0, 3, 90}};
+        {1, 0, 0, W, 0, 0, 70, 300, 0},     {1, 0, 0, W, 0, 0, 300, 130, 0},
+        {128, 128, 128, T, 30, 0, 0, 0, 0}, {256, 64, 64, T, 20, 1, 0, 0, 0},
+        {128, 1, 1, K, 40, 0, 0, 0, 0},     {64, 32, 32, T | K | W, 20, 0, 3, 90, 0}};
     enum { FORMS = 1 + sizeof in / sizeof *in };
     static const int64_t groups[] = {1, 2, 4, 8, 4, 4, 2};
     int                  which    = _i / 2;
@@ -351,7 +404,8 @@ START_TEST(queries_in_runs)
     c->q_run.len = c->q.tokens = c->q.gid.n_tokens = AT_HAND;
     /* dense, tiles of 128, tiles of 64, windows: one over fewer keys than queries */
     for (int f = 0; f < 5; f++) {
-        static const form windows[] = {{1, 0, 0, W, 0, 0, 70, 300}, {1, 0, 0, W, 0, 0, 300, 130}};
+        static const form windows[] = {{1, 0, 0, W, 0, 0, 70, 300, 0},
+                                       {1, 0, 0, W, 0, 0, 300, 130, 0}};
         const form       *of        = f < 3 ? &forms[f == 2] : &windows[f - 3];
         sb_plan           p         = random_plan(of, H, 0, N, 9);
         sb_plan           unbound   = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
@@ -391,7 +445,7 @@ END_TEST
 /* The same bits from every run, dense and of lists: no sum depends on the order of CTAs. */
 START_TEST(runs_repeat_bit_by_bit)
 {
-    const form  f = {128, 32, 32, T | K | W, 40, 0, 9, 77};
+    const form  f = {128, 32, 32, T | K | W, 40, 0, 9, 77, 0};
     sb_case    *c = sb_case_random((sb_case_shape){1000, 1000, 8, 2, 128}, 3);
     sb_plan     p = random_plan(&f, 8, 0, 1000, 4);
     device_case d;
@@ -423,7 +477,7 @@ END_TEST
 START_TEST(lists_that_lie)
 {
     sb_case    *c = sb_case_random((sb_case_shape){512, 512, 2, 1, 64}, 1);
-    const form  f = {128, 64, 64, _i == 0 ? T | K : T, 50, 0, 0, 0}; /* portable, any */
+    const form  f = {128, 64, 64, _i == 0 ? T | K : T, 50, 0, 0, 0, 0}; /* portable, any */
     sb_plan     p = random_plan(&f, 2, 0, 512, 4);
     device_case d;
     int64_t     i = 0;
@@ -517,7 +571,7 @@ int main(void)
         (void)printf("%s: %d calls\n", kernels[k], calls[k]);
     sb_device_facts f = {0};
     if (sb_backend_cuda.facts(&f) == SB_OK && strstr(f.detail, "capability 9.0") != NULL &&
-        (calls[1] == 0 || calls[2] == 0 || calls[3] == 0)) {
+        (calls[1] == 0 || calls[2] == 0 || calls[3] == 0 || calls[4] == 0)) {
         (void)printf("a kernel took no call, on %s\n", f.name);
         return 1;
     }

@@ -27,6 +27,9 @@ static const rig_spec specs[] = {
     {"linear", "kind=retnet", 4, 2, 128, 1500, 1500},
     {"linear", "kind=elu1", 8, 4, 64, 777, 777},
     {"linear", "kind=elu1", 4, 4, 128, 50, 50},
+    {"linear", "kind=gla gate=-0.01", 8, 2, 128, 1500, 1500},
+    {"linear", "kind=gated_delta gate=-0.01", 4, 2, 128, 1500, 1500},
+    {"linear", "kind=aaren", 8, 4, 64, 777, 777},
 };
 
 START_TEST(device_and_host_agree)

@@ -17,6 +17,52 @@ static const plan_spec specs[] = {
     {"random_blocks", "", "random", 4, 2, 128, 1000},
     {"random_blocks", "density=.3 block_tokens=64 sink_blocks=2", "random", 8, 1, 64, 3333},
     {"random_blocks", "density=1", "random", 2, 2, 64, 130},
+    {"pbs_attn", "", "structured", 8, 2, 128, 8192},
+    {"pbs_attn", "", "random", 8, 2, 128, 5000},
+    {"pbs_attn", "block_tokens=64 segment_tokens=512 tau=.6", "structured", 4, 1, 64, 3333},
+    {"pbs_attn", "block_tokens=64 segment_tokens=64 tau=.5", "structured", 4, 4, 128, 2047},
+    {"pbs_attn", "block_tokens=256 segment_tokens=1024 tau=.7 query_pool=max key_pool=max",
+     "structured", 4, 2, 64, 7000},
+    {"pbs_attn", "block_tokens=24 segment_tokens=72 pool_div_valid=on force_first_block=off",
+     "structured", 4, 2, 128, 1500},
+    {"pbs_attn", "tau=1", "random", 4, 2, 128, 1000},
+    {"pbs_attn", "", "random", 4, 2, 128, 256},
+    {"hip", "", "structured", 8, 2, 128, 8192},
+    {"hip", "", "random", 8, 2, 128, 5001},
+    {"hip", "align=0", "structured", 4, 1, 64, 9000},
+    {"hip", "top_k_tokens=2048 window_tokens=1024", "structured", 4, 1, 128, 16384},
+    {"hip",
+     "block_q_tokens=32 stride_q_tokens=4 block_k_tokens=8 stride_k_tokens=2 "
+     "top_k_tokens=264 window_tokens=64",
+     "structured", 4, 2, 128, 3001},
+    {"hip",
+     "block_q_tokens=24 stride_q_tokens=3 block_k_tokens=3 stride_k_tokens=1 "
+     "top_k_tokens=96 window_tokens=48 sink_tokens=0",
+     "random", 4, 4, 64, 2000},
+    {"hip", "", "random", 4, 2, 128, 700},
+    {"pbs_attn", "", "structured", 4, 1, 128, 32768},
+    {"hip", "", "structured", 4, 1, 128, 32768},
+    {"flexprefill", "", "random", 4, 2, 128, 900}, /* dense by its own rule */
+    {"flexprefill", "gamma=.9", "structured", 4, 2, 128, 4096},
+    {"flexprefill", "gamma=.8 tau=0 min_budget_tokens=256", "structured", 4, 1, 64, 4001},
+    {"flexprefill", "gamma=.7 tau=.9 min_budget_tokens=128", "clustered", 4, 4, 128, 3333},
+    {"flexprefill", "gamma=.6 tau=.9 min_budget_tokens=100 block_tokens=32", "random", 4, 2, 64,
+     1111},
+    {"flexprefill", "gamma=.9 block_tokens=64 min_budget_tokens=128 slash_cover=2", "structured", 8,
+     2, 128, 5000},
+    {"flexprefill", "gamma=.8 compat=official min_budget_tokens=128", "structured", 4, 2, 128,
+     4000},
+    {"flexprefill", "gamma=.9 tau=.9 compat=official min_budget_tokens=128", "clustered", 4, 2, 64,
+     2500},
+    {"minference", "vertical_tokens=100 slash_tokens=400", "structured", 4, 2, 128, 4096},
+    {"minference", "vertical_tokens=60 slash_tokens=150", "clustered", 4, 1, 64, 3001},
+    {"minference", "vertical_tokens=500 slash_tokens=50", "random", 2, 2, 128, 999},
+    {"minference", "vertical_tokens=0 slash_tokens=9999", "random", 2, 2, 64, 50},
+    {"minference", "pattern=block_sparse top_k_blocks=7", "clustered", 4, 2, 128, 3333},
+    {"minference", "pattern=block_sparse top_k_blocks=20", "structured", 4, 1, 64, 4096},
+    {"minference", "pattern=a_shape sink_tokens=100 window_tokens=300", "random", 4, 2, 128, 2000},
+    {"flexprefill", "gamma=.99 max_budget_tokens=512 min_budget_tokens=128", "structured", 4, 2,
+     128, 8192},
     {"xattention", "", "structured", 8, 2, 128, 4096},
     {"xattention", "tau=0.7", "random", 4, 4, 64, 2000},
     {"xattention", "stride_tokens=8 tau=0.95", "clustered", 4, 1, 128, 1777},
@@ -55,7 +101,10 @@ START_TEST(device_and_host_select_the_same)
                   s->method, s->params, r.nmse);
     ck_assert_msg(r.lse_abs <= SB_LSE_DEVICE_ABS, "%s %s: lse %g", s->method, s->params, r.lse_abs);
     ck_assert_int_gt(r.estimate_flops[0], -1);
-    ck_assert_msg(r.estimate_flops[0] == r.estimate_flops[1] || r.differ > 0,
+    /* minference's probe takes two passes over the keys there, three on the CPU */
+    int fewer =
+        strcmp(s->method, "minference") == 0 && 3 * r.estimate_flops[1] == 2 * r.estimate_flops[0];
+    ck_assert_msg(r.estimate_flops[0] == r.estimate_flops[1] || r.differ > 0 || fewer,
                   "%s %s: estimate %lld and %lld FLOP", s->method, s->params,
                   (long long)r.estimate_flops[0], (long long)r.estimate_flops[1]);
 }

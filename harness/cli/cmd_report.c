@@ -1,0 +1,128 @@
+/* spanbench report DB (-o FILE | --terminal): a results database as a page or as text. */
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/cli/cmd.h"
+#include "harness/cli/version.h"
+#include "results/report/report.h"
+
+typedef struct request {
+    const char     *path; /* of the database */
+    const char     *out;  /* page; NULL none, "-" stdout */
+    int             terminal;
+    sb_report_plots plots;
+} request;
+
+static void help(FILE *out)
+{
+    (void)fputs("Usage: spanbench report DB (-o FILE | --terminal) [--no-plots]\n\n"
+                "Writes one HTML page that needs nothing but a browser: what ran where, accuracy "
+                "with intervals,\n"
+                "losses against dense, accuracy beside latency, needles by depth, speed-ups and "
+                "break-even lengths,\n"
+                "phases, density and recall, scaling, memory, and what did not run and why. Every "
+                "plot has its\n"
+                "data as a table and as CSV. The same database gives the same page.\n\n"
+                "  -o, --output FILE   the page; - is standard output. A page that cannot be "
+                "finished leaves FILE as\n"
+                "                      it was\n"
+                "  -n, --no-plots      tables alone; without it gnuplot 5.4 or later is needed "
+                "(Debian: gnuplot-nox)\n"
+                "  -t, --terminal      print the essentials as text; alone or beside -o FILE\n"
+                "  -h, --help          this text\n\n"
+                "Example: spanbench report results/quickstart.db -o report.html\n",
+                out);
+}
+
+static sb_status write_page(sb_store *s, const sb_report_facts *f, const request *r)
+{
+    char *part = NULL;
+    if (strcmp(r->out, "-") == 0)
+        return sb_report_write_html(s, f, r->plots, stdout);
+    if (asprintf(&part, "%s.part%ld", r->out, (long)getpid()) < 0)
+        return sb_fail(SB_ERR_NOMEM, "%s: no memory for its name", r->out);
+    sb_status st  = SB_OK;
+    FILE     *out = fopen(part, "wx");
+    if (out == NULL) {
+        st = sb_fail(SB_ERR_USAGE, "-o %s: %s", r->out, strerror(errno));
+    } else {
+        st     = sb_report_write_html(s, f, r->plots, out);
+        int rc = fclose(out);
+        if (st == SB_OK && (rc != 0 || rename(part, r->out) != 0))
+            st = sb_fail(SB_ERR_IO, "%s: %s", r->out, strerror(errno));
+        if (st != SB_OK)
+            (void)unlink(part);
+    }
+    free(part);
+    return st;
+}
+
+static sb_status report(const request *r)
+{
+    sb_store *s    = NULL;
+    char     *name = strdup(r->path);
+    if (name == NULL)
+        return sb_fail(SB_ERR_NOMEM, "%s: no memory for its name", r->path);
+    const sb_report_facts f  = {basename(name), sb_version_text(), sb_version_commit()};
+    sb_status             st = sb_store_open(r->path, SB_STORE_READ, &s);
+    if (st == SB_OK && r->out != NULL)
+        st = write_page(s, &f, r);
+    if (st == SB_OK && r->terminal)
+        st = sb_report_write_text(s, &f, stdout);
+    sb_store_close(s);
+    free(name);
+    return st;
+}
+
+int sb_cmd_report(int argc, char **argv)
+{
+    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                            {"no-plots", no_argument, NULL, 'n'},
+                                            {"terminal", no_argument, NULL, 't'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    request                    r         = {.plots = SB_REPORT_PLOTS};
+    sb_status                  st        = SB_OK;
+    int                        c;
+
+    opterr = 0;
+    optind = 0; /* glibc: a fresh scan, so that the verb can be called twice */
+    while (st == SB_OK && (c = getopt_long(argc, argv, "o:nth", options, NULL)) != -1) {
+        switch (c) {
+        case 'o':
+            r.out = optarg;
+            break;
+        case 'n':
+            r.plots = SB_REPORT_NO_PLOTS;
+            break;
+        case 't':
+            r.terminal = 1;
+            break;
+        case 'h':
+            help(stdout);
+            return 0;
+        default:
+            st = sb_fail(SB_ERR_USAGE, "%s: no such option, or its value is missing",
+                         argv[optind - 1]);
+        }
+    }
+    if (st == SB_OK && argc - optind != 1)
+        st = sb_fail(SB_ERR_USAGE, "found %d arguments, wanted one database; see --help",
+                     argc - optind);
+    if (st == SB_OK && r.out == NULL && !r.terminal)
+        st = sb_fail(SB_ERR_USAGE,
+                     "nothing to write: name a page with -o FILE, or ask for text with --terminal");
+    if (st == SB_OK && r.terminal && r.out != NULL && strcmp(r.out, "-") == 0)
+        st = sb_fail(SB_ERR_USAGE, "-o - and --terminal both write to standard output: give one");
+    if (st == SB_OK) {
+        r.path = argv[optind];
+        st     = report(&r);
+    }
+    if (st != SB_OK)
+        sb_cmd_error("report");
+    return sb_cmd_exit_code(st);
+}

@@ -1,0 +1,478 @@
+/* The report: what stands in its sections, that every text comes out as text, and why a section is
+ * empty. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "results/report/gnuplot.h"
+#include "results/report/text.h"
+#include "tests/unit/results/main.h"
+#include "tests/unit/results/report_case.h"
+
+static char  dir[256];
+static char *path;
+
+static void setup(void)
+{
+    (void)snprintf(dir, sizeof dir, "%s", facts_dir());
+    path = strdup(facts_path(dir, "t.db"));
+}
+
+static void teardown(void)
+{
+    facts_remove(dir);
+    free(path);
+}
+
+static void fill(void (*how)(sb_store *))
+{
+    sb_store *s = facts_open(path, SB_STORE_WRITE);
+    how(s);
+    sb_store_close(s);
+}
+
+static void nothing(sb_store *s) { (void)s; }
+
+static char *put(void (*how)(FILE *, const char *), const char *text)
+{
+    char  *out = NULL;
+    size_t n   = 0;
+    FILE  *f   = open_memstream(&out, &n);
+    how(f, text);
+    (void)fclose(f);
+    return out;
+}
+
+/* ---- text ---- */
+static const struct {
+    const char *in, *html, *plain;
+} texts[] = {
+    {"a<b>&\"'", "a&lt;b&gt;&amp;&quot;&#39;", "a<b>&\"'"},
+    {"x\ny\tz", "x\ny\tz", "x y z"},
+    {"\x1b[31m\x07", "\xe2\x90\x9b[31m\xe2\x90\x87", "\xe2\x90\x9b[31m\xe2\x90\x87"},
+    {"\x7f", "\xe2\x90\xa1", "\xe2\x90\xa1"},
+    {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+     "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
+    {"\xff\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd",
+     "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* no UTF-8, overlong */
+    {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd",
+     "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
+    {"a\xe2\x80\xae"
+     "b",
+     "a\xef\xbf\xbd"
+     "b",
+     "a\xef\xbf\xbd"
+     "b"},                                        /* turns the direction */
+    {"\xc2\x9b", "\xef\xbf\xbd", "\xef\xbf\xbd"}, /* C1: a terminal's escape */
+    {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd", "\xef\xbf\xbd\xef\xbf\xbd"}, /* cut off */
+};
+START_TEST(escapes)
+{
+    char *html = put(sbi_put_html, texts[_i].in), *plain = put(sbi_put_plain, texts[_i].in);
+    ck_assert_str_eq(html, texts[_i].html);
+    ck_assert_str_eq(plain, texts[_i].plain);
+    free(html), free(plain);
+}
+END_TEST
+
+static const struct {
+    const char *in;
+    int         number;
+    const char *out;
+} fields[] = {{"plain", 0, "plain"},
+              {"a,b", 0, "\"a,b\""},
+              {"say \"x\"", 0, "\"say \"\"x\"\"\""},
+              {"two\nlines", 0, "\"two\nlines\""},
+              {"=1+1", 0, "\"'=1+1\""},
+              {"@x", 0, "\"'@x\""},
+              {"-0.5", 1, "-0.5"},
+              {"-x", 0, "\"'-x\""},
+              {"", 0, ""}};
+START_TEST(csv)
+{
+    char  *out = NULL;
+    size_t n   = 0;
+    FILE  *f   = open_memstream(&out, &n);
+    sbi_put_csv(f, fields[_i].in, fields[_i].number);
+    (void)fclose(f);
+    ck_assert_str_eq(out, fields[_i].out);
+    free(out);
+}
+END_TEST
+
+static const struct {
+    sbi_show    show;
+    const char *text;
+    double      real;
+    const char *out;
+} cells[] = {{SBI_SHOW_SHARE, "0.875", 0.875, "87.5 %"},
+             {SBI_SHOW_POINTS, "-0.03", -0.03, "-3.0"},
+             {SBI_SHOW_MS, "1234.5", 1234.5, "1234"},
+             {SBI_SHOW_MS, "0.01234", 0.01234, "0.012"},
+             {SBI_SHOW_FACTOR, "2.126", 2.126, "2.13 \xc3\x97"},
+             {SBI_SHOW_MIB, "3145728", 3145728, "3.00"},
+             {SBI_SHOW_FLAG, "1", 1, "yes"},
+             {SBI_SHOW_FLAG, "0", 0, ""},
+             {SBI_SHOW_SHARE, NULL, NAN, ""},
+             {SBI_SHOW_SHARE, "odd", NAN, "odd"},
+             {SBI_SHOW_COUNT, "1048576", 1048576, "1048576"},
+             {SBI_SHOW_TIME, "2026-01-02T03:04:05.678901234Z", NAN, "2026-01-02 03:04:05"}};
+START_TEST(cell)
+{
+    char *out = sbi_show_cell(cells[_i].show, cells[_i].text, cells[_i].real);
+    ck_assert_str_eq(out, cells[_i].out);
+    free(out);
+}
+END_TEST
+
+START_TEST(tokens)
+{
+    char buf[32];
+    sbi_tokens(4096, buf);
+    ck_assert_str_eq(buf, "4K");
+    sbi_tokens(1048576, buf);
+    ck_assert_str_eq(buf, "1M");
+    sbi_tokens(1000, buf);
+    ck_assert_str_eq(buf, "1000");
+}
+END_TEST
+
+/* ---- rows of the store ---- */
+START_TEST(answers)
+{
+    sb_answer r = {0};
+    fill(nothing);
+    sb_store *s = facts_open(path, SB_STORE_READ);
+    FACTS_OK(sb_store_ask(
+        s, "SELECT 1 AS a, 0.5 AS b, 'x' AS c, NULL AS d UNION ALL SELECT 2, 1e300, '7', 3", &r));
+    ck_assert_int_eq(r.n_columns, 4);
+    ck_assert_int_eq(r.n_rows, 2);
+    ck_assert_str_eq(r.names[3], "d");
+    ck_assert_ptr_null(r.text[3]);
+    ck_assert(isnan(r.real[2]) && isnan(r.real[3]) && isnan(r.real[6]));
+    ck_assert(r.real[0] == 1 && r.real[1] == 0.5 && r.real[5] == 1e300 && r.real[7] == 3);
+    sb_answer_fini(&r);
+    sb_answer untouched = {.n_rows = 7};
+    ck_assert_int_eq(sb_store_ask(s, "DELETE FROM point", &untouched), SB_ERR_USAGE);
+    ck_assert_int_eq(sb_store_ask(s, "SELECT abs(-9223372036854775807 - 1)", &untouched),
+                     SB_ERR_USAGE);
+    ck_assert_int_eq(untouched.n_rows, 7);
+    sb_store_close(s);
+}
+END_TEST
+
+/* ---- names ---- */
+START_TEST(names)
+{
+    sbi_names n = {0};
+    sb_store *s = facts_open(path, SB_STORE_WRITE);
+    (void)facts_point(
+        s, (sb_point_facts){.method = "hip", .method_json = "{\"a\":1,\"b\":2,\"s\":\"x\"}"});
+    (void)facts_point(
+        s, (sb_point_facts){.method = "hip", .method_json = "{\"a\":1,\"b\":3,\"s\":\"y\"}"});
+    (void)facts_point(s, (sb_point_facts){.method = "a_shape", .method_json = "{\"a\":5}"});
+    (void)facts_point(s, (sb_point_facts){.method = "odd", .method_json = "[]"});
+    (void)facts_point(s, (sb_point_facts){.method = "dense"});
+    (void)facts_point(
+        s, (sb_point_facts){.model      = "none",
+                            .experiment = "attention",
+                            .model_json = "{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}"});
+    sb_store_close(s);
+    s = facts_open(path, SB_STORE_READ);
+    FACTS_OK(sbi_names_read(s, &n));
+    ck_assert_int_eq(n.n_methods, 5);
+    ck_assert_str_eq(sbi_names_method(&n, 0)->label, "dense");
+    ck_assert_str_eq(sbi_names_method(&n, 1)->label, "a_shape");
+    ck_assert_str_eq(sbi_names_method(&n, 2)->label, "hip b=2 s=x");
+    ck_assert_str_eq(sbi_names_method(&n, 3)->label, "hip b=3 s=y");
+    ck_assert_str_eq(sbi_names_method(&n, 4)->label, "odd");
+    ck_assert_str_eq(
+        sbi_names_find(&n, 'o', "none\x1f{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}")->label,
+        "operator alone, 8/2 heads of 64");
+    ck_assert_ptr_null(sbi_names_find(&n, 'm', "none"));
+    sbi_names_fini(&n);
+    sb_store_close(s);
+}
+END_TEST
+
+/* ---- figures ---- */
+START_TEST(figures)
+{
+    sbi_names n = {0};
+    fill(report_fill);
+    sb_store *s = facts_open(path, SB_STORE_READ);
+    FACTS_OK(sbi_names_read(s, &n));
+
+    sbi_table t =
+        report_table(s, &n, "break_even"); /* 0.5 at 1024, 2 at 2048: a third of the way */
+    ck_assert_str_eq(report_cell(&t, "break_even", "part=attention", "ranks=1", NULL), "1365");
+    ck_assert_str_eq(report_cell(&t, "verdict", "part=prefill", "ranks=2", NULL),
+                     "faster from there on");
+    ck_assert_int_eq(t.rows.n_rows, 4);
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "speedup");
+    ck_assert_str_eq(report_cell(&t, "attention_x", "method=hip top_k_tokens=512", "length=2048",
+                                 "ranks=1", NULL),
+                     "2");
+    ck_assert_str_eq(report_cell(&t, "dense_impl", "method=dense", "length=2048", "ranks=1", NULL),
+                     "avx2");
+    ck_assert_ptr_nonnull(
+        report_cell(&t, "dense_mfu", "method=dense", "length=1024", "ranks=2", NULL));
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "scaling");
+    ck_assert_str_eq(
+        report_cell(&t, "speedup", "phase=prefill", "method=dense", "length=1024", "ranks=2", NULL),
+        "2");
+    ck_assert_str_eq(report_cell(&t, "efficiency", "phase=attention", "method=hip top_k_tokens=512",
+                                 "length=2048", "ranks=2", NULL),
+                     "1");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "accuracy");
+    ck_assert_str_eq(
+        report_cell(&t, "score", "method=hip top_k_tokens=512", "length=1024", "ranks=1", NULL),
+        "0.5");
+    ck_assert_str_eq(report_cell(&t, "n", "method=dense", "length=1024", "ranks=1", NULL), "4");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "pareto"); /* at 2048 hip is faster and worse: both on the frontier; at
+                                          1024 slower and worse */
+    ck_assert_str_eq(
+        report_cell(&t, "frontier", "method=hip top_k_tokens=512", "length=1024", "ranks=1", NULL),
+        "0");
+    ck_assert_str_eq(
+        report_cell(&t, "frontier", "method=hip top_k_tokens=512", "length=2048", "ranks=1", NULL),
+        "1");
+    ck_assert_str_eq(report_cell(&t, "frontier", "method=dense", "length=1024", "ranks=1", NULL),
+                     "1");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "needles");
+    ck_assert_str_eq(report_cell(&t, "n", "method=dense", "length=1024", "ranks=1", NULL), "4");
+    ck_assert_str_eq(report_cell(&t, "depth", "method=dense", "length=1024", "ranks=1", NULL),
+                     "0.2");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "phases"); /* phases nobody timed stay empty */
+    ck_assert_ptr_null(report_cell(&t, "estimate", "method=dense", "length=1024", "ranks=1", NULL));
+    ck_assert_str_eq(report_cell(&t, "attention", "method=dense", "length=1024", "ranks=1", NULL),
+                     "4");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "memory");
+    ck_assert_str_eq(report_cell(&t, "arena", "method=dense", "length=1024", "ranks=1", NULL),
+                     "4096");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "failures");
+    ck_assert_int_eq(t.rows.n_rows, 3);
+    ck_assert_str_eq(report_cell(&t, "status", "reason=needs 80 GiB, 64 are free", NULL), "no_fit");
+    ck_assert_str_eq(report_cell(&t, "method", "reason=rank 1: broken", NULL),
+                     "hip top_k_tokens=64");
+    sbi_table_fini(&t);
+
+    sbi_names_fini(&n);
+    sb_store_close(s);
+}
+END_TEST
+
+/* Ranks drawn apart, lengths of a cloud too. */
+START_TEST(panels)
+{
+    sbi_names  n = {0};
+    sbi_panels p = {0};
+    fill(report_fill);
+    sb_store *s = facts_open(path, SB_STORE_READ);
+    FACTS_OK(sbi_names_read(s, &n));
+    sbi_table t = report_table(s, &n, "pareto");
+    FACTS_OK(sbi_panels_make(&t, -1, &p));
+    ck_assert_int_eq(p.n, 2);
+    ck_assert_int_eq(p.first[2], t.rows.n_rows);
+    sbi_panels_fini(&p);
+    FACTS_OK(sbi_panels_make(&t, sbi_table_column(&t, "length"), &p));
+    ck_assert_int_eq(p.n, 4);
+    sbi_panels_fini(&p);
+    char *say = sbi_table_say(&t, 0, sbi_table_column(&t, "ranks"));
+    ck_assert_str_eq(say, "ranks 1");
+    free(say);
+    sbi_table_fini(&t);
+    sbi_names_fini(&n);
+    sb_store_close(s);
+}
+END_TEST
+
+/* ---- pages ---- */
+static int n_sections(void)
+{
+    int n = 0;
+    while (sbi_sections[n].id != NULL)
+        n++;
+    return n;
+}
+
+START_TEST(empty)
+{
+    fill(nothing);
+    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path);
+    ck_assert_int_eq(report_count(page, "<table>"), 0);
+    ck_assert_int_eq(report_count(page, "<p class=\"none\">"), n_sections());
+    ck_assert_int_eq(report_count(page, "The database is empty"), n_sections());
+    ck_assert_ptr_nonnull(strstr(text, "The database is empty: nothing was run."));
+    free(page), free(text);
+}
+END_TEST
+
+static void operator_alone(sb_store *s)
+{
+    int64_t         run = facts_run(s, "c", 0);
+    sb_sample_facts f   = facts_ok(run,
+                                   facts_point(s, (sb_point_facts){.experiment = "attention",
+                                                                   .model      = "none",
+                                                                   .suite      = "synthetic",
+                                                                   .task       = "random",
+                                                                   .decode     = "none"}),
+                                   facts_input(s, 0), 1, 1000);
+    f.metric            = NULL;
+    f.prediction        = NULL;
+    facts_put(s, &f);
+}
+
+START_TEST(attention_only)
+{
+    fill(operator_alone);
+    char *page = report_page(path, SB_REPORT_NO_PLOTS);
+    ck_assert_int_eq(report_count(page, "Only the operator alone was run"),
+                     4); /* accuracy, tasks, losses, pareto */
+    ck_assert_ptr_nonnull(strstr(page, "operator alone"));
+    ck_assert_ptr_nonnull(strstr(page, "Nothing: every sample that was asked for is ok."));
+    ck_assert_ptr_nonnull(strstr(page, "Every point has the same number of ranks: 1."));
+    ck_assert_ptr_nonnull(strstr(page, "Dense is the only method that ran."));
+    free(page);
+}
+END_TEST
+
+START_TEST(failures)
+{
+    fill(report_fill);
+    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path);
+    ck_assert_ptr_nonnull(strstr(page, ">needs 80 GiB, 64 are free</td>"));
+    ck_assert_ptr_nonnull(strstr(page, ">no such shape</td>"));
+    ck_assert_ptr_nonnull(strstr(page,
+                                 "<td>failed</td><td>hip top_k_tokens=64</td><td class=\"f\">1</td>"
+                                 "<td class=\"f\">1</td><td>rank 1: broken</td>"));
+    ck_assert_ptr_nonnull(strstr(text, "rank 1: broken"));
+    ck_assert_int_eq(report_count(page, "<table>"), n_sections());
+    ck_assert_int_eq(report_count(page, "href=\"data:text/csv"), n_sections());
+    ck_assert_int_eq(report_count(page, "class=\"plot\""), 0);
+    free(page), free(text);
+}
+END_TEST
+
+START_TEST(same_page_twice)
+{
+    fill(report_fill);
+    sb_report_plots plots =
+        sb_report_check_gnuplot() == SB_OK ? SB_REPORT_PLOTS : SB_REPORT_NO_PLOTS;
+    char *a = report_page(path, plots), *b = report_page(path, plots);
+    ck_assert_str_eq(a, b);
+    free(a), free(b);
+}
+END_TEST
+
+/* What a text may try: markup, attributes, entities, gnuplot's substitutions, shell, spreadsheet
+ * formulas, terminal escapes. */
+static const char *const hostile[] = {
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)",
+    "</svg></title></style></table><script>",
+    "`touch hostile_was_here`",
+    "$(touch hostile_was_here) `touch hostile_was_here` @x ~0~ %s%n\\n",
+    "x' ; system('touch hostile_was_here') ; y = '",
+    "a\nEOD\nsystem 'touch hostile_was_here'\n$d0 << EOD",
+    "=HYPERLINK(\"http://x\")",
+    "\x1b]0;title\x07\x1b[2J",
+    "]]>--><!-- &amp; &lt;",
+    "url(#x) rgb(1, 1, 3) gnuplot_plot_1 id='x'",
+    "\xff\xfe\xe2\x80\xae",
+};
+static const char *want_escaped(const char *name, char **keep)
+{
+    return *keep = put(sbi_put_html, name);
+}
+
+START_TEST(hostile_names)
+{
+    sb_store *s = facts_open(path, SB_STORE_WRITE);
+    report_fill_named(s, hostile[_i]);
+    sb_store_close(s);
+    int drawn = strpbrk(hostile[_i], "`~'[") != NULL || strstr(hostile[_i], "svg") != NULL;
+    sb_report_plots plots =
+        drawn && sb_report_check_gnuplot() == SB_OK ? SB_REPORT_PLOTS : SB_REPORT_NO_PLOTS;
+    char *page = report_page(path, plots), *text = report_text(path), *keep = NULL;
+    ck_assert_ptr_null(strstr(page, "<script"));
+    ck_assert_ptr_null(strstr(page, "<img"));
+    ck_assert_int_eq(report_count(page, "onerror="),
+                     report_count(page, "&gt;&lt;img src=x onerror=")); /* in text alone */
+    ck_assert_int_eq(report_count(page, "</style>"), 1);
+    ck_assert_int_eq(report_count(page, "<svg "), report_count(page, "</svg>"));
+    ck_assert_ptr_nonnull(strstr(page, want_escaped(hostile[_i], &keep)));
+    ck_assert_int_ne(access("hostile_was_here", F_OK), 0);
+    ck_assert_ptr_null(strchr(text, '\x1b'));
+    for (const char *p = page; *p != '\0'; p++)
+        ck_assert_msg((unsigned char)*p >= 0x20 || *p == '\n' || *p == '\t',
+                      "control character in the page");
+    free(page), free(text), free(keep);
+}
+END_TEST
+
+START_TEST(plots)
+{
+    if (sb_report_check_gnuplot() != SB_OK) {
+        printf("skipped: %s\n", sb_error_text());
+        return;
+    }
+    fill(report_fill);
+    char *page = report_page(path, SB_REPORT_PLOTS);
+    int   n    = report_count(page, "class=\"plot\"");
+    /* on 1 and 2 ranks: means, tasks, losses, two speed-ups, what dense reaches, density, recall,
+     * memory: 18; clouds and phases at two lengths: 8; needles of two methods: 4, of the failed
+     * point: 1; scaling of two phases at two lengths: 4 */
+    ck_assert_int_eq(n, 35);
+    ck_assert_int_eq(report_count(page, "</svg>"), report_count(page, "<svg "));
+    ck_assert_int_eq(report_count(page, "~"), 0); /* every label was put in */
+    ck_assert_int_eq(report_count(page, "gnuplot_plot_1</title>"), 0);
+    ck_assert_int_eq(report_count(page, "rgb("), 0);
+    ck_assert_int_eq(report_count(page, "break-even of hip top_k_tokens=512 at 1365 tokens"), 4);
+    ck_assert_int_eq(report_count(page, "id=\"tasks-"), report_count(page, "id=\"tasks-") / 2 * 2);
+    free(page);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("report");
+    TCase *t     = tcase_create("report");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, escapes, 0, (int)(sizeof texts / sizeof *texts));
+    tcase_add_loop_test(t, csv, 0, (int)(sizeof fields / sizeof *fields));
+    tcase_add_loop_test(t, cell, 0, (int)(sizeof cells / sizeof *cells));
+    tcase_add_test(t, tokens);
+    tcase_add_test(t, answers);
+    tcase_add_test(t, names);
+    tcase_add_test(t, figures);
+    tcase_add_test(t, panels);
+    tcase_add_test(t, empty);
+    tcase_add_test(t, attention_only);
+    tcase_add_test(t, failures);
+    tcase_add_test(t, same_page_twice);
+    tcase_add_loop_test(t, hostile_names, 0, (int)(sizeof hostile / sizeof *hostile));
+    tcase_add_test(t, plots);
+    suite_add_tcase(suite, t);
+    return run_suite(suite);
+}
