@@ -426,10 +426,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
 #pragma unroll
         for (int i = 0; i < 4; i++)
             key[i] = __shfl_sync(~0u, word, 3 + i);
-        if (!SHARED_Q) {
+        if (!SHARED_Q)
             load_q<D>(q, at.q, 64 * group + 16 * warp, lane);
-            release(at.q_empty, lane);
-        }
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             const int gid = row0 + 16 * warp + (lane >> 2) + 8 * i + a.offset;
@@ -464,6 +462,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             wgmma_commit();
             wgmma_wait_all(s);
             release(at.k_empty + 8 * st, lane);
+            if (!SHARED_Q) /* not before: Q is there when a product has used it */
+                release(at.q_empty, lane);
             kc++;
             if (F == WINDOW)
                 mask_window(s, last, first, key[2], (n - 1 + (n > key[0] ? key[1] : 0)) * KEYS,
@@ -514,7 +514,7 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             if (grow)
                 rescale(o, keep);
         }
-        if (SHARED_Q)
+        if (SHARED_Q || n == 0)
             release(at.q_empty, lane);
         if (n > 0) {
             const uint32_t vs = vc % NS;
