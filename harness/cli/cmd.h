@@ -14,6 +14,7 @@ int sb_cmd_doctor(int argc, char **argv);
 int sb_cmd_query(int argc, char **argv);
 int sb_cmd_report(int argc, char **argv);
 int sb_cmd_db(int argc, char **argv);
+int sb_cmd_compare(int argc, char **argv);
 
 /* "spanbench VERB: <the thread's error text>" on stderr. */
 void sb_cmd_error(const char *verb);

@@ -20,6 +20,7 @@ static const verb verbs[] = {
     {"score", sb_cmd_score, "score predictions made elsewhere"},
     {"list", sb_cmd_list, "what this build knows: methods, workloads, metrics, models, views"},
     {"db", sb_cmd_db, "check, merge, compare and migrate results databases"},
+    {"compare", sb_cmd_compare, "gate a commit: accuracy, latency, memory beside a baseline"},
     {"doctor", sb_cmd_doctor, "what this machine has: cores, memory, ranks, GPUs, file system"},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };

@@ -167,6 +167,14 @@ static int shapes_differ(const sb_sweep *s)
     return 0;
 }
 
+static int has_anchors(const sb_sweep *s)
+{
+    for (int64_t i = 0; i < s->n_points; i++)
+        if (s->points[i].anchor != NULL)
+            return 1;
+    return 0;
+}
+
 /* The operator alone: a line each input, since two distributions have no common time or density.
  * The phases stand beside their whole; index is estimate, select and permute together. */
 static sb_status attention_sql(FILE *f, const sb_sweep *s)
@@ -197,6 +205,8 @@ static sb_status attention_sql(FILE *f, const sb_sweep *s)
                   shardings_differ(s) ? ", s.sharding || ' ' || s.layout AS sharding" : "");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         fixed(f, columns[i].expr, columns[i].digits, columns[i].name);
+    if (has_anchors(s))
+        fixed(f, "avg(s.anchored_x)", 2, "anchored_x");
     (void)fputs("\nFROM asked a JOIN speedup s USING (point_hash)\n", f);
     for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
         (void)fprintf(f,

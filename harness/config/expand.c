@@ -2,6 +2,7 @@
  * asked for twice. */
 #include "harness/config/expand.h"
 #include "harness/config/identity.h"
+#include "kernels/registry.h"
 #include "workloads/registry.h"
 
 #include <stdlib.h>
@@ -66,6 +67,11 @@ static int add_point(expansion *e, const sb_point *cell, const sbi_method_axis *
     p->method        = m->method;
     p->method_params = m->params.v[variant].params;
     p->method_json   = m->params.v[variant].json;
+    if (p->method == p->anchor ||
+        (e->s->anchor_up_to > 0 && p->length_tokens > e->s->anchor_up_to)) {
+        p->anchor        = NULL;
+        p->anchor_params = NULL;
+    }
     if (sbi_excludes_hit(e->ex, p))
         return 1;
     if (sbi_point_identify(e->c->keep, p) != SB_OK) {
@@ -214,6 +220,27 @@ static int add_inputs(expansion *e, sb_point *p, const sbi_input_axis *a)
     return add_files(e, p, a);
 }
 
+/* dense by the kernel that the sweep names, for all points. */
+static int add_anchor(expansion *e, sb_point *p)
+{
+    static const char *const impls[] = {"auto", "native", "cudnn"};
+    const sb_method         *dense   = sb_method_find("dense");
+    if (e->s->anchor == 0)
+        return 1;
+    void *params = dense == NULL ? NULL : sbi_pool_alloc(e->c->keep, 1, dense->params_bytes);
+    if (params == NULL)
+        return 0;
+    if (sb_params_default(dense->params, params) != SB_OK ||
+        sb_param_set(sb_params_find(dense->params, "impl"), params, impls[e->s->anchor - 1]) !=
+            SB_OK) {
+        sbi_internal(e->c);
+        return 0;
+    }
+    p->anchor        = dense;
+    p->anchor_params = params;
+    return 1;
+}
+
 static int add_all(expansion *e)
 {
     const sbi_spec *s = e->s;
@@ -224,6 +251,8 @@ static int add_all(expansion *e)
                          .repetitions = s->repetitions,
                          .quality     = s->quality,
                          .detail      = s->detail};
+    if (!add_anchor(e, &p))
+        return 0;
     for (int64_t i = 0; i < s->n_inputs; i++)
         if (!add_inputs(e, &p, &s->inputs[i]))
             return 0;

@@ -116,6 +116,6 @@ char *sbi_file_read(sbi_ctx *c, size_t *bytes)
     if (found != NULL && strncmp(found, "a file of more", 14) == 0)
         sbi_error_add(c, whole, "", "found %s, allowed at most %d", found, SBI_MAX_FILE_BYTES);
     else if (found != NULL)
-        sbi_error_add(c, whole, "", "found %s, allowed a sweep file", found);
+        sbi_error_add(c, whole, "", "found %s, allowed a readable YAML file", found);
     return NULL;
 }

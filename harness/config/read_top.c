@@ -15,6 +15,9 @@ static const sb_param repeat_param     = {"repetitions", "3", "[0,1000000]", "",
 static const sb_param op_warmup_param = {"warmup", "5", "[0,1000]", "", SB_I64, 0};
 static const sb_param op_repeat_param = {"repetitions", "20", "[0,1000000]", "", SB_I64, 0};
 
+/* the first: none; the others as `dense` names them */
+static const sb_param anchor_param = {"anchor", "none", "none|auto|native|cudnn", "", SB_ENUM, 0};
+
 /* The name becomes part of a file's name. */
 static void name_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
 {
@@ -69,13 +72,33 @@ static void quality_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
     s->detail  = (sb_quality_detail)detail;
 }
 
+static void anchor_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
+{
+    const sbi_node *anchor = sbi_map_get(n, "anchor"), *up_to = sbi_map_get(n, "anchor_up_to");
+    (void)sbi_enum_read(c, anchor, &anchor_param, &s->anchor);
+    if (up_to != NULL)
+        (void)sbi_value_length(c, up_to, NULL, &s->anchor_up_to);
+    if (s->anchor > 0 && s->repetitions == 0)
+        sbi_refuse(c, anchor, "none where repetitions is 0 (nothing is timed)");
+    if (s->anchor == 0 && up_to != NULL)
+        sbi_refuse(c, up_to, "no limit where anchor is none");
+}
+
 static void timing_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
 {
     const sbi_node *warmup = NULL, *repeat = NULL;
-    if (n != NULL && sbi_is_map(c, n, "a mapping with `warmup` and `repetitions`")) {
+    const char     *keys_of =
+        s->attention ? "a mapping with `warmup`, `repetitions`, `anchor` and `anchor_up_to`"
+                         : "a mapping with `warmup` and `repetitions`";
+    int given = n != NULL && sbi_is_map(c, n, keys_of);
+    if (given) {
         sbi_names keys = {0};
         sbi_names_add(c, &keys, "warmup");
         sbi_names_add(c, &keys, "repetitions");
+        if (s->attention) {
+            sbi_names_add(c, &keys, "anchor");
+            sbi_names_add(c, &keys, "anchor_up_to");
+        }
         sbi_check_keys(c, n, &keys);
         warmup = sbi_map_get(n, "warmup");
         repeat = sbi_map_get(n, "repetitions");
@@ -86,6 +109,8 @@ static void timing_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
         sbi_refuse(c, warmup, "0 where repetitions is 0 (nothing is timed)");
     if (s->repetitions == 0)
         s->warmup = 0;
+    if (given && s->attention)
+        anchor_read(c, n, s);
 }
 
 static sbi_node *required(sbi_ctx *c, const sbi_node *root, const char *key, const char *allowed)

@@ -73,6 +73,8 @@ typedef struct sbi_spec {
     sb_quality_mode      quality;
     sb_quality_detail    detail;
     int64_t              warmup, repetitions;
+    int32_t              anchor;       /* 0: none, else 1 + impl of dense */
+    int64_t              anchor_up_to; /* tokens; 0: any */
     sbi_node            *exclude; /* NULL: absent */
     const sbi_node      *root;
     int                  complete; /* no axis lost a value to an error */

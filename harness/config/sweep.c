@@ -98,6 +98,8 @@ static sb_status dense_beside(sweep_box *b, const sb_point *of, sb_point *out)
     *out               = *of;
     out->method        = dense;
     out->anchor_only   = 1;
+    out->anchor        = NULL;
+    out->anchor_params = NULL;
     if (of->scheme == SB_SCHEME_STATE) { /* dense has no state: as it runs by default */
         out->scheme = SB_SCHEME_ALLGATHER;
         out->layout = SB_LAYOUT_BLOCK_STRIPED;

@@ -37,7 +37,9 @@
  *                scale (1/sqrt(head_dim))}
  *   dump         {dir*, what* [list] index | o | lse}: one file of tensors a sample
  * and there:
- *   timing       {warmup 5, repetitions 20}
+ *   timing       {warmup 5, repetitions 20, anchor none | auto | native | cudnn, anchor_up_to};
+ *                an anchor is dense attention of that `impl`, run right before and right after
+ *                each repetition of every method but dense, at lengths up to anchor_up_to
  *   exclude      over method, its parameters, distribution, tensors, heads, kv_heads, head_dim,
  *                length, seed, sharding, layout
  *
@@ -110,6 +112,8 @@ typedef struct sb_point {
     int32_t          ranks;
     /* not part of the identity */
     int64_t           samples, warmup, repetitions;
+    const sb_method  *anchor; /* runs before and after each repetition; NULL: none */
+    const void       *anchor_params;
     sb_quality_mode   quality;
     sb_quality_detail detail;
     int32_t           anchor_only;  /* 1: added by sb_sweep_anchor, not asked for by the file */

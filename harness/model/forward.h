@@ -4,8 +4,9 @@
  *   embed -> for each layer: qkv into the cache -> shard: gather K, V | plan | attend -> absorb ->
  * ... -> row of the last token
  *
- * All storage is one arena block, counted first over the same code (sb_forward_bytes), so that the
- * prediction and the use cannot drift apart. Every call is collective over the communicator. */
+ * All storage is one arena block, on a device two, counted first over the same code
+ * (sb_forward_bytes), so that the prediction and the use cannot drift apart. Every call is
+ * collective over the communicator. */
 #ifndef SB_HARNESS_MODEL_FORWARD_H
 #define SB_HARNESS_MODEL_FORWARD_H
 
@@ -29,23 +30,34 @@ typedef struct sb_forward_config {
     int32_t           threads;
     /* 1: looks compare with dense attention and find K and V of all tokens, also after methods that
      * carry a state and gather none: those then need the room. */
-    int32_t           compares;
-    sb_arena_flags    arena_flags;
+    int32_t        compares;
+    sb_arena_flags arena_flags;
     /* Asked at every layer; non-zero: leave with SB_ERR_STOPPED (all ranks agree). NULL: never. */
     int (*should_stop)(void *arg);
     void *stop_arg;
 } sb_forward_config;
 
-/* Bytes of device memory this rank needs for `in`; local, no allocation beyond the token map. */
-sb_status sb_forward_bytes(const sb_forward_config *cfg, const sb_input *in, size_t *bytes);
+/* What this rank needs. On the CPU all of it is host memory; elsewhere device_bytes is what
+ * operands and results take, and an index and what plan and attend work in (of an index planned on
+ * the host: at most). */
+typedef struct sb_forward_room {
+    size_t host_bytes, device_bytes;
+} sb_forward_room;
 
-/* block: bytes of backend memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. cfg and in are
- * borrowed too. */
+/* Local, no allocation beyond the token map. Errors: SB_ERR_UNSUPPORTED, of a model or communicator
+ * that cannot work on the backend too. */
+sb_status sb_forward_bytes(const sb_forward_config *cfg, const sb_input *in, sb_forward_room *out);
+
+/* block: host_bytes of host memory, aligned to SB_ARENA_ALIGN, borrowed until destroy; memory of a
+ * device is taken here. cfg and in are borrowed too. Errors: SB_ERR_NO_FIT with the numbers where
+ * the device has too little. */
 sb_status sb_forward_create(const sb_forward_config *cfg, const sb_input *in, void *block,
                             size_t block_bytes, sb_forward **out);
 void      sb_forward_destroy(sb_forward *f); /* NULL is fine */
 
-/* What a look at one layer sees, after attend: local rows only, borrowed for the call. */
+/* What a look at one layer sees, after attend: local rows only, borrowed for the call. All of it is
+ * host memory, on a device copies; there rows (q, k, v, o, lse) have no data unless the pass
+ * compares. */
 typedef struct sb_layer_view {
     int32_t          layer, n_layers;
     const sb_method *method;
@@ -73,7 +85,8 @@ sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn l
  * each decode step on this rank; either may be NULL. */
 sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns);
 
-size_t sb_forward_high_water(const sb_forward *f); /* bytes of the block ever in use */
+size_t sb_forward_high_water(const sb_forward *f);   /* bytes of the block ever in use */
+size_t sb_forward_device_bytes(const sb_forward *f); /* most device memory held; 0 on the cpu */
 int    sb_forward_canaries_intact(const sb_forward *f);
 
 #endif

@@ -39,9 +39,15 @@ typedef struct sb_model_ops {
     sb_status (*absorb)(sb_model *m, int32_t layer, int one, const sb_tensor *o);
     /* What the next token is read from: row_values fp32 numbers of local row `row` (or of the scratch row, row = -1). */
     int64_t row_values;
-    void (*row)(const sb_model *m, int64_t row, float *out);
+    sb_status (*row)(const sb_model *m, int64_t row, float *out);
     /* Greedy choice among ids [lo, hi) without `exclude`, from such numbers; ties go to the lower id. */
     int32_t (*argmax)(const sb_model *m, const float *row, int32_t lo, int32_t hi, const int32_t *exclude, int64_t n_exclude);
+    /* The same model with its rows on the cuda backend, NULL: it has none there. Of that record
+     * layout, embed, embed_one, qkv, absorb and row count. The arena is device memory and so are
+     * tensors; ids, rows to read and all structs are host memory; what they run is queued on the
+     * default stream and only `row` waits. layout over a real arena copies the model's constants
+     * there, and waits for that. One rank. */
+    const struct sb_model_ops *cuda;
 } sb_model_ops;
 
 struct sb_model {

@@ -41,18 +41,26 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
     return p->method->check(p->method_params, &shape);
 }
 
+/* A method that carries a state over several ranks has no room for the keys that dense gathers. */
+static int anchored(const sb_bench *b, const sb_point *p)
+{
+    return p->anchor != NULL && (b->comm->size == 1 || (p->method->caps & SB_CAP_STATE) == 0);
+}
+
 static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_operands *o)
 {
-    return (sb_operator_config){.operands = o,
-                                .method   = p->method,
-                                .params   = p->method_params,
-                                .backend  = b->backend,
-                                .comm     = b->comm,
-                                .layout   = p->layout,
-                                .ring     = p->scheme == SB_SCHEME_RING,
-                                .link     = p->scheme == SB_SCHEME_RING ? b->link : NULL,
-                                .threads  = b->threads,
-                                .compares = p->quality != SB_QUALITY_NONE};
+    return (sb_operator_config){.operands      = o,
+                                .method        = p->method,
+                                .params        = p->method_params,
+                                .anchor        = anchored(b, p) ? p->anchor : NULL,
+                                .anchor_params = p->anchor_params,
+                                .backend       = b->backend,
+                                .comm          = b->comm,
+                                .layout        = p->layout,
+                                .ring          = p->scheme == SB_SCHEME_RING,
+                                .link          = p->scheme == SB_SCHEME_RING ? b->link : NULL,
+                                .threads       = b->threads,
+                                .compares      = p->quality != SB_QUALITY_NONE};
 }
 
 sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_operands *o,
@@ -94,14 +102,49 @@ static sb_status one_pass(sb_bench *b, passes *p, sb_phase_times *times, int loo
     return st;
 }
 
+/* Dense attention over the same operands: *ns, and the kernel that ran it. */
+static sb_status anchor_pass(sb_bench *b, passes *p, int64_t *ns, const char **kernel)
+{
+    sb_phase_times t  = {.kernel = NULL};
+    sb_status      st = stop_asked(b);
+    if (st == SB_OK)
+        st = sb_operator_anchor(p->op, &t);
+    if (st == SB_OK)
+        st = sb_comm_allreduce_i64(b->comm, &t.ns[SB_PHASE_ATTENTION], 1, SB_REDUCE_MAX);
+    *ns     = t.ns[SB_PHASE_ATTENTION];
+    *kernel = t.kernel;
+    return st;
+}
+
+/* A pass, between two of the anchor where the point has one. */
+static sb_status one_repetition(sb_bench *b, const sb_point *pt, passes *p, sb_phase_times *times,
+                                int look, sb_anchor_facts *beside)
+{
+    sb_comm_stats own;
+    *beside = (sb_anchor_facts){0};
+    if (!anchored(b, pt))
+        return one_pass(b, p, times, look);
+    sb_status st   = anchor_pass(b, p, &beside->before_ns, &beside->kernel);
+    b->comm->stats = (sb_comm_stats){0};
+    if (st == SB_OK)
+        st = one_pass(b, p, times, look);
+    own = b->comm->stats;
+    if (st == SB_OK)
+        st = anchor_pass(b, p, &beside->after_ns, &beside->kernel);
+    b->comm->stats = own;
+    return st;
+}
+
 static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_result *out)
 {
+    sb_anchor_facts beside;
     sb_phase_times t         = {.kernel = NULL};
     sb_status      st        = SB_OK;
     int            looked    = sbi_looks_first(pt);
     sb_energy_meter meter    = {-1, 0};
     int64_t       *attention = malloc((size_t)(pt->repetitions + 1) * sizeof *attention);
-    if (attention == NULL)
+    out->own.anchors          = calloc((size_t)(pt->repetitions + 1), sizeof *out->own.anchors);
+    if (attention == NULL || out->own.anchors == NULL)
         st = sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
                      (long long)pt->repetitions);
     if ((st = sb_comm_agree(b->comm, st)) == SB_OK && looked)
@@ -110,15 +153,17 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     for (int64_t i = 0; st == SB_OK && i < pt->warmup + pt->repetitions; i++) {
         int warm       = i < pt->warmup;
         b->comm->stats = (sb_comm_stats){0};
-        if (i == pt->warmup)
+        if (i == pt->warmup && !anchored(b, pt)) /* their energy would count as the method's */
             sb_energy_begin(b, &meter);
         /* Without a quality pass the index is still counted once, outside the clock. */
-        st     = one_pass(b, p, &t, !looked);
+        st     = one_repetition(b, pt, p, &t, !looked, &beside);
         looked = 1;
         for (size_t k = 0; k < N_PHASES; k++)
             sbi_timing_add(out, PHASES[k], warm ? i : i - pt->warmup, warm, t.ns[PHASES[k]]);
         if (!warm)
             attention[i - pt->warmup] = t.ns[SB_PHASE_ATTENTION];
+        if (!warm && st == SB_OK && anchored(b, pt))
+            out->own.anchors[out->facts.n_anchors++] = beside;
     }
     if (st == SB_OK)
         st = sb_energy_end(b, &meter, "prefill", pt->repetitions, out);
@@ -141,9 +186,12 @@ static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *
     if ((st = sb_comm_agree(b->comm, st)) != SB_OK)
         return st;
     sb_memory_reset_high_water();
-    if ((st = run_passes(b, pt, p, out)) != SB_OK ||
-        (st = sbi_memory_facts(b, bytes, sb_operator_high_water(p->op),
-                               sb_operator_device_bytes(p->op), out)) != SB_OK)
+    if ((st = run_passes(b, pt, p, out)) != SB_OK)
+        return st;
+    const sbi_memory m = {.predicted        = bytes,
+                          .arena_high_water = sb_operator_high_water(p->op),
+                          .device           = sb_operator_device_bytes(p->op)};
+    if ((st = sbi_memory_facts(b, &m, out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
     out->passes = p->done;
@@ -156,8 +204,8 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
     sb_operator_config cfg   = config(b, pt, o);
     size_t             bytes = 0;
     passes             p     = {.total = sbi_passes(pt)};
-    int64_t t0 = sb_now_ns();
-    *out       = (sb_result){0};
+    int64_t            t0    = sb_now_ns();
+    *out                     = (sb_result){0};
     sb_quality_init(&p.quality, pt->quality, pt->detail, o->sha256, in);
     sb_status st = sb_attention_bytes(b, pt, o, &bytes);
     if (st == SB_OK && (st = sbi_reserve(b, bytes)) == SB_OK)
@@ -170,6 +218,8 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
     sbi_own_facts(fs, out);
     /* A file that cannot be written ends the run, as a database does: it says nothing of the
      * method. */
+    if (fs == SB_OK && dump != NULL && strcmp(out->facts.status, "ok") == 0 && anchored(b, pt))
+        fs = sb_operator_pass(p.op, NULL); /* the anchor's results stand there */
     if (fs == SB_OK && dump != NULL && strcmp(out->facts.status, "ok") == 0)
         fs = sb_operator_look(p.op, sb_dump_look, (void *)(uintptr_t)dump);
     out->wall_s = (double)(sb_now_ns() - t0) * 1e-9;

@@ -16,6 +16,11 @@ struct sb_operator {
     sb_tensor          q, o;
     float             *lse;
     sb_device_call    *device; /* NULL on the cpu */
+    struct there {             /* what calls on the device read and write */
+        sb_tensor q, o;
+        sb_cache  cache; /* rows on the device, ids and state of the host's */
+        float    *lse;
+    } there;
 };
 
 /* ---- storage ---- */
@@ -132,9 +137,11 @@ sb_status sb_operator_bytes(const sb_operator_config *cfg, size_t *bytes)
         sb_shape shape = shape_of(&op);
         sb_ctx   ctx   = context(&op, NULL);
         sb_arena_init_count(&op.arena);
-        if ((st = lay_out(&op)) == SB_OK &&
-            (st = sb_shard_layout_method(&op.shard, &ctx, cfg->method, cfg->params, &shape)) ==
-                SB_OK)
+        if ((st = lay_out(&op)) == SB_OK)
+            st = sb_shard_layout_method(&op.shard, &ctx, cfg->method, cfg->params, &shape);
+        if (st == SB_OK && cfg->anchor != NULL)
+            st = sb_shard_layout_method(&op.shard, &ctx, cfg->anchor, cfg->anchor_params, &shape);
+        if (st == SB_OK)
             *bytes = op.arena.high_water_bytes;
     }
     fini(&op);
@@ -195,16 +202,12 @@ static sb_status run_pieces(const sb_operands *o, const piece *pieces, int64_t n
 
 static sb_status fill_cache_ids(sb_operator *op)
 {
-    int64_t slot = 0;
-    sb_cache_reset(&op->cache);
-    for (int32_t r = 0; r < op->kv_gid.n_runs; r++) {
-        sb_status st =
-            sb_cache_extend(&op->cache, op->kv_gid.run[r].start, op->kv_gid.run[r].len, &slot);
-        if (st != SB_OK)
-            return st;
-    }
+    int64_t   slot = 0;
+    sb_status st   = sb_cache_reset(&op->cache);
+    for (int32_t r = 0; st == SB_OK && r < op->kv_gid.n_runs; r++)
+        st = sb_cache_extend(&op->cache, op->kv_gid.run[r].start, op->kv_gid.run[r].len, &slot);
     op->cache.n_global = op->map.n_tokens;
-    return SB_OK;
+    return st;
 }
 
 static sb_status fill(sb_operator *op)
@@ -227,14 +230,26 @@ static sb_status fill(sb_operator *op)
 
 static sb_status to_device(sb_operator *op)
 {
-    sb_status st;
-    if (op->cfg.comm->size > 1)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "found %d ranks, allowed 1 on backend %s: keys are gathered in host memory",
-                       op->cfg.comm->size, op->cfg.backend->name);
-    st = sb_device_call_open(op->cfg.backend, &op->q, &op->cache.k, &op->cache.v, &op->device);
+    struct there *t    = &op->there;
+    void         *lse  = NULL;
+    size_t        rows = (size_t)(op->o.heads * op->o.tokens);
+    sb_status     st   = sb_device_check_ranks(op->cfg.backend, op->cfg.comm);
+    if (st == SB_OK)
+        st = sb_device_call_open(op->cfg.backend, &op->device);
+    if (st != SB_OK)
+        return st;
+    t->o     = op->o;
+    t->cache = op->cache;
+    if ((st = sb_device_call_upload(op->device, &op->q, &t->q)) != SB_OK ||
+        (st = sb_device_call_upload(op->device, &op->cache.k, &t->cache.k)) != SB_OK ||
+        (st = sb_device_call_upload(op->device, &op->cache.v, &t->cache.v)) != SB_OK ||
+        (st = sb_device_call_take(op->device, rows * (size_t)op->o.dim * sizeof(sb_bf16),
+                                  &t->o.data)) != SB_OK ||
+        (st = sb_device_call_take(op->device, rows * sizeof *t->lse, &lse)) != SB_OK)
+        return st;
+    t->lse           = lse;
     op->shard.device = op->device;
-    return st;
+    return SB_OK;
 }
 
 sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t block_bytes,
@@ -269,15 +284,31 @@ void sb_operator_destroy(sb_operator *op)
 
 /* ---- calls ---- */
 
-sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times)
+static sb_status attend(sb_operator *op, const sb_method *m, const void *params,
+                        sb_phase_times *times)
 {
     sb_ctx ctx = context(op, times);
     /* a method's state starts anew, K and V stay */
     sb_status st = sb_comm_agree(op->cfg.comm, fill_cache_ids(op));
     if (st != SB_OK)
         return st;
-    return sb_shard_prefill(&op->shard, &ctx, op->cfg.method, op->cfg.params, &op->q, &op->cache,
+    if (op->device != NULL)
+        return sb_shard_prefill(&op->shard, &ctx, m, params, &op->there.q, &op->there.cache,
+                                op->cfg.operands->scale, &op->there.o, op->there.lse);
+    return sb_shard_prefill(&op->shard, &ctx, m, params, &op->q, &op->cache,
                             op->cfg.operands->scale, &op->o, op->lse);
+}
+
+sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times)
+{
+    return attend(op, op->cfg.method, op->cfg.params, times);
+}
+
+sb_status sb_operator_anchor(sb_operator *op, sb_phase_times *times)
+{
+    if (op->cfg.anchor == NULL)
+        return sb_fail(SB_ERR_INTERNAL, "operator: it was made without an anchor");
+    return attend(op, op->cfg.anchor, op->cfg.anchor_params, times);
 }
 
 sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
@@ -287,13 +318,14 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     sb_shape                shape = shape_of(op);
     sb_comm_stats           moved = op->cfg.comm->stats;
     int                     local = keeps_apart(op);
+    int                     own   = local || op->device != NULL;
     sb_layer_view           view  = {.n_layers    = 1,
                                      .method      = op->cfg.method,
                                      .shape       = &shape,
                                      .plan        = &op->shard.plan,
                                      .q           = &op->q,
-                                     .k           = local ? &op->cache.k : &op->shard.k_all,
-                                     .v           = local ? &op->cache.v : &op->shard.v_all,
+                                     .k           = own ? &op->cache.k : &op->shard.k_all,
+                                     .v           = own ? &op->cache.v : &op->shard.v_all,
                                      .first_query = s->n_tokens - s->n_queries,
                                      .o           = &op->o,
                                      .lse         = op->lse,
@@ -302,7 +334,10 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     sb_status               st    = SB_OK;
     ctx.backend                   = &sb_backend_cpu; /* whoever looks reads host memory */
     if (op->device != NULL)
-        st = sb_device_call_fetch(op->device, &op->o, op->lse);
+        st = sb_device_fetch(op->cfg.backend, &op->there.o, &op->o);
+    if (st == SB_OK && op->device != NULL)
+        st = sb_device_fetch_bytes(op->cfg.backend, op->there.lse,
+                                   (size_t)(op->o.heads * op->o.tokens) * sizeof *op->lse, op->lse);
     if (st == SB_OK && op->device != NULL)
         st = sb_device_call_fetch_plan(op->device, &op->shard.plan, &view.plan);
     if (st == SB_OK && local && op->cfg.compares) {

@@ -18,6 +18,8 @@ typedef struct sb_operator_config {
     const sb_operands *operands; /* borrowed until destroy */
     const sb_method   *method;
     const void        *params;
+    const sb_method   *anchor; /* of sb_operator_anchor, any shard's; NULL: none */
+    const void        *anchor_params;
     const sb_backend  *backend; /* operands are filled in host memory; other backends than cpu get
                                    copies, of one rank */
     sb_comm           *comm;
@@ -42,6 +44,10 @@ void      sb_operator_destroy(sb_operator *op); /* NULL is fine */
 
 /* One attention call. times (may be NULL) gets this rank's phases. Collective. */
 sb_status sb_operator_pass(sb_operator *op, sb_phase_times *times);
+
+/* The same of the config's anchor over the same operands; its results take the place of the last
+ * pass's. */
+sb_status sb_operator_anchor(sb_operator *op, sb_phase_times *times);
 
 /* Let somebody look at the last pass; what the look moves and how long it takes counts nowhere.
  * Collective when the look is. */

@@ -21,6 +21,7 @@ void sb_result_fini(sb_result *r)
     free(r->own.timings);
     free(r->own.quality);
     free(r->own.needles);
+    free(r->own.anchors);
     free(r->own.hits);
     free(r->own.prediction);
     free(r->own.error);
@@ -54,6 +55,13 @@ sb_status sbi_check_sharding(const sb_point *p)
                          "sharding: found state, allowed allgather: %s reads keys and has no state "
                          "to pass on",
                          p->method->name);
+}
+
+const sb_backend *sbi_backend_of(const sb_point *p)
+{
+    static const sb_backend *const all[SB_BACKEND_COUNT] = {&sb_backend_cpu,
+                                                            SB_IF_CUDA(&sb_backend_cuda)};
+    return all[p->backend];
 }
 
 sb_status sbi_reserve(sb_bench *b, size_t bytes)
@@ -130,17 +138,20 @@ double sbi_median_ms(int64_t *ns, int64_t n)
     return ((double)ns[(n - 1) / 2] + (double)ns[n / 2]) / 2e6;
 }
 
-sb_status sbi_memory_facts(sb_bench *b, size_t predicted_bytes, size_t high_water_bytes,
-                           size_t device_bytes, sb_result *out)
+sb_status sbi_memory_facts(sb_bench *b, const sbi_memory *m, sb_result *out)
 {
-    static const char *const kinds[] = {"predicted", "arena_high_water", "rss_high_water",
-                                        "device_high_water"};
-    int64_t                  m[4]    = {(int64_t)predicted_bytes, (int64_t)high_water_bytes,
-                                        sb_memory_high_water_bytes(), (int64_t)device_bytes};
-    sb_status                st      = sb_comm_allreduce_i64(b->comm, m, 4, SB_REDUCE_MAX);
-    for (int i = 0; i < 4; i++)
-        out->own.memory[i] = (sb_memory_facts){kinds[i], m[i]};
-    out->facts.n_memory = m[3] > 0 ? 4 : 3;
+    enum { N = 5, ALWAYS = 3 };
+    static const char *const kinds[N] = {"predicted", "arena_high_water", "rss_high_water",
+                                         "device_high_water", "device_predicted"};
+    int64_t                  bytes[N] = {(int64_t)m->predicted, (int64_t)m->arena_high_water,
+                                         sb_memory_high_water_bytes(), (int64_t)m->device,
+                                         (int64_t)m->device_predicted};
+    sb_status                st       = sb_comm_allreduce_i64(b->comm, bytes, N, SB_REDUCE_MAX);
+    int64_t                  n        = 0;
+    for (int i = 0; i < N; i++)
+        if (i < ALWAYS || bytes[i] > 0)
+            out->own.memory[n++] = (sb_memory_facts){kinds[i], bytes[i]};
+    out->facts.n_memory = n;
     return st;
 }
 
@@ -186,6 +197,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.memory      = out->own.memory;
     out->facts.states      = out->own.states;
     out->facts.energy      = out->own.energy;
+    out->facts.anchors     = out->own.anchors;
 }
 
 /* ---- failures become results ---- */

@@ -11,6 +11,9 @@
  * SB_ERR_UNSUPPORTED with the reason when the point asks for the other. */
 sb_status sbi_check_sharding(const sb_point *p);
 
+#define SBI_NO_CUDA "this build has no cuda backend (SPAN_CUDA)"
+const sb_backend *sbi_backend_of(const sb_point *p); /* NULL: not in this build */
+
 /* Room for `bytes` on every rank of this host, or SB_ERR_NO_FIT with the numbers. Grows the kept
  * block. */
 sb_status sbi_reserve(sb_bench *b, size_t bytes);
@@ -29,9 +32,12 @@ double sbi_median_ms(int64_t *ns, int64_t n); /* sorts; n = 0: NaN */
 int     sbi_looks_first(const sb_point *p);
 int64_t sbi_passes(const sb_point *p);
 
-/* Collective: maxima over ranks. device_bytes: 0 where the backend has no memory of its own. */
-sb_status sbi_memory_facts(sb_bench *b, size_t predicted_bytes, size_t high_water_bytes,
-                           size_t device_bytes, sb_result *out);
+/* Bytes, of the host and of a device; 0: nobody predicted them, or no memory of its own. */
+typedef struct sbi_memory {
+    size_t predicted, arena_high_water, device_predicted, device;
+} sbi_memory;
+/* Collective: maxima over ranks. */
+sb_status sbi_memory_facts(sb_bench *b, const sbi_memory *m, sb_result *out);
 
 /* How this rank's device stands now, "before" or "after" the timed repetitions; a backend that does
  * not tell adds nothing. */

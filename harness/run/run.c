@@ -42,13 +42,6 @@ static int is_root(const runner *r) { return r->o->comm->rank == 0; }
 
 /* ---- decisions ---- */
 
-static const sb_backend *backend_of(const sb_point *p)
-{
-    static const sb_backend *const all[SB_BACKEND_COUNT] = {&sb_backend_cpu,
-                                                            SB_IF_CUDA(&sb_backend_cuda)};
-    return all[p->backend];
-}
-
 static double work_of(runner *r, const sb_point *p, const sb_input *in)
 {
     sb_model_shape s      = {.n_layers = 1};
@@ -156,7 +149,7 @@ static sb_status need_link(runner *r, const sb_point *p)
     if (r->o->comm->size > 1 && r->link[p->backend] == NULL) {
         if (r->o->open_link == NULL)
             return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding ring");
-        sb_status st = r->o->open_link(r->o->comm, backend_of(p), &r->link[p->backend], why,
+        sb_status st = r->o->open_link(r->o->comm, sbi_backend_of(p), &r->link[p->backend], why,
                                        sizeof why);
         if (st != SB_OK)
             return st;
@@ -169,10 +162,10 @@ static sb_status need_link(runner *r, const sb_point *p)
 
 static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
 {
-    const sb_backend *backend = backend_of(p);
+    const sb_backend *backend = sbi_backend_of(p);
     sb_status         st;
     if (backend == NULL)
-        return sb_result_unrun("unsupported", "this build has no cuda backend (SPAN_CUDA)", res);
+        return sb_result_unrun("unsupported", SBI_NO_CUDA, res);
     if (backend->available() != SB_OK || sb_device_bind(r->o->comm, backend) != SB_OK)
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
@@ -212,7 +205,7 @@ static sb_status put_device_ceilings(runner *r, const sb_backend *backend)
 /* Before the first sample that really runs: a call that only resumes pays nothing. */
 static sb_status need_ceiling(runner *r, const sb_point *p)
 {
-    const sb_backend *backend = backend_of(p);
+    const sb_backend *backend = sbi_backend_of(p);
     double            rate    = 0;
     sb_status         st      = SB_OK;
     if (r->has_ceiling[p->backend] || backend == NULL ||
@@ -380,7 +373,7 @@ static sb_status begin(runner *r)
         st = sb_facts_put_point(r->store, &r->sweep->points[i], &id);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK)
         return st;
-    const sb_backend *backend = backend_of(&r->sweep->points[r->o->first]);
+    const sb_backend *backend = sbi_backend_of(&r->sweep->points[r->o->first]);
     return sb_facts_begin_run(
         r->store, r->sweep, r->o,
         backend != NULL && backend->available() == SB_OK ? backend : &sb_backend_cpu, &r->run_id);

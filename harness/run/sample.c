@@ -42,6 +42,12 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, sb_forward
     return SB_OK;
 }
 
+/* Where a backend has no plan of its own the host's is copied there. */
+static int runs_on(const sb_method *m, const sb_backend *b)
+{
+    return m->attend[b->id] != NULL && (m->plan[b->id] != NULL || m->plan[SB_CPU] != NULL);
+}
+
 /* Reasons known before anything runs: shape, parameters, backend. */
 static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_input *in)
 {
@@ -55,7 +61,7 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
                       .heads    = m.heads,
                       .kv_heads = m.kv_heads,
                       .head_dim = m.head_dim};
-    if (p->method->plan[b->backend->id] == NULL || p->method->attend[b->backend->id] == NULL)
+    if (!runs_on(p->method, b->backend))
         return sb_fail(SB_ERR_UNSUPPORTED, "%s has no %s implementation in this build",
                        p->method->name, b->backend->name);
     if (b->comm->size > 1 && (p->method->caps & SB_CAP_SHARDED) == 0)
@@ -65,12 +71,13 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
     return p->method->check(p->method_params, &shape);
 }
 
-sb_status sb_sample_bytes(const sb_bench *b, const sb_point *p, const sb_input *in, size_t *bytes)
+sb_status sb_sample_bytes(const sb_bench *b, const sb_point *p, const sb_input *in,
+                          sb_forward_room *out)
 {
     sb_forward_config cfg;
     sb_status         st = check_supported(b, p, in);
     if (st == SB_OK && (st = forward_config(b, p, &cfg)) == SB_OK)
-        st = sb_forward_bytes(&cfg, in, bytes);
+        st = sb_forward_bytes(&cfg, in, out);
     return st;
 }
 
@@ -173,8 +180,8 @@ done:
     return st;
 }
 
-static sb_status measure(sb_bench *b, const sb_point *pt, const sb_input *in, size_t bytes,
-                         passes *p, sb_result *out)
+static sb_status measure(sb_bench *b, const sb_point *pt, const sb_input *in,
+                         const sb_forward_room *room, passes *p, sb_result *out)
 {
     sb_status st =
         sbi_timings_room(out, (pt->warmup + pt->repetitions) * N_PREFILL_PHASES + in->n_feed);
@@ -187,7 +194,11 @@ static sb_status measure(sb_bench *b, const sb_point *pt, const sb_input *in, si
     if ((st = run_prefills(b, pt, p, out)) != SB_OK ||
         (st = run_decode(b, pt, in, p, out)) != SB_OK)
         return st;
-    if ((st = sbi_memory_facts(b, bytes, sb_forward_high_water(p->f), 0, out)) != SB_OK)
+    const sbi_memory m = {.predicted        = room->host_bytes,
+                          .arena_high_water = sb_forward_high_water(p->f),
+                          .device_predicted = room->device_bytes,
+                          .device           = sb_forward_device_bytes(p->f)};
+    if ((st = sbi_memory_facts(b, &m, out)) != SB_OK)
         return st;
     sbi_quality_facts(&p->quality, out);
     out->passes = p->done;
@@ -196,19 +207,19 @@ static sb_status measure(sb_bench *b, const sb_point *pt, const sb_input *in, si
 
 sb_status sb_sample_run(sb_bench *b, const sb_point *pt, const sb_input *in, sb_result *out)
 {
-    sb_forward_config cfg   = {0};
-    size_t            bytes = 0;
-    passes            p     = {.total = sbi_passes(pt)};
-    int64_t t0 = sb_now_ns();
-    *out       = (sb_result){0};
+    sb_forward_config cfg  = {0};
+    sb_forward_room   room = {0};
+    passes            p    = {.total = sbi_passes(pt)};
+    int64_t           t0   = sb_now_ns();
+    *out                   = (sb_result){0};
     sb_quality_init(&p.quality, pt->quality, pt->detail, in->sha256, in);
-    sb_status st = sb_sample_bytes(b, pt, in, &bytes);
-    if (st == SB_OK && (st = sbi_reserve(b, bytes)) == SB_OK &&
+    sb_status st = sb_sample_bytes(b, pt, in, &room);
+    if (st == SB_OK && (st = sbi_reserve(b, room.host_bytes)) == SB_OK &&
         (st = forward_config(b, pt, &cfg)) == SB_OK)
         st = sb_forward_create(&cfg, in, b->block.base, b->block.bytes, &p.f);
     if ((st = sb_comm_agree(b->comm, st)) == SB_OK) {
         out->facts.status = "ok";
-        st                = measure(b, pt, in, bytes, &p, out);
+        st                = measure(b, pt, in, &room, &p, out);
     }
     sb_status fs = sbi_failure(b->comm, pt->task->metric, st, out);
     sbi_own_facts(fs, out);

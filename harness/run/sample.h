@@ -53,15 +53,17 @@ typedef struct sb_result {
         char            *prediction, *error;
         char             digest[17];
         sb_comm_facts    comm[2];
-        sb_memory_facts  memory[4];
+        sb_memory_facts  memory[5];
         sb_state_facts   states[2];
         sb_energy_facts  energy[2];
+        sb_anchor_facts *anchors;
     } own;
 } sb_result;
 void sb_result_fini(sb_result *r);
 
-/* Bytes of host memory one rank needs for the point on this input. */
-sb_status sb_sample_bytes(const sb_bench *b, const sb_point *p, const sb_input *in, size_t *bytes);
+/* What one rank needs for the point on this input, on b's backend. */
+sb_status sb_sample_bytes(const sb_bench *b, const sb_point *p, const sb_input *in,
+                          sb_forward_room *out);
 
 /* A method that cannot run here, memory that does not suffice and a failure inside the run are
  * results (status unsupported, no_fit, failed, with the reason), and SB_OK is returned. Errors:

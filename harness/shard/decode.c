@@ -11,8 +11,6 @@
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
                        const sb_tensor *o)
 {
-    if (s->device != NULL)
-        return sb_fail(SB_ERR_UNSUPPORTED, "decode: found a device call, allowed prefill");
     if (o->dtype != SB_BF16 || o->heads != s->heads || o->tokens != 1 || o->dim != s->head_dim ||
         o->head_stride != s->head_dim)
         return sb_fail(SB_ERR_INTERNAL, "decode: the output is not a dense bf16 [%lld][1][%lld]",
@@ -25,20 +23,38 @@ static sb_status own_partial(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
                              const sb_tensor *q, const sb_shape *shape, sb_cache *cache,
                              float scale, float *record)
 {
-    sb_tensor   part = {.data        = record,
-                        .dtype       = SB_F32,
-                        .heads       = s->heads,
-                        .tokens      = 1,
-                        .dim         = s->head_dim,
-                        .head_stride = s->head_dim,
-                        .gid         = shape->q_gid};
-    sb_attn_in  in   = {
-           .q = q, .k = &cache->k, .v = &cache->v, .scale = scale, .gate = s->gate, .beta = s->beta};
-    sb_attn_out out  = {.o = &part, .lse = record + s->heads * s->head_dim, .mode = SB_OUT_SET};
-    sb_status   st   = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
+    sb_tensor  part = {.data        = record,
+                       .dtype       = SB_F32,
+                       .heads       = s->heads,
+                       .tokens      = 1,
+                       .dim         = s->head_dim,
+                       .head_stride = s->head_dim,
+                       .gid         = shape->q_gid};
+    sb_attn_in in   = {
+          .q = q, .k = &cache->k, .v = &cache->v, .scale = scale, .gate = s->gate, .beta = s->beta};
+    sb_attn_out out = {.o = &part, .lse = record + s->heads * s->head_dim, .mode = SB_OUT_SET};
+    sb_status   st  = m->plan[ctx->backend->id](ctx, params, shape, q, &cache->k, cache, &s->plan);
     if (st == SB_OK)
         st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
     return st;
+}
+
+/* One rank, all keys in the memory of the device: what attend writes is the result. */
+static sb_status on_device(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                           const sb_tensor *q, const sb_shape *shape, sb_cache *cache, float scale,
+                           sb_tensor *o)
+{
+    sb_ctx     planner = *ctx;
+    sb_attn_in in      = {
+             .q = q, .k = &cache->k, .v = &cache->v, .scale = scale, .gate = s->gate, .beta = s->beta};
+    sb_attn_out out = {.o = o, .mode = SB_OUT_SET};
+    sb_status   st  = SB_OK;
+    planner.backend = &sb_backend_cpu;
+    if (!sb_device_plans(ctx->backend, m))
+        st = m->plan[SB_CPU](&planner, params, shape, q, &cache->k, cache, &s->plan);
+    return st == SB_OK
+               ? sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out)
+               : st;
 }
 
 static sb_status gather_partials(sb_shard *s, sb_ctx *ctx, const float *own)
@@ -87,6 +103,12 @@ sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const vo
     query.gid        = shape.q_gid;
     if (status == SB_OK)
         status = sbi_index_layout(s, ctx, m, params, &shape, cache);
+    if (s->device != NULL) {
+        if (status == SB_OK)
+            status = on_device(s, ctx, m, params, &query, &shape, cache, scale, o);
+        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+        return status;
+    }
     if (m->decode_plan_meets) /* a rank without an index must not leave the others to plan alone */
         status = sb_comm_agree(ctx->comm, status);
     if (status == SB_OK)

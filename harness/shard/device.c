@@ -6,15 +6,18 @@
 #include "kernels/exec/plan_fetch.h"
 #include "kernels/exec/plan_place.h"
 
+enum { MAX_TAKEN = 16 };
+
 struct sb_device_call {
     const sb_backend *backend;
-    sb_tensor         q, k, v, o; /* data on the device; k's and v's ids are k_run */
-    sb_run            k_run;
-    float            *lse;
+    void             *taken[MAX_TAKEN];
+    int               n_taken;
     struct room {
         void  *data;
         size_t bytes;
-    } index, work;    /* of the last call, and larger ones before */
+    } index, work, lse;     /* of the last call, and larger ones before */
+    sb_tensor   gate, beta; /* data on the device, in their rooms; NULL: none */
+    struct room gate_room, beta_room;
     struct room host; /* in host memory: what layout_device keeps there */
     struct laid {     /* the last call of layout_device: a call like it finds its plan here */
         const sb_method *method;
@@ -25,10 +28,13 @@ struct sb_device_call {
     } laid;
     sb_timeline    *timeline;
     sb_fetched_plan fetched;
-    int64_t         n_keys;  /* of the last call */
-    int             planned; /* 1: its plan was made on the device */
-    size_t          bytes;
+    sb_gid          q_gid; /* of the last call, as are the next three */
+    int64_t         n_heads, n_keys;
+    int             planned;     /* 1: its plan was made on the device */
+    size_t          bytes, most; /* held now, and at most so far */
 };
+
+/* ---- memory ---- */
 
 static sb_status take_room(sb_device_call *c, size_t bytes, void **out)
 {
@@ -39,77 +45,37 @@ static sb_status take_room(sb_device_call *c, size_t bytes, void **out)
                        (double)bytes / 0x1p30, (double)c->bytes / 0x1p30);
     if (st == SB_OK)
         c->bytes += bytes;
+    c->most = c->bytes > c->most ? c->bytes : c->most;
     return st;
 }
 
-/* A dense copy of the tokens in use: a cache has room for more. */
-static sb_status upload(sb_device_call *c, const sb_tensor *from, sb_tensor *to)
+sb_status sb_device_call_take(sb_device_call *c, size_t bytes, void **out)
 {
-    size_t row      = (size_t)(from->tokens * from->dim) * sizeof(sb_bf16);
-    *to             = *from;
-    to->data        = NULL;
-    to->head_stride = from->tokens * from->dim;
-    sb_status st    = take_room(c, row * (size_t)from->heads, &to->data);
+    if (c->n_taken == MAX_TAKEN)
+        return sb_fail(SB_ERR_INTERNAL, "device: more than %d rooms asked for", (int)MAX_TAKEN);
+    sb_status st = take_room(c, bytes, &c->taken[c->n_taken]);
+    if (st == SB_OK)
+        *out = c->taken[c->n_taken++];
+    return st;
+}
+
+static size_t head_bytes(const sb_tensor *t)
+{
+    return (size_t)(t->tokens * t->dim) * sizeof(sb_bf16);
+}
+
+sb_status sb_device_call_upload(sb_device_call *c, const sb_tensor *from, sb_tensor *out)
+{
+    sb_tensor to   = *from;
+    to.data        = NULL;
+    to.head_stride = from->tokens * from->dim;
+    sb_status st   = sb_device_call_take(c, head_bytes(from) * (size_t)from->heads, &to.data);
     for (int64_t h = 0; st == SB_OK && h < from->heads; h++)
-        st = c->backend->copy(sb_tensor_bf16(to, h, 0), sb_tensor_bf16(from, h, 0), row,
-                              SB_COPY_TO_DEVICE, NULL);
-    return st == SB_OK ? c->backend->sync(NULL) : st;
-}
-
-static sb_status open_rooms(sb_device_call *c, const sb_tensor *q, const sb_tensor *k,
-                            const sb_tensor *v)
-{
-    void     *lse = NULL;
-    sb_status st  = upload(c, q, &c->q);
-    if (st == SB_OK)
-        st = upload(c, k, &c->k);
-    if (st == SB_OK)
-        st = upload(c, v, &c->v);
-    c->o      = c->q;
-    c->o.data = NULL;
-    if (st == SB_OK)
-        st = take_room(c, (size_t)(c->o.heads * c->o.head_stride) * sizeof(sb_bf16), &c->o.data);
-    if (st == SB_OK)
-        st = take_room(c, (size_t)(c->o.heads * c->o.tokens) * sizeof *c->lse, &lse);
-    c->lse = lse;
-    if (st == SB_OK && c->backend->timeline_open != NULL)
-        st = c->backend->timeline_open(&c->timeline);
+        st = c->backend->copy(sb_tensor_bf16(&to, h, 0), sb_tensor_bf16(from, h, 0),
+                              head_bytes(from), SB_COPY_TO_DEVICE, NULL);
+    if (st == SB_OK && (st = c->backend->sync(NULL)) == SB_OK)
+        *out = to;
     return st;
-}
-
-sb_status sb_device_call_open(const sb_backend *backend, const sb_tensor *q, const sb_tensor *k,
-                              const sb_tensor *v, sb_device_call **out)
-{
-    sb_device_call *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return sb_fail(SB_ERR_NOMEM, "device: no memory for the handle");
-    c->backend   = backend;
-    sb_status st = open_rooms(c, q, k, v);
-    if (st != SB_OK) {
-        sb_device_call_close(c);
-        return st;
-    }
-    c->k_run = (sb_run){0, k->tokens};
-    c->k.gid = c->v.gid = (sb_gid){.run = &c->k_run, .n_runs = 1, .n_tokens = k->tokens};
-    *out                = c;
-    return SB_OK;
-}
-
-void sb_device_call_close(sb_device_call *c)
-{
-    if (c == NULL)
-        return;
-    void *rooms[] = {c->q.data, c->k.data,     c->v.data,   c->o.data,
-                     c->lse,    c->index.data, c->work.data};
-    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
-        if (rooms[i] != NULL)
-            c->backend->free(rooms[i]);
-    if (c->timeline != NULL)
-        c->timeline->close(c->timeline);
-    sb_fetched_plan_fini(&c->fetched);
-    free(c->host.data);
-    free(c->laid.params);
-    free(c);
 }
 
 static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
@@ -128,18 +94,111 @@ static sb_status grow(sb_device_call *c, struct room *r, size_t bytes)
     return st;
 }
 
+static sb_status put_side(sb_device_call *c, struct room *r, const sb_tensor *from, sb_tensor *to)
+{
+    *to = (sb_tensor){0};
+    if (from == NULL)
+        return SB_OK;
+    size_t    row     = (size_t)(from->tokens * from->dim) * sizeof(float);
+    sb_tensor there   = *from;
+    sb_status st      = grow(c, r, row * (size_t)from->heads);
+    there.data        = r->data;
+    there.head_stride = from->tokens * from->dim;
+    for (int64_t h = 0; st == SB_OK && h < from->heads; h++)
+        st = c->backend->copy(sb_tensor_f32(&there, h, 0), sb_tensor_f32(from, h, 0), row,
+                              SB_COPY_TO_DEVICE, NULL);
+    if (st == SB_OK)
+        st = c->backend->sync(NULL);
+    if (st == SB_OK)
+        *to = there;
+    return st;
+}
+
+sb_status sb_device_call_sides(sb_device_call *c, const sb_tensor *gate, const sb_tensor *beta)
+{
+    sb_status st = put_side(c, &c->gate_room, gate, &c->gate);
+    return st == SB_OK ? put_side(c, &c->beta_room, beta, &c->beta) : st;
+}
+
+sb_status sb_device_fetch(const sb_backend *backend, const sb_tensor *from, const sb_tensor *to)
+{
+    sb_status st = SB_OK;
+    if (to->dtype != SB_BF16 || from->dtype != SB_BF16 || to->heads != from->heads ||
+        to->tokens != from->tokens || to->dim != from->dim)
+        return sb_fail(SB_ERR_INTERNAL, "device: rows to fetch of another shape than their room");
+    for (int64_t h = 0; st == SB_OK && h < to->heads; h++)
+        st = backend->copy(sb_tensor_bf16(to, h, 0), sb_tensor_bf16(from, h, 0), head_bytes(to),
+                           SB_COPY_TO_HOST, NULL);
+    sb_status done = backend->sync(NULL);
+    return st == SB_OK ? done : st;
+}
+
+sb_status sb_device_fetch_bytes(const sb_backend *backend, const void *from, size_t bytes, void *to)
+{
+    sb_status st   = backend->copy(to, from, bytes, SB_COPY_TO_HOST, NULL);
+    sb_status done = backend->sync(NULL);
+    return st == SB_OK ? done : st;
+}
+
+sb_status sb_device_check_ranks(const sb_backend *backend, const sb_comm *comm)
+{
+    return comm->size == 1
+               ? SB_OK
+               : sb_fail(
+                     SB_ERR_UNSUPPORTED,
+                     "found %d ranks, allowed 1 on backend %s: keys are gathered in host memory",
+                     comm->size, backend->name);
+}
+
+sb_status sb_device_call_open(const sb_backend *backend, sb_device_call **out)
+{
+    sb_device_call *c  = calloc(1, sizeof *c);
+    sb_status       st = SB_OK;
+    if (c == NULL)
+        return sb_fail(SB_ERR_NOMEM, "device: no memory for the handle");
+    c->backend = backend;
+    if (backend->timeline_open != NULL)
+        st = backend->timeline_open(&c->timeline);
+    if (st != SB_OK) {
+        sb_device_call_close(c);
+        return st;
+    }
+    *out = c;
+    return SB_OK;
+}
+
+void sb_device_call_close(sb_device_call *c)
+{
+    if (c == NULL)
+        return;
+    void *rooms[] = {c->index.data, c->work.data, c->lse.data, c->gate_room.data,
+                     c->beta_room.data};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
+        if (rooms[i] != NULL)
+            c->backend->free(rooms[i]);
+    for (int i = 0; i < c->n_taken; i++)
+        c->backend->free(c->taken[i]);
+    if (c->timeline != NULL)
+        c->timeline->close(c->timeline);
+    sb_fetched_plan_fini(&c->fetched);
+    free(c->host.data);
+    free(c->laid.params);
+    free(c);
+}
+
 /* The index on the device. Waits: the host's arrays may change after this call. */
-static sb_status place(sb_device_call *c, const sb_plan *plan, int64_t n_keys, sb_plan *placed)
+static sb_status place(sb_device_call *c, const sb_plan *plan, sb_plan *placed)
 {
     sb_arena a;
     c->laid.method = NULL; /* its room is taken */
     sb_arena_init_count(&a);
-    sb_status st = sb_plan_place(c->backend, NULL, &a, plan, &c->q.gid, c->q.heads, n_keys, placed);
+    sb_status st =
+        sb_plan_place(c->backend, NULL, &a, plan, &c->q_gid, c->n_heads, c->n_keys, placed);
     if (st != SB_OK || a.high_water_bytes == 0 ||
         (st = grow(c, &c->index, a.high_water_bytes)) != SB_OK)
         return st;
     sb_arena_init(&a, c->index.data, c->index.bytes, SB_ARENA_PLAIN);
-    st = sb_plan_place(c->backend, NULL, &a, plan, &c->q.gid, c->q.heads, n_keys, placed);
+    st = sb_plan_place(c->backend, NULL, &a, plan, &c->q_gid, c->n_heads, c->n_keys, placed);
     return st == SB_OK ? c->backend->sync(NULL) : st;
 }
 
@@ -222,35 +281,42 @@ static sb_status lay_out_plan(sb_device_call *c, const sb_ctx *ctx, const sb_met
 }
 
 static sb_status plan_there(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
-                            const void *params, const sb_shape *shape, sb_plan *plan)
+                            const void *params, const sb_attn_in *in, const sb_shape *shape,
+                            sb_cache *cache, sb_plan *plan)
 {
     sb_ctx    here = *ctx;
     sb_status st   = lay_out_plan(c, ctx, m, params, shape, plan);
     here.arena = here.host = NULL; /* plan finds its room in the plan, and allocates nothing */
     if (st == SB_OK)
         st = sb_ctx_enter(&here, SB_PHASE_ESTIMATE);
-    return st == SB_OK ? m->plan[c->backend->id](&here, params, shape, &c->q, &c->k, NULL, plan)
+    return st == SB_OK ? m->plan[c->backend->id](&here, params, shape, in->q, in->k, cache, plan)
                        : st;
 }
 
 static sb_status attend_there(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
-                              const void *params, const sb_shape *shape, const sb_plan *plan,
-                              float scale)
+                              const void *params, const sb_attn_in *in_, const sb_shape *shape,
+                              const sb_plan *plan, sb_cache *cache, const sb_attn_out *out_)
 {
     sb_arena    work;
     sb_ctx      here = *ctx;
-    sb_attn_in  in   = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = scale};
-    sb_attn_out out  = {.o = &c->o, .lse = c->lse, .mode = SB_OUT_SET};
-    int64_t     need = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
-    sb_status   st   = grow(c, &c->work, (size_t)need);
+    sb_attn_out out  = *out_;
+    sb_attn_in  in   = *in_;
+    in.gate          = c->gate.data != NULL ? &c->gate : NULL;
+    in.beta          = c->beta.data != NULL ? &c->beta : NULL;
+    int64_t   need   = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
+    sb_status st     = grow(c, &c->work, (size_t)need);
+    if (st == SB_OK && out.lse == NULL) {
+        st      = grow(c, &c->lse, (size_t)(out.o->heads * out.o->tokens) * sizeof *out.lse);
+        out.lse = c->lse.data;
+    }
     sb_arena_init(&work, c->work.data, c->work.bytes, SB_ARENA_PLAIN);
     here.arena = &work;
-    return st == SB_OK ? m->attend[c->backend->id](&here, params, &in, plan, NULL, &out) : st;
+    return st == SB_OK ? m->attend[c->backend->id](&here, params, &in, plan, cache, &out) : st;
 }
 
 sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
-                                const void *params, const sb_shape *shape, sb_plan *plan,
-                                float scale)
+                                const void *params, const sb_attn_in *in, const sb_shape *shape,
+                                sb_plan *plan, sb_cache *cache, const sb_attn_out *out)
 {
     sb_plan   placed = *plan;
     sb_ctx    here   = *ctx;
@@ -258,38 +324,53 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
     here.backend     = c->backend;
     here.timeline    = c->timeline;
     c->planned       = sb_device_plans(c->backend, m);
+    c->q_gid         = in->q->gid;
+    c->n_heads       = in->q->heads;
     c->n_keys        = shape->n_keys;
+    if (cache != NULL && cache->state_memory == NULL) /* of a cache they only know the state */
+        cache = NULL;
     if (c->planned) {
-        st     = plan_there(c, &here, m, params, shape, plan);
+        st     = plan_there(c, &here, m, params, in, shape, cache, plan);
         placed = *plan;
     } else if ((m->caps & SB_CAP_NO_INDEX) == 0) {
         int64_t t0 = sb_now_ns();
-        st         = place(c, plan, shape->n_keys, &placed);
+        st         = place(c, plan, &placed);
         sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
         placed.method_data = plan->method_data;
     }
     if (st == SB_OK)
-        st = attend_there(c, &here, m, params, shape, &placed, scale);
+        st = attend_there(c, &here, m, params, in, shape, &placed, cache, out);
     /* also after an error: what was queued uses rooms that others get next */
     sb_status done = c->timeline != NULL ? c->timeline->read(c->timeline, ctx->stream, ctx->phases)
                                          : c->backend->sync(ctx->stream);
     return st == SB_OK ? done : st;
 }
 
-sb_status sb_device_call_fetch(const sb_device_call *c, const sb_tensor *o, float *lse)
+static void raise(size_t *to, size_t bytes) { *to = bytes > *to ? bytes : *to; }
+
+sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void *params,
+                               const sb_shape *shape, size_t host_index_bytes, int wants_lse,
+                               sb_device_room *room)
 {
-    if (o->dtype != SB_BF16 || o->heads != c->o.heads || o->tokens != c->o.tokens ||
-        o->dim != c->o.dim)
-        return sb_fail(SB_ERR_INTERNAL, "device: results of another shape than the queries'");
-    size_t    row = (size_t)(o->tokens * o->dim) * sizeof(sb_bf16);
-    sb_status st  = SB_OK;
-    for (int64_t h = 0; st == SB_OK && h < o->heads; h++)
-        st = c->backend->copy(sb_tensor_bf16(o, h, 0), sb_tensor_bf16(&c->o, h, 0), row,
-                              SB_COPY_TO_HOST, NULL);
-    if (st == SB_OK)
-        st = c->backend->copy(lse, c->lse, (size_t)(o->heads * o->tokens) * sizeof *lse,
-                              SB_COPY_TO_HOST, NULL);
-    return st == SB_OK ? c->backend->sync(NULL) : st;
+    sb_arena  device, host;
+    sb_ctx    here = *ctx;
+    sb_plan   plan = {0};
+    sb_status st   = SB_OK;
+    here.arena     = &device;
+    here.host      = &host;
+    sb_arena_init_count(&device);
+    sb_arena_init_count(&host);
+    if (sb_device_plans(ctx->backend, m))
+        st = m->layout_device(&here, params, shape, &plan, NULL);
+    else if ((m->caps & SB_CAP_NO_INDEX) == 0)
+        device.high_water_bytes = host_index_bytes;
+    if (st != SB_OK)
+        return st;
+    raise(&room->index, device.high_water_bytes);
+    raise(&room->work, m->device_bytes != NULL ? (size_t)m->device_bytes(params, shape) : 0);
+    if (!wants_lse)
+        raise(&room->lse, (size_t)(shape->heads * shape->q_gid.n_tokens) * sizeof(float));
+    return SB_OK;
 }
 
 sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, const sb_plan **out)
@@ -298,9 +379,9 @@ sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, cons
     if (!c->planned)
         return SB_OK;
     sb_status st =
-        sb_plan_fetch(c->backend, NULL, plan, &c->q.gid, c->q.heads, c->n_keys, &c->fetched);
+        sb_plan_fetch(c->backend, NULL, plan, &c->q_gid, c->n_heads, c->n_keys, &c->fetched);
     *out = &c->fetched.plan;
     return st;
 }
 
-size_t sb_device_call_bytes(const sb_device_call *c) { return c->bytes; }
+size_t sb_device_call_bytes(const sb_device_call *c) { return c->most; }

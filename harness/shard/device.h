@@ -1,11 +1,12 @@
-/* Attention calls on a device.
+/* Attention calls on a device, whose memory holds their operands and results.
  *
- *   open    q, k, v -> device                                              once
- *   attend  plan, there or on the host and then placed there -> attend     each call
- *   fetch   o, lse, the index -> host                                      when somebody looks
+ *   take, upload    memory of whoever makes the calls                       once
+ *   attend          plan, there or on the host and then placed there -> attend     each call
+ *   fetch           rows, the index -> host                                 when somebody looks
  *
- * o, lse and the index stay on the device. One rank: keys gathered from others would have to be
- * copied in each call. */
+ * The index, and what plan and attend work in, stand in rooms that the calls share: layers of a
+ * model, prefill and decode, one after the other. One rank: keys gathered from others would have to
+ * be copied in each call. */
 #ifndef SB_HARNESS_SHARD_DEVICE_H
 #define SB_HARNESS_SHARD_DEVICE_H
 
@@ -13,31 +14,59 @@
 
 typedef struct sb_device_call sb_device_call;
 
-/* Tensors are host memory and borrowed for this call only; q's ids until destroy. Errors:
- * SB_ERR_NO_FIT with the bytes where the device has too little memory; SB_ERR_DEVICE. */
-sb_status sb_device_call_open(const sb_backend *backend, const sb_tensor *q, const sb_tensor *k,
-                              const sb_tensor *v, sb_device_call **out);
-void      sb_device_call_close(sb_device_call *c); /* NULL is fine */
+/* SB_OK, or SB_ERR_UNSUPPORTED with the reason why this communicator cannot make such calls. */
+sb_status sb_device_check_ranks(const sb_backend *backend, const sb_comm *comm);
+
+/* Errors: SB_ERR_DEVICE; SB_ERR_NOMEM of the host. */
+sb_status sb_device_call_open(const sb_backend *backend, sb_device_call **out);
+void      sb_device_call_close(sb_device_call *c); /* NULL is fine; all its memory goes */
+
+/* *out: bytes of device memory, until close. Errors: SB_ERR_NO_FIT with the bytes where the device
+ * has too little. */
+sb_status sb_device_call_take(sb_device_call *c, size_t bytes, void **out);
+/* Like take, filled with the tokens in use of a bf16 tensor: a cache has room for more. `from` is
+ * host memory; its ids are borrowed. */
+sb_status sb_device_call_upload(sb_device_call *c, const sb_tensor *from, sb_tensor *out);
+
+/* bf16 rows on the device into host memory, of the same shape but for head_stride; waits. */
+sb_status sb_device_fetch(const sb_backend *backend, const sb_tensor *from, const sb_tensor *to);
+sb_status sb_device_fetch_bytes(const sb_backend *backend, const void *from, size_t bytes,
+                                void *to);
+
+/* Gates and betas of the calls to come (method.h sb_attn_in): host memory, copied now; NULL: none.
+ * Errors: as open. */
+sb_status sb_device_call_sides(sb_device_call *c, const sb_tensor *gate, const sb_tensor *beta);
 
 /* 1: m's plan runs on the device itself, so that no index is laid out in host memory. */
 int sb_device_plans(const sb_backend *backend, const sb_method *m);
 
-/* m's plan and attend on the device. shape: of the call. plan: where the device plans, it becomes
- * the plan with its arrays in device memory; else it has been made in host memory, and is checked,
- * copied (SB_PHASE_SELECT of ctx) and followed. Phases come from the device's own clock. Returns
- * when o and lse are there. A method's state starts anew. The room for the index grows when an
- * index needs more than any before, and so does what attend works in. */
+/* m's plan and attend on the device. shape: of the call; in, out and the cache's state: device
+ * memory, ids are host memory; out->lse NULL: nobody wants it. plan: where the device plans, it
+ * becomes the plan with its arrays in device memory; else it has been made in host memory, and is
+ * checked, copied (SB_PHASE_SELECT of ctx) and followed. Phases come from the device's own clock.
+ * Returns when the results are there. cache (or NULL): of methods that carry a state on; without
+ * one it starts anew. The room for the index grows when an index needs more than any before, and so
+ * does what attend works in. */
 sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
-                                const void *params, const sb_shape *shape, sb_plan *plan,
-                                float scale);
+                                const void *params, const sb_attn_in *in, const sb_shape *shape,
+                                sb_plan *plan, sb_cache *cache, const sb_attn_out *out);
 
-/* The last results into a bf16 tensor of q's shape and [heads][n_q] of lse. */
-sb_status sb_device_call_fetch(const sb_device_call *c, const sb_tensor *o, float *lse);
+/* Device memory that calls take on top of operands and results, each the most of any call. */
+typedef struct sb_device_room {
+    size_t index, work, lse;
+} sb_device_room;
+
+/* Raise *room to what such a call needs: exactly, but for the index of a plan made on the host, of
+ * which the copy takes no more than host_index_bytes, its room there. wants_lse: 0, where out->lse
+ * will be NULL. Local, nothing is allocated. */
+sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void *params,
+                               const sb_shape *shape, size_t host_index_bytes, int wants_lse,
+                               sb_device_room *room);
 
 /* *out: the last call's plan with its arrays in host memory. Where the host planned that is `plan`
  * itself, else a copy that lives until the next call or fetch. */
 sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, const sb_plan **out);
 
-size_t sb_device_call_bytes(const sb_device_call *c); /* device memory held */
+size_t sb_device_call_bytes(const sb_device_call *c); /* most device memory held so far */
 
 #endif

@@ -61,10 +61,10 @@ static sb_status attend_local(sb_shard *s, sb_ctx *ctx, const sb_method *m, cons
         st = plan_here(s, ctx, m, params, shape, rows, &cache->k, cache);
     if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
         return st;
-    if (s->device != NULL)
-        st = sb_device_call_attend(s->device, ctx, m, params, shape, &s->plan, scale);
-    else
+    if (s->device == NULL)
         st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+    else if ((st = sb_device_call_sides(s->device, s->gate, s->beta)) == SB_OK)
+        st = sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out);
     if (ctx->comm->size == 1) { /* whoever looks at the call finds all keys here */
         s->k_all = cache->k;
         s->v_all = cache->v;
@@ -112,12 +112,13 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         const sb_tensor *k = m->plan_keys == SB_PLAN_KEYS_ALL ? &s->k_all : &cache->k;
         st                 = plan_here(s, ctx, m, params, &shape, &rows, k, cache);
     }
-    if (st == SB_OK && s->device != NULL) {
-        st = sb_device_call_attend(s->device, ctx, m, params, &shape, &s->plan, scale);
-    } else if (st == SB_OK) {
+    if (st == SB_OK) {
         sb_attn_in  in  = {.q = &rows, .k = &s->k_all, .v = &s->v_all, .scale = scale};
         sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
-        st              = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+        st              = s->device != NULL
+                              ? sb_device_call_attend(s->device, ctx, m, params, &in, &shape, &s->plan, cache,
+                                                      &out)
+                              : m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
     }
     st = sb_comm_agree(ctx->comm, st);
     sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);

@@ -1,6 +1,7 @@
 #include "kernels/anchor_attention/anchor_attention.h"
 
 #include "kernels/anchor_attention/plan_cpu.h"
+#include "kernels/anchor_attention/plan_cuda.h"
 #include "kernels/anchor_attention/room.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/shape_check.h"
@@ -62,6 +63,26 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
 }
 
+#if defined(SB_HAVE_CUDA)
+static sb_status layout_device(sb_ctx *ctx, const void *params_, const sb_shape *shape,
+                               sb_plan *plan, sb_cache *cache)
+{
+    if (is_dense(params_, shape))
+        return sb_window_layout(ctx, params_, shape, plan, cache);
+    return sbi_anchor_layout_device(ctx, params_, shape, plan);
+}
+
+static sb_status plan_cuda(sb_ctx *ctx, const void *params_, const sb_shape *shape,
+                           const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
+{
+    (void)cache;
+    if (!is_dense(params_, shape))
+        return sbi_anchor_plan_cuda(ctx, params_, shape, q, k, plan);
+    plan->fallback = 1;
+    return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
+}
+#endif
+
 const sb_method sb_anchor_attention = {
     .name           = "anchor_attention",
     .summary        = "first block, own super-block, and stripes close to the anchor; dense decode",
@@ -73,6 +94,8 @@ const sb_method sb_anchor_attention = {
     .check          = check,
     .quantum_tokens = quantum_tokens,
     .layout         = layout,
-    .plan           = {[SB_CPU] = plan_cpu},
-    .attend         = {[SB_CPU] = sb_attend_block_csr_cpu},
+    .layout_device  = SB_IF_CUDA(layout_device),
+    .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(plan_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

@@ -71,15 +71,11 @@ static void move_together(const sbi_anchor_room *room, sb_plan *plan)
     }
 }
 
-/* Stage 1: block a of a super-block meets the first block and a + 2 more (released: the blocks of
- * the first super-block and a + 1 more); the anchors' products run again in attend
- * [anchor_attention 3]. Stage 2: mean queries against all candidates [7]. */
-static int64_t estimate_flops(const sbi_anchor_room *room, const sb_shape *shape,
-                              const sb_plan *plan)
+int64_t sbi_anchor_flops(const sbi_anchor_room *room, const sb_shape *shape, int64_t n_rows)
 {
     int64_t b = room->block_tokens, steps = room->step_blocks, products = 0;
     int64_t always = room->released ? steps + 1 : 3; /* blocks beside the a earlier ones */
-    for (int64_t r = 0; r < plan->n_rows; r++) {
+    for (int64_t r = 0; r < n_rows; r++) {
         int64_t candidates = sbi_anchor_candidates(room, &room->row[r]);
         if (candidates > 0)
             products += b * b * (always * steps + steps * (steps - 1) / 2) + steps * candidates;
@@ -114,7 +110,7 @@ sb_status sbi_anchor_plan_cpu(sb_ctx *ctx, const sb_anchor_attention_params *p,
     all_stripes(room, &in, plan, threads);
     move_together(room, plan);
     st                   = sbi_anchor_windows(ctx, shape, plan);
-    plan->estimate_flops = estimate_flops(room, shape, plan);
+    plan->estimate_flops = sbi_anchor_flops(room, shape, plan->n_rows);
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     return st;
 }

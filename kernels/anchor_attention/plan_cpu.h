@@ -43,6 +43,11 @@ void sbi_anchor_stripes(const sbi_anchor_room *room, const sbi_anchor_in *in, in
                         const sbi_anchor_scratch *scratch, int32_t *ids, int64_t ids_stride,
                         int64_t *n, int64_t n_stride);
 
+/* Stage 1: block a of a super-block meets the first block and a + 2 more (released: the blocks of
+ * the first super-block and a + 1 more); the anchors' products run again in attend
+ * [anchor_attention 3]. Stage 2: mean queries against all candidates [7]. */
+int64_t sbi_anchor_flops(const sbi_anchor_room *room, const sb_shape *shape, int64_t n_rows);
+
 /* The record's plan where the mask is not dense. Local: a rank holds whole super-blocks and all
  * keys, and nothing is normalised over ranks [8]. Stage 1 is timed as estimate, stage 2 as select.
  */

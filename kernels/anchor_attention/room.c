@@ -7,9 +7,7 @@ static int64_t pass_rows(int64_t n)
     return (n + SB_PRODUCT_ROWS - 1) / SB_PRODUCT_ROWS * SB_PRODUCT_ROWS;
 }
 
-typedef struct counts {
-    int64_t rows, tiles, tokens; /* tokens: of one head */
-} counts;
+typedef sbi_anchor_counts counts;
 
 /* The tiles of one super-block: all that its queries can see, or first, before and own [2].
  * ids NULL: count only. */
@@ -67,6 +65,11 @@ static counts walk(const sbi_anchor_room *r, const sb_shape *shape, sb_plan *pla
     if (row.block >= 0)
         close_row(r, &row, plan, &c);
     return c;
+}
+
+sbi_anchor_counts sbi_anchor_count(const sbi_anchor_room *r, const sb_shape *shape)
+{
+    return walk(r, shape, NULL);
 }
 
 void sbi_anchor_rows(const sb_shape *shape, sb_plan *plan)
@@ -141,28 +144,33 @@ static sb_status lay_out_scratch(sb_arena *a, const sbi_anchor_room *r, int64_t 
     return SB_OK;
 }
 
-sb_status sbi_anchor_layout(sb_ctx *ctx, const sb_anchor_attention_params *p, const sb_shape *shape,
-                            sb_plan *plan)
+sbi_anchor_room sbi_anchor_room_of(const sb_anchor_attention_params *p, const sb_shape *shape,
+                                   int32_t threads)
 {
-    sb_arena       *a     = ctx->arena;
-    int64_t         b     = p->block_tokens;
-    int64_t         group = shape->heads / shape->kv_heads;
-    sbi_anchor_room r     = {.block_tokens = b,
+    int64_t b = p->block_tokens, group = shape->heads / shape->kv_heads;
+    return (sbi_anchor_room){.block_tokens = b,
                              .step_blocks  = p->step_blocks,
                              .super_tokens = b * p->step_blocks,
                              .n_blocks     = (shape->n_keys + b - 1) / b,
                              .heads_per_kv = group,
                              .block_rows   = pass_rows(b),
                              .mean_rows    = pass_rows(group * p->step_blocks),
-                             .threads      = ctx->threads > 1 ? ctx->threads : 1,
+                             .threads      = threads > 1 ? threads : 1,
                              .released     = p->windows == SB_ANCHOR_WINDOWS_RELEASED};
+}
+
+sb_status sbi_anchor_layout(sb_ctx *ctx, const sb_anchor_attention_params *p, const sb_shape *shape,
+                            sb_plan *plan)
+{
+    sb_arena       *a     = ctx->arena;
+    sbi_anchor_room r     = sbi_anchor_room_of(p, shape, ctx->threads);
     counts          c     = walk(&r, shape, NULL);
     sb_plan         made  = {.row_tokens = r.super_tokens, .n_rows = c.rows};
     int64_t         means = shape->kv_heads * c.rows * r.mean_rows;
     void           *room, *row_id, *row, *span, *q_mean, *anchor_mean, *scratch;
     sb_status       st;
     r.ids_per_head = c.tokens;
-    made.tiles     = (sb_csr){.unit_tokens = b, .width_tokens = b};
+    made.tiles     = (sb_csr){.unit_tokens = r.block_tokens, .width_tokens = r.block_tokens};
     made.tokens    = (sb_csr){.unit_tokens = 1, .width_tokens = 1};
     if ((st = sb_arena_alloc(a, c.rows, sizeof(int32_t), "anchor_attention row ids", &row_id)) !=
             SB_OK ||

@@ -53,6 +53,16 @@ static inline int64_t sbi_anchor_candidates(const sbi_anchor_room *r, const sbi_
     return row->block * r->super_tokens - 2 * r->block_tokens;
 }
 
+/* What a shard lists: super-blocks, tiles of all rows, candidates of all rows of a head. */
+typedef struct sbi_anchor_counts {
+    int64_t rows, tiles, tokens;
+} sbi_anchor_counts;
+
+/* Sizes alone; arrays NULL. */
+sbi_anchor_room   sbi_anchor_room_of(const sb_anchor_attention_params *p, const sb_shape *shape,
+                                     int32_t threads);
+sbi_anchor_counts sbi_anchor_count(const sbi_anchor_room *r, const sb_shape *shape);
+
 /* Index and room for the shape; plan->method_data is the room. Token ids: the place for every
  * candidate, what a large theta keeps: about 2 * N^2 / T bytes a head over all ranks. */
 sb_status sbi_anchor_layout(sb_ctx *ctx, const sb_anchor_attention_params *p, const sb_shape *shape,

@@ -4,10 +4,18 @@
 
 sb_status sb_cache_layout(sb_cache *c, sb_arena *a, int64_t kv_heads, int64_t head_dim, int64_t capacity_tokens, int32_t max_runs)
 {
+    return sb_cache_layout_on(c, a, a, kv_heads, head_dim, capacity_tokens, max_runs);
+}
+
+sb_status sb_cache_layout_on(sb_cache *c, sb_arena *data, sb_arena *a, int64_t kv_heads,
+                             int64_t head_dim, int64_t capacity_tokens, int32_t max_runs)
+{
     void     *k = NULL, *v = NULL, *runs = NULL;
     sb_status st;
-    if ((st = sb_arena_alloc(a, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16), "K cache", &k)) != SB_OK ||
-        (st = sb_arena_alloc(a, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16), "V cache", &v)) != SB_OK ||
+    if ((st = sb_arena_alloc(data, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16),
+                             "K cache", &k)) != SB_OK ||
+        (st = sb_arena_alloc(data, kv_heads * capacity_tokens * head_dim, sizeof(sb_bf16),
+                             "V cache", &v)) != SB_OK ||
         (st = sb_arena_alloc(a, max_runs, sizeof(sb_run), "cache runs", &runs)) != SB_OK)
         return st;
     sb_tensor t = {.dtype = SB_BF16, .heads = kv_heads, .dim = head_dim, .head_stride = capacity_tokens * head_dim,
@@ -32,12 +40,18 @@ sb_status sb_cache_layout_state(sb_cache *c, sb_arena *a, int64_t bytes)
 }
 
 /* to = from, or zeros; a counting arena left both NULL. */
-static void copy_state(void *to, const void *from, int64_t bytes)
+static sb_status copy_state(const sb_backend *memory, void *to, const void *from, int64_t bytes)
 {
-    if (to != NULL && from != NULL)
+    if (to == NULL)
+        return SB_OK;
+    if (memory != NULL)
+        return from != NULL ? memory->copy(to, from, (size_t)bytes, SB_COPY_ON_DEVICE, NULL)
+                            : memory->fill(to, 0, (size_t)bytes, NULL);
+    if (from != NULL)
         memcpy(to, from, (size_t)bytes);
-    else if (to != NULL)
+    else
         memset(to, 0, (size_t)bytes);
+    return SB_OK;
 }
 
 /* k and v always describe the same tokens. */
@@ -47,12 +61,12 @@ static void set_filled(sb_cache *c, int64_t tokens, int32_t n_runs)
     c->k.gid = c->v.gid = (sb_gid){.run = c->runs, .n_runs = n_runs, .n_tokens = tokens};
 }
 
-void sb_cache_reset(sb_cache *c)
+sb_status sb_cache_reset(sb_cache *c)
 {
     set_filled(c, 0, 0);
-    c->n_global = 0;
-    copy_state(c->state, NULL, c->state_bytes);
-    sb_cache_mark(c);
+    c->n_global  = 0;
+    sb_status st = copy_state(c->state_memory, c->state, NULL, c->state_bytes);
+    return st == SB_OK ? sb_cache_mark(c) : st;
 }
 
 sb_status sb_cache_extend(sb_cache *c, int64_t start, int64_t len, int64_t *slot)
@@ -80,20 +94,20 @@ sb_status sb_cache_extend(sb_cache *c, int64_t start, int64_t len, int64_t *slot
     return SB_OK;
 }
 
-void sb_cache_mark(sb_cache *c)
+sb_status sb_cache_mark(sb_cache *c)
 {
     c->mark_tokens   = c->k.tokens;
     c->mark_global   = c->n_global;
     c->mark_runs     = c->k.gid.n_runs;
     c->mark_last_len = c->mark_runs > 0 ? c->runs[c->mark_runs - 1].len : 0;
-    copy_state(c->mark_state, c->state, c->state_bytes);
+    return copy_state(c->state_memory, c->mark_state, c->state, c->state_bytes);
 }
 
-void sb_cache_rollback(sb_cache *c)
+sb_status sb_cache_rollback(sb_cache *c)
 {
     if (c->mark_runs > 0)
         c->runs[c->mark_runs - 1].len = c->mark_last_len;
     set_filled(c, c->mark_tokens, c->mark_runs);
     c->n_global = c->mark_global;
-    copy_state(c->state, c->mark_state, c->state_bytes);
+    return copy_state(c->state_memory, c->state, c->mark_state, c->state_bytes);
 }

@@ -6,6 +6,7 @@
 #define SB_KERNELS_BASE_CACHE_H
 
 #include "kernels/base/arena.h"
+#include "kernels/base/backend.h"
 #include "kernels/base/tensor.h"
 
 #ifdef __cplusplus
@@ -21,6 +22,9 @@ typedef struct sb_cache {
     void *state; /* a method's own, method.h state_bytes: plain bytes without pointers; zeros after
                     a reset */
     int64_t state_bytes;
+    /* Whose memory the state is, set by the caller after layout; NULL: host memory, where plans
+     * made on the host read it. */
+    const sb_backend *state_memory;
     /* saved by mark */
     int64_t mark_tokens, mark_global;
     int32_t mark_runs;
@@ -30,14 +34,20 @@ typedef struct sb_cache {
 
 /* max_runs: runs of the prefill shard + one per decode token in the worst case. bf16. Counting arenas leave pointers NULL. */
 sb_status sb_cache_layout(sb_cache *c, sb_arena *a, int64_t kv_heads, int64_t head_dim, int64_t capacity_tokens, int32_t max_runs);
+/* The same with K and V from `data`, an arena over memory of a device, and what the host reads from
+ * `a`. */
+sb_status sb_cache_layout_on(sb_cache *c, sb_arena *data, sb_arena *a, int64_t kv_heads,
+                             int64_t head_dim, int64_t capacity_tokens, int32_t max_runs);
 /* Room for the state and its mark, after sb_cache_layout; 0 bytes: none. */
 sb_status sb_cache_layout_state(sb_cache *c, sb_arena *a, int64_t bytes);
-void      sb_cache_reset(sb_cache *c);
+/* reset, mark and rollback: what they do to a state on a device is queued on its default stream.
+ * Errors: those of the backend; never in host memory. */
+sb_status sb_cache_reset(sb_cache *c);
 /* Announce that tokens [start, start + len) of the sequence are stored next; returns their first local slot through *slot.
  * start must be past the last stored id. Caller then writes k and v rows. Errors: SB_ERR_NOMEM when full. */
 sb_status sb_cache_extend(sb_cache *c, int64_t start, int64_t len, int64_t *slot);
-void      sb_cache_mark(sb_cache *c);
-void      sb_cache_rollback(sb_cache *c); /* to the last mark; may be called again */
+sb_status sb_cache_mark(sb_cache *c);
+sb_status sb_cache_rollback(sb_cache *c); /* to the last mark; may be called again */
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,11 @@
 #include "kernels/exec/attend.h"
 #include "kernels/exec/cudnn.h"
 
-enum { MAX_SHAPES = 16, TRIALS = 3 };
+enum {
+    MAX_SHAPES  = 16,
+    TRIALS      = 3,
+    FEW_QUERIES = 16 /* decode: a kernel of our own, and each step is another shape */
+};
 
 /* What `auto` found out about a shape. */
 typedef struct choice {
@@ -75,7 +79,7 @@ sb_status sb_dense_attend_cuda(sb_ctx *ctx, const void *params, const sb_attn_in
     (void)plan;
     (void)cache;
     /* a running output cannot be tried twice, and cuDNN has none */
-    if (impl == SB_DENSE_AUTO && (out->mode != SB_OUT_SET || in->q->tokens == 0))
+    if (impl == SB_DENSE_AUTO && (out->mode != SB_OUT_SET || in->q->tokens <= FEW_QUERIES))
         impl = SB_DENSE_NATIVE;
     if (impl == SB_DENSE_AUTO && (st = choose(ctx, in, out, &impl)) != SB_OK)
         return st;

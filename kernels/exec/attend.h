@@ -38,7 +38,7 @@ sb_status sb_attend_cuda_kernels(char *out, size_t bytes);
  * ctx->stream; where ctx->phases is given, the call waits and adds device time by events.
  * Rounding: products of bf16 in fp32, softmax in fp32, P to bf16 before its product with V, o once.
  * A plan's index is followed as it is, but no id leads out of K and V.
- * SPAN_CUDA_KERNEL=auto|decode|gather|portable|slots|sm90 chooses the kernel: auto takes the
+ * SPAN_CUDA_KERNEL=auto|decode|gather|pairs|portable|slots|sm90 chooses the kernel: auto takes the
  * fastest that can do the call; a kernel asked for by name refuses what it cannot do. None
  * allocates but decode: its partials (a few MiB) come from a pool in the order of the stream, and
  * stay there. Errors: SB_ERR_UNSUPPORTED with what was found and what is allowed: head_dim but 64

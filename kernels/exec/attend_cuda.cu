@@ -77,8 +77,8 @@ extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
         return st;
     what = "none: bf16 products need compute capability 8.0";
     if (no_hopper() == nullptr)
-        what =
-            "decode up to 16 queries, sm90 for dense, windows, tiles, scans, gather for the rest";
+        what = "decode up to 16 queries, sm90 for dense, windows, tiles, scans, pairs and gather "
+               "for the rest";
     else if (major >= 8)
         what = "decode up to 16 queries, portable for the rest";
     (void)snprintf(out, bytes, "%s (SPAN_CUDA_KERNEL %s)", what,
@@ -105,6 +105,12 @@ static const char *slots_refusal(const sbi_cuda_job *j)
     return why != nullptr ? why : sbi_attend_slots_refusal(j);
 }
 
+static const char *pairs_refusal(const sbi_cuda_job *j)
+{
+    const char *why = no_hopper();
+    return why != nullptr ? why : sbi_attend_pairs_refusal(j);
+}
+
 static const char *gather_refusal(const sbi_cuda_job *j)
 {
     const char *why = no_hopper();
@@ -116,8 +122,10 @@ static const char *sm90_refusal(const sbi_cuda_job *j)
     (void)j;
     return no_hopper();
 }
-static const auto slots_refusal = sm90_refusal, gather_refusal = sm90_refusal;
+static const auto slots_refusal = sm90_refusal, pairs_refusal = sm90_refusal,
+                  gather_refusal = sm90_refusal;
 static const auto sbi_attend_sm90_cuda = sbi_attend_portable_cuda; /* never called: refused */
+static const auto sbi_attend_pairs_cuda = sbi_attend_portable_cuda;
 static const auto sbi_attend_gather_cuda = sbi_attend_portable_cuda;
 static const auto sbi_attend_slots_cuda = sbi_attend_portable_cuda;
 #endif
@@ -130,6 +138,7 @@ static const struct {
 } kernels[] = {
     {"decode", sbi_attend_decode_refusal, sbi_attend_decode_cuda},
     {"sm90", sm90_refusal, sbi_attend_sm90_cuda},
+    {"pairs", pairs_refusal, sbi_attend_pairs_cuda},
     {"slots", slots_refusal, sbi_attend_slots_cuda},
     {"gather", gather_refusal, sbi_attend_gather_cuda},
     {"portable", no_refusal, sbi_attend_portable_cuda},
@@ -156,7 +165,7 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
     }
     return sb_fail(
         SB_ERR_USAGE,
-        "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, portable, slots, sm90", asked);
+        "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, slots, sm90", asked);
 }
 
 /* The call between two events, waited for. */

@@ -34,6 +34,9 @@ sb_status   sbi_attend_decode_cuda(const sbi_cuda_job *job);
  * "found ..." would go on; NULL: it can do this call. */
 const char *sbi_attend_sm90_refusal(const sbi_cuda_job *job);
 sb_status   sbi_attend_sm90_cuda(const sbi_cuda_job *job);
+/* The same for tiles of 64 keys, single keys beside them, over row blocks of 64 queries. */
+const char *sbi_attend_pairs_refusal(const sbi_cuda_job *job);
+sb_status   sbi_attend_pairs_cuda(const sbi_cuda_job *job);
 /* Plans with slots: K and V are copied in their order, a few heads at a time, into room from
  * ctx->arena, for the kernel above. */
 const char *sbi_attend_slots_refusal(const sbi_cuda_job *job);

@@ -73,7 +73,7 @@ static sb_status check_sides(const sbi_scan_call *c)
     st = check_side(c->in->gate, "gate", c, rule == SB_SCAN_GATE ? c->room->d : 1);
     if (st == SB_OK && rule == SB_SCAN_DELTA)
         st = check_side(c->in->beta, "beta", c, 1);
-    return st == SB_OK ? check_gates(c->in->gate) : st;
+    return st == SB_OK && !c->on_device ? check_gates(c->in->gate) : st;
 }
 
 static sb_status check_tensors(const sbi_scan_call *c)

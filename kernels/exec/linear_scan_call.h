@@ -15,10 +15,12 @@ typedef struct sbi_scan_call {
     const sb_attn_in    *in;
     sb_attn_out         *out;
     int64_t              start, n, key_slot;
+    int32_t              on_device; /* tensors are device memory: gates are not looked at */
     int32_t              has_keys; /* 0: no tokens, or (decode) another rank's */
 } sbi_scan_call;
 
-/* room, in, out are set; fills the rest. Errors as sb_attend_linear_scan_cpu has them. Local. */
+/* room, in, out and on_device are set; fills the rest. Errors as sb_attend_linear_scan_cpu has
+ * them. Local. */
 sb_status sbi_scan_call_open(sbi_scan_call *c);
 
 #ifdef __cplusplus

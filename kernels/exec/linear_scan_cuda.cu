@@ -64,6 +64,13 @@ sb_status keep(const sbi_scan_call *c, const states *s, cudaStream_t stream)
     return SB_CUDA(cudaMemcpyAsync(s->header, &at, sizeof at, cudaMemcpyHostToDevice, stream));
 }
 
+/* The device looks at the gates of the call, so the new states wait in room->start. */
+bool checks_gates(const sbi_scan_call *c)
+{
+    return c->in->gate != nullptr &&
+           (c->room->scan.rule == SB_SCAN_GATE || c->room->scan.rule == SB_SCAN_DELTA);
+}
+
 sbi_scan_cuda_job job_of(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room)
 {
     const sbi_scan_room *r = c->room;
@@ -77,6 +84,20 @@ sbi_scan_cuda_job job_of(const sbi_scan_call *c, const states *s, const sbi_scan
     j.k_stride             = k->head_stride;
     j.v_stride             = v->head_stride;
     j.o_stride             = o->head_stride;
+    if (c->in->gate != nullptr) {
+        j.gate        = static_cast<const float *>(c->in->gate->data);
+        j.gate_stride = c->in->gate->head_stride;
+        j.gate_dim    = static_cast<int32_t>(c->in->gate->dim);
+    }
+    if (c->in->beta != nullptr) {
+        j.beta        = static_cast<const float *>(c->in->beta->data);
+        j.beta_stride = c->in->beta->head_stride;
+    }
+    j.gate0                = static_cast<float>(r->scan.gate);
+    j.beta0                = static_cast<float>(r->scan.beta);
+    j.rule                 = r->scan.rule;
+    j.unit_rows            = r->scan.unit_rows;
+    j.is_first             = c->start == 0;
     j.n                    = c->n;
     j.state_floats         = r->state_floats;
     j.segment_tokens       = sbi_scan_segment_tokens(r->heads, c->n);
@@ -91,7 +112,7 @@ sbi_scan_cuda_job job_of(const sbi_scan_call *c, const states *s, const sbi_scan
     j.map                  = r->scan.map;
     j.scale                = r->scan.scale > 0 ? static_cast<float>(r->scan.scale) : c->in->scale;
     j.start                = room->start;
-    j.end                  = s->cache;
+    j.end                  = s->cache != nullptr && checks_gates(c) ? room->start : s->cache;
     j.room                 = *room;
     return j;
 }
@@ -99,6 +120,8 @@ sbi_scan_cuda_job job_of(const sbi_scan_call *c, const states *s, const sbi_scan
 /* What the Hopper kernel cannot do here; NULL: it can. */
 const char *sm90_refusal(const sbi_scan_cuda_job *j)
 {
+    if (j->rule != SB_SCAN_DECAY)
+        return "gates, the delta rule or running means";
 #if defined(SB_HAVE_SM90A)
     int device = 0, major = 0, minor = 0;
     if (cudaGetDevice(&device) != cudaSuccess ||
@@ -110,9 +133,22 @@ const char *sm90_refusal(const sbi_scan_cuda_job *j)
     return major == 9 && minor == 0 ? sbi_scan_sm90_refusal(j)
                                     : "a device but of compute capability 9.0";
 #else
-    (void)j;
     return "a build without sm_90a";
 #endif
+}
+
+sb_status portable(const sbi_scan_cuda_job *j, cudaStream_t stream)
+{
+    switch (j->rule) {
+    case SB_SCAN_GATE:
+        return sbi_scan_gate_cuda(j, stream);
+    case SB_SCAN_DELTA:
+        return sbi_scan_delta_cuda(j, stream);
+    case SB_SCAN_MEAN:
+        return sbi_scan_mean_cuda(j, stream);
+    default:
+        return sbi_scan_portable_cuda(j, stream);
+    }
 }
 
 /* *kernel: the one that was taken. */
@@ -123,7 +159,7 @@ sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream, const c
         asked = "auto";
     *kernel = "portable";
     if (strcmp(asked, "portable") == 0)
-        return sbi_scan_portable_cuda(j, stream);
+        return portable(j, stream);
     int only = strcmp(asked, "sm90") == 0;
     if (!only && strcmp(asked, "auto") != 0)
         return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
@@ -137,20 +173,30 @@ sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream, const c
 #endif
     return only
                ? sb_fail(SB_ERR_UNSUPPORTED, "linear scan: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
-               : sbi_scan_portable_cuda(j, stream);
+               : portable(j, stream);
+}
+
+sb_status by_token(const sbi_scan_cuda_job *j, cudaStream_t stream)
+{
+    return j->rule == SB_SCAN_DECAY ? sbi_scan_token_cuda(j, stream)
+                                    : sbi_scan_gated_token_cuda(j, stream);
 }
 
 sb_status run(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
               cudaStream_t stream, const char **kernel)
 {
     sbi_scan_cuda_job j  = job_of(c, s, room);
-    sb_status         st = SB_CUDA(cudaMemcpyAsync(room->slope, c->room->slope,
-                                                   static_cast<size_t>(j.state_heads) * sizeof *room->slope,
-                                                   cudaMemcpyHostToDevice, stream));
-    *kernel              = "by token";
-    if (st == SB_OK)
-        st = c->room->recurrent ? sbi_scan_token_cuda(&j, stream)
-                                : launch_chunks(&j, stream, kernel);
+    sb_status         st = SB_OK;
+    if (room->slope != nullptr)
+        st = SB_CUDA(cudaMemcpyAsync(room->slope, c->room->slope,
+                                     static_cast<size_t>(j.state_heads) * sizeof *room->slope,
+                                     cudaMemcpyHostToDevice, stream));
+    if (st == SB_OK && room->bad != nullptr)
+        st = SB_CUDA(cudaMemsetAsync(room->bad, 0, sizeof *room->bad, stream));
+    *kernel = "by token";
+    if (st == SB_OK) /* means have one form */
+        st = c->room->recurrent && j.rule != SB_SCAN_MEAN ? by_token(&j, stream)
+                                                          : launch_chunks(&j, stream, kernel);
     if (st == SB_OK && c->out->lse != nullptr)
         st = SB_CUDA(cudaMemsetAsync(c->out->lse, 0,
                                      static_cast<size_t>(j.heads * c->n) * sizeof(float), stream));
@@ -199,6 +245,25 @@ sb_status run_in_phase(const sb_ctx *ctx, const sbi_scan_call *c, const states *
     return st;
 }
 
+/* Waits for what the kernels found, then lets the cache have the states. */
+sb_status settle(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
+                 cudaStream_t stream)
+{
+    int       bad = 0;
+    sb_status st =
+        SB_CUDA(cudaMemcpyAsync(&bad, room->bad, sizeof bad, cudaMemcpyDeviceToHost, stream));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaStreamSynchronize(stream));
+    if (st == SB_OK && bad != 0)
+        st = sb_fail(SB_ERR_USAGE, "gates: found one above 0 or no number, allowed numbers <= 0");
+    if (st == SB_OK && s->cache != nullptr)
+        st = SB_CUDA(cudaMemcpyAsync(
+            s->cache, room->start,
+            static_cast<size_t>(c->room->state_heads * c->room->state_floats) * sizeof(float),
+            cudaMemcpyDeviceToDevice, stream));
+    return st;
+}
+
 sb_status check_device(void)
 {
     int       device = 0, major = 0;
@@ -228,6 +293,7 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
     c.room       = static_cast<const sbi_scan_room *>(plan->method_data);
     c.in         = in;
     c.out        = out;
+    c.on_device  = 1;
     sb_status st = sbi_scan_device_check(c.room);
     if (st == SB_OK)
         st = sbi_scan_call_open(&c);
@@ -244,6 +310,8 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
         (st = sbi_scan_device_layout(ctx->arena, c.room, c.n, &room)) == SB_OK &&
         (st = begin(&c, &s, &room, stream)) == SB_OK)
         st = run_in_phase(ctx, &c, &s, &room);
+    if (st == SB_OK && checks_gates(&c))
+        st = settle(&c, &s, &room, stream);
     if (st == SB_OK)
         st = keep(&c, &s, stream);
     sb_arena_reset(ctx->arena, mark);

@@ -8,31 +8,78 @@
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/linear_scan_device.h"
 
-/* A checked call of rule DECAY; arrays in device memory. Query head h reads state h / group, which
+/* A checked call; arrays in device memory. Query head h reads state h / group, which
  * key head h / kv_group makes. */
 typedef struct sbi_scan_cuda_job {
     const sb_bf16 *q, *k, *v; /* from the call's first row on */
     void          *o;
     int64_t        q_stride, k_stride, v_stride, o_stride; /* elements between heads */
     int64_t        n, state_floats, segments, segment_tokens;
-    int32_t        heads, state_heads, group, kv_group, d, o_is_f32, normalize;
+    int32_t        heads, state_heads, group, kv_group, d, o_is_f32, normalize, unit_rows;
+    int32_t        is_first; /* the call starts at token 0 */
+    sb_scan_rule   rule;
     sb_scan_map    map;
     float          scale;
+    const float   *gate, *beta; /* beside the call's rows; NULL: gate0, beta0 of every token */
+    int64_t        gate_stride, beta_stride; /* elements between KV heads */
+    int32_t        gate_dim;                 /* d or 1 */
+    float          gate0, beta0;
     const float   *start; /* [state_heads][state_floats], never NULL */
     float         *end;   /* the same after the call; NULL: nobody asks */
 
     sbi_scan_device_room room;
 } sbi_scan_cuda_job;
 
-/* All asynchronous on the stream. Segments side by side; token by token; for Hopper. */
+/* All asynchronous on the stream. DECAY: segments side by side; token by token; for Hopper. */
 sb_status sbi_scan_portable_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 sb_status sbi_scan_token_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 #if defined(SB_HAVE_SM90A)
 const char *sbi_scan_sm90_refusal(const sbi_scan_cuda_job *job);
 sb_status   sbi_scan_sm90_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 #endif
+/* Segments side by side; GATE and DELTA token by token. Gates that are no numbers <= 0 set
+ * *room.bad. */
+sb_status sbi_scan_gate_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
+sb_status sbi_scan_delta_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
+sb_status sbi_scan_mean_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
+sb_status sbi_scan_gated_token_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 
 #if defined(__CUDACC__)
+/* Shared memory of a CTA of that kernel; unsupported where the device has less. */
+template <typename K> sb_status sbi_scan_room_of(K *kernel, int bytes)
+{
+    int       device = 0, most = 0;
+    sb_status st = SB_CUDA(cudaGetDevice(&device));
+    if (st == SB_OK)
+        st =
+            SB_CUDA(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    if (st == SB_OK && most < bytes)
+        st = sb_fail(SB_ERR_UNSUPPORTED,
+                     "linear scan: found a device with %d bytes of shared memory a block, wanted "
+                     "%d",
+                     most, bytes);
+    return st != SB_OK ? st
+                       : SB_CUDA(cudaFuncSetAttribute(
+                             kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+}
+
+/* Log decays of channels c and c + 1, c even, and the beta of a local row. */
+static __device__ __forceinline__ float2 scan_gates(const sbi_scan_cuda_job &a, int64_t kv,
+                                                    int64_t row, int c)
+{
+    if (a.gate == nullptr)
+        return make_float2(a.gate0, a.gate0);
+    const float *g = a.gate + kv * a.gate_stride + row * a.gate_dim;
+    if (a.gate_dim == 1)
+        return make_float2(__ldg(g), __ldg(g));
+    return __ldg(reinterpret_cast<const float2 *>(g + c));
+}
+static __device__ __forceinline__ float scan_beta(const sbi_scan_cuda_job &a, int64_t kv,
+                                                  int64_t row)
+{
+    return a.beta == nullptr ? a.beta0 : __ldg(a.beta + kv * a.beta_stride + row);
+}
+
 static __device__ __forceinline__ float scan_inverse(float x)
 {
     float y; /* within 1 in the last bit; 0 of infinity */
@@ -64,6 +111,11 @@ static __device__ __forceinline__ float2 scan_decay(double total)
 {
     return total < -0.7 ? make_float2(0.0f, static_cast<float>(exp(total)))
                         : make_float2(1.0f, static_cast<float>(expm1(total)));
+}
+/* The same of a sum in fp32 whose parts have one sign: as precise, relative to the total. */
+static __device__ __forceinline__ float2 scan_decay_near(float total)
+{
+    return total < -0.7f ? make_float2(0.0f, expf(total)) : make_float2(1.0f, expm1f(total));
 }
 static __device__ __forceinline__ float scan_fade(float2 f, float s)
 {

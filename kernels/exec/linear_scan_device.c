@@ -8,44 +8,55 @@ int64_t sbi_scan_segment_tokens(int64_t heads, int64_t n)
     return (tokens + c - 1) / c * c;
 }
 
+/* Several arrays of one arena; the first failure is kept. */
+typedef struct taker {
+    sb_arena *a;
+    sb_status st;
+} taker;
+
+static void *take(taker *t, int64_t count, size_t bytes, const char *what)
+{
+    void *p = NULL;
+    if (t->st == SB_OK)
+        t->st = sb_arena_alloc(t->a, count, bytes, what, &p);
+    return p;
+}
+
 sb_status sbi_scan_device_layout(sb_arena *a, const sbi_scan_room *r, int64_t n_tokens,
                                  sbi_scan_device_room *out)
 {
+    taker   t    = {a, SB_OK};
     int64_t most = SBI_SCAN_ITEMS / r->heads, states = r->state_heads * r->state_floats;
     int64_t segments = most > 1 ? most : 1, least = n_tokens / SBI_SCAN_SEGMENT_MIN + 1;
-    void   *p[5];
-    segments = segments < least ? segments : least;
-    *out     = (sbi_scan_device_room){.flag_count = r->heads * 8 + 1};
-    sb_status st =
-        sb_arena_alloc(a, r->state_heads, sizeof *out->slope, "decay of each head", &p[0]);
-    if (st == SB_OK)
-        st = sb_arena_alloc(a, states, sizeof(float), "states at the start", &p[1]);
-    if (st == SB_OK)
-        st = sb_arena_alloc(a, states * segments, sizeof(float), "states of segments", &p[2]);
-    if (st == SB_OK)
-        st = sb_arena_alloc(a, r->heads * SBI_SCAN_HAND_SLOTS * r->state_floats, sizeof(float),
-                            "states handed on", &p[3]);
-    if (st == SB_OK)
-        st = sb_arena_alloc(a, out->flag_count, sizeof *out->flag, "hand-over flags", &p[4]);
-    if (st != SB_OK)
-        return st;
-    out->slope = p[0];
-    out->start = p[1];
-    out->entry = p[2];
-    out->hand  = p[3];
-    out->flag  = p[4];
-    return SB_OK;
+    segments    = segments < least ? segments : least;
+    *out        = (sbi_scan_device_room){0};
+    out->start  = take(&t, states, sizeof(float), "states at the start");
+    out->entry  = take(&t, states * segments, sizeof(float), "states of segments");
+    int64_t all = r->state_heads * segments * r->d;
+    switch (r->scan.rule) {
+    case SB_SCAN_DELTA:
+        out->trans = take(&t, all * r->d, sizeof(float), "transitions of segments");
+        out->bad   = take(&t, 1, sizeof *out->bad, "gates above 0");
+        break;
+    case SB_SCAN_GATE:
+        out->gates = take(&t, all, sizeof *out->gates, "gates of segments");
+        out->bad   = take(&t, 1, sizeof *out->bad, "gates above 0");
+        break;
+    case SB_SCAN_DECAY:
+        out->flag_count = r->heads * 8 + 1;
+        out->slope      = take(&t, r->state_heads, sizeof *out->slope, "decay of each head");
+        out->hand       = take(&t, r->heads * SBI_SCAN_HAND_SLOTS * r->state_floats, sizeof(float),
+                               "states handed on");
+        out->flag       = take(&t, out->flag_count, sizeof *out->flag, "hand-over flags");
+        break;
+    default: /* means have nothing else */
+        break;
+    }
+    return t.st;
 }
 
 sb_status sbi_scan_device_check(const sbi_scan_room *r)
 {
-    static const char *const rules[SB_SCAN_RULE_COUNT] = {
-        "decays", "gates (gla)", "the delta rule (gated_delta)", "running means (aaren)"};
-    if (r->scan.rule != SB_SCAN_DECAY)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "linear scan: found %s, allowed decays (lightning, elu1, retnet) on the "
-                       "cuda backend",
-                       rules[r->scan.rule]);
     if (r->scan.map == SB_SCAN_DPFP || r->scan.map == SB_SCAN_TAYLOR)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "feature_map: found %s, allowed maps of one channel to one on the cuda "
@@ -55,7 +66,7 @@ sb_status sbi_scan_device_check(const sbi_scan_room *r)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "attend: found head_dim %lld, allowed 64 and 128 on the cuda backend",
                        (long long)r->d);
-    if (!r->recurrent && r->scan.chunk_tokens != SBI_SCAN_CHUNK)
+    if (!r->recurrent && r->scan.rule != SB_SCAN_MEAN && r->scan.chunk_tokens != SBI_SCAN_CHUNK)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "chunk_tokens: found %lld, allowed %d on the cuda backend",
                        (long long)r->scan.chunk_tokens, (int)SBI_SCAN_CHUNK);
@@ -69,7 +80,9 @@ int64_t sb_scan_device_bytes(const sb_scan *scan, const sb_shape *shape)
 {
     int64_t              states = scan->per_query_head ? shape->heads : shape->kv_heads;
     sb_shape             one    = {.heads = 1, .kv_heads = 1, .head_dim = shape->head_dim};
-    sbi_scan_room        r      = {.heads       = shape->heads,
+    sbi_scan_room        r      = {.scan        = *scan,
+                                   .d           = shape->head_dim,
+                                   .heads       = shape->heads,
                                    .state_heads = states,
                                    .state_floats =
                                        (sb_scan_state_bytes(scan, &one) - (int64_t)sizeof(sbi_scan_state)) /

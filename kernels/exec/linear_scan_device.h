@@ -20,7 +20,7 @@ enum {
     SBI_SCAN_HAND_SLOTS  = 8,
 };
 
-/* Device memory of one call. */
+/* Device memory of one call. DECAY alone has slope, hand and flag. */
 typedef struct sbi_scan_device_room {
     double *slope; /* [state_heads] */
     float  *start; /* [state_heads][state_floats] states before the call */
@@ -28,6 +28,9 @@ typedef struct sbi_scan_device_room {
     float  *hand;  /* [heads][HAND_SLOTS][state_floats] states handed on */
     int    *flag;  /* [heads][8] segments handed on by each warp; then the work counter */
     int64_t flag_count;
+    double *gates; /* GATE: [state_heads][segments][d] sums of gates of the segment before */
+    float  *trans; /* DELTA: [state_heads][segments][d][d] A of the segment before */
+    int    *bad;   /* GATE, DELTA: 1: a gate is no number <= 0 */
 } sbi_scan_device_room;
 
 /* From an arena over device memory, or a counting one. n_tokens: most rows of a call. */

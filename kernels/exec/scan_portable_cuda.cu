@@ -15,12 +15,11 @@
  *
  * Bytes: q, k, v, o once and k, v once more: 12 d bytes a token and head. One CTA a multiprocessor
  * waits for its rows, which the walk before has asked into L2. */
-#include "kernels/exec/linear_scan_cuda.cuh"
-#include "kernels/exec/mma_cuda.cuh"
+#include "kernels/exec/scan_share_cuda.cuh"
 
 namespace
 {
-enum { C = SBI_SCAN_CHUNK, THREADS = 256, PAD = 8 };
+enum { C = SCAN_ROWS, THREADS = SCAN_THREADS, PAD = SCAN_PAD };
 
 template <int D> struct chunk_room {
     sb_bf16 q[C][D + PAD], k[C][D + PAD], v[C][D + PAD], s[D][D + PAD];
@@ -70,90 +69,33 @@ __device__ void load_rows(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_
     }
 }
 
-/* The same rows of the next chunk into L2. */
-template <int D> __device__ void ask_rows(const sb_bf16 *from, int64_t m)
+/* S = fade S + (w K)' V over the m rows of the chunk in shared memory. */
+template <int D> __device__ void carry(share<D> &s, const chunk_room<D> &r, int m, float2 f)
 {
-    for (int64_t i = threadIdx.x * 64; i < m * D; i += THREADS * 64) /* lines of 128 bytes */
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(from + i));
-}
-
-/* Key channels that a warp has, and value channels. */
-template <int D> struct share {
-    enum { BANDS = D / 16, SIDES = 8 / BANDS, TILES = D / SIDES / 8 };
-    float s[TILES][4];
-    int   row, col; /* of this lane's first number */
-
-    __device__ share()
-    {
-        const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
-        row = 16 * (warp % BANDS) + (lane >> 2);
-        col = warp / BANDS * (D / SIDES) + 2 * (lane & 3);
-    }
-    __device__ void zero()
-    {
+    const int lane = threadIdx.x & 31, band = s.row - (lane >> 2), side = s.col - 2 * (lane & 3);
 #pragma unroll
-        for (int t = 0; t < TILES; t++)
-            s[t][0] = s[t][1] = s[t][2] = s[t][3] = 0.0f;
-    }
-    __device__ void read(const float *from)
-    {
+    for (int t = 0; t < share<D>::TILES; t++)
 #pragma unroll
-        for (int t = 0; t < TILES; t++)
+        for (int e = 0; e < 4; e++)
+            s.s[t][e] = scan_fade(f, s.s[t][e]);
 #pragma unroll
-            for (int i = 0; i < 2; i++) {
-                const float2 x =
-                    *reinterpret_cast<const float2 *>(from + (row + 8 * i) * D + col + 8 * t);
-                s[t][2 * i]     = x.x;
-                s[t][2 * i + 1] = x.y;
-            }
-    }
-    __device__ void write(float *to) const
-    {
+    for (int j = 0; j < C / 16; j++) {
+        uint32_t a[4], b[4];
+        sbi_ldmatrix_t(a, &r.k[16 * j + (lane & 7) + (lane >> 4) * 8][band + (lane >> 3 & 1) * 8]);
 #pragma unroll
-        for (int t = 0; t < TILES; t++)
+        for (int e = 0; e < 4; e++) { /* a[e]: tokens t and t + 1; rows past m are zeros */
+            const int t = m - 1 - (16 * j + 2 * (lane & 3) + (e >> 1) * 8);
+            a[e]        = sbi_pack_bf16(__uint_as_float(a[e] << 16) * r.w[max(t, 0)],
+                                        __uint_as_float(a[e] & 0xFFFF0000u) * r.w[max(t - 1, 0)]);
+        }
 #pragma unroll
-            for (int i = 0; i < 2; i++)
-                *reinterpret_cast<float2 *>(to + (row + 8 * i) * D + col + 8 * t) =
-                    make_float2(s[t][2 * i], s[t][2 * i + 1]);
-    }
-    __device__ void publish(chunk_room<D> &r) const
-    {
-#pragma unroll
-        for (int t = 0; t < TILES; t++)
-#pragma unroll
-            for (int i = 0; i < 2; i++)
-                *reinterpret_cast<uint32_t *>(&r.s[row + 8 * i][col + 8 * t]) =
-                    sbi_pack_bf16(s[t][2 * i], s[t][2 * i + 1]);
-    }
-    /* S = fade S + (w K)' V over the m rows of the chunk in shared memory. */
-    __device__ void carry(const chunk_room<D> &r, int m, float2 f)
-    {
-        const int lane = threadIdx.x & 31, band = row - (lane >> 2), side = col - 2 * (lane & 3);
-#pragma unroll
-        for (int t = 0; t < TILES; t++)
-#pragma unroll
-            for (int e = 0; e < 4; e++)
-                s[t][e] = scan_fade(f, s[t][e]);
-#pragma unroll
-        for (int j = 0; j < C / 16; j++) {
-            uint32_t a[4], b[4];
-            sbi_ldmatrix_t(a,
-                           &r.k[16 * j + (lane & 7) + (lane >> 4) * 8][band + (lane >> 3 & 1) * 8]);
-#pragma unroll
-            for (int e = 0; e < 4; e++) { /* a[e]: tokens t and t + 1; rows past m are zeros */
-                const int t = m - 1 - (16 * j + 2 * (lane & 3) + (e >> 1) * 8);
-                a[e]        = sbi_pack_bf16(__uint_as_float(a[e] << 16) * r.w[max(t, 0)],
-                                            __uint_as_float(a[e] & 0xFFFF0000u) * r.w[max(t - 1, 0)]);
-            }
-#pragma unroll
-            for (int t = 0; t < TILES / 2; t++) {
-                sbi_ldmatrix_t(b, &r.v[16 * j + (lane & 15)][side + 16 * t + (lane >> 4) * 8]);
-                sbi_mma(s[2 * t], a, b[0], b[1]);
-                sbi_mma(s[2 * t + 1], a, b[2], b[3]);
-            }
+        for (int t = 0; t < share<D>::TILES / 2; t++) {
+            sbi_ldmatrix_t(b, &r.v[16 * j + (lane & 15)][side + 16 * t + (lane >> 4) * 8]);
+            sbi_mma(s.s[2 * t], a, b[0], b[1]);
+            sbi_mma(s.s[2 * t + 1], a, b[2], b[3]);
         }
     }
-};
+}
 
 /* z of the chunk after: z[now ^ 1] = fade z[now] + sum of w k. */
 template <int D> __device__ void carry_z(chunk_room<D> &r, int m, float2 f, int now)
@@ -197,11 +139,11 @@ __global__ void __launch_bounds__(THREADS, 1)
         load_rows<D>(r.k, k + i * D, C, a.map);
         load_rows<D>(r.v, v + i * D, C, SB_SCAN_IDENTITY);
         if (i + C < end) {
-            ask_rows<D>(k + (i + C) * D, C);
-            ask_rows<D>(v + (i + C) * D, C);
+            scan_ask<D>(k + (i + C) * D, C);
+            scan_ask<D>(v + (i + C) * D, C);
         }
         __syncthreads();
-        s.carry(r, C, fade);
+        carry(s, r, C, fade);
         if (a.normalize)
             carry_z(r, C, fade, now);
         now ^= 1;
@@ -312,45 +254,6 @@ template <int D> struct output {
             norm[i] = 1.0f / (sum + 1e-10f);
         }
     }
-    __device__ void add_values(const chunk_room<D> &r)
-    {
-        const int lane = threadIdx.x & 31;
-#pragma unroll
-        for (int j = 0; j < C / 16; j++) {
-            uint32_t b[4], w[4] = {sbi_pack_bf16(p[2 * j][0], p[2 * j][1]),
-                                   sbi_pack_bf16(p[2 * j][2], p[2 * j][3]),
-                                   sbi_pack_bf16(p[2 * j + 1][0], p[2 * j + 1][1]),
-                                   sbi_pack_bf16(p[2 * j + 1][2], p[2 * j + 1][3])};
-#pragma unroll
-            for (int x = 0; x < TILES / 2; x++) {
-                sbi_ldmatrix_t(b, &r.v[16 * j + (lane & 15)][side + 16 * x + (lane >> 4) * 8]);
-                sbi_mma(o[2 * x], w, b[0], b[1]);
-                sbi_mma(o[2 * x + 1], w, b[2], b[3]);
-            }
-        }
-    }
-    __device__ void store(const sbi_scan_cuda_job &a, int64_t head, int64_t first, int m,
-                          const float (&norm)[2]) const
-    {
-        const int lane = threadIdx.x & 31;
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            const int row = band + (lane >> 2) + 8 * i;
-            if (row >= m)
-                continue;
-            const int64_t at = head * a.o_stride + (first + row) * D + side + 2 * (lane & 3);
-#pragma unroll
-            for (int t = 0; t < TILES; t++) {
-                const float x = o[t][2 * i] * norm[i], y = o[t][2 * i + 1] * norm[i];
-                if (a.o_is_f32)
-                    *reinterpret_cast<float2 *>(static_cast<float *>(a.o) + at + 8 * t) =
-                        make_float2(x, y);
-                else
-                    *reinterpret_cast<uint32_t *>(static_cast<sb_bf16 *>(a.o) + at + 8 * t) =
-                        sbi_pack_bf16(x, y);
-            }
-        }
-    }
 };
 
 /* 3: outputs of a segment; behind the last one the call's state. */
@@ -381,12 +284,12 @@ __global__ void __launch_bounds__(THREADS, 1)
         load_rows<D>(r.q, q + i * D, m, a.map);
         load_rows<D>(r.k, k + i * D, m, a.map);
         load_rows<D>(r.v, v + i * D, m, SB_SCAN_IDENTITY);
-        s.publish(r);
+        s.publish(r.s);
         if (i + C < end) {
             const int64_t next = min(end - i - C, static_cast<int64_t>(C));
-            ask_rows<D>(q + (i + C) * D, next);
-            ask_rows<D>(k + (i + C) * D, next);
-            ask_rows<D>(v + (i + C) * D, next);
+            scan_ask<D>(q + (i + C) * D, next);
+            scan_ask<D>(k + (i + C) * D, next);
+            scan_ask<D>(v + (i + C) * D, next);
         }
         __syncthreads();
         {
@@ -395,11 +298,11 @@ __global__ void __launch_bounds__(THREADS, 1)
             out.scores(r, a.scale);
             if (a.normalize)
                 out.norms(r, a.scale, r.z[now], norm);
-            out.add_values(r);
-            out.store(a, head, i, m, norm);
+            scan_add_values<D, output<D>::TILES>(out.o, out.p, r.v, out.side);
+            scan_store<D, output<D>::TILES>(a, out.o, head, i, m, out.band, out.side, norm);
         }
         const float2 f = m == C ? fade : scan_decay(-slope * m);
-        s.carry(r, m, f);
+        carry(s, r, m, f);
         if (a.normalize)
             carry_z(r, m, f, now);
         now ^= 1;

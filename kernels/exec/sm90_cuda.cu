@@ -17,7 +17,8 @@
  * are masked in blocks of the rows' own segment, by their tokens.
  *
  * Work order: KV head outermost (its K and V stay in L2), then query tiles, longest first, then the
- * heads of the group.
+ * heads of the group. Where K and V of a head are more than L2 holds, items begin in waves of one a
+ * CTA, so that all CTAs go down the keys together and a block that many list is fetched once.
  *
  * Shared memory: Q, O, and rings of K and V blocks behind pairs of barriers: 193 KiB at head_dim
  * 128 (2 stages), 161 to 177 KiB at 64 (4 stages).
@@ -38,6 +39,9 @@ enum {
     LIST_ROWS = 128,         /* queries of a list's row blocks: a multiple of these */
     BARRIERS  = 256,         /* bytes of barriers and the work slot */
     SLOT      = 192,         /* the work slot among them */
+    PATIENCE  = 4,           /* a producer waits for others up to the 4th part of an item's time, */
+    LATE      = 8,           /* lists differ in length: so many items may be behind */
+    ALONE     = 8,           /* and where that was not enough, not for 8 items */
     Q_RUNS    = 8,           /* of queries, */
     K_RUNS    = 4,           /* of keys: each pair is a launch */
     NO_KEY    = INT_MAX / 2, /* first key of no tile: past every tensor */
@@ -61,10 +65,10 @@ SB_HOST_DEVICE constexpr int shared_bytes(form f, int d)
 struct sm90_args {
     int32_t    n_q, n_k, offset; /* key j is visible to row i iff j <= i + offset */
     int32_t    first_key;        /* id of key 0 */
-    int32_t    heads, group, n_tiles;
+    int32_t    heads, group, n_tiles, waves;
     float      scale, scale_log2;
     row_output out;
-    int       *counter; /* zero at launch */
+    int       *counter; /* items taken; in waves, those all of whose loads are under way */
     /* lists: one after the other from that of token `first` on, row_tiles query tiles to each */
     sb_plan plan;
     int64_t first;
@@ -256,6 +260,38 @@ template <form F, int D> struct places {
     }
 };
 
+/* A producer's clock, in cycles: when its item began, and items to come that wait for nobody. */
+struct pace {
+    uint32_t begin;
+    int32_t  alone;
+};
+
+/* Until the waves before have all but `late` items' loads under way. Not for long: lists may be
+ * uneven, and no result depends on it. */
+static __device__ __forceinline__ void wait_for_wave(const int *under_way, int w, int late, pace *p)
+{
+    const int      ctas = static_cast<int>(gridDim.x), wanted = w / ctas * ctas - late;
+    const uint32_t from = static_cast<uint32_t>(clock()), most = (from - p->begin) / PATIENCE;
+    if (w >= ctas && --p->alone < 0) {
+        int seen;
+        p->alone = 0;
+        for (;;) {
+            asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];"
+                         : "=r"(seen)
+                         : "l"(under_way)
+                         : "memory");
+            if (seen >= wanted)
+                break;
+            if (static_cast<uint32_t>(clock()) - from > most) {
+                p->alone = ALONE;
+                break;
+            }
+            __nanosleep(500);
+        }
+    }
+    p->begin = static_cast<uint32_t>(clock());
+}
+
 /* One thread: work items, and their blocks in the order of consumption: K n-1, K n-2, V n-1,
  * K n-3, V n-2, ..., V 0. Any other order can leave both sides waiting. */
 template <form F, int D>
@@ -267,11 +303,14 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
     const int64_t csr_row = F == DENSE || F == WINDOW ? 0 : sbi_plan_row(&a.plan, a.first);
     const int     total   = a.n_tiles * a.heads;
     uint32_t      kc = 0, vc = 0, it = 0;
+    pace          own = {0, 0};
     for (int w = blockIdx.x; w < total; it++) {
         work      x;
         item_list list = {nullptr, 0, 0, 0};
         int       kv;
         take_work<F, D>(a, csr_row, w, &x, &kv, &list);
+        if (F != WINDOW && a.waves)
+            wait_for_wave(a.counter + 1, w, F == DENSE ? 0 : LATE, &own);
         mbar_wait(at.q_empty, (it & 1) ^ 1);
         slot[0] = x.head;
         slot[1] = x.tile;
@@ -310,6 +349,8 @@ static __device__ __forceinline__ void produce(const sm90_args &a, const places<
             before[0] = now[0];
             before[1] = now[1];
         }
+        if (F != WINDOW && a.waves)
+            atomicAdd(a.counter + 1, 1);
         w = static_cast<int>(gridDim.x) + atomicAdd(a.counter, 1);
     }
     mbar_wait(at.q_empty, (it & 1) ^ 1);
@@ -544,6 +585,10 @@ form form_of(const sb_plan *p)
     return p == nullptr ? DENSE : p->tiles.width_tokens == 64 ? TILES_64 : TILES_128;
 }
 
+struct card {
+    int sms, l2_bytes;
+};
+
 /* One launch: a run of queries over a run of keys. */
 struct part {
     sb_run  q, k;
@@ -552,7 +597,7 @@ struct part {
 };
 
 template <form F, int D, int F32>
-sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
+sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, const part &p)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k, *v = j->in->v, *o = j->out->o;
     const int        box    = F == TILES_64 ? 64 : KEYS;
@@ -597,39 +642,41 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const par
         a.skip_tiles = static_cast<int32_t>(p.q.start / rows(F, D) % a.row_tiles);
     }
     const int      items = a.n_tiles * a.heads;
-    const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
+    const unsigned ctas  = static_cast<unsigned>(items < on.sms ? items : on.sms);
+    const int64_t  kv_bytes = p.k.len * D * 2 * int64_t(sizeof(sb_bf16));
+    a.waves = F != WINDOW && kv_bytes > 2 * int64_t(on.l2_bytes); /* at less they cost 3 % */
     kernel<<<ctas, threads(F, D), shared_bytes(F, D), j->stream>>>(a, mq, mk, mv, mo);
     return sb_cuda_status(cudaGetLastError(), "launch of attend_sm90");
 }
 
 template <form F>
-sb_status launch_form(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
+sb_status launch_form(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, const part &p)
 {
     if (j->out->o->dtype == SB_F32)
-        return j->in->q->dim == 64 ? launch<F, 64, 1>(j, encode, sms, p)
-                                   : launch<F, 128, 1>(j, encode, sms, p);
-    return j->in->q->dim == 64 ? launch<F, 64, 0>(j, encode, sms, p)
-                               : launch<F, 128, 0>(j, encode, sms, p);
+        return j->in->q->dim == 64 ? launch<F, 64, 1>(j, encode, on, p)
+                                   : launch<F, 128, 1>(j, encode, on, p);
+    return j->in->q->dim == 64 ? launch<F, 64, 0>(j, encode, on, p)
+                               : launch<F, 128, 0>(j, encode, on, p);
 }
 
-sb_status launch_part(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, const part &p)
+sb_status launch_part(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, const part &p)
 {
     switch (form_of(j->plan)) {
     case DENSE:
-        return launch_form<DENSE>(j, encode, sms, p);
+        return launch_form<DENSE>(j, encode, on, p);
     case WINDOW:
-        return launch_form<WINDOW>(j, encode, sms, p);
+        return launch_form<WINDOW>(j, encode, on, p);
     case TILES_128:
-        return launch_form<TILES_128>(j, encode, sms, p);
+        return launch_form<TILES_128>(j, encode, on, p);
     case SLOTS_128:
-        return launch_form<SLOTS_128>(j, encode, sms, p);
+        return launch_form<SLOTS_128>(j, encode, on, p);
     default:
-        return launch_form<TILES_64>(j, encode, sms, p);
+        return launch_form<TILES_64>(j, encode, on, p);
     }
 }
 
 /* A run of queries over all runs of keys: one launch each, the later ones merged in. */
-sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, part p)
+sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, part p)
 {
     const sb_gid *keys = &j->in->k->gid;
     sb_status     st   = SB_OK;
@@ -639,7 +686,7 @@ sb_status launch_run(const sbi_cuda_job *j, sbi_encode_fn encode, int sms, part 
         p.k = keys->run[r];
         if (p.k.len == 0)
             continue;
-        st      = launch_part(j, encode, sms, p);
+        st      = launch_part(j, encode, on, p);
         p.merge = 1;
     }
     return st;
@@ -702,19 +749,22 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
 
 sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
 {
-    int       device = 0, sms = 0;
+    int       device = 0;
+    card          on     = {};
     sbi_encode_fn encode = nullptr;
     part          p      = {};
     sb_status     st     = sbi_find_encoder(&encode);
     if (st == SB_OK)
         st = SB_CUDA(cudaGetDevice(&device));
     if (st == SB_OK)
-        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+        st = SB_CUDA(cudaDeviceGetAttribute(&on.sms, cudaDevAttrMultiProcessorCount, device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&on.l2_bytes, cudaDevAttrL2CacheSize, device));
     const sb_gid *g = &j->in->q->gid;
     for (int32_t r = 0; st == SB_OK && r < g->n_runs; p.q_at += g->run[r++].len) {
         p.q = g->run[r];
         if (p.q.len > 0)
-            st = launch_run(j, encode, sms, p);
+            st = launch_run(j, encode, on, p);
     }
     return st;
 }

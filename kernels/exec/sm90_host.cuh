@@ -10,8 +10,8 @@ namespace
 {
 enum { COUNTERS = 64 };
 
-/* One concurrent launch has one of these to itself. */
-__device__ int counters[COUNTERS];
+/* One concurrent launch has one of these pairs to itself. */
+__device__ int counters[COUNTERS][2];
 
 /* Rows [row, row + n) of every head, in boxes of `rows` x 64 dims. */
 sb_status make_map(sbi_encode_fn encode, const sb_tensor *t, int64_t row, int64_t n, int rows,
@@ -21,7 +21,7 @@ sb_status make_map(sbi_encode_fn encode, const sb_tensor *t, int64_t row, int64_
                         t->dim, t->head_stride, rows, out);
 }
 
-/* A counter that no launch in flight uses, zeroed in stream order. */
+/* A pair of counters that no launch in flight uses, zeroed in stream order. */
 sb_status next_counter(cudaStream_t stream, int **out)
 {
     static std::atomic<unsigned> turn{0};
@@ -29,8 +29,8 @@ sb_status next_counter(cudaStream_t stream, int **out)
     sb_status                    st = SB_CUDA(cudaGetSymbolAddress(&p, counters));
     if (st != SB_OK)
         return st;
-    *out = static_cast<int *>(p) + turn.fetch_add(1) % COUNTERS;
-    return SB_CUDA(cudaMemsetAsync(*out, 0, sizeof **out, stream));
+    *out = static_cast<int *>(p) + turn.fetch_add(1) % COUNTERS * 2;
+    return SB_CUDA(cudaMemsetAsync(*out, 0, 2 * sizeof **out, stream));
 }
 
 } // namespace

@@ -113,12 +113,21 @@ static __device__ __forceinline__ uint64_t wgmma_matrix(uint32_t address, uint32
         "+f"(d[i + 6]), "+f"(d[i + 7])
 #define ACC32(d) ACC8(d, 0), ACC8(d, 8), ACC8(d, 16), ACC8(d, 24)
 #define ACC64(d) ACC32(d), ACC8(d, 32), ACC8(d, 40), ACC8(d, 48), ACC8(d, 56)
+#define ACC128(d)                                                                                  \
+    ACC64(d), ACC8(d, 64), ACC8(d, 72), ACC8(d, 80), ACC8(d, 88), ACC8(d, 96), ACC8(d, 104),       \
+        ACC8(d, 112), ACC8(d, 120)
 #define REG32                                                                                      \
     "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,"   \
     "%25,%26,%27,%28,%29,%30,%31"
 #define REG64                                                                                      \
     REG32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,"  \
           "%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+
+#define REG128                                                                                     \
+    REG64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,"  \
+          "%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,%96,%97,%98,%99,%100,%101,%102,%103,%104,"  \
+          "%105,%106,%107,%108,%109,%110,%111,%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,"  \
+          "%122,%123,%124,%125,%126,%127"
 
 /* d[64 x 128] (+)= a[64 x 16] b[16 x 128]; a in registers, b in shared memory, K-major. */
 static __device__ __forceinline__ void wgmma_qk(float (&d)[64], const uint32_t *a, uint64_t b,
@@ -138,6 +147,16 @@ static __device__ __forceinline__ void wgmma_qk(float (&d)[64], uint64_t a, uint
                  "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" REG64
                  "}, %64, %65, p, 1, 1, 0, 0;\n}\n"
                  : ACC64(d)
+                 : "l"(a), "l"(b), "r"(accumulate));
+}
+/* d[64 x 256] (+)= a[64 x 16] b[16 x 256]; both in shared memory, K-major. */
+static __device__ __forceinline__ void wgmma_qk(float (&d)[128], uint64_t a, uint64_t b,
+                                                int accumulate)
+{
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {" REG128
+                 "}, %128, %129, p, 1, 1, 0, 0;\n}\n"
+                 : ACC128(d)
                  : "l"(a), "l"(b), "r"(accumulate));
 }
 /* d[64 x head_dim] += a[64 x 16] b[16 x head_dim]; b MN-major (transposed). */
@@ -182,6 +201,14 @@ static __device__ __forceinline__ void wgmma_wait_all(float (&d)[64])
 static __device__ __forceinline__ void wgmma_wait_all(float (&d)[32])
 {
     asm volatile("wgmma.wait_group.sync.aligned 0;" : ACC32(d) : : "memory");
+}
+static __device__ __forceinline__ void wgmma_wait_all(float (&d)[128])
+{
+    asm volatile("wgmma.wait_group.sync.aligned 0;" : ACC128(d) : : "memory");
+}
+static __device__ __forceinline__ void wgmma_wait_one(float (&d)[128])
+{
+    asm volatile("wgmma.wait_group.sync.aligned 1;" : ACC128(d) : : "memory");
 }
 static __device__ __forceinline__ void wgmma_wait_one(float (&d)[64])
 {

@@ -4,6 +4,10 @@
 
 #include "kernels/flexprefill/flexprefill.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The record's plan where the mask is not dense. Collective. What reads q and k is timed as
  * estimate, budgets, choice and lists as select. Errors: SB_ERR_UNSUPPORTED on all ranks when they
  * hold a part of the queries only. */
@@ -13,4 +17,7 @@ sb_status sbi_flex_plan_cpu(sb_ctx *ctx, const sb_flexprefill_params *p, const s
 /* SB_ERR_UNSUPPORTED: queries of a part of the sequence [5]. */
 sb_status sbi_flex_part_of_sequence(int64_t n_queries, int64_t n_keys);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -3,6 +3,7 @@
 #include "kernels/exec/attend.h"
 #include "kernels/exec/shape_check.h"
 #include "kernels/minference/config_file.h"
+#include "kernels/minference/device.h"
 #include "kernels/minference/work.h"
 
 #define P(field) offsetof(sb_minference_params, field)
@@ -93,6 +94,8 @@ const sb_method sb_minference = {
     .quantum_tokens = quantum_tokens,
     .read_file      = sbi_minference_read_file,
     .layout         = sbi_minference_layout,
-    .plan           = {[SB_CPU] = sbi_minference_plan_cpu},
-    .attend         = {[SB_CPU] = sb_attend_block_csr_cpu},
+    .layout_device  = SB_IF_CUDA(sbi_minference_layout_device),
+    .plan = {[SB_CPU] = sbi_minference_plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_minference_plan_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

@@ -7,6 +7,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "kernels/xattention/first_chunk.h"
 #include "kernels/xattention/room.h"
 #include "kernels/xattention/select.h"
 
@@ -34,21 +35,6 @@ static void round_scores(int32_t *score, int64_t n)
         memcpy(&a, score + i, sizeof a);
         score[i] = sb_bf16_from_f32(a);
     }
-}
-
-/* Row blocks [0, this) lie in the released code's first chunk of queries [4, chunk_size C]: at
- * least 2048 tokens, and so many that scores of all keys fit 2^28 numbers. A chunk behind earlier
- * tokens is taken for a part of the whole sequence. */
-static int64_t first_chunk_blocks(const sb_xattention_params *p, int64_t n_keys)
-{
-    int64_t power = 2048, fit;
-    if (p->compat != SB_XATTENTION_OFFICIAL)
-        return 0;
-    while (power < n_keys)
-        power *= 2;
-    fit = (INT64_C(1) << 28) / power;
-    fit = fit > 2048 ? fit : 2048;
-    return (power < fit ? power : fit) / p->block_tokens;
 }
 
 /* Lists in their own places; row_ptr[i + 1] = length of list i. */
@@ -92,7 +78,7 @@ sb_status sbi_xattention_plan_cpu(sb_ctx *ctx, const sb_xattention_params *p, co
     score_all(room, &in, plan, threads);
     sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
     t0 = sb_now_ns();
-    select_all(room, p->tau, first_chunk_blocks(p, shape->n_keys), plan, threads);
+    select_all(room, p->tau, sbi_xattention_first_chunk_blocks(p, shape->n_keys), plan, threads);
     sb_row_blocks_close(&room->blocks, plan);
     plan->parts          = SB_PART_TILES;
     plan->estimate_flops = shape->heads * sb_antidiagonal_flops(&room->grid, plan, shape->head_dim);

@@ -4,6 +4,7 @@
 #include "kernels/exec/shape_check.h"
 #include "kernels/exec/window_plan.h"
 #include "kernels/xattention/plan_cpu.h"
+#include "kernels/xattention/plan_cuda.h"
 #include "kernels/xattention/room.h"
 
 #define P(field) offsetof(sb_xattention_params, field)
@@ -64,6 +65,26 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
 }
 
+#if defined(SB_HAVE_CUDA)
+static sb_status layout_device(sb_ctx *ctx, const void *params_, const sb_shape *shape,
+                               sb_plan *plan, sb_cache *cache)
+{
+    if (is_dense(params_, shape))
+        return sb_window_layout(ctx, params_, shape, plan, cache);
+    return sbi_xattention_layout_device(ctx, params_, shape, plan);
+}
+
+static sb_status plan_cuda(sb_ctx *ctx, const void *params_, const sb_shape *shape,
+                           const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
+{
+    (void)cache;
+    if (!is_dense(params_, shape))
+        return sbi_xattention_plan_cuda(ctx, params_, shape, q, k, plan);
+    plan->fallback = 1;
+    return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
+}
+#endif
+
 const sb_method sb_xattention = {
     .name           = "xattention",
     .summary        = "blocks by antidiagonal scores, tau of the estimated mass; dense decode",
@@ -75,6 +96,8 @@ const sb_method sb_xattention = {
     .check          = check,
     .quantum_tokens = quantum_tokens,
     .layout         = layout,
-    .plan           = {[SB_CPU] = plan_cpu},
-    .attend         = {[SB_CPU] = sb_attend_block_csr_cpu},
+    .layout_device  = SB_IF_CUDA(layout_device),
+    .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(plan_cuda)},
+    .attend =
+        {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

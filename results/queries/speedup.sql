@@ -4,6 +4,7 @@
 -- Ratios of medians, averaged over runs by repetitions. Oversubscribed runs are left out; samples where the method fell back to
 -- dense stay in the times and are left out of density, recall and flop_ratio.
 -- dense_impl: the kernel that ran dense, where the sample tells it. dense_mfu, mfu: shares of the run's measured ceiling. attention_norm_x: attention_x as if dense ran at 60 % of it.
+-- anchored_x: median over repetitions of dense / method, dense being the mean of the runs right before and after (timing: anchor).
 CREATE VIEW speedup AS
 WITH asked AS MATERIALIZED (
     SELECT s.sample_id, s.point_id, s.run_id, s.fallback, r.oversubscribed
@@ -120,6 +121,20 @@ kept AS (
       JOIN quality AS q ON q.sample_id = a.sample_id
      WHERE a.fallback = 0 AND q.head_key = -1
      GROUP BY a.point_id),
+anchored AS ( -- one repetition beside the dense times right before and after it
+    SELECT a.point_id, (n.before_ns + n.after_ns) / 2.0 / t.ns AS x, n.kernel,
+           row_number() OVER w AS k, count(*) OVER w AS n
+      FROM asked AS a
+      JOIN anchor_timing AS n ON n.sample_id = a.sample_id
+      JOIN phase_time AS t ON t.sample_id = n.sample_id AND t.phase = 'attention' AND t.repetition = n.repetition
+     WHERE a.oversubscribed = 0 AND t.ns > 0
+    WINDOW w AS (PARTITION BY a.point_id ORDER BY (n.before_ns + n.after_ns) / 2.0 / t.ns
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)),
+anchored_cell AS (
+    SELECT point_id, avg(x) FILTER (WHERE k IN ((n + 1) / 2, (n + 2) / 2)) AS x, max(n) AS n,
+           group_concat(DISTINCT kernel) AS kernel
+      FROM anchored
+     GROUP BY point_id),
 cell AS (
     SELECT point_id, count(*) AS n_samples, sum(fallback) AS n_fallback, min(oversubscribed) AS all_oversubscribed
       FROM asked
@@ -134,9 +149,10 @@ SELECT p.method, p.method_json AS params, p.length_tokens AS length, p.ranks, p.
        p.suite, p.dtype, CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed,
        p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash,
        k.flop_ratio, 1 / nullif(k.flop_ratio, 0) AS ideal_speedup, x.compute_x, x.attention_norm_x, x.achieved_tflops,
-       x.equiv_tflops, x.mfu, x.kernel_efficiency
+       x.equiv_tflops, x.mfu, x.kernel_efficiency, y.x AS anchored_x, coalesce(y.n, 0) AS anchored_n, y.kernel AS anchor_impl
   FROM cell AS c
   JOIN point AS p ON p.id = c.point_id
   LEFT JOIN ratio AS x ON x.point_id = c.point_id
+  LEFT JOIN anchored_cell AS y ON y.point_id = c.point_id
   LEFT JOIN repetitions AS t ON t.point_id = c.point_id
   LEFT JOIN kept AS k ON k.point_id = c.point_id;

@@ -71,3 +71,34 @@ double sb_stats_t975(double nu)
     }
     return (lo + hi) / 2;
 }
+
+double sb_stats_t_upper(double t, double nu)
+{
+    if (!(nu > 0) || isnan(t))
+        return NAN;
+    double a = fabs(t), p;
+    if (a == 0)
+        p = 0.5;
+    else if (isinf(a))
+        p = 0;
+    else
+        p = nu > 1e8 ? erfc(a / sqrt(2)) / 2 : tail(a, nu); /* lgamma loses its digits there */
+    return t >= 0 ? p : 1 - p;
+}
+
+double sb_stats_t_quantile(double side, double nu)
+{
+    double lo = 0, hi = 1;
+    if (!(nu > 0) || !(side > 0) || !(side <= 0.5))
+        return NAN;
+    while (sb_stats_t_upper(hi, nu) > side && hi < 1e300)
+        hi *= 2;
+    for (int i = 0; i < 200 && hi - lo > 1e-12 * hi; i++) {
+        double mid = (lo + hi) / 2;
+        if (sb_stats_t_upper(mid, nu) > side)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return (lo + hi) / 2;
+}

@@ -34,6 +34,7 @@ static const copied tables[] = {
     {"memory", NULL, {"sample", NULL}},
     {"energy", NULL, {"sample", NULL}},
     {"device_state", NULL, {"sample", NULL}},
+    {"anchor_timing", NULL, {"sample", NULL}},
 };
 
 static sb_status run_text(sqlite3 *db, const char *path, sqlite3_str *text)

@@ -135,6 +135,12 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
                    sbi_int(e->idle_mw)};
         st = sbi_run(s, SBI_ENERGY_INSERT, v, SBI_COUNT(v));
     }
+    for (int64_t i = 0; st == SB_OK && i < f->n_anchors; i++) {
+        const sb_anchor_facts *a = &f->anchors[i];
+        const sbi_value v[] = {sbi_int(id), sbi_int(i), sbi_int(a->before_ns), sbi_int(a->after_ns),
+                               sbi_text(a->kernel)};
+        st                  = sbi_run(s, SBI_ANCHOR_INSERT, v, SBI_COUNT(v));
+    }
     return st;
 }
 

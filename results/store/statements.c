@@ -61,6 +61,8 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
                           "other_processes, ecc, mig) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_ENERGY_INSERT] = "INSERT INTO energy (sample_id, phase, millijoules, repetitions, "
                           "duration_ns, step_ns, idle_mw) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [SBI_ANCHOR_INSERT] = "INSERT INTO anchor_timing (sample_id, repetition, before_ns, after_ns, "
+                          "kernel) VALUES (?, ?, ?, ?, ?)",
     [SBI_MEMORY_INSERT] = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
     [SBI_SAMPLE_DONE] =
         "SELECT iif(s.status = 'ok', 1, 2) FROM sample AS s JOIN run AS r ON r.id = "

@@ -138,6 +138,12 @@ typedef struct sb_energy_facts {
     int64_t     millijoules, repetitions, duration_ns, step_ns, idle_mw;
 } sb_energy_facts;
 
+/* Dense attention right before and right after a timed repetition. */
+typedef struct sb_anchor_facts {
+    int64_t     before_ns, after_ns;
+    const char *kernel; /* NULL: not told */
+} sb_anchor_facts;
+
 typedef struct sb_sample_facts {
     int64_t                 run_id, point_id, input_id;
     int32_t                 is_anchor;   /* timed only so that others have a dense time of the same process */
@@ -169,6 +175,8 @@ typedef struct sb_sample_facts {
     int64_t                 n_states;
     const sb_energy_facts  *energy;
     int64_t                 n_energy;
+    const sb_anchor_facts  *anchors; /* [n_anchors] of repetition 0, 1, ... */
+    int64_t                 n_anchors;
 } sb_sample_facts;
 /* One transaction. unique(run, point, input): a second put for the same key is an error. */
 sb_status sb_store_put_sample(sb_store *s, const sb_sample_facts *f);
@@ -199,6 +207,17 @@ sb_status sb_store_refresh_intervals(sb_store *s);
 typedef enum sb_format { SB_FORMAT_TABLE, SB_FORMAT_CSV, SB_FORMAT_JSON, SB_FORMAT_MARKDOWN, SB_FORMAT_COUNT } sb_format;
 /* Run one read-only statement and print it. Anything that writes, attaches or sets a pragma is refused. */
 sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *out);
+/* The same row by row, for figures that SQL cannot compute. A row lives until its function returns;
+ * any status but SB_OK ends the walk and is passed on. texts are bound to ?1, ?2, ...; NULL binds
+ * NULL. Of a NULL: int 0, real NaN, text NULL. */
+typedef struct sb_row sb_row;
+typedef sb_status (*sb_row_fn)(const sb_row *row, void *arg);
+int         sb_row_is_null(const sb_row *row, int column);
+int64_t     sb_row_int(const sb_row *row, int column);
+double      sb_row_real(const sb_row *row, int column);
+const char *sb_row_text(const sb_row *row, int column);
+sb_status   sb_store_each(sb_store *s, const char *sql, const char *const *texts, int n_texts,
+                          sb_row_fn fn, void *arg);
 /* The rows of one such statement in memory. A cell is its text as CSV has it (every digit), NULL for
  * NULL; real is its number, NaN for NULL, text and blob. fini frees all; {0} is fine. */
 typedef struct sb_answer {

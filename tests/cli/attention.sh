@@ -88,6 +88,34 @@ case_is "memory is as predicted" "1" \
     "$(ask ranks3 "select count(*) = 0 from memory p join memory a using (sample_id) where p.kind = 'predicted' and a.kind = 'arena_high_water' and a.bytes <> p.bytes")"
 case_is "without dense there is an anchor" "1|2" "$(ask ranks1 "select (select count(*) from sample where is_anchor), sum(attention_x > 0) from speedup")"
 
+# ---- dense right before and after each repetition ----
+sweep beside "  - {distribution: clustered, $shape, lengths: [600, 1100], seed: 3}" \
+    "[dense, {name: a_shape, window_tokens: 300}, {name: xattention, block_tokens: 64, stride_tokens: 8}, lightning]" \
+    "dump: {dir: $work/beside, what: [index, o, lse]}"
+sed -i 's/^timing: .*/timing: {warmup: 1, repetitions: 3, anchor: native, anchor_up_to: 1K}/' "$work/beside.yaml"
+case_ok "anchors beside repetitions" "$spanbench" run "$work/beside.yaml" --db "$work/beside.db"
+case_is "the table has their ratio" "1" "$(grep -c 'anchored_x' "$work/case.log" || true)"
+case_is "3 of each method but dense, at the shorter length alone" "600|a_shape|3,600|lightning|3,600|xattention|3" \
+    "$(ask beside "select length_tokens, method, count(*) from anchor_timing join sample on sample.id = sample_id join point on point.id = point_id
+       where before_ns > 0 and after_ns > 0 group by 1, 2 order by 1, 2" | paste -sd,)"
+case_is "a ratio where there are anchors" "3|3|3|9" \
+    "$(ask beside "select count(anchored_x), sum(anchored_x > 0), count(anchor_impl), sum(anchored_n) from speedup")"
+case_is "memory is as predicted with them" "1" \
+    "$(ask beside "select count(*) = 0 from memory p join memory a using (sample_id) where p.kind = 'predicted' and a.kind = 'arena_high_water' and a.bytes <> p.bytes")"
+sed -i 's/^timing: .*/timing: {warmup: 1, repetitions: 1}/; s/beside, what/alone, what/' "$work/beside.yaml"
+case_ok "the same without" run beside --db "$work/alone.db"
+case_is "what a method selects and writes stays its own" "$(ask alone "$facts")" "$(ask beside "$facts")"
+for m in a_shape xattention; do
+    case_is "the dump of $m is the method's" "$(data_of "$work/alone" $m)" "$(data_of "$work/beside" $m)"
+done
+sed -i 's/^timing: .*/timing: {repetitions: 2, anchor: auto}/; s/^dump: .*//' "$work/beside.yaml"
+case_ok "anchors over 2 ranks" mpirun -np 2 "$spanbench" run "$work/beside.yaml" --db "$work/beside2.db" --no-table
+case_is "but for a state, whose shard gathers no keys" "a_shape,xattention" \
+    "$(ask beside2 "select group_concat(m) from (select distinct method as m from speedup where anchored_x > 0 order by 1)")"
+sed -i 's/^timing: .*/timing: {repetitions: 0, anchor: auto, anchor_up_to: x}/' "$work/beside.yaml"
+case_is "what cannot be is refused" "2" "$(code_of run beside --db "$work/no.db")"
+case_is "with both reasons" "2" "$(grep -oE 'timing.anchor: found .auto., allowed none|timing.anchor_up_to: found .x., allowed a whole number' "$work/err" | sort -u | wc -l)"
+
 # ---- methods that carry a state: no index, no keys of other ranks ----
 sweep state "  - {distribution: clustered, $shape, lengths: [700]}" "[lightning]" "dump: {dir: $work/state, what: [index, o, lse]}"
 case_ok "a state, alone" run state

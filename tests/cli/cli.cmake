@@ -12,5 +12,7 @@ add_test(NAME cli_gen COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/gen.sh $<TARGET_FILE
 set_tests_properties(cli_gen PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 600)
 add_test(NAME cli_score COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/score.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_score PROPERTIES LABELS cli TIMEOUT 300)
+add_test(NAME cli_gate COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/gate.sh $<TARGET_FILE:spanbench>)
+set_tests_properties(cli_gate PROPERTIES LABELS cli TIMEOUT 600 SKIP_RETURN_CODE 77)
 add_test(NAME cli_report COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/report.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_report PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 600)

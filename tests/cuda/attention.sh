@@ -47,12 +47,13 @@ case_is "dense keeps everything" "1,1" "$(ask all "select min(density), round(mi
 case_is "windows lose something" "1" "$(ask all "select max(recall) < 0.999 and min(recall) > 0 from speedup where method in ('a_shape', 'streaming_llm')")"
 
 sweep states "heads: 8, head_dim: 64, lengths: [2048]" \
-    "[lightning, {name: linear, kind: retnet}, {name: linear, kind: elu1}, {name: linear, kind: gla}]"
+    "[lightning, {name: linear, kind: retnet}, {name: linear, kind: elu1}, {name: linear, kind: gla, gate: -0.01},
+     {name: linear, kind: gated_delta, gate: -0.01}, {name: linear, kind: aaren}, {name: linear, kind: gla, chunk_tokens: 128}]"
 case_ok "methods with a state run" run states
-case_is "decays attend there, gates are unsupported" "3,1" \
+case_is "all kinds attend there, other chunks are unsupported" "6,1" \
     "$(ask states "select sum(status = 'ok'), sum(status = 'unsupported') from coverage")"
 case_is "with the reason" \
-    "linear scan: found gates (gla), allowed decays (lightning, elu1, retnet) on the cuda backend" \
+    "chunk_tokens: found 128, allowed 64 on the cuda backend" \
     "$(ask states "select error from sample where status = 'unsupported'" | tr -d '"')"
 
 sweep narrow "heads: 8, head_dim: 32, lengths: [1100]" "[dense]"

@@ -59,12 +59,19 @@ void device_open(device_case *c, const sb_tensor *q, const sb_tensor *k, const s
 
 void device_close(device_case *c)
 {
-    void *on_device[] = {c->q.data, c->k.data, c->v.data, c->o.data, c->lse, c->index};
+    void *on_device[] = {c->q.data, c->k.data, c->v.data,    c->o.data,
+                         c->lse,    c->index,  c->gate.data, c->beta.data};
     for (size_t i = 0; i < sizeof on_device / sizeof *on_device; i++)
         b->free(on_device[i]);
     free(c->got.data);
     free(c->got_lse);
     *c = (device_case){0};
+}
+
+void device_sides(device_case *c, const sb_tensor *gate, const sb_tensor *beta)
+{
+    upload(&c->gate, gate);
+    upload(&c->beta, beta);
 }
 
 void device_keys(device_case *c, const sb_tensor *k, const sb_tensor *v)
@@ -113,7 +120,12 @@ sb_status device_attend(device_case *c, sb_attend_fn attend, const sb_plan *plan
                         sb_out_mode mode, const char *kernel)
 {
     sb_ctx      ctx = {.backend = b, .arena = c->work, .threads = 1};
-    sb_attn_in  in  = {.q = &c->q, .k = &c->k, .v = &c->v, .scale = scale};
+    sb_attn_in  in  = {.q     = &c->q,
+                       .k     = &c->k,
+                       .v     = &c->v,
+                       .scale = scale,
+                       .gate  = c->gate.data != NULL ? &c->gate : NULL,
+                       .beta  = c->beta.data != NULL ? &c->beta : NULL};
     sb_attn_out out = {.o = &c->o, .lse = c->lse, .mode = mode};
     size_t      n = bytes_of(&c->o), m = lse_bytes(c);
     if (mode == SB_OUT_SET) {

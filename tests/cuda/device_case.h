@@ -7,6 +7,7 @@
 
 typedef struct device_case {
     sb_tensor q, k, v, o; /* data on the device */
+    sb_tensor gate, beta; /* the same; data NULL: none */
     float    *lse;
     sb_plan   plan; /* placed; index its room */
     void     *index;
@@ -25,6 +26,9 @@ void  device_guard(const void *device, size_t bytes, const char *what);
 void device_open(device_case *c, const sb_tensor *q, const sb_tensor *k, const sb_tensor *v,
                  sb_dtype dtype);
 void device_close(device_case *c);
+
+/* Copies of gates and betas for the calls to come. Aborts on failure. */
+void device_sides(device_case *c, const sb_tensor *gate, const sb_tensor *beta);
 
 /* Other queries or keys into the case; outputs stay as they are. */
 void device_keys(device_case *c, const sb_tensor *k, const sb_tensor *v);

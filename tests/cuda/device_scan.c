@@ -1,14 +1,31 @@
 #include "tests/cuda/device_scan.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/exec/linear_scan.h"
+#include "kernels/linear/linear.h"
 #include "tests/cuda/device_case.h"
 
 static const sb_backend *const b = &sb_backend_cuda;
 
 static void must(sb_status st) { ck_assert_msg(st == SB_OK, "%s", sb_error_text()); }
+
+/* Rows [first, first + n) of gates or betas, dense. */
+static sb_tensor side_rows(const sb_tensor *t, int64_t first, int64_t n)
+{
+    sb_tensor r   = *t;
+    r.tokens      = n;
+    r.head_stride = n * t->dim;
+    r.data        = malloc((size_t)(t->heads * r.head_stride + 1) * sizeof(float));
+    ck_assert_ptr_nonnull(r.data);
+    for (int64_t h = 0; h < t->heads; h++)
+        memcpy(sb_tensor_f32(&r, h, 0), sb_tensor_f32(t, h, first),
+               (size_t)r.head_stride * sizeof(float));
+    return r;
+}
 
 /* Layout and plan on the host; *memory to be freed. */
 static sb_status plan_on_host(scan_case *s, const sb_shape *shape, const sb_tensor *q,
@@ -102,6 +119,12 @@ sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, con
     st          = plan_on_host(s, &shape, &q, &k, &plan, &memory);
     if (st == SB_OK) {
         device_open(&d, &q, &k, &v, s->dtype);
+        if (s->gate.data != NULL) {
+            sb_tensor gate = side_rows(&s->gate, first, n), beta = side_rows(&s->beta, first, n);
+            device_sides(&d, &gate, &beta);
+            free(gate.data);
+            free(beta.data);
+        }
         st = attend(s, &shape, &plan, &d, first, kernel);
         device_close(&d);
     }
@@ -110,4 +133,51 @@ sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, con
     free(k.data);
     free(v.data);
     return st;
+}
+
+static int is_mean(const scan_case *s)
+{
+    return strcmp(s->m->name, "linear") == 0 &&
+           ((const sb_linear_params *)(const void *)s->c->params)->kind == SB_LINEAR_AAREN;
+}
+
+device_judged device_judge(const scan_case *s)
+{
+    int64_t       d = s->c->shape.dim, n = s->c->shape.n_q, heads = s->c->shape.heads;
+    int64_t       floats = (s->cache.state_bytes - 64) / 4;
+    linear_judge  j      = scan_case_judge(s);
+    device_judged out    = {.rows = is_mean(s) ? 1 : d};
+    /* z is less than a state, and heads are few */
+    out.states  = is_mean(s) ? heads : floats / (d * d);
+    int64_t per = heads / out.states, each = out.rows * d;
+    out.o     = malloc((size_t)(heads * n * d) * sizeof *out.o);
+    out.state = malloc((size_t)(out.states * each) * sizeof *out.state);
+    ck_assert(out.o != NULL && out.state != NULL);
+    for (int64_t h = 0; h < heads; h++)
+        linear_judge_head(&j, &s->c->q, &s->c->k, &s->c->v, h, out.o + h * n * d,
+                          h % per == 0 ? out.state + h / per * each : NULL);
+    return out;
+}
+
+void device_judged_free(device_judged *j)
+{
+    free(j->o);
+    free(j->state);
+}
+
+double device_state_error(const scan_case *s, const device_judged *j)
+{
+    int64_t d    = s->c->shape.dim;
+    double  most = 0;
+    for (int64_t h = 0; h < j->states; h++) {
+        const float *got = scan_case_state(s, j->states, h);
+        double       num = 0, den = 0, over = is_mean(s) ? (double)got[d + 1] : 1;
+        for (int64_t i = 0; i < j->rows * d; i++) {
+            double want = j->state[h * j->rows * d + i], e = (double)got[i] / over - want;
+            num += e * e;
+            den += want * want;
+        }
+        most = fmax(most, isfinite(num) ? sqrt(num / den) : INFINITY);
+    }
+    return most;
 }

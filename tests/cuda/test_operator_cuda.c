@@ -18,11 +18,18 @@ static const rig_spec specs[] = {
     {"power_attention", "pattern=moa alpha_tokens=100", 4, 4, 64, 900, 900},
     {"power_attention", "pattern=dilated block_tokens=24 window_blocks=9 dilation_blocks=3", 4, 2,
      128, 900, 900},
+    /* the last queries only, groups and super-blocks cut by their start */
+    {"xattention", "", 4, 2, 128, 3000, 1011},
+    {"xattention", "stride_tokens=8 tau=0.8", 4, 1, 64, 2500, 1},
+    {"anchor_attention", "theta=4", 4, 2, 128, 9000, 5000},
     {"lightning", "", 8, 8, 128, 1000, 1000},
     {"lightning", "act=identity slope_heads=kv", 8, 2, 64, 700, 700},
     {"linear", "kind=retnet", 4, 2, 128, 1500, 1500},
     {"linear", "kind=elu1", 8, 4, 64, 777, 777},
     {"linear", "kind=elu1", 4, 4, 128, 50, 50},
+    {"linear", "kind=gla gate=-0.01", 8, 2, 128, 1500, 1500},
+    {"linear", "kind=gated_delta gate=-0.01", 4, 2, 128, 1500, 1500},
+    {"linear", "kind=aaren", 8, 4, 64, 777, 777},
 };
 
 START_TEST(device_and_host_agree)

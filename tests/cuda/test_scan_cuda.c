@@ -65,63 +65,12 @@ static int by_token(const config *f, int64_t n)
            (n <= 64 || strstr(f->params, "recurrent") != NULL);
 }
 
-/* What the judge says: outputs, and the states [state head][d][d] after all tokens. */
-typedef struct judged {
-    double *o, *state;
-    int64_t states;
-} judged;
-
-static int64_t state_heads_of(const scan_case *s)
-{
-    int64_t d = s->c->shape.dim, floats = (s->cache.state_bytes - 64) / 4;
-    return floats / (d * d); /* z is less than a state, and heads are few */
-}
-
-static judged judge(const scan_case *s)
-{
-    int64_t      d = s->c->shape.dim, n = s->c->shape.n_q, heads = s->c->shape.heads;
-    linear_judge j   = scan_case_judge(s);
-    judged       out = {.states = state_heads_of(s)};
-    int64_t      per = heads / out.states;
-    out.o            = malloc((size_t)(heads * n * d) * sizeof *out.o);
-    out.state        = malloc((size_t)(out.states * d * d) * sizeof *out.state);
-    ck_assert(out.o != NULL && out.state != NULL);
-    for (int64_t h = 0; h < heads; h++)
-        linear_judge_head(&j, &s->c->q, &s->c->k, &s->c->v, h, out.o + h * n * d,
-                          h % per == 0 ? out.state + h / per * d * d : NULL);
-    return out;
-}
-
-static void judged_free(judged *j)
-{
-    free(j->o);
-    free(j->state);
-}
-
-/* Largest error of a state. */
-static double state_error(const scan_case *s, const judged *j)
-{
-    int64_t d    = s->c->shape.dim;
-    double  most = 0;
-    for (int64_t h = 0; h < j->states; h++) {
-        const float *got = scan_case_state(s, j->states, h);
-        double       num = 0, den = 0;
-        for (int64_t i = 0; i < d * d; i++) {
-            double want = j->state[h * d * d + i], e = (double)got[i] - want;
-            num += e * e;
-            den += want * want;
-        }
-        most = fmax(most, isfinite(num) ? sqrt(num / den) : INFINITY);
-    }
-    return most;
-}
-
 START_TEST(method_matches_judge)
 {
     const config *f     = &configs[_i / N_SHAPES];
     sb_case_shape shape = shapes[_i % N_SHAPES];
     scan_case    *s     = open_config(f, shape, 7 + (uint64_t)_i);
-    judged        want  = judge(s);
+    device_judged want  = device_judge(s);
     for (int k = 0; k < N_KERNELS; k++)
         for (int t = 0; t < 2; t++) {
             s->dtype = t == 0 ? SB_BF16 : SB_F32;
@@ -130,7 +79,7 @@ START_TEST(method_matches_judge)
             if (k > 0 && st == SB_ERR_UNSUPPORTED)
                 continue;
             ck_assert_msg(st == SB_OK, "%s %s: %s", f->method, f->params, sb_error_text());
-            double e = scan_case_error(s, want.o), es = state_error(s, &want);
+            double e = scan_case_error(s, want.o), es = device_state_error(s, &want);
             double limit = t == 1 && by_token(f, shape.n_q) ? SB_SCAN_REL : SB_SCAN_REL_BF16;
             ck_assert_msg(e <= limit, "%s (%s) slope %g, n %lld, %lld/%lld heads, d %lld, %s: o %g",
                           f->method, f->params, f->slope, (long long)shape.n_q,
@@ -144,7 +93,7 @@ START_TEST(method_matches_judge)
             worst[k] = fmax(worst[k], t == 0 ? e : 0);
             calls[k]++;
         }
-    judged_free(&want);
+    device_judged_free(&want);
     scan_case_close(s);
 }
 END_TEST
@@ -163,7 +112,7 @@ START_TEST(pieces_equal_the_whole)
     const int64_t *cut  = cuts[_i % 4];
     scan_case     *s    = open_config(&some[_i / 4], (sb_case_shape){N, N, 4, 2, _i % 2 ? 64 : 128},
                                       50 + (uint64_t)_i);
-    judged         want = judge(s);
+    device_judged  want = device_judge(s);
     for (int k = 0; k < N_KERNELS; k++) {
         int64_t at = 0;
         scan_case_reset(s);
@@ -177,12 +126,12 @@ START_TEST(pieces_equal_the_whole)
         }
         for (; at < N; at++)
             ck_assert_msg(device_scan(s, at, 1, 1, kernels[k]) == SB_OK, "%s", sb_error_text());
-        double e = scan_case_error(s, want.o), es = state_error(s, &want);
+        double e = scan_case_error(s, want.o), es = device_state_error(s, &want);
         ck_assert_msg(e <= SB_SCAN_REL_BF16 && es <= SB_SCAN_REL_BF16, "%s, %d: o %g, state %g",
                       kernels[k], _i, e, es);
     next:;
     }
-    judged_free(&want);
+    device_judged_free(&want);
     scan_case_close(s);
 }
 END_TEST
@@ -277,9 +226,6 @@ START_TEST(what_is_refused)
         const char *method, *params, *text;
         int64_t     dim;
     } no[] = {
-        {"linear", "kind: gla", "found gates (gla), allowed decays", 64},
-        {"linear", "kind: gated_delta", "found the delta rule (gated_delta)", 64},
-        {"linear", "kind: aaren", "found running means (aaren)", 128},
         {"linear", "kind: elu1, feature_map: dpfp, normalize: false", "found dpfp", 64},
         {"linear", "kind: elu1, feature_map: taylor", "found taylor", 64},
         {"lightning", "chunk_tokens: 128", "chunk_tokens: found 128, allowed 64", 64},

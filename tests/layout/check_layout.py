@@ -26,6 +26,7 @@ FLOORS = {
     "workloads": (1, 3),  # registry.c
     "results/stats": (1, 0),
     "results/store": (1, 1),
+    "results/gate": (1, 2),
     "results/report": (1, 2),
     "results/compare": (1, 2),
     "kernels/exec": (2, 0),

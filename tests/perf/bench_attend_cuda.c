@@ -4,7 +4,7 @@
  * rows: the table below, or those whose name starts so. kernels: of SPAN_CUDA_KERNEL, and
  * for dense rows cudnn, by commas.
  *
- * 32 query heads over 8 KV heads, causal. Each repetition runs the dense anchor (32K, d 128), then
+ * 32 query heads over 8 KV heads (a million tokens: 4 over 1), causal. Each repetition runs the dense anchor (32K, d 128), then
  * every kernel of the row, so that clock and power drift hit all alike; median with least and most.
  * Prefill: device time by events, one call a sample. Decode, merges and copies: wall time of 20
  * queued calls over 20, which leaves the host's launches out. TFLOP/s: 4 * d FLOP a pair that the
@@ -37,36 +37,46 @@ typedef struct row {
     const char *name;
     form        form;
     int64_t     n, d;
-    int64_t     percent; /* TILES, TOKENS: of the keys; WINDOW: sinks; DECODE: queries;
+    int64_t     percent; /* TILES, TOKENS: of the keys, 0: UNEVEN; WINDOW: sinks; DECODE: queries;
                              MERGE: parts */
     int64_t tile;        /* tokens; TOKENS: ids side by side; WINDOW: recent ones */
+    int64_t heads;       /* over one KV head; 0: 32 over 8 */
 } row;
 
+static const int64_t UNEVEN[] = {2, 5, 10, 20}; /* percent, of heads in turn */
+
 static const row rows[] = {
-    {"dense_32k", DENSE, 32768, 128, 0, 0},
-    {"dense_128k", DENSE, 131072, 128, 0, 0},
-    {"dense_32k_d64", DENSE, 32768, 64, 0, 0},
-    {"dense_128k_d64", DENSE, 131072, 64, 0, 0},
-    {"dense_32k_running", RUNNING, 32768, 128, 0, 0}, /* fp32 o and lse of other keys */
-    {"lists_5", TILES, 131072, 128, 5, 128},
-    {"lists_10", TILES, 131072, 128, 10, 128},
-    {"lists_20", TILES, 131072, 128, 20, 128},
-    {"lists_50", TILES, 131072, 128, 50, 128},
-    {"lists_10_tile_64", TILES, 131072, 128, 10, 64},
-    {"window", WINDOW, 131072, 128, 128, 3968},
-    {"tokens_5", TOKENS, 131072, 128, 5, 1},
-    {"tokens_10", TOKENS, 131072, 128, 10, 1},
-    {"tokens_10_runs_of_8", TOKENS, 131072, 128, 10, 8},
-    {"tokens_10_d64", TOKENS, 131072, 64, 10, 1},
-    {"tiles_2_of_8", TILES, 32768, 128, 10, 2},
-    {"decode_128k", DECODE, 131072, 128, 1, 0},
-    {"decode_128k_4q", DECODE, 131072, 128, 4, 0},
-    {"decode_128k_16q", DECODE, 131072, 128, 16, 0},
-    {"decode_128k_d64", DECODE, 131072, 64, 1, 0},
-    {"decode_1m", DECODE, 1 << 20, 128, 1, 0},
-    {"merge_2", MERGE, 131072, 128, 2, 0},
-    {"merge_8", MERGE, 131072, 128, 8, 0},
+    {"dense_32k", DENSE, 32768, 128, 0, 0, 0},
+    {"dense_128k", DENSE, 131072, 128, 0, 0, 0},
+    {"dense_32k_d64", DENSE, 32768, 64, 0, 0, 0},
+    {"dense_128k_d64", DENSE, 131072, 64, 0, 0, 0},
+    {"dense_32k_running", RUNNING, 32768, 128, 0, 0, 0}, /* fp32 o and lse of other keys */
+    {"lists_5", TILES, 131072, 128, 5, 128, 0},
+    {"lists_10", TILES, 131072, 128, 10, 128, 0},
+    {"lists_20", TILES, 131072, 128, 20, 128, 0},
+    {"lists_50", TILES, 131072, 128, 50, 128, 0},
+    {"lists_10_tile_64", TILES, 131072, 128, 10, 64, 0},
+    {"lists_1m_5", TILES, 1 << 20, 128, 5, 128, 4},
+    {"lists_1m_20", TILES, 1 << 20, 128, 20, 128, 4},
+    {"lists_1m_uneven", TILES, 1 << 20, 128, 0, 128, 4},
+    {"dense_1m", DENSE, 1 << 20, 128, 0, 0, 4},
+    {"window", WINDOW, 131072, 128, 128, 3968, 0},
+    {"tokens_5", TOKENS, 131072, 128, 5, 1, 0},
+    {"tokens_10", TOKENS, 131072, 128, 10, 1, 0},
+    {"tokens_10_runs_of_8", TOKENS, 131072, 128, 10, 8, 0},
+    {"tokens_10_d64", TOKENS, 131072, 64, 10, 1, 0},
+    {"tiles_2_of_8", TILES, 32768, 128, 10, 2, 0},
+    {"decode_128k", DECODE, 131072, 128, 1, 0, 0},
+    {"decode_128k_4q", DECODE, 131072, 128, 4, 0, 0},
+    {"decode_128k_16q", DECODE, 131072, 128, 16, 0, 0},
+    {"decode_128k_d64", DECODE, 131072, 64, 1, 0, 0},
+    {"decode_1m", DECODE, 1 << 20, 128, 1, 0, 0},
+    {"merge_2", MERGE, 131072, 128, 2, 0, 0},
+    {"merge_8", MERGE, 131072, 128, 8, 0, 0},
 };
+
+static int64_t heads_of(const row *x) { return x->heads > 0 ? x->heads : HEADS; }
+static int64_t kv_heads_of(const row *x) { return x->heads > 0 ? 1 : KV_HEADS; }
 
 static const sb_backend *const b = &sb_backend_cuda;
 
@@ -101,20 +111,25 @@ static sb_tensor on_device(int64_t heads, int64_t tokens, int64_t dim, const sb_
 
 /* Each unit of `unit` keys with probability percent / 100, and those of the diagonal: by the gaps
  * between them, which are short lists' cheaper side. *listed: units in all. */
-static sb_csr random_list(int64_t n, int64_t n_rows, int64_t unit, int64_t percent, int64_t *listed)
+static sb_csr random_list(int64_t heads, int64_t n, int64_t n_rows, int64_t unit, int64_t percent,
+                          int64_t *listed)
 {
     sb_rng  r   = {42};
-    int64_t per = ROW_TOKENS / unit, lists = HEADS * n_rows, at = 0;
-    int64_t most = n_rows * (n_rows + 1) / 2 * per * HEADS;
-    sb_csr  c    = {.n_heads      = HEADS,
+    int64_t per = ROW_TOKENS / unit, lists = heads * n_rows, at = 0;
+    int64_t most = n_rows * (n_rows + 1) / 2 * per * heads;
+    sb_csr  c    = {.n_heads      = heads,
                     .unit_tokens  = unit,
                     .width_tokens = unit,
-                    .capacity     = most * percent / 100 * 11 / 10 + lists * per + 4096};
+                    .capacity     = lists * per + 4096};
+    int     uneven = percent == 0;
+    c.capacity += most * (uneven ? 10 : percent) / 100 * 11 / 10;
     c.row_ptr    = bench_room((lists + 1) * (int64_t)sizeof *c.row_ptr);
     c.id         = bench_room(c.capacity * (int64_t)sizeof *c.id);
     for (int64_t i = 0; i < lists; i++) {
         int64_t own  = i % n_rows * per;
         c.row_ptr[i] = at;
+        if (uneven)
+            percent = UNEVEN[i / n_rows % 4];
         if (percent >= 50) {
             for (int64_t t = 0; t < own; t++)
                 if ((int64_t)sb_rng_below(&r, 100) < percent && at < c.capacity)
@@ -169,26 +184,26 @@ static void *make_plan(const row *x, const sb_gid *q, sb_plan *placed, double *d
     if (x->form != TILES && x->form != TOKENS)
         return NULL;
     sb_plan  p = {.row_tokens = ROW_TOKENS, .n_rows = n_rows};
-    sb_csr   c = random_list(x->n, n_rows, x->tile, x->percent, &listed);
+    sb_csr   c = random_list(heads_of(x), x->n, n_rows, x->tile, x->percent, &listed);
     sb_arena a;
     p.row_id = bench_room(n_rows * (int64_t)sizeof *p.row_id);
     for (int64_t i = 0; i < n_rows; i++)
         p.row_id[i] = (int32_t)i;
     if (x->form == TOKENS && x->tile > 1)
-        spell_out(&c, HEADS * n_rows, x->tile);
+        spell_out(&c, heads_of(x) * n_rows, x->tile);
     p.parts = x->form == TILES ? SB_PART_TILES : SB_PART_TOKENS;
     if (x->form == TILES)
         p.tiles = c;
     else
         p.tokens = c;
     *density = (double)listed * (double)x->tile /
-               ((double)HEADS * (double)n_rows * (double)(n_rows + 1) / 2 * ROW_TOKENS);
+               ((double)heads_of(x) * (double)n_rows * (double)(n_rows + 1) / 2 * ROW_TOKENS);
     sb_arena_init_count(&a);
-    bench_must(sb_plan_place(b, NULL, &a, &p, q, HEADS, x->n, placed));
+    bench_must(sb_plan_place(b, NULL, &a, &p, q, heads_of(x), x->n, placed));
     size_t bytes = a.high_water_bytes;
     bench_must(b->alloc(bytes, &index));
     sb_arena_init(&a, index, bytes, SB_ARENA_PLAIN);
-    bench_must(sb_plan_place(b, NULL, &a, &p, q, HEADS, x->n, placed));
+    bench_must(sb_plan_place(b, NULL, &a, &p, q, heads_of(x), x->n, placed));
     bench_must(b->sync(NULL));
     free(p.row_id);
     free(c.row_ptr);
@@ -209,7 +224,7 @@ typedef struct call {
 /* Partials of every row, of the numbers of K and V in turn. */
 static void open_parts(call *c, const row *x)
 {
-    int64_t n_rows = HEADS * x->n, each = KV_HEADS * x->n * x->d / 2; /* fp32 numbers of K's room */
+    int64_t n_rows = heads_of(x) * x->n, each = kv_heads_of(x) * x->n * x->d / 2; /* fp32 numbers of K's room */
     float  *o;
     c->parts     = (sb_partials){.o_part_stride   = n_rows * x->d,
                                  .o_row_stride    = x->d,
@@ -234,17 +249,17 @@ static void open_call(call *c, const row *x)
 {
     int64_t n_q    = x->form == DECODE ? x->percent : x->n;
     *c             = (call){.q_run = {x->n - n_q, n_q}, .k_run = {0, x->n}, .form = x->form};
-    c->q           = on_device(HEADS, n_q, x->d, &c->q_run, 1);
-    c->k           = on_device(KV_HEADS, x->n, x->d, &c->k_run, 2);
-    c->v           = on_device(KV_HEADS, x->n, x->d, &c->k_run, 3);
+    c->q           = on_device(heads_of(x), n_q, x->d, &c->q_run, 1);
+    c->k           = on_device(kv_heads_of(x), x->n, x->d, &c->k_run, 2);
+    c->v           = on_device(kv_heads_of(x), x->n, x->d, &c->k_run, 3);
     c->o           = c->q;
     c->o.dtype     = x->form == RUNNING || x->form == MERGE ? SB_F32 : SB_BF16;
-    size_t o_bytes = (size_t)(HEADS * n_q * x->d) * (size_t)sb_dtype_bytes(c->o.dtype);
+    size_t o_bytes = (size_t)(heads_of(x) * n_q * x->d) * (size_t)sb_dtype_bytes(c->o.dtype);
     bench_must(b->alloc(o_bytes, &c->o.data));
-    bench_must(b->alloc((size_t)(HEADS * n_q) * sizeof(float), &c->lse));
+    bench_must(b->alloc((size_t)(heads_of(x) * n_q) * sizeof(float), &c->lse));
     bench_must(
         b->fill(c->o.data, 0, o_bytes, NULL)); /* what a running partial adds to: o 0, lse 0 */
-    bench_must(b->fill(c->lse, 0, (size_t)(HEADS * n_q) * sizeof(float), NULL));
+    bench_must(b->fill(c->lse, 0, (size_t)(heads_of(x) * n_q) * sizeof(float), NULL));
     if (x->form == MERGE)
         open_parts(c, x);
     else
@@ -333,11 +348,11 @@ static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel,
         if ((x->form == DECODE || x->form == MERGE) && r >= 0)
             bench_add(&copies, copy_ns(&c));
     }
-    double kv    = 4.0 * (double)x->d * (double)x->n * KV_HEADS;
+    double kv    = 4.0 * (double)x->d * (double)x->n * (double)kv_heads_of(x);
     double bytes = kv;
     if (x->form == MERGE)
-        bytes = 4.0 * HEADS * (double)x->n * ((double)x->d + 1) * ((double)x->percent + 1);
-    double flop = 2.0 * (double)x->d * HEADS * (double)x->n * (double)x->n * c.density;
+        bytes = 4.0 * (double)heads_of(x) * (double)x->n * ((double)x->d + 1) * ((double)x->percent + 1);
+    double flop = 2.0 * (double)x->d * (double)heads_of(x) * (double)x->n * (double)x->n * c.density;
     for (int i = 0; i < n_kernels; i++) {
         print(x->name, kernel[i], &times[i]);
         double ns = bench_median(&times[i]);
@@ -359,7 +374,7 @@ static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel,
 
 int main(int argc, char **argv)
 {
-    static const row anchor_row = {"anchor", DENSE, ANCHOR_N, 128, 0, 0};
+    static const row anchor_row = {"anchor", DENSE, ANCHOR_N, 128, 0, 0, 0};
     int64_t          repeat     = bench_arg(argc, argv, 1, 15);
     const char      *only       = argc > 2 && strcmp(argv[2], "all") != 0 ? argv[2] : "";
     int              n_kernels = 0, found = 0;

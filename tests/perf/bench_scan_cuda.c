@@ -1,9 +1,10 @@
 /* How fast is the linear scan on this GPU, beside a copy of as many bytes?
  *   bench_scan_cuda [n_tokens [head_dim [heads [kv_heads [repeat [kernels [method
- * [parameters]]]]]]]] default          131072    128       32     32        21      sm90,portable
- * lightning parameters: "act=identity scale=0". Device time by events, one launch of each kernel in
- * turn so that clock and power drift hit all alike; median with least and most. Bytes: q, k, v and
- * o once. The copy moves q to o, by the host's clock. Operands repeat after 65537 rows. */
+ * [parameters [gates]]]]]]]]] default          131072    128       32     32        21
+ * sm90,portable lightning parameters: "act=identity scale=0". gates: 0 none, 1 one a token, 2 one a
+ * channel, in device memory, -0.05 each. Device time by events, one launch of each kernel in turn
+ * so that clock and power drift hit all alike; median with least and most. Bytes: q, k, v and o
+ * once. The copy moves q to o, by the host's clock. Operands repeat after 65537 rows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,27 @@ static sb_tensor on_device(int64_t heads, int64_t n, int64_t d, const sb_run *ru
         }
     bench_must(b->sync(NULL));
     free(period.data);
+    return t;
+}
+
+/* Gates of all tokens, the same number each. */
+static sb_tensor gates_on_device(int64_t heads, int64_t n, int64_t dim, const sb_run *run)
+{
+    sb_tensor t   = {.dtype       = SB_F32,
+                     .heads       = heads,
+                     .tokens      = n,
+                     .dim         = dim,
+                     .head_stride = n * dim,
+                     .gid         = {run, 1, n}};
+    float    *row = bench_room(n * dim * (int64_t)sizeof *row);
+    for (int64_t i = 0; i < n * dim; i++)
+        row[i] = -0.05f;
+    bench_must(b->alloc((size_t)(heads * n * dim) * sizeof *row, &t.data));
+    for (int64_t h = 0; h < heads; h++)
+        bench_must(b->copy(sb_tensor_f32(&t, h, 0), row, (size_t)(n * dim) * sizeof *row,
+                           SB_COPY_TO_DEVICE, NULL));
+    bench_must(b->sync(NULL));
+    free(row);
     return t;
 }
 
@@ -104,9 +126,15 @@ int main(int argc, char **argv)
     ctx.arena   = &work;
     ctx.phases  = &phases;
 
+    int64_t     gates              = bench_arg(argc, argv, 9, 0);
+    sb_tensor   gate               = {0};
     bench_times times[MAX_KERNELS] = {0}, copies = {0};
     sb_attn_in  in    = {.q = &q, .k = &k, .v = &v, .scale = d == 64 ? 0.125f : 0.0883883f};
     sb_attn_out out   = {.o = &o, .mode = SB_OUT_SET};
+    if (gates > 0) {
+        gate    = gates_on_device(kv_heads, n, gates == 1 ? 1 : d, &all);
+        in.gate = &gate;
+    }
     double      moved = (double)(2 * n * d * (2 * heads + 2 * kv_heads));
     size_t      rows  = (size_t)(heads * n * d) * sizeof(sb_bf16);
     for (int64_t r = -2; r < repeat; r++) {
@@ -130,9 +158,10 @@ int main(int argc, char **argv)
     for (int64_t i = 0; i < n_kernels; i++)
         say(kernel[i], n, d, heads, &times[i], moved);
     (void)fprintf(stderr, "%s; %s\n", facts.name, facts.detail);
-    void *rooms[] = {q.data, k.data, v.data, o_room, work_room};
+    void *rooms[] = {q.data, k.data, v.data, o_room, work_room, gate.data};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
-        b->free(rooms[i]);
+        if (rooms[i] != NULL)
+            b->free(rooms[i]);
     free(room);
     return 0;
 }

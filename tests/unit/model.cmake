@@ -9,3 +9,6 @@ span_test(test_probe_properties
   SOURCES property/test_probe.c unit/harness/model/probe_rig.c LINK sb_model LABELS property)
 span_test(test_probe_suite
   SOURCES property/test_probe_suite.c unit/harness/model/probe_rig.c LINK sb_model sb_workloads LABELS property)
+span_test(test_forward_device
+  SOURCES unit/harness/model/test_forward_device.c unit/harness/model/forward_rig.c unit/harness/run/fake_device.c
+  LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)

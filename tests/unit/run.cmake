@@ -3,5 +3,5 @@ span_test(test_run_estimate SOURCES unit/harness/run/test_estimate.c LINK sb_run
 span_test(test_run_energy SOURCES unit/harness/run/test_energy.c LINK sb_run sb_comm_impl LABELS unit)
 span_test(test_run_ceiling SOURCES unit/harness/run/test_ceiling.c LINK sb_run sb_comm_impl LABELS unit)
 span_test(test_operator_device
-  SOURCES unit/harness/run/test_operator_device.c unit/harness/run/operator_rig.c
+  SOURCES unit/harness/run/test_operator_device.c unit/harness/run/operator_rig.c unit/harness/run/fake_device.c
   LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)

@@ -37,7 +37,7 @@ static sb_status check_input(const sb_input *in)
     return SB_OK;
 }
 
-sb_status sb_probe_layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a)
+sb_status sb_probe_layout_rows(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a)
 {
     sb_probe         *p = m->impl;
     sb_probe_residual r = {.rows = rows, .n_context = in->n_context, .profile = in->profile};
@@ -70,7 +70,23 @@ sb_status sb_probe_layout(sb_model *m, const sb_input *in, int64_t rows, sb_aren
     return s.st;
 }
 
-static sb_status check_token(int32_t id, int64_t pos)
+sb_status sb_probe_layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a)
+{
+    static const sb_bf16 one = 0x3F80;
+    sb_probe            *p   = m->impl;
+    sb_status            st  = sb_probe_layout_rows(m, in, rows, a);
+    if (st == SB_OK && !a->counting)
+        p->tab = (sb_probe_tables){.content   = p->codes.content,
+                                   .salience  = p->codes.salience,
+                                   .one       = &one,
+                                   .eq_code   = p->eq_code,
+                                   .topic_map = p->topic_map,
+                                   .turn      = p->turn,
+                                   .permute   = p->permute};
+    return st;
+}
+
+sb_status sb_probe_check_token(int32_t id, int64_t pos)
 {
     if (id < 0 || id >= SB_TOK_VOCAB)
         return sb_fail(SB_ERR_USAGE, "probe: token id %d at position %lld, allowed 0 to %d", id,
@@ -95,10 +111,9 @@ static void embed_row(const sb_probe *p, int64_t row, int32_t id, int64_t pos)
     sb_probe_topic(&p->waves, pos, r->topic + row * SB_PROBE_TOPIC);
 }
 
-sb_status sb_probe_embed(sb_model *m, const sb_input *in, const sb_gid *gid)
+sb_status sb_probe_check_tokens(const sb_probe *p, const sb_input *in, const sb_gid *gid)
 {
-    sb_probe *p     = m->impl;
-    int64_t   first = 0;
+    int64_t first = 0;
     if (gid->n_tokens != p->res.rows)
         return sb_fail(SB_ERR_INTERNAL, "probe: %lld tokens to embed, room laid out for %lld",
                        (long long)gid->n_tokens, (long long)p->res.rows);
@@ -111,22 +126,34 @@ sb_status sb_probe_embed(sb_model *m, const sb_input *in, const sb_gid *gid)
                            (long long)run->start, (long long)(run->start + run->len - 1),
                            (long long)in->n_tokens);
         for (int64_t t = 0; st == SB_OK && t < run->len; t++)
-            st = check_token(in->ids[run->start + t], run->start + t);
+            st = sb_probe_check_token(in->ids[run->start + t], run->start + t);
         if (st != SB_OK)
             return st;
+        first += run->len;
+    }
+    return SB_OK;
+}
+
+sb_status sb_probe_embed(sb_model *m, const sb_input *in, const sb_gid *gid)
+{
+    sb_probe *p     = m->impl;
+    int64_t   first = 0;
+    sb_status st    = sb_probe_check_tokens(p, in, gid);
+    for (int32_t i = 0; st == SB_OK && i < gid->n_runs; i++) {
+        const sb_run *run = &gid->run[i];
 #pragma omp parallel for schedule(static)                                                          \
     num_threads(p->threads) if (p->threads > 1 && run->len >= 256)
         for (int64_t t = 0; t < run->len; t++)
             embed_row(p, first + t, in->ids[run->start + t], run->start + t);
         first += run->len;
     }
-    return SB_OK;
+    return st;
 }
 
 sb_status sb_probe_embed_one(sb_model *m, const sb_input *in, int32_t id, int64_t pos)
 {
     sb_probe *p  = m->impl;
-    sb_status st = check_token(id, pos);
+    sb_status st = sb_probe_check_token(id, pos);
     (void)in;
     if (st == SB_OK)
         embed_row(p, p->res.rows, id, pos);

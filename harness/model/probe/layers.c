@@ -114,15 +114,11 @@ static sb_probe_source rows_of(const sb_bf16 *data, int64_t dims)
 }
 static sb_probe_source codes_by(const sb_probe *p, const int32_t *id)
 {
-    return (sb_probe_source){p->codes.content, D, id};
+    return (sb_probe_source){p->tab.content, D, id};
 }
 static sb_probe_source code(const sb_probe *p) { return codes_by(p, p->res.id); }
-static sb_probe_source one(void)
-{
-    static const sb_bf16 value = 0x3F80;
-    return (sb_probe_source){&value, 0, NULL};
-}
-static const sb_bf16 *hop_rows(const sb_probe *p, int32_t k) /* R_k, k >= 1 */
+static sb_probe_source one(const sb_probe *p) { return (sb_probe_source){p->tab.one, 0, NULL}; }
+static const sb_bf16  *hop_rows(const sb_probe *p, int32_t k) /* R_k, k >= 1 */
 {
     return p->res.hop + (int64_t)(k - 1) * (p->res.rows + 1) * D;
 }
@@ -142,7 +138,7 @@ static void add_run(sb_probe_map *m, int32_t at, int32_t n, int32_t from, double
 }
 static void add_turn(sb_probe_map *m, const sb_probe *p, sb_probe_turn turn)
 {
-    add(m, SB_PROBE_ROTATE, 0, D, 1.0, rows_of(p->res.phi, D))->rotation = &p->turn[turn];
+    add(m, SB_PROBE_ROTATE, 0, D, 1.0, rows_of(p->res.phi, D))->rotation = &p->tab.turn[turn];
 }
 static void add_topic_k(sb_probe_map *m, const sb_probe *p)
 {
@@ -160,9 +156,9 @@ static void add_topic_q(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t
     add(m, SB_PROBE_PROJECT, AT_TOPIC, SB_PROBE_TOPIC, sigma * root_d() / sqrt(7.0 * D), code(p))
         ->table = sb_probe_topic_map(p, at.level, head);
 }
-static void add_sink_q(sb_probe_map *m, double score)
+static void add_sink_q(sb_probe_map *m, const sb_probe *p, double score)
 {
-    add_run(m, AT_SINK, 1, 0, score * root_d(), one());
+    add_run(m, AT_SINK, 1, 0, score * root_d(), one(p));
 }
 static void add_halo_k(sb_probe_map *m, const sb_probe *p)
 {
@@ -176,12 +172,12 @@ static void add_halo_q(sb_probe_map *m, const sb_probe *p, double share)
 }
 static void add_flag_k(sb_probe_map *m, const sb_probe *p) /* is the previous token EQ? */
 {
-    add(m, SB_PROBE_DOT, AT_FLAG, 1, 1.0 / D, rows_of(p->res.prev[0], D))->table = p->eq_code;
+    add(m, SB_PROBE_DOT, AT_FLAG, 1, 1.0 / D, rows_of(p->res.prev[0], D))->table = p->tab.eq_code;
 }
 static void add_name_q(sb_probe_map *m, const sb_probe *p)
 {
     add_run(m, 0, NAMED, 0, MATCH_SHARE * p->par.g * root_d() / NAMED, code(p));
-    add_run(m, AT_FLAG, 1, 0, FLAG_SHARE * p->par.g * root_d(), one());
+    add_run(m, AT_FLAG, 1, 0, FLAG_SHARE * p->par.g * root_d(), one(p));
 }
 static void add_value(sb_probe_map *m, const sb_probe *p, int32_t dims, int32_t k) /* VALS + R_k */
 {
@@ -214,7 +210,7 @@ static void background(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t 
         add_turn(m, p, SB_PROBE_TURN_SLASH);
         break;
     case PATTERN_SINK:
-        add_sink_q(m, BACKGROUND_SINK);
+        add_sink_q(m, p, BACKGROUND_SINK);
         break;
     case PATTERN_DIFFUSE: /* codes shifted by one dim, so that a token does not match itself */
         add_run(m, 0, NAMED, 1, BACKGROUND_DIFFUSE * root_d() / sqrt((double)NAMED), code(p));
@@ -269,7 +265,7 @@ static void map_v(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t kv)
     role                     it = role_find(r, at, 2 * kv);
     if (it == ROLE_CONTEXT)
         add_run(m, 0, SB_PROBE_SALIENCE, 0, 1.0,
-                (sb_probe_source){p->codes.salience, SB_PROBE_SALIENCE, r->salient});
+                (sb_probe_source){p->tab.salience, SB_PROBE_SALIENCE, r->salient});
     else if (it == ROLE_HOP)
         add_value(m, p, D, at.k - 1);
     else if (it == ROLE_VARIABLE)
@@ -279,7 +275,7 @@ static void map_v(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t kv)
     else if (it != ROLE_BACKGROUND || p->par.background == SB_PROBE_BACKGROUND_MIX)
         add_run(m, 0, D, 0, 1.0, code(p));
     if (at.kind == LAYER_FINAL && p->par.ablate == SB_PROBE_ABLATE_PERMUTE_V)
-        m->permute = p->permute;
+        m->permute = p->tab.permute;
 }
 
 static void map_q(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t head, int k_is_position)
@@ -302,7 +298,7 @@ static void map_q(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t head,
     case ROLE_HOP:
         add_name_q(m, p);
         add_halo_q(m, p, HOP_HALO);
-        add_sink_q(m, par->sink * par->g);
+        add_sink_q(m, p, par->sink * par->g);
         add_topic_q(m, p, at, head, par->sigma_c);
         break;
     case ROLE_NGRAM:
@@ -310,12 +306,12 @@ static void map_q(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t head,
         add_run(m, SLOT, SLOT, SLOT, slot, rows_of(p->res.prev[0], D));
         add_run(m, 2 * SLOT, SLOT, 2 * SLOT, slot, rows_of(p->res.prev[1], D));
         add_halo_q(m, p, 1.0);
-        add_sink_q(m, par->sink * par->g);
+        add_sink_q(m, p, par->sink * par->g);
         add_topic_q(m, p, at, head, par->sigma_c);
         break;
     case ROLE_VARIABLE:
         add_name_q(m, p);
-        add_sink_q(m, par->sink * par->g);
+        add_sink_q(m, p, par->sink * par->g);
         add_topic_q(m, p, at, head, par->sigma_c);
         break;
     case ROLE_AGGREGATE:
@@ -328,11 +324,11 @@ static void map_q(sb_probe_map *m, const sb_probe *p, layer_at at, int32_t head,
     }
 }
 
-/* Where a head writes; *dims of each row. NULL: its output is dropped. */
-static sb_bf16 *writes(const sb_probe *p, layer_at at, int32_t head, int32_t *dims)
+sb_bf16 *sb_probe_writes(const sb_probe *p, int32_t layer, int32_t head, int32_t *dims)
 {
-    const sb_probe_residual *r = &p->res;
-    *dims                      = D;
+    const sb_probe_residual *r  = &p->res;
+    layer_at                 at = layer_find(r, layer);
+    *dims                       = D;
     switch (role_find(r, at, head)) {
     case ROLE_PREV1:
         return r->prev[0];
@@ -357,67 +353,18 @@ static sb_bf16 *writes(const sb_probe *p, layer_at at, int32_t head, int32_t *di
     return NULL;
 }
 
-static sb_status check(const sb_probe *p, int32_t layer, const sb_tensor *t, int64_t heads,
-                       int64_t rows, const char *name)
+void sb_probe_maps_of(const sb_probe *p, int32_t layer, sb_probe_map map[SB_PROBE_MAPS])
 {
-    if (layer < 0 || layer >= sb_probe_n_layers(p->res.profile, p->res.hops))
-        return sb_fail(SB_ERR_INTERNAL, "probe: layer %d of %d", layer,
-                       sb_probe_n_layers(p->res.profile, p->res.hops));
-    if (t->dtype != SB_BF16 || t->heads != heads || t->dim != D || t->tokens < rows)
-        return sb_fail(SB_ERR_INTERNAL,
-                       "probe: %s is [%lld][%lld][%lld], expected bf16 [%lld][>= %lld][%d]", name,
-                       (long long)t->heads, (long long)t->tokens, (long long)t->dim,
-                       (long long)heads, (long long)rows, D);
-    return SB_OK;
-}
-
-sb_status sb_probe_qkv(sb_model *m, int32_t layer, int one_row, sb_tensor *q, sb_tensor *k,
-                       sb_tensor *v)
-{
-    enum { MAPS = SB_PROBE_HEADS + 2 * SB_PROBE_KV_HEADS };
-    const sb_probe *p    = m->impl;
-    int64_t         rows = one_row ? 1 : p->res.rows;
-    layer_at        at   = layer_find(&p->res, layer);
-    sb_probe_map    map[MAPS];
-    sb_bf16        *dst[MAPS];
-    int             k_is_position[SB_PROBE_KV_HEADS];
-    sb_status       st = check(p, layer, q, SB_PROBE_HEADS, rows, "q");
-    if (st == SB_OK)
-        st = check(p, layer, k, SB_PROBE_KV_HEADS, rows, "k");
-    if (st == SB_OK)
-        st = check(p, layer, v, SB_PROBE_KV_HEADS, rows, "v");
-    if (st != SB_OK)
-        return st;
-    for (int32_t i = 0; i < MAPS; i++) {
+    layer_at at = layer_find(&p->res, layer);
+    int      k_is_position[SB_PROBE_KV_HEADS];
+    for (int32_t i = 0; i < SB_PROBE_MAPS; i++) {
         map[i].n_terms = 0;
         map[i].permute = NULL;
     }
     for (int32_t h = 0; h < SB_PROBE_KV_HEADS; h++) {
         k_is_position[h] = map_k(&map[h], p, at, h);
         map_v(&map[SB_PROBE_KV_HEADS + h], p, at, h);
-        dst[h]                     = sb_tensor_bf16(k, h, 0);
-        dst[SB_PROBE_KV_HEADS + h] = sb_tensor_bf16(v, h, 0);
     }
-    for (int32_t h = 0; h < SB_PROBE_HEADS; h++) {
+    for (int32_t h = 0; h < SB_PROBE_HEADS; h++)
         map_q(&map[2 * SB_PROBE_KV_HEADS + h], p, at, h, k_is_position[h / 2]);
-        dst[2 * SB_PROBE_KV_HEADS + h] = sb_tensor_bf16(q, h, 0);
-    }
-    sb_probe_maps_run(map, dst, MAPS, one_row ? p->res.rows : 0, rows, p->threads);
-    return SB_OK;
-}
-
-sb_status sb_probe_absorb(sb_model *m, int32_t layer, int one_row, const sb_tensor *o)
-{
-    const sb_probe *p    = m->impl;
-    int64_t         rows = one_row ? 1 : p->res.rows;
-    int64_t         row0 = one_row ? p->res.rows : 0;
-    layer_at        at   = layer_find(&p->res, layer);
-    sb_status       st   = check(p, layer, o, SB_PROBE_HEADS, rows, "o");
-    for (int32_t h = 0; st == SB_OK && h < SB_PROBE_HEADS; h++) {
-        int32_t  dims;
-        sb_bf16 *dst = writes(p, at, h, &dims);
-        if (dst != NULL)
-            sb_probe_take(sb_tensor_bf16(o, h, 0), rows, dims, dst + row0 * dims, p->threads);
-    }
-    return st;
 }

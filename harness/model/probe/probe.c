@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "harness/model/probe/state.h"
+#include "kernels/base/backend.h"
 #include "kernels/base/rng.h"
 #include "workloads/probe/vocab.h"
 
@@ -110,4 +111,5 @@ const sb_model_ops sb_model_probe = {
     .row_values   = SB_PROBE_ROW_VALUES,
     .row          = sb_probe_row,
     .argmax       = sb_probe_argmax,
+    .cuda         = SB_IF_CUDA(&sb_model_probe_cuda),
 };

@@ -41,6 +41,7 @@ typedef struct sb_probe_params {
 
 extern const sb_param     sb_probe_param_table[];
 extern const sb_model_ops sb_model_probe;
+extern const sb_model_ops sb_model_probe_cuda; /* only in builds with SB_HAVE_CUDA */
 
 /* Put the preset's values where g, halo, sigma_c were left negative. */
 void sb_probe_params_resolve(sb_probe_params *p);

@@ -5,21 +5,32 @@
 #include "harness/model/probe/state.h"
 #include "workloads/probe/vocab.h"
 
-static void add_row(const sb_bf16 *space, int64_t row, float *out)
+static void add_row(const sb_bf16 *row, float *out)
 {
-    for (int32_t j = 0; space != NULL && j < SB_PROBE_DIM; j++)
-        out[j] += sb_bf16_to_f32(space[row * SB_PROBE_DIM + j]);
+    for (int32_t j = 0; row != NULL && j < SB_PROBE_DIM; j++)
+        out[j] += sb_bf16_to_f32(row[j]);
 }
 
-void sb_probe_row(const sb_model *m, int64_t row, float *out)
+void sb_probe_row_sum(const sb_bf16 *ngram, const sb_bf16 *var, const sb_bf16 *agr, float *out)
+{
+    memset(out, 0, SB_PROBE_ROW_VALUES * sizeof *out);
+    add_row(ngram, out);
+    add_row(var, out);
+    add_row(agr, out + SB_PROBE_DIM);
+}
+
+static const sb_bf16 *row_of(const sb_bf16 *space, int64_t row)
+{
+    return space == NULL ? NULL : space + row * SB_PROBE_DIM;
+}
+
+sb_status sb_probe_row(const sb_model *m, int64_t row, float *out)
 {
     const sb_probe          *p  = m->impl;
     const sb_probe_residual *r  = &p->res;
     int64_t                  at = row < 0 ? r->rows : row;
-    memset(out, 0, SB_PROBE_ROW_VALUES * sizeof *out);
-    add_row(r->out_ngram, at, out);
-    add_row(r->out_var, at, out);
-    add_row(r->agr, at, out + SB_PROBE_DIM);
+    sb_probe_row_sum(row_of(r->out_ngram, at), row_of(r->out_var, at), row_of(r->agr, at), out);
+    return SB_OK;
 }
 
 /* Codes are +-1, so in double the sum of 128 bf16-born numbers is exact and equal logits compare

@@ -40,7 +40,8 @@ sb_status sb_probe_topics_grow(sb_probe *p, int32_t levels)
     float *maps;
     if (levels <= p->levels)
         return SB_OK;
-    maps = realloc(p->topic_map, (size_t)levels * SB_PROBE_HEADS * MAP_FLOATS * sizeof *maps);
+    int in_use = p->tab.topic_map == p->topic_map; /* by an input in flight */
+    maps       = realloc(p->topic_map, (size_t)levels * SB_PROBE_HEADS * MAP_FLOATS * sizeof *maps);
     if (maps == NULL)
         return sb_fail(SB_ERR_NOMEM, "probe: no memory for the topic maps of %d layers", levels);
     for (int32_t level = p->levels; level < levels; level++)
@@ -48,11 +49,13 @@ sb_status sb_probe_topics_grow(sb_probe *p, int32_t levels)
             fill_map(p->par.code_seed, level, head,
                      maps + ((size_t)level * SB_PROBE_HEADS + (size_t)head) * MAP_FLOATS);
     p->topic_map = maps;
-    p->levels    = levels;
+    if (in_use)
+        p->tab.topic_map = maps;
+    p->levels = levels;
     return SB_OK;
 }
 
 const float *sb_probe_topic_map(const sb_probe *p, int32_t level, int32_t head)
 {
-    return p->topic_map + ((size_t)level * SB_PROBE_HEADS + (size_t)head) * MAP_FLOATS;
+    return p->tab.topic_map + ((size_t)level * SB_PROBE_HEADS + (size_t)head) * MAP_FLOATS;
 }

@@ -172,7 +172,11 @@ sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score
                                                {"after", 1755, -1, 61, 1, 0, 2, 698000, 4}};
     /* 9 repetitions in 2 s, 1.2 kJ; 0.2 kJ of it would have been used without them */
     static const sb_energy_facts energy = {"prefill", 1200000, 9, 2000000000, 50000000, 100000};
-    sb_timing_facts             *t      = ring[next++ % 64];
+    /* twice and four times the timing below */
+    static sb_anchor_facts anchors[64];
+    sb_anchor_facts       *anchor = &anchors[next % 64];
+    *anchor                       = (sb_anchor_facts){2 * ns, 4 * ns, "sm90"};
+    sb_timing_facts *t            = ring[next++ % 64];
     t[0] = (sb_timing_facts){.layer = -1, .phase = "attention", .ns = ns};
     t[1] = (sb_timing_facts){.layer = -1, .phase = "prefill", .ns = 2 * ns};
     return (sb_sample_facts){.run_id          = run,
@@ -199,7 +203,9 @@ sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score
                              .states          = states,
                              .n_states        = 2,
                              .energy          = &energy,
-                             .n_energy        = 1};
+                             .n_energy        = 1,
+                             .anchors         = anchor,
+                             .n_anchors       = 1};
 }
 
 void facts_put(sb_store *s, const sb_sample_facts *f) { FACTS_OK(sb_store_put_sample(s, f)); }

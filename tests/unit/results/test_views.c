@@ -479,6 +479,29 @@ START_TEST(energy_is_of_a_repetition_and_above_idle)
 }
 END_TEST
 
+/* Three repetitions of 10, 20 and 40 beside means of 30, 80 and 40: 3, 4 and 1. */
+START_TEST(anchored_ratio_is_the_median_of_repetitions)
+{
+    sb_store             *s         = facts_open(path, SB_STORE_WRITE);
+    sb_timing_facts       t[]       = {{.layer = -1, .phase = "attention", .ns = 5, .is_warmup = 1},
+                                       {.layer = -1, .phase = "attention", .ns = 10},
+                                       {.layer = -1, .phase = "attention", .ns = 20, .repetition = 1},
+                                       {.layer = -1, .phase = "attention", .ns = 40, .repetition = 2}};
+    const sb_anchor_facts anchors[] = {{20, 40, "cudnn"}, {100, 60, "cudnn"}, {40, 40, "cudnn"}};
+    sb_sample_facts       f = facts_ok(facts_run(s, "c", 0), facts_point(s, (sb_point_facts){0}),
+                                       facts_input(s, 0), 1.0, 10);
+    f.timings               = t;
+    f.n_timings             = 4;
+    f.anchors               = anchors;
+    f.n_anchors             = 3;
+    facts_put(s, &f);
+    sb_store_close(s);
+    ck_assert_double_eq(facts_real(path, "SELECT anchored_x FROM speedup"), 3);
+    ck_assert_int_eq(facts_int(path, "SELECT anchored_n FROM speedup"), 3);
+    ck_assert_int_eq(facts_int(path, "SELECT anchor_impl = 'cudnn' FROM speedup"), 1);
+}
+END_TEST
+
 START_TEST(views_in_the_stock_shell)
 {
     foreign_reader("sqlite3", "sqlite3 -readonly -separator ' ' %s \"SELECT (SELECT count(*) FROM "
@@ -521,6 +544,7 @@ int main(void)
     tcase_add_test(t, density_sums_pairs_and_leaves_fallbacks_out);
     tcase_add_test(t, dense_mfu_needs_a_ceiling);
     tcase_add_test(t, energy_is_of_a_repetition_and_above_idle);
+    tcase_add_test(t, anchored_ratio_is_the_median_of_repetitions);
     tcase_add_test(t, seeds_above_int64_print_unsigned);
     tcase_add_test(t, views_in_the_stock_shell);
     tcase_add_test(t, views_in_python);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernels/dense/dense.h"
 #include "tests/unit/harness/config/fakes.h"
 
 #define SMALL "tests/fixtures/tensors/small.safetensors"
@@ -127,6 +128,30 @@ START_TEST(hash_ignores_what_is_not_identity)
     ck_assert_uint_eq(b->dump_what, SB_DUMP_O);
     ck_assert_int_eq(b->points[0].warmup, 5);
     ck_assert_int_eq(b->points[0].repetitions, 1);
+    sb_sweep_free(a);
+    sb_sweep_free(b);
+}
+END_TEST
+
+/* Every method but dense, up to the length; none of it is identity. */
+START_TEST(anchors_stand_beside_methods)
+{
+    static const sb_set sets[] = {{"timing", "{repetitions: 7, anchor: native, anchor_up_to: 1K}"}};
+    sb_sweep           *a = fake_load_good(wide, NULL, 0), *b = fake_load_good(wide, sets, 1);
+    ck_assert_str_eq(a->hash, b->hash);
+    for (int64_t i = 0; i < b->n_points; i++) {
+        const sb_point *p    = &b->points[i];
+        int             want = strcmp(p->method->name, "dense") != 0 && p->length_tokens <= 1024;
+        int64_t         dense;
+        ck_assert_int_eq(p->anchor != NULL, want);
+        ck_assert_ptr_null(a->points[i].anchor);
+        if (!want)
+            continue;
+        ck_assert_str_eq(p->anchor->name, "dense");
+        ck_assert_int_eq(((const sb_dense_params *)p->anchor_params)->impl, SB_DENSE_NATIVE);
+        ck_assert_int_eq(sb_sweep_anchor(b, i, &dense), SB_OK);
+        ck_assert_ptr_null(b->points[dense].anchor);
+    }
     sb_sweep_free(a);
     sb_sweep_free(b);
 }

@@ -33,6 +33,7 @@ static void list_files(void)
     (void)nftw("configs/sweeps", see, 8, FTW_PHYS);
     files[n_files++] = strdup("configs/quickstart.yaml");
     files[n_files++] = strdup("configs/machines/kernels_h100.yaml"); /* the kernels' own sweep */
+    files[n_files++] = strdup("configs/machines/probe_h100.yaml");
 }
 
 static sb_sweep *load(const char *path)

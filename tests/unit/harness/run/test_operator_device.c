@@ -5,111 +5,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/shard/device.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/linear_scan.h"
 #include "kernels/registry.h"
+#include "tests/unit/harness/run/fake_device.h"
 #include "tests/unit/harness/run/operator_rig.h"
-
-enum { ROOMS = 16, POISON = 0xEE };
-
-static struct {
-    unsigned char *at[ROOMS];
-    size_t         bytes[ROOMS];
-    size_t         limit, used;
-    int            attends, syncs;
-} device;
-
-static sb_status fake_available(void) { return SB_OK; }
-
-static sb_status fake_alloc(size_t bytes, void **out)
-{
-    int i = 0;
-    if (device.used + bytes > device.limit)
-        return sb_fail(SB_ERR_NOMEM, "fake: full");
-    while (i < ROOMS && device.at[i] != NULL)
-        i++;
-    ck_assert_int_lt(i, ROOMS);
-    device.at[i]    = malloc(bytes + 1);
-    device.bytes[i] = bytes;
-    device.used += bytes;
-    memset(device.at[i], POISON, bytes);
-    *out = device.at[i];
-    return SB_OK;
-}
-
-/* The room that holds [p, p + bytes), -1 for host memory. */
-static int room_of(const void *p, size_t bytes)
-{
-    const unsigned char *at = p;
-    for (int i = 0; i < ROOMS; i++)
-        if (device.at[i] != NULL && at >= device.at[i] &&
-            at + bytes <= device.at[i] + device.bytes[i])
-            return i;
-    return -1;
-}
-
-static void fake_free(void *p)
-{
-    int i = room_of(p, 0);
-    ck_assert(i >= 0 && device.at[i] == p);
-    device.used -= device.bytes[i];
-    free(p);
-    device.at[i] = NULL;
-}
-
-static sb_status fake_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
-                           void *stream)
-{
-    (void)stream;
-    ck_assert_int_eq(room_of(dst, bytes) >= 0, kind == SB_COPY_TO_DEVICE);
-    ck_assert_int_eq(room_of(src, bytes) >= 0, kind == SB_COPY_TO_HOST);
-    memcpy(dst, src, bytes);
-    return SB_OK;
-}
-
-static sb_status fake_sync(void *stream)
-{
-    (void)stream;
-    device.syncs++;
-    return SB_OK;
-}
-
-static const sb_backend fake = {.name      = "fake",
-                                .id        = SB_CUDA,
-                                .available = fake_available,
-                                .alloc     = fake_alloc,
-                                .free      = fake_free,
-                                .copy      = fake_copy,
-                                .sync      = fake_sync};
 
 static void on_device(const sb_tensor *t)
 {
-    ck_assert_int_ge(room_of(t->data, (size_t)(t->heads * t->head_stride) * sizeof(sb_bf16)), 0);
+    ck_assert_int_ge(fake_room_of(t->data, (size_t)(t->heads * t->head_stride) * sizeof(sb_bf16)),
+                     0);
 }
 
 static sb_status fake_attend(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                              const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
-    ck_assert_ptr_eq(ctx->backend, &fake);
+    ck_assert_ptr_eq(ctx->backend, &fake_backend);
     on_device(in->q);
     on_device(in->k);
     on_device(in->v);
     on_device(out->o);
-    ck_assert_int_ge(room_of(out->lse, (size_t)(out->o->heads * out->o->tokens) * sizeof *out->lse),
-                     0);
+    ck_assert_int_ge(
+        fake_room_of(out->lse, (size_t)(out->o->heads * out->o->tokens) * sizeof *out->lse), 0);
     if (plan->parts & SB_PART_TILES)
         ck_assert_int_ge(
-            room_of(plan->tiles.id, (size_t)plan->tiles.capacity * sizeof *plan->tiles.id), 0);
+            fake_room_of(plan->tiles.id, (size_t)plan->tiles.capacity * sizeof *plan->tiles.id), 0);
     if (plan->form.head != NULL)
-        ck_assert_int_ge(room_of(plan->form.head, 1), 0);
-    device.attends++;
+        ck_assert_int_ge(fake_room_of(plan->form.head, 1), 0);
+    fake_device.attends++;
     return sb_attend_block_csr_cpu(ctx, params, in, plan, cache, out);
-}
-
-static void reset(void)
-{
-    memset(&device, 0, sizeof device);
-    device.limit = (size_t)1 << 30;
 }
 
 static const rig_spec specs[] = {
@@ -126,9 +51,9 @@ START_TEST(results_are_the_hosts)
     sb_method       m = *sb_method_find(s->method);
     m.attend[SB_CUDA] = fake_attend;
     ck_assert_msg(rig_run(s, &m, &sb_backend_cpu, &host) == SB_OK, "%s", sb_error_text());
-    ck_assert_int_eq(device.attends, 0);
-    ck_assert_msg(rig_run(s, &m, &fake, &dev) == SB_OK, "%s", sb_error_text());
-    ck_assert_int_eq(device.attends, 2);
+    ck_assert_int_eq(fake_device.attends, 0);
+    ck_assert_msg(rig_run(s, &m, &fake_backend, &dev) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(fake_device.attends, 2);
     ck_assert_int_eq(host.n, dev.n);
     ck_assert_int_eq(memcmp(host.o, dev.o, (size_t)host.n * sizeof *host.o), 0);
     ck_assert_int_eq(memcmp(host.lse, dev.lse, (size_t)host.n_lse * sizeof *host.lse), 0);
@@ -136,7 +61,7 @@ START_TEST(results_are_the_hosts)
     ck_assert_int_gt(dev.times.ns[SB_PHASE_SELECT], 0);
     ck_assert_int_le(dev.times.ns[SB_PHASE_COMPUTE] + dev.times.ns[SB_PHASE_SELECT],
                      dev.times.ns[SB_PHASE_ATTENTION]);
-    ck_assert_uint_eq(device.used, 0); /* all rooms went back */
+    ck_assert_uint_eq(fake_device.used, 0); /* all rooms went back */
     rig_free(&host);
     rig_free(&dev);
 }
@@ -148,7 +73,7 @@ static sb_status fake_state(sb_ctx *ctx, const void *params, const sb_attn_in *i
                             const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
     void *room = NULL;
-    ck_assert_ptr_eq(ctx->backend, &fake);
+    ck_assert_ptr_eq(ctx->backend, &fake_backend);
     on_device(in->q);
     on_device(in->k);
     on_device(in->v);
@@ -156,9 +81,9 @@ static sb_status fake_state(sb_ctx *ctx, const void *params, const sb_attn_in *i
     ck_assert_ptr_nonnull(plan->method_data);
     ck_assert_ptr_null(cache);
     ck_assert_int_eq(sb_arena_alloc(ctx->arena, 4096, 1, "work", &room), SB_OK);
-    ck_assert_int_ge(room_of(room, 4096), 0);
+    ck_assert_int_ge(fake_room_of(room, 4096), 0);
     memset(room, 0, 4096);
-    device.attends++;
+    fake_device.attends++;
     return sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
 }
 
@@ -184,13 +109,92 @@ START_TEST(states_are_the_hosts)
     m.attend[SB_CUDA] = fake_state;
     m.device_bytes    = fake_bytes;
     ck_assert_msg(rig_run(s, &m, &sb_backend_cpu, &host) == SB_OK, "%s", sb_error_text());
-    ck_assert_msg(rig_run(s, &m, &fake, &dev) == SB_OK, "%s", sb_error_text());
-    ck_assert_int_eq(device.attends, 2);
+    ck_assert_msg(rig_run(s, &m, &fake_backend, &dev) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(fake_device.attends, 2);
     ck_assert_int_eq(memcmp(host.o, dev.o, (size_t)host.n * sizeof *host.o), 0);
     ck_assert_int_eq(memcmp(host.lse, dev.lse, (size_t)host.n_lse * sizeof *host.lse), 0);
-    ck_assert_uint_eq(device.used, 0);
+    ck_assert_uint_eq(fake_device.used, 0);
     rig_free(&host);
     rig_free(&dev);
+}
+END_TEST
+
+enum { GATED = 5, WIDE = 7 }; /* rows of a call, of which the host's gates have more */
+
+static int with_gates; /* what the next call should find */
+
+/* Gate of head h, row i, channel c is 100 h + 10 i + c; beta of it minus h + i. */
+static sb_status fake_gated(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                            const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    (void)ctx;
+    (void)params;
+    (void)plan;
+    (void)cache;
+    (void)out;
+    device.attends++;
+    ck_assert_int_eq(in->gate != NULL, with_gates);
+    ck_assert_int_eq(in->beta != NULL, with_gates);
+    for (int64_t h = 0; with_gates && h < 2; h++)
+        for (int64_t i = 0; i < GATED; i++) {
+            const float *gate = sb_tensor_f32(in->gate, h, i);
+            ck_assert_int_ge(room_of(gate, 4 * sizeof *gate), 0);
+            for (int64_t c = 0; c < 4; c++)
+                ck_assert_float_eq(gate[c], (float)(100 * h + 10 * i + c));
+            ck_assert_int_ge(room_of(sb_tensor_f32(in->beta, h, i), sizeof(float)), 0);
+            ck_assert_float_eq(*sb_tensor_f32(in->beta, h, i), (float)(-h - i));
+        }
+    return SB_OK;
+}
+
+static sb_tensor host_tensor(sb_dtype dtype, int64_t dim, void *data, const sb_run *run)
+{
+    return (sb_tensor){.dtype       = dtype,
+                       .heads       = 2,
+                       .tokens      = GATED,
+                       .dim         = dim,
+                       .head_stride = WIDE * dim,
+                       .gid         = {run, 1, GATED},
+                       .data        = data};
+}
+
+/* Gates and betas reach the device, as many rows as the call has, and leave it again. */
+START_TEST(gates_travel_with_the_call)
+{
+    static sb_bf16 rows[2 * WIDE * 4];
+    static float   gates[2 * WIDE * 4], betas[2 * WIDE];
+    sb_run         all = {0, GATED};
+    sb_tensor      q = host_tensor(SB_BF16, 4, rows, &all), gate = q, beta = q;
+    sb_shape  shape = {.q_gid = q.gid, .n_keys = 300, .heads = 2, .kv_heads = 2, .head_dim = 4};
+    sb_plan   plan  = {0};
+    sb_ctx    ctx   = {.backend = &fake, .threads = 1};
+    sb_method m     = *sb_method_find("linear");
+    sb_device_call *call = NULL;
+    gate                 = host_tensor(SB_F32, 4, gates, &all);
+    beta                 = host_tensor(SB_F32, 1, betas, &all);
+    for (int64_t h = 0; h < 2; h++)
+        for (int64_t i = 0; i < WIDE; i++) {
+            for (int64_t c = 0; c < 4; c++)
+                gates[(h * WIDE + i) * 4 + c] = (float)(100 * h + 10 * i + c);
+            betas[h * WIDE + i] = (float)(-h - i);
+        }
+    m.attend[SB_CUDA] = fake_gated;
+    m.device_bytes    = fake_bytes;
+    ck_assert_int_eq(sb_device_call_open(&fake, &q, &q, &q, &call), SB_OK);
+    for (int i = 0; i < 4; i++) {
+        with_gates = i % 2;
+        ck_assert_int_eq(
+            sb_device_call_sides(call, with_gates ? &gate : NULL, with_gates ? &beta : NULL),
+            SB_OK);
+        ck_assert_int_eq(sb_device_call_attend(call, &ctx, &m, NULL, &shape, &plan, 1.0f), SB_OK);
+    }
+    ck_assert_int_eq(device.attends, 4);
+    device.limit = device.used;
+    gate.heads = beta.heads = 2;
+    gate.tokens             = WIDE;
+    ck_assert_int_eq(sb_device_call_sides(call, &gate, NULL), SB_ERR_NO_FIT);
+    sb_device_call_close(call);
+    ck_assert_uint_eq(device.used, 0);
 }
 END_TEST
 
@@ -204,9 +208,9 @@ START_TEST(too_little_memory_is_no_fit)
     int             refused = 0;
     m.attend[SB_CUDA]       = fake_attend;
     for (size_t kib = 0;; kib += 40) {
-        device.limit = kib << 10;
-        st           = rig_run(s, &m, &fake, &r);
-        ck_assert_uint_eq(device.used, 0);
+        fake_device.limit = kib << 10;
+        st                = rig_run(s, &m, &fake_backend, &r);
+        ck_assert_uint_eq(fake_device.used, 0);
         if (st == SB_OK)
             break;
         ck_assert_msg(st == SB_ERR_NO_FIT, "%s", sb_error_text());
@@ -225,9 +229,9 @@ START_TEST(methods_that_do_not_attend_there_are_refused)
     sb_method  m      = *sb_method_find("xattention");
     m.attend[SB_CUDA] = NULL;
     s.params          = "block_tokens=64 stride_tokens=8";
-    ck_assert_int_eq(rig_run(&s, &m, &fake, &r), SB_ERR_UNSUPPORTED);
+    ck_assert_int_eq(rig_run(&s, &m, &fake_backend, &r), SB_ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(sb_error_text(), "xattention does not run on backend fake"));
-    ck_assert_uint_eq(device.used, 0);
+    ck_assert_uint_eq(fake_device.used, 0);
 }
 END_TEST
 
@@ -235,9 +239,10 @@ int main(void)
 {
     Suite *s = suite_create("operator on a device");
     TCase *t = tcase_create("fake");
-    tcase_add_checked_fixture(t, reset, NULL);
+    tcase_add_checked_fixture(t, fake_reset, NULL);
     tcase_add_loop_test(t, results_are_the_hosts, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, states_are_the_hosts, 0, sizeof states / sizeof *states);
+    tcase_add_test(t, gates_travel_with_the_call);
     tcase_add_test(t, too_little_memory_is_no_fit);
     tcase_add_test(t, methods_that_do_not_attend_there_are_refused);
     suite_add_tcase(s, t);

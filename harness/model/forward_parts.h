@@ -1,0 +1,60 @@
+/* What the files of the forward pass share.
+ *
+ *   forward_room.c   storage, counted and real       forward.c  prefill and decode
+ *   forward_look.c   a layer, for those who look at it
+ *
+ * On the CPU all storage stands in one arena. On a device what kernels read and write stands in
+ * `room`, and what the host reads stays in `arena`: runs, the indexes of plans made on the host,
+ * the row that tokens are chosen from, and copies of a layer for looks. */
+#ifndef SB_HARNESS_MODEL_FORWARD_PARTS_H
+#define SB_HARNESS_MODEL_FORWARD_PARTS_H
+
+#include "harness/model/forward.h"
+
+/* q, k, v of all tokens, o and lse of a layer in host memory. */
+typedef struct sbi_layer_copy {
+    sb_tensor q, k, v, o;
+    float    *lse;
+} sbi_layer_copy;
+
+struct sb_forward {
+    sb_forward_config   cfg;
+    const sb_model_ops *ops; /* of the backend */
+    const sb_input     *in;
+    sb_model_shape      shape;
+    sb_map              map;
+    sb_gid              gid; /* this rank's prompt tokens */
+    sb_arena            arena, room;
+    sb_device_call     *device; /* NULL on the cpu */
+    sb_cache           *caches; /* [n_layers] */
+    sb_shard            shard;
+    sb_tensor           q, o;
+    float              *lse;
+    sb_tensor           q1, o1, k1, v1; /* one token: decode */
+    float              *row; /* what the next token is read from, the same on all ranks */
+    float              *row_mark;
+    sbi_layer_copy      copy;         /* data NULL unless looks compare, on a device */
+    size_t              scratch_mark; /* the arena is given back to here between calls */
+};
+
+static inline int sbi_on_device(const sb_forward *f) { return f->cfg.backend->id != SB_CPU; }
+
+static inline int sbi_carries_state(const sb_method *m) { return (m->caps & SB_CAP_STATE) != 0; }
+
+/* 1: no rank has all keys after a prefill, each its own. */
+static inline int sbi_keeps_apart(const sb_forward *f)
+{
+    return (sbi_carries_state(f->cfg.method) || f->cfg.ring) && f->cfg.comm->size > 1;
+}
+
+/* ---- forward_room.c ---- */
+sb_ctx   sbi_forward_ctx(sb_forward *f, int32_t layer, sb_phase_times *times);
+sb_shape sbi_forward_shape(const sb_forward *f); /* of the prefill */
+
+/* ---- forward_look.c ---- */
+/* Let somebody look at a layer. What the look moves and how long it takes is not the method's: both
+ * are kept out (the time goes to *look_ns). */
+sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *look_arg,
+                           int64_t *look_ns);
+
+#endif

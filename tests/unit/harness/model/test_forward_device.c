@@ -1,0 +1,224 @@
+/* The forward pass on a device that is none (fake_device.h): the model's own CPU code works in that
+ * memory, and so do the CPU's executors. What stands where, what comes back, what is refused; the
+ * real device: tests/cuda/test_forward_cuda.c. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/model/probe/state.h"
+#include "kernels/exec/attend.h"
+#include "kernels/exec/linear_scan.h"
+#include "kernels/registry.h"
+#include "tests/unit/harness/model/forward_rig.h"
+#include "tests/unit/harness/run/fake_device.h"
+
+static int wants_state; /* of attend: a cache whose state is on the device */
+
+static void on_device(const sb_tensor *t)
+{
+    int64_t n = (t->heads - 1) * t->head_stride + t->tokens * t->dim;
+    ck_assert_int_ge(fake_room_of(t->data, (size_t)n * sizeof(sb_bf16)), 0);
+}
+
+static void check_call(const sb_ctx *ctx, const sb_attn_in *in, const sb_cache *cache,
+                       const sb_attn_out *out)
+{
+    ck_assert_ptr_eq(ctx->backend, &fake_backend);
+    on_device(in->q);
+    on_device(in->k);
+    on_device(in->v);
+    on_device(out->o);
+    ck_assert_int_ge(
+        fake_room_of(out->lse, (size_t)(out->o->heads * out->o->tokens) * sizeof *out->lse), 0);
+    if (wants_state)
+        ck_assert_int_ge(fake_room_of(cache->state, (size_t)cache->state_bytes), 0);
+    else
+        ck_assert_ptr_null(cache);
+    fake_device.attends++;
+}
+
+static sb_status fake_attend(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                             const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    check_call(ctx, in, cache, out);
+    return sb_attend_block_csr_cpu(ctx, params, in, plan, NULL, out);
+}
+
+static sb_status fake_scan(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                           const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    check_call(ctx, in, cache, out);
+    return sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
+}
+
+/* The probe's steps on their way to a "device": data there, tables where the CPU has them. */
+static const sb_probe *probe_of(const sb_model *m) { return m->impl; }
+
+static sb_status fake_embed(sb_model *m, const sb_input *in, const sb_gid *gid)
+{
+    const sb_probe_residual *r = &probe_of(m)->res;
+    ck_assert_int_ge(fake_room_of(r->id, (size_t)(r->rows + 1) * sizeof *r->id), 0);
+    return sb_probe_embed(m, in, gid);
+}
+
+static sb_status fake_qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tensor *k,
+                          sb_tensor *v)
+{
+    on_device(q);
+    on_device(k);
+    on_device(v);
+    return sb_probe_qkv(m, layer, one, q, k, v);
+}
+
+static sb_status fake_absorb(sb_model *m, int32_t layer, int one, const sb_tensor *o)
+{
+    on_device(o);
+    return sb_probe_absorb(m, layer, one, o);
+}
+
+static sb_model_ops there, ops;
+
+static sb_model *model_with_device(void)
+{
+    sb_model *m  = forward_probe();
+    there        = sb_model_probe;
+    there.embed  = fake_embed;
+    there.qkv    = fake_qkv;
+    there.absorb = fake_absorb;
+    ops          = sb_model_probe;
+    ops.cuda     = &there;
+    m->ops       = &ops;
+    return m;
+}
+
+static void same(const forward_result *a, const forward_result *b)
+{
+    ck_assert_int_eq(a->n_emit, b->n_emit);
+    ck_assert_int_eq(memcmp(a->emitted, b->emitted, (size_t)a->n_emit * sizeof *a->emitted), 0);
+    ck_assert_int_eq(a->layers, b->layers);
+    ck_assert_int_eq(a->n_q, b->n_q);
+    ck_assert_int_eq(a->n_kv, b->n_kv);
+    ck_assert_int_eq(memcmp(a->q, b->q, (size_t)a->n_q * sizeof *a->q), 0);
+    ck_assert_int_eq(memcmp(a->k, b->k, (size_t)a->n_kv * sizeof *a->k), 0);
+    ck_assert_int_eq(memcmp(a->v, b->v, (size_t)a->n_kv * sizeof *a->v), 0);
+    ck_assert_int_eq(memcmp(a->o, b->o, (size_t)a->n_q * sizeof *a->o), 0);
+    ck_assert_int_eq(memcmp(a->lse, b->lse, (size_t)a->n_lse * sizeof *a->lse), 0);
+}
+
+static const forward_spec specs[] = {
+    {"niah_multiquery", 1024, "dense", "", 0},
+    {"niah_multivalue", 1024, "streaming_llm", "window_tokens=300", 0}, /* rolls back */
+    {"fwe", 1024, "power_attention", "block_tokens=64", 0},
+    {"qa_2hop", 1024, "power_attention", "pattern=moa alpha_tokens=100",
+     0}, /* its plan has state */
+    {"niah_single", 1024, "a_shape", "sink_tokens=16 window_tokens=300", 1},
+};
+
+static void compare(const forward_spec *s, sb_attend_fn attend, int state)
+{
+    forward_result host, dev;
+    sb_model      *plain = forward_probe(), *model = model_with_device();
+    sb_method      m      = *sb_method_find(s->method);
+    sb_method      dense  = *sb_method_find("dense");
+    m.attend[SB_CUDA]     = attend;
+    dense.attend[SB_CUDA] = attend;
+    wants_state           = state;
+    ck_assert_msg(forward_run(s, plain, &m, &dense, &sb_backend_cpu, &host) == SB_OK, "%s",
+                  sb_error_text());
+    ck_assert_uint_eq(host.room.device_bytes, 0);
+    ck_assert_uint_eq(host.room.host_bytes, host.high_water);
+    ck_assert_msg(forward_run(s, model, &m, &dense, &fake_backend, &dev) == SB_OK, "%s",
+                  sb_error_text());
+    same(&host, &dev);
+    ck_assert_int_eq(fake_device.attends, dev.layers * (2 + dev.n_feed));
+    ck_assert_uint_eq(fake_device.used, 0); /* all rooms went back */
+    ck_assert_uint_eq(dev.device_bytes, fake_device.most);
+    ck_assert_uint_ge(dev.room.device_bytes, dev.device_bytes);
+    ck_assert_uint_eq(dev.room.host_bytes, dev.high_water);
+    ck_assert_int_le(dev.times.ns[SB_PHASE_ATTENTION], dev.times.ns[SB_PHASE_PREFILL]);
+    ck_assert_int_gt(dev.times.ns[SB_PHASE_COMPUTE], 0);
+    forward_free(&host);
+    forward_free(&dev);
+    sb_model_probe.destroy(plain);
+    sb_model_probe.destroy(model);
+}
+
+START_TEST(answers_are_the_hosts) { compare(&specs[_i], fake_attend, 0); }
+END_TEST
+
+static const forward_spec states[] = {
+    {"niah_multivalue", 1024, "lightning", "slope_heads=kv", 0}, /* rolls back */
+    {"niah_single", 1024, "linear", "kind=elu1", 0},
+};
+
+START_TEST(states_are_carried_there) { compare(&states[_i], fake_scan, 1); }
+END_TEST
+
+/* Room by room less of it: always no_fit with numbers, never a leak. */
+START_TEST(too_little_memory_is_no_fit)
+{
+    const forward_spec *s     = &specs[2];
+    sb_model           *model = model_with_device();
+    sb_method           m     = *sb_method_find(s->method);
+    forward_result      r;
+    sb_status           st;
+    int                 refused = 0;
+    m.attend[SB_CUDA]           = fake_attend;
+    wants_state                 = 0;
+    for (size_t kib = 0;; kib += 2500) {
+        fake_device.limit = kib << 10;
+        st                = forward_run(s, model, &m, &m, &fake_backend, &r);
+        ck_assert_uint_eq(fake_device.used, 0);
+        forward_free(&r);
+        if (st == SB_OK)
+            break;
+        ck_assert_msg(st == SB_ERR_NO_FIT, "%s", sb_error_text());
+        ck_assert_ptr_nonnull(strstr(sb_error_text(), "GiB more on the device"));
+        refused++;
+    }
+    ck_assert_int_gt(refused, 2);
+    sb_model_probe.destroy(model);
+}
+END_TEST
+
+START_TEST(a_model_that_stays_on_the_host_is_refused)
+{
+    sb_model      *model = model_with_device();
+    sb_method      m     = *sb_method_find("dense");
+    forward_result r;
+    m.attend[SB_CUDA] = fake_attend;
+    ops.cuda          = NULL;
+    ck_assert_int_eq(forward_run(&specs[0], model, &m, &m, &fake_backend, &r), SB_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(
+        strstr(sb_error_text(), "model probe has no fake implementation in this build"));
+    forward_free(&r);
+    sb_model_probe.destroy(model);
+}
+END_TEST
+
+START_TEST(more_ranks_than_one_are_refused)
+{
+    sb_comm two = {.size = 2};
+    ck_assert_int_eq(sb_device_check_ranks(&fake_backend, &two), SB_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "found 2 ranks, allowed 1 on backend fake"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("forward pass on a device");
+    TCase *t = tcase_create("fake");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, fake_reset, NULL);
+    tcase_add_loop_test(t, answers_are_the_hosts, 0, sizeof specs / sizeof *specs);
+    tcase_add_loop_test(t, states_are_carried_there, 0, sizeof states / sizeof *states);
+    tcase_add_test(t, too_little_memory_is_no_fit);
+    tcase_add_test(t, a_model_that_stays_on_the_host_is_refused);
+    tcase_add_test(t, more_ranks_than_one_are_refused);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failures = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failures != 0;
+}

@@ -1,0 +1,25 @@
+/* A device that is none: memory of its own, seen only through the backend's table. Kernels of the
+ * CPU can work there. */
+#ifndef SB_TESTS_UNIT_HARNESS_RUN_FAKE_DEVICE_H
+#define SB_TESTS_UNIT_HARNESS_RUN_FAKE_DEVICE_H
+
+#include "kernels/base/backend.h"
+
+enum { FAKE_ROOMS = 32 };
+
+typedef struct fake_rooms {
+    unsigned char *at[FAKE_ROOMS];
+    size_t         bytes[FAKE_ROOMS];
+    size_t         limit, used, most;
+    int            attends, syncs;
+} fake_rooms;
+
+extern fake_rooms       fake_device;
+extern const sb_backend fake_backend; /* id SB_CUDA; copies check which side memory is on */
+
+void fake_reset(void); /* empty, of 1 GiB */
+
+/* The room that holds [p, p + bytes), -1 for host memory. */
+int fake_room_of(const void *p, size_t bytes);
+
+#endif
