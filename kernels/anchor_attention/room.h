@@ -37,7 +37,7 @@ typedef struct sbi_anchor_room {
     int64_t         mean_rows;    /* heads_per_kv * step_blocks, rounded likewise */
     int64_t         ids_per_head; /* of the token ids before they are moved together */
     int32_t         threads;
-    int32_t         released;        /* windows */
+    int32_t             released;        /* windows */
     sbi_anchor_row *row;             /* [n_rows] */
     float          *q_mean;          /* [kv_heads][n_rows][mean_rows][d]; rows [head of the group]
                                         [block], the rest zeros */

@@ -39,9 +39,9 @@ enum {
     LIST_ROWS = 128,         /* queries of a list's row blocks: a multiple of these */
     BARRIERS  = 256,         /* bytes of barriers and the work slot */
     SLOT      = 192,         /* the work slot among them */
-    PATIENCE  = 4, /* a producer waits for others up to the 4th part of an item's time, */
-    LATE      = 8, /* lists differ in length: so many items may be behind */
-    ALONE     = 8, /* and where that was not enough, not for 8 items */
+    PATIENCE  = 4,           /* a producer waits for others up to the 4th part of an item's time, */
+    LATE      = 8,           /* lists differ in length: so many items may be behind */
+    ALONE     = 8,           /* and where that was not enough, not for 8 items */
     Q_RUNS    = 8,           /* of queries, */
     K_RUNS    = 4,           /* of keys: each pair is a launch */
     NO_KEY    = INT_MAX / 2, /* first key of no tile: past every tensor */
@@ -426,10 +426,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
 #pragma unroll
         for (int i = 0; i < 4; i++)
             key[i] = __shfl_sync(~0u, word, 3 + i);
-        if (!SHARED_Q) {
+        if (!SHARED_Q)
             load_q<D>(q, at.q, 64 * group + 16 * warp, lane);
-            release(at.q_empty, lane);
-        }
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             const int gid = row0 + 16 * warp + (lane >> 2) + 8 * i + a.offset;
@@ -464,6 +462,8 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             wgmma_commit();
             wgmma_wait_all(s);
             release(at.k_empty + 8 * st, lane);
+            if (!SHARED_Q) /* not before: Q is there when a product has used it */
+                release(at.q_empty, lane);
             kc++;
             if (F == WINDOW)
                 mask_window(s, last, first, key[2], (n - 1 + (n > key[0] ? key[1] : 0)) * KEYS,
@@ -514,7 +514,7 @@ static __device__ __forceinline__ void consume(const sm90_args &a, const places<
             if (grow)
                 rescale(o, keep);
         }
-        if (SHARED_Q)
+        if (SHARED_Q || n == 0)
             release(at.q_empty, lane);
         if (n > 0) {
             const uint32_t vs = vc % NS;

@@ -220,7 +220,6 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
         const int gid0 = __shfl_sync(~0u, word, 3), n = __shfl_sync(~0u, word, 4);
         sight     r;
         load_q<D>(q, at.q, 64 * group + 16 * warp, lane);
-        release(at.q_empty, lane);
         r.sinks = 0;
         r.step  = 1;
 #pragma unroll
@@ -247,10 +246,13 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
             wgmma_commit();
             wgmma_wait_all(s);
             release(at.k_empty + 8 * st, lane);
+            release(at.q_empty, lane); /* not before: Q is there when a product has used it */
             kc++;
             see(s, r, at.ids + ids * KEYS * 4, at.flags + ids * 16, lane);
             softmax_step<0>(s, m, l, keep, a.scale_log2);
             to_p(p, s);
+        } else {
+            release(at.q_empty, lane);
         }
         for (int j = 1; j < n; j++) {
             const uint32_t ks = kc % NS, vs = vc % NS, ids = kc % IDS;

@@ -4,13 +4,13 @@
  * Attend calls of 32 query heads over 8 KV heads, d 128, on a stream of their own: a call as it is,
  * and the same captured once and launched as a graph, in turn. Time: wall time of the queued calls
  * and the wait behind them, over their number; median of 9 samples. */
-#include <cuda_runtime.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/registry.h"
 #include "tests/perf/bench.h"
+#include "tests/perf/graph.h"
 
 enum { HEADS = 32, KV_HEADS = 8, DIM = 128, SAMPLES = 9 };
 
@@ -41,14 +41,9 @@ typedef struct call {
     size_t           work_bytes;
 } call;
 
-static void must_cuda(cudaError_t e, const char *what)
+static void attend(void *arg)
 {
-    if (e != cudaSuccess)
-        bench_must(sb_fail(SB_ERR_DEVICE, "%s: %s", what, cudaGetErrorString(e)));
-}
-
-static void attend(call *c)
-{
+    call *c = arg;
     sb_arena_init(&c->work, c->work_room, c->work_bytes, SB_ARENA_PLAIN);
     bench_must(c->m->attend[SB_CUDA](&c->ctx, c->params, &c->in, &c->plan, NULL, &c->out));
 }
@@ -76,26 +71,21 @@ static sb_tensor on_device(int64_t heads, int64_t n, const sb_run *run, uint64_t
     return t;
 }
 
-static void measure(call *c, const subject *s, int64_t n, int64_t queued, cudaStream_t stream)
+static void measure(call *c, const subject *s, int64_t n, int64_t queued, void *stream)
 {
     bench_times     plain = {0}, graphed = {0};
-    cudaGraph_t     graph;
-    cudaGraphExec_t exec;
     attend(c); /* loads kernels, fills the pool */
-    must_cuda(cudaStreamSynchronize(stream), "warm-up");
-    must_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "begin of capture");
-    attend(c);
-    must_cuda(cudaStreamEndCapture(stream, &graph), "end of capture");
-    must_cuda(cudaGraphInstantiate(&exec, graph, 0), "graph");
+    bench_stream_wait(stream);
+    void *graph = bench_graph_capture(stream, attend, c);
     for (int r = -1; r < SAMPLES; r++) {
         double t0 = bench_now_ns();
         for (int64_t i = 0; i < queued; i++)
             attend(c);
-        must_cuda(cudaStreamSynchronize(stream), "calls");
+        bench_stream_wait(stream);
         double t1 = bench_now_ns();
         for (int64_t i = 0; i < queued; i++)
-            must_cuda(cudaGraphLaunch(exec, stream), "launch");
-        must_cuda(cudaStreamSynchronize(stream), "graphs");
+            bench_graph_launch(graph, stream);
+        bench_stream_wait(stream);
         if (r < 0)
             continue;
         bench_add(&plain, (t1 - t0) / (double)queued);
@@ -107,11 +97,10 @@ static void measure(call *c, const subject *s, int64_t n, int64_t queued, cudaSt
                  s->method, s->queries == 1 ? "decode " : "prefill", (long long)n, x * 1e-3,
                  bench_least(&plain) * 1e-3, bench_most(&plain) * 1e-3, y * 1e-3,
                  bench_least(&graphed) * 1e-3, bench_most(&graphed) * 1e-3, 100 * (x / y - 1));
-    must_cuda(cudaGraphExecDestroy(exec), "graph");
-    must_cuda(cudaGraphDestroy(graph), "graph");
+    bench_graph_close(graph);
 }
 
-static void run(const subject *s, int64_t n, int64_t queued, cudaStream_t stream)
+static void run(const subject *s, int64_t n, int64_t queued, void *stream)
 {
     _Alignas(16) unsigned char params[4096];
     int64_t                    rows = s->queries > 0 ? s->queries : n;
@@ -151,15 +140,14 @@ static void run(const subject *s, int64_t n, int64_t queued, cudaStream_t stream
 int main(int argc, char **argv)
 {
     int64_t         queued = bench_arg(argc, argv, 1, 200);
-    cudaStream_t    stream;
     sb_device_facts facts;
     bench_must(b->available());
     bench_must(b->facts(&facts));
-    must_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
+    void *stream = bench_stream_open();
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
         for (int64_t n = 1024; n <= 8192; n *= 2)
             run(&subjects[i], n, subjects[i].queries > 0 ? queued : queued / 4 + 1, stream);
     (void)fprintf(stderr, "%s; %s\n", facts.name, facts.detail);
-    must_cuda(cudaStreamDestroy(stream), "stream");
+    bench_stream_close(stream);
     return 0;
 }

@@ -307,6 +307,7 @@ int main(void)
     tcase_add_test(t, identity_is_golden);
     tcase_add_test(t, hash_changes_with_every_part_of_the_identity);
     tcase_add_test(t, hash_ignores_what_is_not_identity);
+    tcase_add_test(t, anchors_stand_beside_methods);
     tcase_add_test(t, axes_multiply_the_last_fastest_dense_leads);
     tcase_add_test(t, a_file_gives_shape_name_and_content);
     tcase_add_test(t, a_copy_elsewhere_is_the_same_point_a_changed_file_another);

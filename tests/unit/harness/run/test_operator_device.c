@@ -132,16 +132,16 @@ static sb_status fake_gated(sb_ctx *ctx, const void *params, const sb_attn_in *i
     (void)plan;
     (void)cache;
     (void)out;
-    device.attends++;
+    fake_device.attends++;
     ck_assert_int_eq(in->gate != NULL, with_gates);
     ck_assert_int_eq(in->beta != NULL, with_gates);
     for (int64_t h = 0; with_gates && h < 2; h++)
         for (int64_t i = 0; i < GATED; i++) {
             const float *gate = sb_tensor_f32(in->gate, h, i);
-            ck_assert_int_ge(room_of(gate, 4 * sizeof *gate), 0);
+            ck_assert_int_ge(fake_room_of(gate, 4 * sizeof *gate), 0);
             for (int64_t c = 0; c < 4; c++)
                 ck_assert_float_eq(gate[c], (float)(100 * h + 10 * i + c));
-            ck_assert_int_ge(room_of(sb_tensor_f32(in->beta, h, i), sizeof(float)), 0);
+            ck_assert_int_ge(fake_room_of(sb_tensor_f32(in->beta, h, i), sizeof(float)), 0);
             ck_assert_float_eq(*sb_tensor_f32(in->beta, h, i), (float)(-h - i));
         }
     return SB_OK;
@@ -167,7 +167,7 @@ START_TEST(gates_travel_with_the_call)
     sb_tensor      q = host_tensor(SB_BF16, 4, rows, &all), gate = q, beta = q;
     sb_shape  shape = {.q_gid = q.gid, .n_keys = 300, .heads = 2, .kv_heads = 2, .head_dim = 4};
     sb_plan   plan  = {0};
-    sb_ctx    ctx   = {.backend = &fake, .threads = 1};
+    sb_ctx    ctx   = {.backend = &fake_backend, .threads = 1};
     sb_method m     = *sb_method_find("linear");
     sb_device_call *call = NULL;
     gate                 = host_tensor(SB_F32, 4, gates, &all);
@@ -180,21 +180,24 @@ START_TEST(gates_travel_with_the_call)
         }
     m.attend[SB_CUDA] = fake_gated;
     m.device_bytes    = fake_bytes;
-    ck_assert_int_eq(sb_device_call_open(&fake, &q, &q, &q, &call), SB_OK);
+    ck_assert_int_eq(sb_device_call_open(&fake_backend, &call), SB_OK);
+    sb_attn_in  in  = {.q = &q, .k = &q, .v = &q, .scale = 1.0f};
+    sb_attn_out out = {.o = &q, .mode = SB_OUT_SET};
     for (int i = 0; i < 4; i++) {
         with_gates = i % 2;
         ck_assert_int_eq(
             sb_device_call_sides(call, with_gates ? &gate : NULL, with_gates ? &beta : NULL),
             SB_OK);
-        ck_assert_int_eq(sb_device_call_attend(call, &ctx, &m, NULL, &shape, &plan, 1.0f), SB_OK);
+        ck_assert_int_eq(
+            sb_device_call_attend(call, &ctx, &m, NULL, &in, &shape, &plan, NULL, &out), SB_OK);
     }
-    ck_assert_int_eq(device.attends, 4);
-    device.limit = device.used;
+    ck_assert_int_eq(fake_device.attends, 4);
+    fake_device.limit = fake_device.used;
     gate.heads = beta.heads = 2;
     gate.tokens             = WIDE;
     ck_assert_int_eq(sb_device_call_sides(call, &gate, NULL), SB_ERR_NO_FIT);
     sb_device_call_close(call);
-    ck_assert_uint_eq(device.used, 0);
+    ck_assert_uint_eq(fake_device.used, 0);
 }
 END_TEST
 
