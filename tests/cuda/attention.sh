@@ -33,13 +33,13 @@ run() { "$spanbench" run "$work/$1.yaml" --db "$work/$1.db" --no-table; }
 ask() { "$spanbench" query "$work/$1.db" "$2" --format csv | tail -n +2 | tr -d '\r'; }
 
 sweep all "heads: 8, head_dim: 128, lengths: [2048]" \
-    "[dense, {name: a_shape, sink_tokens: 16, window_tokens: 256}, {name: streaming_llm, window_tokens: 129}, {name: power_attention, block_tokens: 128}, flexprefill]"
+    "[dense, {name: a_shape, sink_tokens: 16, window_tokens: 256}, {name: streaming_llm, window_tokens: 129}, {name: power_attention, block_tokens: 128}, flexprefill, {name: hip, compat: official}]"
 case_ok "a sweep runs" run all
-case_is "four methods attend there, one is unsupported" "4,1" \
+case_is "five methods attend there, one is unsupported" "5,1" \
     "$(ask all "select sum(status = 'ok'), sum(status = 'unsupported') from coverage")"
-case_is "the reason is stored" "flexprefill has no cuda implementation in this build" \
-    "$(ask all "select error from sample where status = 'unsupported'")"
-case_is "times are of the device" "4" "$(ask all "select count(*) from latency where backend = 'cuda' and phase = 'compute' and median_ms > 0")"
+case_is "the reason is stored" "compat: found official, allowed clean where a device plans" \
+    "$(ask all "select error from sample where status = 'unsupported'" | tr -d '"')"
+case_is "times are of the device" "5" "$(ask all "select count(*) from latency where backend = 'cuda' and phase = 'compute' and median_ms > 0")"
 case_is "the whole is at least its parts" "0" \
     "$(ask all "select count(*) from (select sum(ns) filter (where phase <> 'attention') as parts, sum(ns) filter (where phase = 'attention') as whole
        from timing group by sample_id, repetition, is_warmup) where parts > whole")"
