@@ -35,7 +35,7 @@ cd "$SPAN_ROOT"
 . slurm/lib/mpi_env.sh
 PATH=$PATH:/usr/local/cuda/bin
 
-jobs=$(nproc)
+jobs=$(env -u OMP_NUM_THREADS nproc) # mpi_env.sh sets that variable, and nproc obeys it
 passed=0 failed=0 skipped=0
 say() { echo "== $*"; }
 pass() { passed=$((passed + 1)); }
