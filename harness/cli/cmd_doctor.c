@@ -118,7 +118,7 @@ static sb_status try_link(const sb_launch *l, const char *name, const sb_backend
     char                  why[160];
     double                rate = 0;
     int64_t               here = b != NULL && b->available() == SB_OK;
-    sb_status st = sb_comm_allreduce_i64(l->comm, &here, 1, SB_REDUCE_MIN);
+    sb_status             st   = sb_comm_allreduce_i64(l->comm, &here, 1, SB_REDUCE_MIN);
     if (st != SB_OK || !here || l->comm->size == 1)
         return st;
     st = sb_comm_agree(l->comm, sb_device_bind(l->comm, b));

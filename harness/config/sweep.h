@@ -59,7 +59,12 @@
 #include "workloads/base/task.h"
 
 typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
-typedef enum sb_scheme { SB_SCHEME_ALLGATHER, SB_SCHEME_STATE, SB_SCHEME_RING, SB_SCHEME_COUNT } sb_scheme;
+typedef enum sb_scheme {
+    SB_SCHEME_ALLGATHER,
+    SB_SCHEME_STATE,
+    SB_SCHEME_RING,
+    SB_SCHEME_COUNT
+} sb_scheme;
 typedef enum sb_decode_kind {
     SB_DECODE_METHOD,
     SB_DECODE_DENSE,

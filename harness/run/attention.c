@@ -141,7 +141,7 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     sb_phase_times t         = {.kernel = NULL};
     sb_status      st        = SB_OK;
     int            looked    = sbi_looks_first(pt);
-    sb_energy_meter meter    = {-1, 0};
+    sb_energy_meter meter     = {-1, 0};
     int64_t       *attention = malloc((size_t)(pt->repetitions + 1) * sizeof *attention);
     out->own.anchors          = calloc((size_t)(pt->repetitions + 1), sizeof *out->own.anchors);
     if (attention == NULL || out->own.anchors == NULL)

@@ -149,8 +149,8 @@ static sb_status need_link(runner *r, const sb_point *p)
     if (r->o->comm->size > 1 && r->link[p->backend] == NULL) {
         if (r->o->open_link == NULL)
             return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding ring");
-        sb_status st = r->o->open_link(r->o->comm, sbi_backend_of(p), &r->link[p->backend], why,
-                                       sizeof why);
+        sb_status st =
+            r->o->open_link(r->o->comm, sbi_backend_of(p), &r->link[p->backend], why, sizeof why);
         if (st != SB_OK)
             return st;
         if (is_root(r))

@@ -32,8 +32,8 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, sb_forward
                                                   .backend       = b->backend,
                                                   .comm          = b->comm,
                                                   .layout        = p->layout,
-                                                  .ring = p->scheme == SB_SCHEME_RING,
-                                                  .link = p->scheme == SB_SCHEME_RING ? b->link : NULL,
+                                                  .ring          = p->scheme == SB_SCHEME_RING,
+                                                  .link          = p->scheme == SB_SCHEME_RING ? b->link : NULL,
                                                   .threads       = b->threads,
                                                   .compares      = p->quality != SB_QUALITY_NONE,
                                                   .should_stop   = b->should_stop};
@@ -106,7 +106,7 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
     sb_phase_times t       = {.kernel = NULL};
     sb_status      st      = SB_OK;
     int            looked  = sbi_looks_first(pt);
-    sb_energy_meter meter  = {-1, 0};
+    sb_energy_meter meter   = {-1, 0};
     int64_t       *prefill = malloc((size_t)(pt->repetitions + 1) * sizeof *prefill);
     if (prefill == NULL)
         return sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",

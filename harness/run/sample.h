@@ -27,7 +27,7 @@ typedef struct sb_energy_basis {
 typedef struct sb_bench {
     sb_comm          *comm;
     const sb_backend *backend;
-    sb_link          *link; /* of rings, over the memory of backend; NULL: one rank, or not asked for */
+    sb_link *link; /* of rings, over the memory of backend; NULL: one rank, or not asked for */
     sb_model         *model;
     int32_t           threads;
     sb_energy_basis   energy;

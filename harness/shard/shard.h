@@ -69,8 +69,8 @@ typedef struct sb_shard {
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */
     sb_device_call  *device; /* of calls on a device, set by the caller, borrowed; NULL: attend on
-                                the  host. Tensors, lse and a cache's rows and state are device memory
-                                then, and there is one rank */
+                                the  host. Tensors, lse and a cache's rows and state are device
+                                memory  then, and there is one rank */
     sb_arena *method_arena; /* where the method's index lives, and from which mark on */
     size_t    method_mark;
 } sb_shard;

@@ -74,8 +74,10 @@ typedef struct sb_backend {
     sb_status (*copy)(void *dst, const void *src, size_t bytes, sb_copy_kind kind, void *stream);
     sb_status (*fill)(void *dst, int byte, size_t bytes, void *stream);
     sb_status (*sync)(void *stream);
-    /* ---- NULL on backends whose calls wait: their memory is the host's, and there are no streams ---- */
-    /* The device that this process works on from here on, of those it sees. Before anything else. */
+    /* ---- NULL on backends whose calls wait: their memory is the host's, and there are no streams
+     * ---- */
+    /* The device that this process works on from here on, of those it sees. Before anything else.
+     */
     sb_status (*select)(int32_t device);
     sb_status (*stream_open)(void **out);
     void (*stream_close)(void *stream);

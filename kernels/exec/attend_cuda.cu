@@ -165,7 +165,8 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
     }
     return sb_fail(
         SB_ERR_USAGE,
-        "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, slots, sm90", asked);
+        "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, slots, sm90",
+        asked);
 }
 
 /* The call between two events, waited for. */

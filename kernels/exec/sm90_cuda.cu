@@ -642,7 +642,7 @@ sb_status launch(const sbi_cuda_job *j, sbi_encode_fn encode, const card &on, co
         a.skip_tiles = static_cast<int32_t>(p.q.start / rows(F, D) % a.row_tiles);
     }
     const int      items = a.n_tiles * a.heads;
-    const unsigned ctas  = static_cast<unsigned>(items < on.sms ? items : on.sms);
+    const unsigned ctas     = static_cast<unsigned>(items < on.sms ? items : on.sms);
     const int64_t  kv_bytes = p.k.len * D * 2 * int64_t(sizeof(sb_bf16));
     a.waves = F != WINDOW && kv_bytes > 2 * int64_t(on.l2_bytes); /* at less they cost 3 % */
     kernel<<<ctas, threads(F, D), shared_bytes(F, D), j->stream>>>(a, mq, mk, mv, mo);
@@ -749,7 +749,7 @@ const char *sbi_attend_sm90_refusal(const sbi_cuda_job *j)
 
 sb_status sbi_attend_sm90_cuda(const sbi_cuda_job *j)
 {
-    int       device = 0;
+    int           device = 0;
     card          on     = {};
     sbi_encode_fn encode = nullptr;
     part          p      = {};

@@ -124,7 +124,7 @@ struct merge {
         list[i].n--;
         look(i);
     }
-    __device__ __forceinline__ bool more() const { return key[0] >= 0 || key[1] >= 0; }
+    __device__ __forceinline__ bool   more() const { return key[0] >= 0 || key[1] >= 0; }
     __device__ __forceinline__ wanted next()
     {
         const int32_t a = key[0], b = key[1];
@@ -394,8 +394,8 @@ static __device__ __forceinline__ void consume(const pairs_args &a, const places
             const uint32_t          v_parity = ((kc - 1) / NS) & 1;
             const volatile int32_t *note     = generic(raw, at.note + ks * note_bytes());
             mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
-            flags             = __shfl_sync(~0u, note[2], 0);
-            const int  mine   = (flags >> group) & 5;
+            flags           = __shfl_sync(~0u, note[2], 0);
+            const int  mine = (flags >> group) & 5;
             const int  key0 = note[0], key1 = note[1], cuts = note[3] >> 8 * group;
             const int  cut0 = mine & 1 ? cuts & 255 : 0, cut1 = mine & 4 ? cuts >> 16 & 255 : 0;
             const bool masked =

@@ -25,8 +25,8 @@ double sb_stats_wilson_half(double sum, int64_t n);
  * (Satterthwaite): within 1e-9. NaN unless nu > 0; SB_STATS_Z95 when nu is infinite. */
 double sb_stats_t975(double nu);
 
-/* P(T > t) of Student's t with nu > 0 degrees of freedom; nu may be infinite (normal). Within 1e-10.
- * NaN when nu is not above 0 or t is NaN. */
+/* P(T > t) of Student's t with nu > 0 degrees of freedom; nu may be infinite (normal). Within
+ * 1e-10. NaN when nu is not above 0 or t is NaN. */
 double sb_stats_t_upper(double t, double nu);
 /* The t that is exceeded with chance `side` in (0, 0.5]: sb_stats_t_upper's inverse. NaN else. */
 double sb_stats_t_quantile(double side, double nu);

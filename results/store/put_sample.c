@@ -129,11 +129,14 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
         st = insert_state(s, id, &f->states[i]);
     for (int64_t i = 0; st == SB_OK && i < f->n_energy; i++) {
         const sb_energy_facts *e   = &f->energy[i];
-        const sbi_value        v[] = {
-                   sbi_int(id),           sbi_text(e->phase),       sbi_int(e->millijoules),
-                   sbi_int(e->repetitions), sbi_int(e->duration_ns), sbi_int(e->step_ns),
-                   sbi_int(e->idle_mw)};
-        st = sbi_run(s, SBI_ENERGY_INSERT, v, SBI_COUNT(v));
+        const sbi_value        v[] = {sbi_int(id),
+                                      sbi_text(e->phase),
+                                      sbi_int(e->millijoules),
+                                      sbi_int(e->repetitions),
+                                      sbi_int(e->duration_ns),
+                                      sbi_int(e->step_ns),
+                                      sbi_int(e->idle_mw)};
+        st                         = sbi_run(s, SBI_ENERGY_INSERT, v, SBI_COUNT(v));
     }
     for (int64_t i = 0; st == SB_OK && i < f->n_anchors; i++) {
         const sb_anchor_facts *a = &f->anchors[i];

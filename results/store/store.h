@@ -218,8 +218,8 @@ double      sb_row_real(const sb_row *row, int column);
 const char *sb_row_text(const sb_row *row, int column);
 sb_status   sb_store_each(sb_store *s, const char *sql, const char *const *texts, int n_texts,
                           sb_row_fn fn, void *arg);
-/* The rows of one such statement in memory. A cell is its text as CSV has it (every digit), NULL for
- * NULL; real is its number, NaN for NULL, text and blob. fini frees all; {0} is fine. */
+/* The rows of one such statement in memory. A cell is its text as CSV has it (every digit), NULL
+ * for NULL; real is its number, NaN for NULL, text and blob. fini frees all; {0} is fine. */
 typedef struct sb_answer {
     int     n_columns;
     int64_t n_rows;

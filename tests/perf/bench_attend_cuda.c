@@ -4,13 +4,13 @@
  * rows: the table below, or those whose name starts so. kernels: of SPAN_CUDA_KERNEL, and
  * for dense rows cudnn, by commas.
  *
- * 32 query heads over 8 KV heads (a million tokens: 4 over 1), causal. Each repetition runs the dense anchor (32K, d 128), then
- * every kernel of the row, so that clock and power drift hit all alike; median with least and most.
- * Prefill: device time by events, one call a sample. Decode, merges and copies: wall time of 20
- * queued calls over 20, which leaves the host's launches out. TFLOP/s: 4 * d FLOP a pair that the
- * row computes (of tile lists, whole tiles); % of the 989 TFLOP/s in the H100 SXM data sheet.
- * Decode: bytes of K and V once, merges: of parts and result; % of the rate of a copy (bytes read
- * and written) measured beside it. */
+ * 32 query heads over 8 KV heads (a million tokens: 4 over 1), causal. Each repetition runs the
+ * dense anchor (32K, d 128), then every kernel of the row, so that clock and power drift hit all
+ * alike; median with least and most. Prefill: device time by events, one call a sample. Decode,
+ * merges and copies: wall time of 20 queued calls over 20, which leaves the host's launches out.
+ * TFLOP/s: 4 * d FLOP a pair that the row computes (of tile lists, whole tiles); % of the 989
+ * TFLOP/s in the H100 SXM data sheet. Decode: bytes of K and V once, merges: of parts and result; %
+ * of the rate of a copy (bytes read and written) measured beside it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,11 +116,11 @@ static sb_csr random_list(int64_t heads, int64_t n, int64_t n_rows, int64_t unit
 {
     sb_rng  r   = {42};
     int64_t per = ROW_TOKENS / unit, lists = heads * n_rows, at = 0;
-    int64_t most = n_rows * (n_rows + 1) / 2 * per * heads;
-    sb_csr  c    = {.n_heads      = heads,
-                    .unit_tokens  = unit,
-                    .width_tokens = unit,
-                    .capacity     = lists * per + 4096};
+    int64_t most   = n_rows * (n_rows + 1) / 2 * per * heads;
+    sb_csr  c      = {.n_heads      = heads,
+                      .unit_tokens  = unit,
+                      .width_tokens = unit,
+                      .capacity     = lists * per + 4096};
     int     uneven = percent == 0;
     c.capacity += most * (uneven ? 10 : percent) / 100 * 11 / 10;
     c.row_ptr    = bench_room((lists + 1) * (int64_t)sizeof *c.row_ptr);
@@ -224,7 +224,8 @@ typedef struct call {
 /* Partials of every row, of the numbers of K and V in turn. */
 static void open_parts(call *c, const row *x)
 {
-    int64_t n_rows = heads_of(x) * x->n, each = kv_heads_of(x) * x->n * x->d / 2; /* fp32 numbers of K's room */
+    int64_t n_rows = heads_of(x) * x->n,
+            each   = kv_heads_of(x) * x->n * x->d / 2; /* fp32 numbers of K's room */
     float  *o;
     c->parts     = (sb_partials){.o_part_stride   = n_rows * x->d,
                                  .o_row_stride    = x->d,
@@ -351,8 +352,10 @@ static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel,
     double kv    = 4.0 * (double)x->d * (double)x->n * (double)kv_heads_of(x);
     double bytes = kv;
     if (x->form == MERGE)
-        bytes = 4.0 * (double)heads_of(x) * (double)x->n * ((double)x->d + 1) * ((double)x->percent + 1);
-    double flop = 2.0 * (double)x->d * (double)heads_of(x) * (double)x->n * (double)x->n * c.density;
+        bytes = 4.0 * (double)heads_of(x) * (double)x->n * ((double)x->d + 1) *
+                ((double)x->percent + 1);
+    double flop =
+        2.0 * (double)x->d * (double)heads_of(x) * (double)x->n * (double)x->n * c.density;
     for (int i = 0; i < n_kernels; i++) {
         print(x->name, kernel[i], &times[i]);
         double ns = bench_median(&times[i]);

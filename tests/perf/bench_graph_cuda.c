@@ -73,7 +73,7 @@ static sb_tensor on_device(int64_t heads, int64_t n, const sb_run *run, uint64_t
 
 static void measure(call *c, const subject *s, int64_t n, int64_t queued, void *stream)
 {
-    bench_times     plain = {0}, graphed = {0};
+    bench_times plain = {0}, graphed = {0};
     attend(c); /* loads kernels, fills the pool */
     bench_stream_wait(stream);
     void *graph = bench_graph_capture(stream, attend, c);

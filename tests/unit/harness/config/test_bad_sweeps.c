@@ -230,13 +230,14 @@ START_TEST(paths_that_are_no_file)
     ck_assert_int_eq(sb_sweep_load("", NULL, 0, &fake_env, to, &s), SB_ERR_USAGE);
     ck_assert_int_eq(sb_sweep_load("/dev/null", NULL, 0, &fake_env, to, &s), SB_ERR_USAGE);
     ck_assert_int_eq(fclose(to), 0);
-    (void)snprintf(want, sizeof want,
-                   "%s: found a device or pipe, allowed a readable YAML file\n"
-                   "%s: found a directory, allowed a readable YAML file\n"
-                   "%s: found no readable file (No such file or directory), allowed a readable YAML file\n"
-                   ": found no readable file (No such file or directory), allowed a readable YAML file\n"
-                   "/dev/null: found a device or pipe, allowed a readable YAML file\n",
-                   path, dir, path);
+    (void)snprintf(
+        want, sizeof want,
+        "%s: found a device or pipe, allowed a readable YAML file\n"
+        "%s: found a directory, allowed a readable YAML file\n"
+        "%s: found no readable file (No such file or directory), allowed a readable YAML file\n"
+        ": found no readable file (No such file or directory), allowed a readable YAML file\n"
+        "/dev/null: found a device or pipe, allowed a readable YAML file\n",
+        path, dir, path);
     ck_assert_str_eq(errors, want);
     ck_assert_int_eq(rmdir(dir), 0);
     free(errors);
