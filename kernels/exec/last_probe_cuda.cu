@@ -505,13 +505,18 @@ extern "C" sb_status sb_last_probe_run(const sb_last_probe *p, const sb_ctx *ctx
     if (st != SB_OK)
         return st;
 #define LAUNCH(D, R)                                                                               \
-    if (q->dim == D && p->width == R)                                                              \
-        return launch<D, R>(a, stream);
-    LAUNCH(64, 32)
-    LAUNCH(64, 64)
-    LAUNCH(64, 128)
-    LAUNCH(128, 32)
-    LAUNCH(128, 64) LAUNCH(128, 128) return sb_fail(
-        SB_ERR_UNSUPPORTED, "probe: found head_dim %lld, allowed 64 and 128 on the cuda backend",
-        static_cast<long long>(q->dim));
+    do {                                                                                           \
+        if (q->dim == D && p->width == R)                                                          \
+            return launch<D, R>(a, stream);                                                        \
+    } while (0)
+    LAUNCH(64, 32);
+    LAUNCH(64, 64);
+    LAUNCH(64, 128);
+    LAUNCH(128, 32);
+    LAUNCH(128, 64);
+    LAUNCH(128, 128);
+#undef LAUNCH
+    return sb_fail(SB_ERR_UNSUPPORTED,
+                   "probe: found head_dim %lld, allowed 64 and 128 on the cuda backend",
+                   static_cast<long long>(q->dim));
 }
