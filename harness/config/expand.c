@@ -230,9 +230,9 @@ static int add_anchor(expansion *e, sb_point *p)
     void *params = dense == NULL ? NULL : sbi_pool_alloc(e->c->keep, 1, dense->params_bytes);
     if (params == NULL)
         return 0;
+    const sb_param *impl = sb_params_find(dense->params, "impl");
     if (sb_params_default(dense->params, params) != SB_OK ||
-        sb_param_set(sb_params_find(dense->params, "impl"), params, impls[e->s->anchor - 1]) !=
-            SB_OK) {
+        (impl != NULL && sb_param_set(impl, params, impls[e->s->anchor - 1]) != SB_OK)) {
         sbi_internal(e->c);
         return 0;
     }
