@@ -127,11 +127,8 @@ static sb_status mpi_barrier(sb_comm *c)
 
 static void mpi_destroy(sb_comm *c)
 {
-    mpi_impl *m        = c->impl;
-    int       finished = 0;
-    MPI_Finalized(&finished);
-    if (!finished && m->comm != MPI_COMM_NULL)
-        MPI_Comm_free(&m->comm);
+    mpi_impl *m = c->impl;
+    sbi_mpi_drop_comm(&m->comm);
     free(m->count);
     free(m->displ);
     free(m);
@@ -165,10 +162,8 @@ static sb_status local_place(MPI_Comm comm, int *rank, int *size)
 static sb_status set_up(sb_comm *c, mpi_impl *m)
 {
     int       rank = 0, size = 0, local_rank = 0, local_size = 0;
-    sb_status st = sbi_mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, &m->comm), "MPI_Comm_dup");
+    sb_status st = sbi_mpi_own_comm(&m->comm);
     if (st != SB_OK ||
-        (st = sbi_mpi_status(MPI_Comm_set_errhandler(m->comm, MPI_ERRORS_RETURN),
-                             "MPI_Comm_set_errhandler")) != SB_OK ||
         (st = sbi_mpi_status(MPI_Comm_rank(m->comm, &rank), "MPI_Comm_rank")) != SB_OK ||
         (st = sbi_mpi_status(MPI_Comm_size(m->comm, &size), "MPI_Comm_size")) != SB_OK ||
         (st = local_place(m->comm, &local_rank, &local_size)) != SB_OK)

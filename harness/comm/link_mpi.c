@@ -80,11 +80,8 @@ static sb_status mpi_drain(sb_link *l, void *stream)
 
 static void mpi_destroy(sb_link *l)
 {
-    mpi_link *m        = l->impl;
-    int       finished = 0;
-    MPI_Finalized(&finished);
-    if (!finished && m->comm != MPI_COMM_NULL)
-        MPI_Comm_free(&m->comm);
+    mpi_link *m = l->impl;
+    sbi_mpi_drop_comm(&m->comm);
     free(m->request);
     free(m->ordinal);
     free(m);
@@ -109,17 +106,12 @@ sb_status sb_link_mpi_create(sb_comm *comm, sb_link **out)
         free(l);
         return st;
     }
-    m->comm = MPI_COMM_NULL;
-    *l      = (sb_link){.ops     = &mpi_ops,
-                        .backend = &sb_backend_cpu,
-                        .rank    = comm->rank,
-                        .size    = comm->size,
-                        .impl    = m};
-    st      = sbi_mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, &m->comm), "MPI_Comm_dup");
-    if (st == SB_OK)
-        st = sbi_mpi_status(MPI_Comm_set_errhandler(m->comm, MPI_ERRORS_RETURN),
-                            "MPI_Comm_set_errhandler");
-    if ((st = sb_comm_agree(comm, st)) != SB_OK) {
+    *l = (sb_link){.ops     = &mpi_ops,
+                   .backend = &sb_backend_cpu,
+                   .rank    = comm->rank,
+                   .size    = comm->size,
+                   .impl    = m};
+    if ((st = sb_comm_agree(comm, sbi_mpi_own_comm(&m->comm))) != SB_OK) {
         mpi_destroy(l);
         return st;
     }

@@ -180,11 +180,8 @@ static sb_status host_drain(sb_link *l, void *stream) { return l->backend->sync(
 
 static void host_destroy(sb_link *l)
 {
-    host_link *h        = l->impl;
-    int        finished = 0;
-    MPI_Finalized(&finished);
-    if (!finished && h->comm != MPI_COMM_NULL)
-        MPI_Comm_free(&h->comm);
+    host_link *h = l->impl;
+    sbi_mpi_drop_comm(&h->comm);
     if (h->pinned != NULL)
         l->backend->pinned_free(h->pinned);
     if (h->stream != NULL)
@@ -215,14 +212,9 @@ sb_status sb_link_mpi_host_create(sb_comm *comm, const sb_backend *backend, sb_l
         free(l);
         return st;
     }
-    h->comm = MPI_COMM_NULL;
-    *l      = (sb_link){
-             .ops = &host_ops, .backend = backend, .rank = comm->rank, .size = comm->size, .impl = h};
-    st = sbi_mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, &h->comm), "MPI_Comm_dup");
-    if (st == SB_OK)
-        st = sbi_mpi_status(MPI_Comm_set_errhandler(h->comm, MPI_ERRORS_RETURN),
-                            "MPI_Comm_set_errhandler");
-    if ((st = sb_comm_agree(comm, st)) != SB_OK) {
+    *l = (sb_link){
+        .ops = &host_ops, .backend = backend, .rank = comm->rank, .size = comm->size, .impl = h};
+    if ((st = sb_comm_agree(comm, sbi_mpi_own_comm(&h->comm))) != SB_OK) {
         host_destroy(l);
         return st;
     }

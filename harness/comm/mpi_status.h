@@ -17,4 +17,24 @@ static inline sb_status sbi_mpi_status(int rc, const char *call)
     return sb_fail(SB_ERR_COMM, "%s: %s", call, text);
 }
 
+/* *out: a duplicate of MPI_COMM_WORLD whose errors come back; MPI_COMM_NULL after a failed
+ * duplication. Collective. */
+static inline sb_status sbi_mpi_own_comm(MPI_Comm *out)
+{
+    *out         = MPI_COMM_NULL;
+    sb_status st = sbi_mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, out), "MPI_Comm_dup");
+    return st == SB_OK ? sbi_mpi_status(MPI_Comm_set_errhandler(*out, MPI_ERRORS_RETURN),
+                                        "MPI_Comm_set_errhandler")
+                       : st;
+}
+
+/* NULL communicators and a library that is finalized already are fine. */
+static inline void sbi_mpi_drop_comm(MPI_Comm *comm)
+{
+    int finished = 0;
+    MPI_Finalized(&finished);
+    if (!finished && *comm != MPI_COMM_NULL)
+        MPI_Comm_free(comm);
+}
+
 #endif

@@ -1,21 +1,9 @@
 #include "harness/comm/nccl_library.h"
 
-#include <dlfcn.h>
-#include <string.h>
+#include "kernels/base/library.h"
 
 static const char NAME[] = "libnccl.so.2";
 enum { OLDEST = 21800, MAJOR_STEP = 10000 };
-
-static int resolve(void *library, const char *name, void *to)
-{
-    void *f = dlsym(library, name);
-    if (f == NULL) {
-        (void)sb_fail(SB_ERR_UNSUPPORTED, "nccl: %s has no %s", NAME, name);
-        return 0;
-    }
-    memcpy(to, &f, sizeof f); /* C has no cast from an object to a function pointer */
-    return 1;
-}
 
 const sbi_nccl *sbi_nccl_open(void)
 {
@@ -23,13 +11,11 @@ const sbi_nccl *sbi_nccl_open(void)
     static int      is_open;
     if (is_open)
         return &table;
-    void *library = dlopen(NAME, RTLD_NOW | RTLD_LOCAL); /* stays loaded */
-    if (library == NULL) {
-        (void)sb_fail(SB_ERR_UNSUPPORTED, "nccl: %s cannot be loaded: %s", NAME, dlerror());
+    void *library = NULL;
+    if (sb_library_open("nccl", NAME, &library) != SB_OK)
         return NULL;
-    }
 #define SBI_NCCL_RESOLVE(name)                                                                     \
-    if (!resolve(library, "nccl" #name, &table.name))                                              \
+    if (sb_library_find("nccl", NAME, library, "nccl" #name, &table.name) != SB_OK)                \
         return NULL;
     SBI_NCCL_CALLS(SBI_NCCL_RESOLVE)
 #undef SBI_NCCL_RESOLVE

@@ -56,7 +56,6 @@ static sb_status pass_on(sb_shard *s, const part *own, const part *next, void *s
     sb_link    *l  = s->link;
     int32_t     to = (l->rank + 1) % l->size, from = (l->rank + l->size - 1) % l->size;
     int64_t     row = s->head_dim * (int64_t)sizeof(sb_bf16);
-    sb_status   st  = SB_OK;
     int64_t     n   = 0;
     sb_transfer t[4 * SB_RING_HEADS];
     if (s->kv_heads > SB_RING_HEADS)
@@ -68,8 +67,7 @@ static sb_status pass_on(sb_shard *s, const part *own, const part *next, void *s
         t[n++] = (sb_transfer){sb_tensor_bf16(&next->k, h, 0), next->k.tokens * row, from, 1};
         t[n++] = (sb_transfer){sb_tensor_bf16(&next->v, h, 0), next->v.tokens * row, from, 1};
     }
-    st = sb_link_post(l, t, n, stream);
-    return st;
+    return sb_link_post(l, t, n, stream);
 }
 
 static int64_t end_of(const sb_gid *g)

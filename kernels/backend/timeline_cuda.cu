@@ -16,6 +16,7 @@
 
 #include "kernels/backend/cuda_parts.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/timeline_cuda.h"
 
 namespace
 {
@@ -99,4 +100,25 @@ extern "C" sb_status sbi_timeline_cuda(sb_timeline **out)
     t->head.close = close;
     *out          = &t->head;
     return SB_OK;
+}
+
+extern "C" sb_status sb_cuda_step(const sb_ctx *ctx, sb_phase phase, sb_status (*queue)(void *arg),
+                                  void *arg)
+{
+    sb_timeline *own  = nullptr;
+    sb_ctx       here = *ctx;
+    sb_status    st   = SB_OK;
+    if (ctx->timeline == nullptr && ctx->phases != nullptr)
+        st = sbi_timeline_cuda(&own);
+    if (own != nullptr)
+        here.timeline = own;
+    if (st == SB_OK)
+        st = sb_ctx_enter(&here, phase);
+    if (st == SB_OK)
+        st = queue(arg);
+    if (own != nullptr && st == SB_OK)
+        st = own->read(own, ctx->stream, ctx->phases);
+    if (own != nullptr)
+        own->close(own);
+    return st;
 }

@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/flash_cpu.h"
+#include "kernels/exec/need_sm90.h"
 
 static int64_t end_of(const sb_gid *g)
 {
@@ -49,23 +51,6 @@ static sb_status check(const sbi_cuda_job *j)
     return st;
 }
 
-/* Why the Hopper kernels cannot run here; NULL: they can. */
-static const char *no_hopper(void)
-{
-#if defined(SB_HAVE_SM90A)
-    int device = 0, major = 0, minor = 0;
-    if (cudaGetDevice(&device) != cudaSuccess ||
-        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
-        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
-        (void)cudaGetLastError();
-        return "a device that does not tell its compute capability";
-    }
-    return major == 9 && minor == 0 ? nullptr : "a device but of compute capability 9.0";
-#else
-    return "a build without sm_90a";
-#endif
-}
-
 extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
 {
     const char *asked  = getenv("SPAN_CUDA_KERNEL"), *what;
@@ -76,7 +61,7 @@ extern "C" sb_status sb_attend_cuda_kernels(char *out, size_t bytes)
     if (st != SB_OK)
         return st;
     what = "none: bf16 products need compute capability 8.0";
-    if (no_hopper() == nullptr)
+    if (sbi_no_sm90() == nullptr)
         what = "decode up to 16 queries, sm90 for dense, windows, tiles, scans, pairs and gather "
                "for the rest";
     else if (major >= 8)
@@ -95,32 +80,32 @@ static const char *no_refusal(const sbi_cuda_job *j)
 #if defined(SB_HAVE_SM90A)
 static const char *sm90_refusal(const sbi_cuda_job *j)
 {
-    const char *why = no_hopper();
+    const char *why = sbi_no_sm90();
     return why != nullptr ? why : sbi_attend_sm90_refusal(j);
 }
 
 static const char *slots_refusal(const sbi_cuda_job *j)
 {
-    const char *why = no_hopper();
+    const char *why = sbi_no_sm90();
     return why != nullptr ? why : sbi_attend_slots_refusal(j);
 }
 
 static const char *pairs_refusal(const sbi_cuda_job *j)
 {
-    const char *why = no_hopper();
+    const char *why = sbi_no_sm90();
     return why != nullptr ? why : sbi_attend_pairs_refusal(j);
 }
 
 static const char *gather_refusal(const sbi_cuda_job *j)
 {
-    const char *why = no_hopper();
+    const char *why = sbi_no_sm90();
     return why != nullptr ? why : sbi_attend_gather_refusal(j);
 }
 #else
 static const char *sm90_refusal(const sbi_cuda_job *j)
 {
     (void)j;
-    return no_hopper();
+    return sbi_no_sm90();
 }
 static const auto slots_refusal = sm90_refusal, pairs_refusal = sm90_refusal,
                   gather_refusal = sm90_refusal;
@@ -169,45 +154,28 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
         asked);
 }
 
-/* The call between two events, waited for. */
-static sb_status launch_timed(const sbi_cuda_job *j, sb_phase_times *phases)
+/* A job to queue, and the kernel that took it. */
+struct queued {
+    const sbi_cuda_job *job;
+    const char         *kernel;
+};
+
+static sb_status queue(void *arg)
 {
-    cudaEvent_t at[2] = {nullptr, nullptr};
-    float       ms    = 0;
-    sb_status   st    = SB_CUDA(cudaEventCreate(&at[0]));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventCreate(&at[1]));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventRecord(at[0], j->stream));
-    if (st == SB_OK)
-        st = launch(j, &phases->kernel);
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventRecord(at[1], j->stream));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventSynchronize(at[1]));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventElapsedTime(&ms, at[0], at[1]));
-    if (st == SB_OK)
-        phases->ns[SB_PHASE_COMPUTE] += static_cast<int64_t>(static_cast<double>(ms) * 1e6);
-    for (int i = 0; i < 2; i++)
-        if (at[i] != nullptr)
-            (void)cudaEventDestroy(at[i]);
-    return st;
+    queued *q = static_cast<queued *>(arg);
+    return launch(q->job, &q->kernel);
 }
 
 static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, sb_attn_out *out)
 {
     sbi_cuda_job job = {in, plan, out, static_cast<cudaStream_t>(ctx->stream), ctx, 0};
+    queued       q   = {&job, nullptr};
     sb_status    st  = check(&job);
     if (st != SB_OK || in->q->tokens == 0)
         return st;
-    const char *kernel = nullptr;
-    if (ctx->timeline == nullptr && ctx->phases != nullptr)
-        return launch_timed(&job, ctx->phases);
-    if ((st = sb_ctx_enter(ctx, SB_PHASE_COMPUTE)) == SB_OK)
-        st = launch(&job, &kernel);
+    st = sb_cuda_step(ctx, SB_PHASE_COMPUTE, queue, &q);
     if (ctx->phases != nullptr)
-        ctx->phases->kernel = kernel;
+        ctx->phases->kernel = q.kernel;
     return st;
 }
 

@@ -8,6 +8,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/cudnn_graph.h"
 
 enum { MAX_PLANS = 8 };
@@ -147,31 +148,16 @@ static sb_status execute(const sbi_cudnn_plan *plan, const sb_attn_in *in, sb_at
     return st;
 }
 
-/* The call between two events, waited for. */
-static sb_status execute_timed(const sbi_cudnn_plan *plan, const sb_attn_in *in, sb_attn_out *out,
-                               cudaStream_t stream, sb_phase_times *phases)
+typedef struct queued {
+    const sbi_cudnn_plan *plan;
+    const sb_attn_in     *in;
+    sb_attn_out          *out;
+} queued;
+
+static sb_status queue(void *arg)
 {
-    cudaEvent_t at[2] = {NULL, NULL};
-    float       ms    = 0;
-    sb_status   st    = cuda_status(cudaEventCreate(&at[0]), "event");
-    if (st == SB_OK)
-        st = cuda_status(cudaEventCreate(&at[1]), "event");
-    if (st == SB_OK)
-        st = cuda_status(cudaEventRecord(at[0], stream), "event");
-    if (st == SB_OK)
-        st = execute(plan, in, out);
-    if (st == SB_OK)
-        st = cuda_status(cudaEventRecord(at[1], stream), "event");
-    if (st == SB_OK)
-        st = cuda_status(cudaEventSynchronize(at[1]), "waiting for the attention");
-    if (st == SB_OK)
-        st = cuda_status(cudaEventElapsedTime(&ms, at[0], at[1]), "event");
-    if (st == SB_OK)
-        phases->ns[SB_PHASE_COMPUTE] += (int64_t)((double)ms * 1e6);
-    for (int i = 0; i < 2; i++)
-        if (at[i] != NULL)
-            (void)cudaEventDestroy(at[i]);
-    return st;
+    const queued *q = arg;
+    return execute(q->plan, q->in, q->out);
 }
 
 sb_status sb_attend_dense_cudnn(sb_ctx *ctx, const void *params, const sb_attn_in *in,
@@ -201,11 +187,8 @@ sb_status sb_attend_dense_cudnn(sb_ctx *ctx, const void *params, const sb_attn_i
         return st;
     if (ctx->phases != NULL)
         ctx->phases->kernel = "cudnn";
-    if (ctx->timeline == NULL && ctx->phases != NULL)
-        return execute_timed(&e->plan, in, out, stream, ctx->phases);
-    if ((st = sb_ctx_enter(ctx, SB_PHASE_COMPUTE)) == SB_OK)
-        st = execute(&e->plan, in, out);
-    return st;
+    queued q = {&e->plan, in, out};
+    return sb_cuda_step(ctx, SB_PHASE_COMPUTE, queue, &q);
 }
 
 sb_status sb_cudnn_describe(char *out, size_t bytes)

@@ -1,20 +1,8 @@
 #include "kernels/exec/cudnn_library.h"
 
-#include <dlfcn.h>
-#include <string.h>
+#include "kernels/base/library.h"
 
 static const char NAME[] = "libcudnn.so.9";
-
-static int resolve(void *library, const char *name, void *to)
-{
-    void *f = dlsym(library, name);
-    if (f == NULL) {
-        (void)sb_fail(SB_ERR_UNSUPPORTED, "cudnn: %s has no %s", NAME, name);
-        return 0;
-    }
-    memcpy(to, &f, sizeof f); /* C has no cast from an object to a function pointer */
-    return 1;
-}
 
 const sbi_cudnn *sbi_cudnn_open(void)
 {
@@ -22,14 +10,11 @@ const sbi_cudnn *sbi_cudnn_open(void)
     static int       is_open;
     if (is_open)
         return &table;
-    /* stays loaded: the library keeps state on the device */
-    void *library = dlopen(NAME, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL) {
-        (void)sb_fail(SB_ERR_UNSUPPORTED, "cudnn: %s cannot be loaded: %s", NAME, dlerror());
+    void *library = NULL;
+    if (sb_library_open("cudnn", NAME, &library) != SB_OK)
         return NULL;
-    }
 #define SBI_CUDNN_RESOLVE(name)                                                                    \
-    if (!resolve(library, "cudnn" #name, &table.name))                                             \
+    if (sb_library_find("cudnn", NAME, library, "cudnn" #name, &table.name) != SB_OK)              \
         return NULL;
     SBI_CUDNN_CALLS(SBI_CUDNN_RESOLVE)
 #undef SBI_CUDNN_RESOLVE

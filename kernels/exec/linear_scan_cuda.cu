@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/linear_scan_call.h"
 #include "kernels/exec/linear_scan_cuda.cuh"
+#include "kernels/exec/need_sm90.h"
 
 namespace
 {
@@ -122,19 +124,12 @@ const char *sm90_refusal(const sbi_scan_cuda_job *j)
 {
     if (j->rule != SB_SCAN_DECAY)
         return "gates, the delta rule or running means";
+    const char *why = sbi_no_sm90();
 #if defined(SB_HAVE_SM90A)
-    int device = 0, major = 0, minor = 0;
-    if (cudaGetDevice(&device) != cudaSuccess ||
-        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
-        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
-        (void)cudaGetLastError();
-        return "a device that does not tell its compute capability";
-    }
-    return major == 9 && minor == 0 ? sbi_scan_sm90_refusal(j)
-                                    : "a device but of compute capability 9.0";
-#else
-    return "a build without sm_90a";
+    if (why == nullptr)
+        why = sbi_scan_sm90_refusal(j);
 #endif
+    return why;
 }
 
 sb_status portable(const sbi_scan_cuda_job *j, cudaStream_t stream)
@@ -203,45 +198,28 @@ sb_status run(const sbi_scan_call *c, const states *s, const sbi_scan_device_roo
     return st;
 }
 
-/* The call between two events, waited for. */
-sb_status run_timed(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
-                    cudaStream_t stream, sb_phase_times *phases)
+/* A call to queue, and the kernel that took it. */
+struct queued {
+    const sbi_scan_call        *call;
+    const states               *s;
+    const sbi_scan_device_room *room;
+    cudaStream_t                stream;
+    const char                 *kernel;
+};
+
+sb_status queue(void *arg)
 {
-    cudaEvent_t at[2] = {nullptr, nullptr};
-    float       ms    = 0;
-    sb_status   st    = SB_CUDA(cudaEventCreate(&at[0]));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventCreate(&at[1]));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventRecord(at[0], stream));
-    if (st == SB_OK)
-        st = run(c, s, room, stream, &phases->kernel);
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventRecord(at[1], stream));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventSynchronize(at[1]));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaEventElapsedTime(&ms, at[0], at[1]));
-    if (st == SB_OK)
-        phases->ns[SB_PHASE_COMPUTE] += static_cast<int64_t>(static_cast<double>(ms) * 1e6);
-    for (int i = 0; i < 2; i++)
-        if (at[i] != nullptr)
-            (void)cudaEventDestroy(at[i]);
-    return st;
+    queued *q = static_cast<queued *>(arg);
+    return run(q->call, q->s, q->room, q->stream, &q->kernel);
 }
 
 sb_status run_in_phase(const sb_ctx *ctx, const sbi_scan_call *c, const states *s,
                        const sbi_scan_device_room *room)
 {
-    cudaStream_t stream = static_cast<cudaStream_t>(ctx->stream);
-    const char  *kernel = nullptr;
-    if (ctx->timeline == nullptr && ctx->phases != nullptr)
-        return run_timed(c, s, room, stream, ctx->phases);
-    sb_status st = sb_ctx_enter(ctx, SB_PHASE_COMPUTE);
-    if (st == SB_OK)
-        st = run(c, s, room, stream, &kernel);
+    queued    q  = {c, s, room, static_cast<cudaStream_t>(ctx->stream), nullptr};
+    sb_status st = sb_cuda_step(ctx, SB_PHASE_COMPUTE, queue, &q);
     if (ctx->phases != nullptr)
-        ctx->phases->kernel = kernel;
+        ctx->phases->kernel = q.kernel;
     return st;
 }
 

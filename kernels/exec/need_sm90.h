@@ -8,8 +8,11 @@
 extern "C" {
 #endif
 
-/* SB_OK where kernels of sm_90a run: they were compiled, and the current device is of compute
- * capability 9.0. Else SB_ERR_UNSUPPORTED: "`what`: found ..., allowed ...". */
+/* Why kernels of sm_90a cannot run here, as "found ..." would go on; NULL: they were compiled, and
+ * the current device is of compute capability 9.0. */
+const char *sbi_no_sm90(void);
+
+/* The same as a status: SB_ERR_UNSUPPORTED, "`what`: found ...". */
 sb_status sbi_need_sm90(const char *what);
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
 #include "harness/comm/comms.h"
 #include "kernels/exec/row_support.h"
 #include "kernels/registry.h"
+#include "tests/text_params.h"
 #include "workloads/registry.h"
 
 enum { PARAMS = 4096, ALL_ROWS = 2048, SOME_ROWS = 640 };
@@ -21,21 +22,6 @@ typedef struct side {
     const float   *lse;
     sb_phase_times times;
 } side;
-
-static void set_params(const sb_method *m, const char *text, void *params)
-{
-    char buf[256], *save = NULL;
-    ck_assert_int_eq(sb_params_default(m->params, params), SB_OK);
-    ck_assert_uint_lt(strlen(text), sizeof buf);
-    memcpy(buf, text, strlen(text) + 1);
-    for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-        char *eq = strchr(w, '=');
-        ck_assert_ptr_nonnull(eq);
-        *eq               = '\0';
-        const sb_param *p = sb_params_find(m->params, w);
-        ck_assert_msg(p != NULL && sb_param_set(p, params, eq + 1) == SB_OK, "%s", w);
-    }
-}
 
 static sb_status take(void *arg, const sb_layer_view *v)
 {
@@ -134,8 +120,8 @@ plan_apart device_plan_compare(const plan_spec *s)
     int64_t                    n   = s->n_tokens;
     ck_assert(d != NULL && m != NULL && dense != NULL);
     ck_assert_uint_le(m->params_bytes, sizeof params);
-    set_params(m, s->params, params);
-    set_params(dense, "", all);
+    ck_assert_msg(text_params(m, s->params, params) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(text_params(dense, "", all) == SB_OK, "%s", sb_error_text());
     ck_assert_int_eq(sb_params_default(d->params, drawn), SB_OK);
     sb_draw draw = {.heads         = s->heads,
                     .kv_heads      = s->kv_heads,

@@ -12,6 +12,7 @@
 #include "kernels/exec/attend.h"
 #include "kernels/registry.h"
 #include "tests/cuda/device_case.h"
+#include "tests/cuda/device_main.h"
 #include "tests/oracle/case.h"
 #include "tests/tolerance.h"
 
@@ -545,11 +546,9 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("attend cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 120);
@@ -562,11 +561,7 @@ int main(void)
     tcase_add_loop_test(t, lists_that_lie, 0, 2);
     tcase_add_test(t, refusals_say_why);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = device_run(s);
     for (int k = 0; k < N_KERNELS; k++)
         (void)printf("%s: %d calls\n", kernels[k], calls[k]);
     sb_device_facts f = {0};
@@ -575,5 +570,5 @@ int main(void)
         (void)printf("a kernel took no call, on %s\n", f.name);
         return 1;
     }
-    return failures != 0;
+    return failed;
 }

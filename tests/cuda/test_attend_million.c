@@ -11,6 +11,7 @@
 #include "kernels/base/rng.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/plan_place.h"
+#include "tests/cuda/device_main.h"
 #include "tests/oracle/judge.h"
 #include "tests/oracle/predicates.h"
 #include "tests/tolerance.h"
@@ -281,17 +282,9 @@ END_TEST
 
 int main(void)
 {
-    sb_device_facts f  = {0};
-    sb_status       st = b->available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
-    if (b->facts(&f) != SB_OK || f.memory_bytes < (int64_t)40 << 30) {
-        (void)printf("skipped: %s has %.0f GiB, the test takes up to 40\n", f.name,
-                     (double)f.memory_bytes / 0x1p30);
-        return 77;
-    }
+    int missing = device_missing(40);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("a million tokens");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 300);
@@ -301,10 +294,5 @@ int main(void)
     tcase_add_test(t, dense_at_the_end);
     tcase_add_test(t, decode_of_many_heads);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return device_run(s);
 }

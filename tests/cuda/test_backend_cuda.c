@@ -8,6 +8,7 @@
 #include "kernels/base/arena.h"
 #include "kernels/base/backend.h"
 #include "kernels/base/rng.h"
+#include "tests/cuda/device_main.h"
 
 static const sb_backend *const b = &sb_backend_cuda;
 
@@ -98,12 +99,9 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = b->available();
-    if (st != SB_OK) {
-        int refused = st == SB_ERR_DEVICE && sb_error_text()[0] != '\0';
-        (void)printf("skipped: %s\n", sb_error_text());
-        return refused ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("backend cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 60);
@@ -112,10 +110,5 @@ int main(void)
     tcase_add_test(t, part_of_a_buffer);
     tcase_add_test(t, what_cannot_be_had_is_refused_and_forgotten);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return device_run(s);
 }

@@ -8,6 +8,7 @@
 #include "kernels/dense/dense.h"
 #include "kernels/exec/cudnn.h"
 #include "tests/cuda/device_case.h"
+#include "tests/cuda/device_main.h"
 #include "tests/oracle/case.h"
 #include "tests/tolerance.h"
 
@@ -84,16 +85,11 @@ int main(void)
     (void)printf("cudnn %s\n", text);
     Suite   *s = suite_create("cudnn");
     TCase   *t = tcase_create("device");
-    SRunner *r = srunner_create(s);
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, matches_the_cpu, 0, N_SHAPES);
     tcase_add_loop_test(t, auto_matches_the_cpu, 0, N_SHAPES);
     tcase_add_test(t, a_second_call_gives_the_same_bits);
     tcase_add_test(t, running_and_fp32_outputs_are_refused);
     suite_add_tcase(s, t);
-    srunner_set_fork_status(r, CK_NOFORK); /* one CUDA context */
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return device_run(s);
 }

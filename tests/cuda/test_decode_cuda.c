@@ -12,6 +12,7 @@
 #include "kernels/exec/attend.h"
 #include "kernels/exec/merge_lse.h"
 #include "tests/cuda/device_case.h"
+#include "tests/cuda/device_main.h"
 #include "tests/oracle/case.h"
 #include "tests/tolerance.h"
 
@@ -299,11 +300,9 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("decode cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 120);
@@ -315,10 +314,5 @@ int main(void)
     tcase_add_loop_test(t, merge_matches_the_cpu, 0, 4 * N_MERGES);
     tcase_add_test(t, merge_refuses_bf16_that_runs);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return device_run(s);
 }

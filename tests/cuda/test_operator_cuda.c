@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "kernels/registry.h"
+#include "tests/cuda/device_main.h"
 #include "tests/tolerance.h"
 #include "tests/unit/harness/run/operator_rig.h"
 
@@ -71,21 +72,14 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("operator cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, device_and_host_agree, 0, sizeof specs / sizeof *specs);
     tcase_add_test(t, other_widths_are_refused);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return device_run(s);
 }

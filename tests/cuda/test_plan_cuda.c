@@ -9,6 +9,7 @@
 
 #include "kernels/exec/antidiagonal_device.h"
 #include "kernels/exec/plan_bits_device.h"
+#include "tests/cuda/device_main.h"
 #include "tests/cuda/device_plan.h"
 #include "tests/tolerance.h"
 
@@ -273,11 +274,9 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("plan cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 120);
@@ -288,10 +287,5 @@ int main(void)
     tcase_add_loop_test(t, what_it_does_not_plan_it_names, 0, sizeof refused / sizeof *refused);
     tcase_add_loop_test(t, device_and_host_select_the_same, 0, sizeof specs / sizeof *specs);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return device_run(s);
 }

@@ -9,6 +9,7 @@
 #include "harness/shard/device.h"
 #include "kernels/base/rng.h"
 #include "kernels/registry.h"
+#include "tests/cuda/device_main.h"
 #include "tests/oracle/case.h"
 
 typedef struct ties {
@@ -94,20 +95,13 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("plan ties");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, ties_go_by_the_rules, 0, sizeof cases / sizeof *cases);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return device_run(s);
 }

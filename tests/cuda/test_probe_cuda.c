@@ -8,6 +8,7 @@
 #include "kernels/base/backend.h"
 #include "kernels/base/rng.h"
 #include "kernels/nn/probe_cuda.h"
+#include "tests/cuda/device_main.h"
 
 #define D SB_PROBE_DIM
 enum { ROWS = 1000, FROM = 3 }; /* ragged blocks; rows in front that nobody asks for */
@@ -268,11 +269,9 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("probe cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 60);
@@ -282,10 +281,5 @@ int main(void)
     tcase_add_test(t, heads_leave_their_first_dims);
     tcase_add_test(t, the_embedding_gives_the_hosts_bits);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return device_run(s);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels/base/rng.h"
+#include "tests/cuda/device_main.h"
 #include "tests/cuda/device_scan.h"
 #include "tests/tolerance.h"
 
@@ -255,11 +256,9 @@ END_TEST
 
 int main(void)
 {
-    sb_status st = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("scan cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 60);
@@ -271,13 +270,9 @@ int main(void)
     tcase_add_test(t, what_is_refused);
     tcase_add_test(t, a_state_elsewhere_is_an_error);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = device_run(s);
     for (int k = 0; k < N_KERNELS; k++)
         (void)printf("%s: %d calls, largest error of bf16 o %.2g\n", kernels[k], calls[k],
                      worst[k]);
-    return failures != 0;
+    return failed;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels/linear/linear.h"
+#include "tests/cuda/device_main.h"
 #include "tests/cuda/device_scan.h"
 #include "tests/tolerance.h"
 
@@ -217,11 +218,9 @@ END_TEST
 int main(void)
 {
     static const char *const kinds[] = {"elu1", "retnet", "gla", "gated_delta", "aaren"};
-    sb_status                st      = sb_backend_cuda.available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
+    int missing = device_missing(0);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("gated scans cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 60);
@@ -232,13 +231,9 @@ int main(void)
     tcase_add_loop_test(t, gates_above_zero_are_refused, 0, 4);
     tcase_add_test(t, what_is_refused);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = device_run(s);
     for (int k = SB_LINEAR_GLA; k < SB_LINEAR_KIND_COUNT; k++)
         (void)printf("%s: %d calls, largest error of bf16 o in chunks %.2g\n", kinds[k], calls[k],
                      worst[k]);
-    return failures != 0;
+    return failed;
 }

@@ -11,6 +11,7 @@
 #include "kernels/base/rng.h"
 #include "kernels/exec/linear_scan.h"
 #include "kernels/registry.h"
+#include "tests/cuda/device_main.h"
 #include "tests/oracle/linear_judge.h"
 #include "tests/tolerance.h"
 
@@ -170,27 +171,14 @@ END_TEST
 
 int main(void)
 {
-    sb_device_facts f  = {0};
-    sb_status       st = b->available();
-    if (st != SB_OK) {
-        (void)printf("skipped: %s\n", sb_error_text());
-        return st == SB_ERR_DEVICE ? 77 : 1;
-    }
-    if (b->facts(&f) != SB_OK || f.memory_bytes < (int64_t)40 << 30) {
-        (void)printf("skipped: %s has %.0f GiB, the test takes up to 40\n", f.name,
-                     (double)f.memory_bytes / 0x1p30);
-        return 77;
-    }
+    int missing = device_missing(40);
+    if (missing != 0)
+        return missing;
     Suite *s = suite_create("a scan of a million tokens");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 300);
     tcase_add_unchecked_fixture(t, open_operands, NULL);
     tcase_add_loop_test(t, rows_of_a_million, 0, 2);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK); /* a CUDA context does not survive fork */
-    srunner_run_all(r, CK_ENV);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return device_run(s);
 }

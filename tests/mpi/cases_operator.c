@@ -11,7 +11,9 @@
 #include "harness/run/operator.h"
 #include "harness/run/quality.h"
 #include "kernels/registry.h"
+#include "tests/cut_operands.h"
 #include "tests/mpi/ranks.h"
+#include "tests/text_params.h"
 #include "workloads/registry.h"
 
 typedef struct op_spec {
@@ -19,16 +21,6 @@ typedef struct op_spec {
     sb_layout_kind layout;
     int64_t        n_tokens, n_queries;
 } op_spec;
-
-/* A chunk: the rows of the whole, fewer queries. */
-static sb_status chunk_fill(const sb_operands *o, sb_operand part, int64_t kv_head, int64_t first,
-                            int64_t n, int64_t slot, const sb_tensor *out)
-{
-    const sb_operands *whole = o->impl;
-    return whole->ops->fill(whole, part, kv_head, first, n, slot, out);
-}
-
-static const sb_operands_ops chunk_ops = {chunk_fill, NULL};
 
 typedef struct op_case {
     sb_operands       *whole;
@@ -39,22 +31,6 @@ typedef struct op_case {
     sb_operator       *op;
     _Alignas(16) unsigned char params[4096], drawn[128];
 } op_case;
-
-static sb_status set_params(const sb_method *m, const char *text, void *params)
-{
-    char      buf[256], *save = NULL;
-    sb_status st = sb_params_default(m->params, params);
-    (void)snprintf(buf, sizeof buf, "%s", text);
-    for (char *w = strtok_r(buf, " ", &save); st == SB_OK && w != NULL;
-         w       = strtok_r(NULL, " ", &save)) {
-        char *eq          = strchr(w, '=');
-        *eq               = '\0';
-        const sb_param *p = sb_params_find(m->params, w);
-        st                = p == NULL ? sb_fail(SB_ERR_USAGE, "no parameter %s", w)
-                                      : sb_param_set(p, params, eq + 1);
-    }
-    return st;
-}
 
 static sb_status op_open(const op_spec *s, sb_comm *comm, op_case *c)
 {
@@ -71,13 +47,10 @@ static sb_status op_open(const op_spec *s, sb_comm *comm, op_case *c)
                                 .length_tokens = s->n_tokens,
                                 .seed          = 11,
                                 .params        = c->drawn};
-    if (st != SB_OK || (st = set_params(m, s->params, c->params)) != SB_OK ||
+    if (st != SB_OK || (st = text_params(m, s->params, c->params)) != SB_OK ||
         (st = d->create(d, &draw, &c->whole)) != SB_OK)
         return st;
-    c->cut                 = *c->whole;
-    c->cut.ops             = &chunk_ops;
-    c->cut.impl            = c->whole;
-    c->cut.shape.n_queries = s->n_queries;
+    c->cut = cut_operands(c->whole, s->n_queries);
     c->cfg                 = (sb_operator_config){.operands    = &c->cut,
                                                   .method      = m,
                                                   .params      = c->params,
@@ -418,7 +391,7 @@ static sb_status broken_fill(const sb_operands *o, sb_operand part, int64_t kv_h
 {
     if (part == SB_OPERAND_V && kv_head == 1 && first >= 256)
         return sb_fail(SB_ERR_IO, "the disk is gone");
-    return chunk_fill(o, part, kv_head, first, n, slot, out);
+    return cut_fill(o, part, kv_head, first, n, slot, out);
 }
 
 static void a_fill_that_fails_says_why(span_rank *r)

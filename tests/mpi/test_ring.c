@@ -11,6 +11,8 @@
 #include "harness/run/operator.h"
 #include "harness/shard/ring.h"
 #include "kernels/registry.h"
+#include "tests/cut_operands.h"
+#include "tests/text_params.h"
 #include "workloads/registry.h"
 
 enum { HEADS = 4, KV_HEADS = 2, DIM = 32 };
@@ -50,29 +52,6 @@ static const ring_spec specs[] = {
 };
 enum { N_SPECS = sizeof specs / sizeof *specs };
 
-static void set_params(const sb_method *m, const char *text, void *params)
-{
-    char buf[256], *save = NULL;
-    ck_assert_int_eq(sb_params_default(m->params, params), SB_OK);
-    (void)snprintf(buf, sizeof buf, "%s", text);
-    for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-        char *eq = strchr(w, '=');
-        ck_assert_ptr_nonnull(eq);
-        *eq               = '\0';
-        const sb_param *p = sb_params_find(m->params, w);
-        ck_assert(p != NULL && sb_param_set(p, params, eq + 1) == SB_OK);
-    }
-}
-
-/* A chunk: the rows of the whole, fewer queries. */
-static sb_status chunk_fill(const sb_operands *o, sb_operand part, int64_t kv_head, int64_t first,
-                            int64_t n, int64_t slot, const sb_tensor *out)
-{
-    const sb_operands *whole = o->impl;
-    return whole->ops->fill(whole, part, kv_head, first, n, slot, out);
-}
-static const sb_operands_ops chunk_ops = {chunk_fill, NULL};
-
 typedef struct result {
     int64_t        rows;
     sb_bf16       *o;
@@ -103,7 +82,7 @@ static sb_status run(const ring_spec *s, const sb_method *m, sb_link *link, int 
     sb_operator               *op    = NULL;
     size_t                     bytes = 0;
     *out                             = (result){0};
-    set_params(m, s->params, params);
+    ck_assert_msg(text_params(m, s->params, params) == SB_OK, "%s", sb_error_text());
     ck_assert_int_eq(sb_params_default(d->params, drawn), SB_OK);
     sb_draw draw = {.heads         = HEADS,
                     .kv_heads      = KV_HEADS,
@@ -112,10 +91,7 @@ static sb_status run(const ring_spec *s, const sb_method *m, sb_link *link, int 
                     .seed          = 3,
                     .params        = drawn};
     ck_assert_int_eq(d->create(d, &draw, &whole), SB_OK);
-    cut                    = *whole;
-    cut.ops                = &chunk_ops;
-    cut.impl               = whole;
-    cut.shape.n_queries    = s->n_queries;
+    cut = cut_operands(whole, s->n_queries);
     sb_operator_config cfg = {.operands    = &cut,
                               .method      = m,
                               .params      = params,

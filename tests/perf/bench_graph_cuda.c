@@ -11,6 +11,7 @@
 #include "kernels/registry.h"
 #include "tests/perf/bench.h"
 #include "tests/perf/graph.h"
+#include "tests/text_params.h"
 
 enum { HEADS = 32, KV_HEADS = 8, DIM = 128, SAMPLES = 9 };
 
@@ -46,18 +47,6 @@ static void attend(void *arg)
     call *c = arg;
     sb_arena_init(&c->work, c->work_room, c->work_bytes, SB_ARENA_PLAIN);
     bench_must(c->m->attend[SB_CUDA](&c->ctx, c->params, &c->in, &c->plan, NULL, &c->out));
-}
-
-static void set_params(const sb_method *m, const char *text, void *params)
-{
-    char buf[128], *save = NULL;
-    bench_must(sb_params_default(m->params, params));
-    (void)snprintf(buf, sizeof buf, "%s", text);
-    for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-        char *eq = strchr(w, '=');
-        *eq      = '\0';
-        bench_must(sb_param_set(sb_params_find(m->params, w), params, eq + 1));
-    }
 }
 
 static sb_tensor on_device(int64_t heads, int64_t n, const sb_run *run, uint64_t seed)
@@ -114,7 +103,7 @@ static void run(const subject *s, int64_t n, int64_t queued, void *stream)
                         .kv_heads  = KV_HEADS,
                         .head_dim  = DIM,
                         .is_decode = s->queries > 0};
-    set_params(c.m, s->params, params);
+    bench_must(text_params(c.m, s->params, params));
     sb_arena_init_count(&host);
     bench_must(c.m->layout(&planner, params, &shape, &c.plan, NULL));
     size_t bytes = host.high_water_bytes;

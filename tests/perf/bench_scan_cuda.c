@@ -11,6 +11,7 @@
 
 #include "kernels/registry.h"
 #include "tests/perf/bench.h"
+#include "tests/text_params.h"
 
 enum { MAX_KERNELS = 4, PERIOD = 65537 };
 
@@ -58,23 +59,6 @@ static sb_tensor gates_on_device(int64_t heads, int64_t n, int64_t dim, const sb
     return t;
 }
 
-static void set_params(const sb_method *m, const char *text, void *params)
-{
-    char buf[256], *save = NULL;
-    bench_must(sb_params_default(m->params, params));
-    (void)snprintf(buf, sizeof buf, "%s", text);
-    for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-        char *eq = strchr(w, '=');
-        if (eq == NULL)
-            bench_must(sb_fail(SB_ERR_USAGE, "parameters: found %s, allowed name=value", w));
-        *eq               = '\0';
-        const sb_param *p = sb_params_find(m->params, w);
-        if (p == NULL)
-            bench_must(sb_fail(SB_ERR_USAGE, "%s has no parameter %s", m->name, w));
-        bench_must(sb_param_set(p, params, eq + 1));
-    }
-}
-
 static void say(const char *what, int64_t n, int64_t d, int64_t heads, bench_times *t, double bytes)
 {
     double ns = bench_median(t);
@@ -98,7 +82,7 @@ int main(int argc, char **argv)
     sb_device_facts            facts;
     if (m == NULL || m->device_bytes == NULL)
         bench_must(sb_fail(SB_ERR_USAGE, "found %s, allowed lightning, linear", argv[7]));
-    set_params(m, argc > 8 ? argv[8] : "", params);
+    bench_must(text_params(m, argc > 8 ? argv[8] : "", params));
     bench_must(b->available());
     bench_must(b->facts(&facts));
 

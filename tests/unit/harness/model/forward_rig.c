@@ -1,3 +1,4 @@
+#include "tests/text_params.h"
 #include "tests/unit/harness/model/forward_rig.h"
 
 #include <check.h>
@@ -9,20 +10,6 @@
 #include "workloads/registry.h"
 
 enum { SEED = 11, PARAMS = 4096 };
-
-static void set_params(const sb_method *m, const char *text, void *params)
-{
-    char buf[256], *save = NULL;
-    ck_assert_int_eq(sb_params_default(m->params, params), SB_OK);
-    ck_assert_uint_lt(strlen(text), sizeof buf);
-    memcpy(buf, text, strlen(text) + 1);
-    for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-        char *eq          = strchr(w, '=');
-        *eq               = '\0';
-        const sb_param *p = sb_params_find(m->params, w);
-        ck_assert_msg(p != NULL && sb_param_set(p, params, eq + 1) == SB_OK, "%s", w);
-    }
-}
 
 static void append(void **all, int64_t *n, const void *more, int64_t n_more, size_t elem_bytes)
 {
@@ -104,8 +91,8 @@ sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m
     sb_input                   in     = {0};
     *out                              = (forward_result){0};
     ck_assert_ptr_nonnull(t);
-    set_params(m, s->params, params);
-    set_params(dense, "", dense_params);
+    ck_assert_msg(text_params(m, s->params, params) == SB_OK, "%s", sb_error_text());
+    ck_assert_msg(text_params(dense, "", dense_params) == SB_OK, "%s", sb_error_text());
     ck_assert_int_eq(sb_params_default(t->params, task_params), SB_OK);
     ck_assert_int_eq(sb_corpus_open("zipf", &corpus), SB_OK);
     ck_assert_msg(t->generate(t, &(sb_gen_req){SEED, 0, s->length, task_params, corpus}, &in) ==

@@ -1,3 +1,5 @@
+#include "tests/cut_operands.h"
+#include "tests/text_params.h"
 #include "tests/unit/harness/run/operator_rig.h"
 
 #include <check.h>
@@ -7,30 +9,6 @@
 #include "harness/comm/comms.h"
 #include "kernels/registry.h"
 #include "workloads/registry.h"
-
-/* Fewer queries than keys: the rows of the whole. */
-static sb_status last_fill(const sb_operands *o, sb_operand part, int64_t kv_head, int64_t first,
-                           int64_t n, int64_t slot, const sb_tensor *out)
-{
-    const sb_operands *whole = o->impl;
-    return whole->ops->fill(whole, part, kv_head, first, n, slot, out);
-}
-
-static const sb_operands_ops last_ops = {last_fill, NULL};
-
-static void set_params(const sb_method *m, const char *text, void *params)
-{
-    char buf[256], *save = NULL;
-    ck_assert_int_eq(sb_params_default(m->params, params), SB_OK);
-    ck_assert_uint_lt(strlen(text), sizeof buf);
-    memcpy(buf, text, strlen(text) + 1);
-    for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-        char *eq          = strchr(w, '=');
-        *eq               = '\0';
-        const sb_param *p = sb_params_find(m->params, w);
-        ck_assert_msg(p != NULL && sb_param_set(p, params, eq + 1) == SB_OK, "%s", w);
-    }
-}
 
 static sb_status take(void *arg, const sb_layer_view *v)
 {
@@ -76,7 +54,7 @@ sb_status rig_run(const rig_spec *s, const sb_method *m, const sb_backend *b, ri
     sb_operands               *whole = NULL, last;
     sb_comm                   *self  = NULL;
     *out                             = (rig_result){0};
-    set_params(m, s->params, params);
+    ck_assert_msg(text_params(m, s->params, params) == SB_OK, "%s", sb_error_text());
     ck_assert_int_eq(sb_params_default(d->params, drawn), SB_OK);
     sb_draw draw = {.heads         = (int32_t)s->heads,
                     .kv_heads      = (int32_t)s->kv_heads,
@@ -86,10 +64,7 @@ sb_status rig_run(const rig_spec *s, const sb_method *m, const sb_backend *b, ri
                     .params        = drawn};
     ck_assert_int_eq(d->create(d, &draw, &whole), SB_OK);
     ck_assert_int_eq(sb_comm_self_create(&self), SB_OK);
-    last                   = *whole;
-    last.ops               = &last_ops;
-    last.impl              = whole;
-    last.shape.n_queries   = s->n_queries;
+    last = cut_operands(whole, s->n_queries);
     sb_operator_config cfg = {.operands    = &last,
                               .method      = m,
                               .params      = params,
