@@ -38,25 +38,49 @@ static void help(FILE *out)
                 out);
 }
 
+static sb_status page_in_memory(sb_store *s, const sb_report_facts *f, sb_report_plots plots,
+                                char **page, size_t *n)
+{
+    FILE *out = open_memstream(page, n);
+    if (out == NULL)
+        return sb_fail(SB_ERR_NOMEM, "report: no memory for the page");
+    sb_status st = sb_report_write_html(s, f, plots, out);
+    if (fclose(out) != 0 && st == SB_OK)
+        st = sb_fail(SB_ERR_NOMEM, "report: no memory for the page");
+    return st;
+}
+
+/* The file at once, or as it was. n 0: only see that it can be written. */
+static sb_status put_file(const char *part, const char *path, const char *page, size_t n)
+{
+    FILE *out = fopen(part, "wx");
+    if (out == NULL)
+        return sb_fail(SB_ERR_USAGE, "-o %s: %s", path, strerror(errno));
+    int       whole = fwrite(page, 1, n, out) == n;
+    int       rc    = fclose(out);
+    sb_status st    = SB_OK;
+    if (!whole || rc != 0 || (n > 0 && rename(part, path) != 0))
+        st = sb_fail(SB_ERR_IO, "%s: %s", path, strerror(errno));
+    if (st != SB_OK || n == 0)
+        (void)unlink(part);
+    return st;
+}
+
+/* Plots take seconds: a page that is given up meanwhile leaves nothing behind. */
 static sb_status write_page(sb_store *s, const sb_report_facts *f, const request *r)
 {
-    char *part = NULL;
+    char  *part = NULL, *page = NULL;
+    size_t n    = 0;
     if (strcmp(r->out, "-") == 0)
         return sb_report_write_html(s, f, r->plots, stdout);
     if (asprintf(&part, "%s.part%ld", r->out, (long)getpid()) < 0)
         return sb_fail(SB_ERR_NOMEM, "%s: no memory for its name", r->out);
-    sb_status st  = SB_OK;
-    FILE     *out = fopen(part, "wx");
-    if (out == NULL) {
-        st = sb_fail(SB_ERR_USAGE, "-o %s: %s", r->out, strerror(errno));
-    } else {
-        st     = sb_report_write_html(s, f, r->plots, out);
-        int rc = fclose(out);
-        if (st == SB_OK && (rc != 0 || rename(part, r->out) != 0))
-            st = sb_fail(SB_ERR_IO, "%s: %s", r->out, strerror(errno));
-        if (st != SB_OK)
-            (void)unlink(part);
-    }
+    sb_status st = put_file(part, r->out, "", 0);
+    if (st == SB_OK)
+        st = page_in_memory(s, f, r->plots, &page, &n);
+    if (st == SB_OK)
+        st = put_file(part, r->out, page, n);
+    free(page);
     free(part);
     return st;
 }

@@ -75,12 +75,12 @@ static void quality_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
 static void anchor_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
 {
     const sbi_node *anchor = sbi_map_get(n, "anchor"), *up_to = sbi_map_get(n, "anchor_up_to");
-    (void)sbi_enum_read(c, anchor, &anchor_param, &s->anchor);
+    int             known  = sbi_enum_read(c, anchor, &anchor_param, &s->anchor);
     if (up_to != NULL)
         (void)sbi_value_length(c, up_to, NULL, &s->anchor_up_to);
     if (s->anchor > 0 && s->repetitions == 0)
         sbi_refuse(c, anchor, "none where repetitions is 0 (nothing is timed)");
-    if (s->anchor == 0 && up_to != NULL)
+    if (known && s->anchor == 0 && up_to != NULL)
         sbi_refuse(c, up_to, "no limit where anchor is none");
 }
 
