@@ -87,6 +87,7 @@ sb_status sb_link_choose(sb_comm *comm, const sb_backend *backend, sb_link_kind 
         (void)snprintf(why, why_bytes, "nccl: a GPU a rank");
         return sb_link_nccl_create(comm, backend, o, out);
     }
-    (void)snprintf(why, why_bytes, "mpi_host: %s", refusal[0] != '\0' ? refusal : "asked for");
+    (void)snprintf(why, why_bytes, "mpi_host: %s",
+                   asked == SB_LINK_MPI_HOST ? "asked for" : refusal);
     return sb_link_mpi_host_create(comm, backend, out);
 }
