@@ -70,7 +70,7 @@ static sb_status put_file(const char *part, const char *path, const char *page, 
 static sb_status write_page(sb_store *s, const sb_report_facts *f, const request *r)
 {
     char  *part = NULL, *page = NULL;
-    size_t n    = 0;
+    size_t n = 0;
     if (strcmp(r->out, "-") == 0)
         return sb_report_write_html(s, f, r->plots, stdout);
     if (asprintf(&part, "%s.part%ld", r->out, (long)getpid()) < 0)

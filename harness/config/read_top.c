@@ -75,7 +75,7 @@ static void quality_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
 static void anchor_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
 {
     const sbi_node *anchor = sbi_map_get(n, "anchor"), *up_to = sbi_map_get(n, "anchor_up_to");
-    int             known  = sbi_enum_read(c, anchor, &anchor_param, &s->anchor);
+    int             known = sbi_enum_read(c, anchor, &anchor_param, &s->anchor);
     if (up_to != NULL)
         (void)sbi_value_length(c, up_to, NULL, &s->anchor_up_to);
     if (s->anchor > 0 && s->repetitions == 0)

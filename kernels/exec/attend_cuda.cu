@@ -108,11 +108,11 @@ static const char *sm90_refusal(const sbi_cuda_job *j)
     return sbi_no_sm90();
 }
 static const auto slots_refusal = sm90_refusal, pairs_refusal = sm90_refusal,
-                  gather_refusal = sm90_refusal;
+                  gather_refusal         = sm90_refusal;
 static const auto sbi_attend_sm90_cuda = sbi_attend_portable_cuda; /* never called: refused */
-static const auto sbi_attend_pairs_cuda = sbi_attend_portable_cuda;
+static const auto sbi_attend_pairs_cuda  = sbi_attend_portable_cuda;
 static const auto sbi_attend_gather_cuda = sbi_attend_portable_cuda;
-static const auto sbi_attend_slots_cuda = sbi_attend_portable_cuda;
+static const auto sbi_attend_slots_cuda  = sbi_attend_portable_cuda;
 #endif
 
 /* Of SPAN_CUDA_KERNEL, fastest first: auto takes the first that can do the call. */

@@ -218,7 +218,7 @@ END_TEST
 int main(void)
 {
     static const char *const kinds[] = {"elu1", "retnet", "gla", "gated_delta", "aaren"};
-    int missing = device_missing(0);
+    int                      missing = device_missing(0);
     if (missing != 0)
         return missing;
     Suite *s = suite_create("gated scans cuda");

@@ -50,7 +50,7 @@ static sb_status op_open(const op_spec *s, sb_comm *comm, op_case *c)
     if (st != SB_OK || (st = text_params(m, s->params, c->params)) != SB_OK ||
         (st = d->create(d, &draw, &c->whole)) != SB_OK)
         return st;
-    c->cut = cut_operands(c->whole, s->n_queries);
+    c->cut                 = cut_operands(c->whole, s->n_queries);
     c->cfg                 = (sb_operator_config){.operands    = &c->cut,
                                                   .method      = m,
                                                   .params      = c->params,

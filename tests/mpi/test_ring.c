@@ -91,7 +91,7 @@ static sb_status run(const ring_spec *s, const sb_method *m, sb_link *link, int 
                     .seed          = 3,
                     .params        = drawn};
     ck_assert_int_eq(d->create(d, &draw, &whole), SB_OK);
-    cut = cut_operands(whole, s->n_queries);
+    cut                    = cut_operands(whole, s->n_queries);
     sb_operator_config cfg = {.operands    = &cut,
                               .method      = m,
                               .params      = params,

@@ -1,5 +1,5 @@
-#include "tests/text_params.h"
 #include "tests/unit/harness/model/forward_rig.h"
+#include "tests/text_params.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
+#include "tests/unit/harness/run/operator_rig.h"
 #include "tests/cut_operands.h"
 #include "tests/text_params.h"
-#include "tests/unit/harness/run/operator_rig.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ sb_status rig_run(const rig_spec *s, const sb_method *m, const sb_backend *b, ri
                     .params        = drawn};
     ck_assert_int_eq(d->create(d, &draw, &whole), SB_OK);
     ck_assert_int_eq(sb_comm_self_create(&self), SB_OK);
-    last = cut_operands(whole, s->n_queries);
+    last                   = cut_operands(whole, s->n_queries);
     sb_operator_config cfg = {.operands    = &last,
                               .method      = m,
                               .params      = params,
