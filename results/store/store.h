@@ -233,7 +233,7 @@ void      sb_answer_fini(sb_answer *r);
 typedef struct sb_view {
     const char *name, *summary;
 } sb_view;
-extern const sb_view sb_views[]; /* ends with {0} */
+extern const sb_view sb_views[];                     /* ends with {0} */
 const char *sb_store_library_version(void); /* of SQLite, for --version */
 
 /* ---- whole files ---- */
