@@ -19,23 +19,25 @@ typedef struct request {
 
 static void help(FILE *out)
 {
-    (void)fputs("Usage: spanbench report DB (-o FILE | --terminal) [--no-plots]\n\n"
-                "Writes one HTML page that needs nothing but a browser: what ran where, accuracy "
-                "with intervals,\n"
-                "losses against dense, accuracy beside latency, needles by depth, speed-ups and "
-                "break-even lengths,\n"
-                "phases, density and recall, scaling, memory, and what did not run and why. Every "
-                "plot has its\n"
-                "data as a table and as CSV. The same database gives the same page.\n\n"
-                "  -o, --output FILE   the page; - is standard output. A page that cannot be "
-                "finished leaves FILE as\n"
-                "                      it was\n"
-                "  -n, --no-plots      tables alone; without it gnuplot 5.4 or later is needed "
-                "(Debian: gnuplot-nox)\n"
-                "  -t, --terminal      print the essentials as text; alone or beside -o FILE\n"
-                "  -h, --help          this text\n\n"
-                "Example: spanbench report results/quickstart.db -o report.html\n",
-                out);
+    (void)fputs(
+        "Usage: spanbench report DB (-o FILE | --terminal) [--no-plots]\n\n"
+        "Writes one HTML page that needs nothing but a browser: what ran where, accuracy "
+        "with intervals,\n"
+        "losses against dense, accuracy beside latency, needles by depth, speed-ups and "
+        "break-even lengths,\n"
+        "phases, density and recall, scaling, communication, memory, energy, and what did not run "
+        "and why. Every "
+        "plot has its\n"
+        "data as a table and as CSV. The same database gives the same page.\n\n"
+        "  -o, --output FILE   the page; - is standard output. A page that cannot be "
+        "finished leaves FILE as\n"
+        "                      it was\n"
+        "  -n, --no-plots      tables alone; without it gnuplot 5.4 or later is needed "
+        "(Debian: gnuplot-nox)\n"
+        "  -t, --terminal      print the essentials as text; alone or beside -o FILE\n"
+        "  -h, --help          this text\n\n"
+        "Example: spanbench report results/quickstart.db -o report.html\n",
+        out);
 }
 
 static sb_status page_in_memory(sb_store *s, const sb_report_facts *f, sb_report_plots plots,

@@ -1,4 +1,4 @@
-/* Columns and plots of the sections: how fast, at what density, memory. */
+/* Columns and plots of the sections: how fast, at what density. */
 #include "results/report/columns.h"
 
 #include <stddef.h>
@@ -205,33 +205,3 @@ const sbi_plot sbi_plots_scaling[] = {{.draw    = SBI_DRAW_LINES,
                                        .scale   = 1,
                                        .flags   = SBI_LOG_Y | SBI_UNIT_LINE | SBI_IDEAL},
                                       {0}};
-
-const sbi_column sbi_columns_memory[] = {MODEL,
-                                         CELL,
-                                         MACHINE,
-                                         LENGTH,
-                                         METHOD,
-                                         {"arena", "own buffers, MiB", SBI_SHOW_MIB, SBI_BRIEF},
-                                         {"predicted", "predicted", SBI_SHOW_MIB, SBI_BRIEF},
-                                         {"device", "on the device", SBI_SHOW_MIB, SBI_BRIEF},
-                                         {"rss", "process", SBI_SHOW_MIB, SBI_BRIEF},
-                                         {"n_samples", "samples", SBI_SHOW_COUNT, 0},
-                                         SHARDING,
-                                         {0}};
-const sbi_plot   sbi_plots_memory[]   = {{.draw    = SBI_DRAW_LINES,
-                                          .title   = "Own buffers, most of a rank",
-                                          .x       = "length",
-                                          .x_title = "length, tokens",
-                                          .y       = "arena",
-                                          .y_title = "MiB",
-                                          .scale   = 1.0 / 1048576,
-                                          .flags   = SBI_LOG_Y},
-                                         {.draw    = SBI_DRAW_LINES,
-                                          .title   = "Device memory, most of a rank",
-                                          .x       = "length",
-                                          .x_title = "length, tokens",
-                                          .y       = "device",
-                                          .y_title = "MiB",
-                                          .scale   = 1.0 / 1048576,
-                                          .flags   = SBI_LOG_Y},
-                                         {0}};

@@ -268,6 +268,33 @@ START_TEST(figures)
                      "4096");
     sbi_table_fini(&t);
 
+    t = report_table(s, &n, "communication"); /* ranks 1 move nothing and have no row */
+    ck_assert_int_eq(t.rows.n_rows, 4);
+    ck_assert_str_eq(report_cell(&t, "received", "part=prefill", "method=dense", "length=1024",
+                                 "ranks=2", NULL),
+                     "100");
+    ck_assert_str_eq(report_cell(&t, "sent", "method=dense", "length=2048", NULL), "200");
+    ck_assert_str_eq(report_cell(&t, "exposed_ms", "method=dense", "length=2048", NULL), "4e-05");
+    ck_assert_str_eq(report_cell(&t, "exposed_share", "method=dense", "length=2048", NULL), "1e-05");
+    ck_assert_str_eq(report_cell(&t, "whole_ms", "method=dense", "length=2048", NULL), "4");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "energy"); /* 1200 J in 9 repetitions of 2 s, idle 100 W */
+    ck_assert_int_eq(t.rows.n_rows, 8);
+    ck_assert_double_eq_tol(strtod(report_cell(&t, "joules", "part=prefill", "method=dense",
+                                               "length=1024", "ranks=1", NULL),
+                                   NULL),
+                            1200.0 / 9, 1e-9);
+    ck_assert_double_eq_tol(strtod(report_cell(&t, "above_idle_joules", "method=dense",
+                                               "length=1024", "ranks=1", NULL),
+                                   NULL),
+                            1000.0 / 9, 1e-9);
+    ck_assert_str_eq(
+        report_cell(&t, "watts", "method=dense", "length=2048", "ranks=2", NULL), "600");
+    ck_assert_str_eq(
+        report_cell(&t, "error", "method=dense", "length=2048", "ranks=2", NULL), "0.05");
+    sbi_table_fini(&t);
+
     t = report_table(s, &n, "failures");
     ck_assert_int_eq(t.rows.n_rows, 3);
     ck_assert_str_eq(report_cell(&t, "status", "reason=needs 80 GiB, 64 are free", NULL), "no_fit");
@@ -351,6 +378,7 @@ START_TEST(attention_only)
     ck_assert_ptr_nonnull(strstr(page, "Nothing: every sample that was asked for is ok."));
     ck_assert_ptr_nonnull(strstr(page, "Every point has the same number of ranks: 1."));
     ck_assert_ptr_nonnull(strstr(page, "Dense is the only method that ran."));
+    ck_assert_ptr_nonnull(strstr(page, "Every point ran on one rank: nothing moves."));
     free(page);
 }
 END_TEST
@@ -440,9 +468,9 @@ START_TEST(plots)
     char *page = report_page(path, SB_REPORT_PLOTS);
     int   n    = report_count(page, "class=\"plot\"");
     /* on 1 and 2 ranks: means, tasks, losses, two speed-ups, what dense reaches, density, recall,
-     * memory: 18; clouds and phases at two lengths: 8; needles of two methods: 4, of the failed
-     * point: 1; scaling of two phases at two lengths: 4 */
-    ck_assert_int_eq(n, 35);
+     * memory, energy: 20; clouds and phases at two lengths: 8; needles of two methods: 4, of the
+     * failed point: 1; scaling of two phases at two lengths: 4; traffic and waits of 2 ranks: 2 */
+    ck_assert_int_eq(n, 39);
     ck_assert_int_eq(report_count(page, "</svg>"), report_count(page, "<svg "));
     ck_assert_int_eq(report_count(page, "~"), 0); /* every label was put in */
     ck_assert_int_eq(report_count(page, "gnuplot_plot_1</title>"), 0);
