@@ -235,8 +235,8 @@ static sb_status break_even(sbi_script *s, point *at, int n, int colour, const c
 
 static sb_status one_series(const lines *l, sbi_script *s, int k, double shift, point *at)
 {
-    const sbi_name *name =
-        l->p->t->names->n_methods > 0 ? sbi_names_method(l->p->t->names, k) : NULL;
+    const sb_name *name =
+        l->p->t->names->n_methods > 0 ? sb_names_method(l->p->t->names, k) : NULL;
     const char *label = name == NULL ? "" : name->label;
     int         bars = 0, n = 0, colour = sbi_series_colour(k);
     int         dash = sbi_series_dash(k, name != NULL && name->untrained);

@@ -29,7 +29,7 @@ static void marker(FILE *out, int type, int colour)
                   shapes[type - !open]);
 }
 
-static void series_entry(FILE *out, const sbi_name *name, int cloud)
+static void series_entry(FILE *out, const sb_name *name, int cloud)
 {
     int colour = sbi_series_colour(name->number),
         dash   = sbi_series_dash(name->number, name->untrained);
@@ -64,7 +64,7 @@ static sb_status series_legend(FILE *out, const sbi_table *t, int cloud)
     (void)fputs("<ul class=\"legend\">\n", out);
     for (int k = 0; k < t->names->n_methods; k++)
         if (seen[k])
-            series_entry(out, sbi_names_method(t->names, k), cloud);
+            series_entry(out, sb_names_method(t->names, k), cloud);
     (void)fputs("</ul>\n", out);
     free(seen);
     return SB_OK;

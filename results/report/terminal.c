@@ -99,7 +99,7 @@ static void print(const sbi_table *t, const grid *g, FILE *out)
         }
 }
 
-static sb_status put_section(sb_store *s, const sbi_names *names, const sbi_section *x, FILE *out)
+static sb_status put_section(sb_store *s, const sb_names *names, const sbi_section *x, FILE *out)
 {
     sbi_table t   = {0};
     char     *why = NULL;
@@ -140,8 +140,8 @@ static int is_brief(const sbi_section *x)
 
 sb_status sb_report_write_text(sb_store *s, const sb_report_facts *f, FILE *out)
 {
-    sbi_names names = {0};
-    sb_status st    = sbi_names_read(s, &names);
+    sb_names names = {0};
+    sb_status st    = sb_names_read(s, &names);
     if (st == SB_OK) {
         (void)fputs("spanbench report: ", out);
         sbi_put_plain(out, f->database);
@@ -150,7 +150,7 @@ sb_status sb_report_write_text(sb_store *s, const sb_report_facts *f, FILE *out)
     for (const sbi_section *x = sbi_sections; st == SB_OK && x->id != NULL; x++)
         if (is_brief(x))
             st = put_section(s, &names, x, out);
-    sbi_names_fini(&names);
+    sb_names_fini(&names);
     if (st == SB_OK && (fflush(out) != 0 || ferror(out)))
         st = sb_fail(SB_ERR_IO, "report: cannot write the text out");
     return st;

@@ -108,7 +108,7 @@ char *report_page(const char *path, sb_report_plots plots) { return written(path
 
 char *report_text(const char *path) { return written(path, SB_REPORT_NO_PLOTS, 1); }
 
-sbi_table report_table(sb_store *s, const sbi_names *names, const char *id)
+sbi_table report_table(sb_store *s, const sb_names *names, const char *id)
 {
     sbi_table t = {0};
     for (const sbi_section *x = sbi_sections; x->id != NULL; x++)

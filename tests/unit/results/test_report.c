@@ -166,7 +166,7 @@ END_TEST
 /* ---- names ---- */
 START_TEST(names)
 {
-    sbi_names n = {0};
+    sb_names n = {0};
     sb_store *s = facts_open(path, SB_STORE_WRITE);
     (void)facts_point(
         s, (sb_point_facts){.method = "hip", .method_json = "{\"a\":1,\"b\":2,\"s\":\"x\"}"});
@@ -181,18 +181,18 @@ START_TEST(names)
                             .model_json = "{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}"});
     sb_store_close(s);
     s = facts_open(path, SB_STORE_READ);
-    FACTS_OK(sbi_names_read(s, &n));
+    FACTS_OK(sb_names_read(s, &n));
     ck_assert_int_eq(n.n_methods, 5);
-    ck_assert_str_eq(sbi_names_method(&n, 0)->label, "dense");
-    ck_assert_str_eq(sbi_names_method(&n, 1)->label, "a_shape");
-    ck_assert_str_eq(sbi_names_method(&n, 2)->label, "hip b=2 s=x");
-    ck_assert_str_eq(sbi_names_method(&n, 3)->label, "hip b=3 s=y");
-    ck_assert_str_eq(sbi_names_method(&n, 4)->label, "odd");
+    ck_assert_str_eq(sb_names_method(&n, 0)->label, "dense");
+    ck_assert_str_eq(sb_names_method(&n, 1)->label, "a_shape");
+    ck_assert_str_eq(sb_names_method(&n, 2)->label, "hip b=2 s=x");
+    ck_assert_str_eq(sb_names_method(&n, 3)->label, "hip b=3 s=y");
+    ck_assert_str_eq(sb_names_method(&n, 4)->label, "odd");
     ck_assert_str_eq(
-        sbi_names_find(&n, 'o', "none\x1f{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}")->label,
+        sb_names_find(&n, 'o', "none\x1f{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}")->label,
         "operator alone, 8/2 heads of 64");
-    ck_assert_ptr_null(sbi_names_find(&n, 'm', "none"));
-    sbi_names_fini(&n);
+    ck_assert_ptr_null(sb_names_find(&n, 'm', "none"));
+    sb_names_fini(&n);
     sb_store_close(s);
 }
 END_TEST
@@ -200,10 +200,10 @@ END_TEST
 /* ---- figures ---- */
 START_TEST(figures)
 {
-    sbi_names n = {0};
+    sb_names n = {0};
     fill(report_fill);
     sb_store *s = facts_open(path, SB_STORE_READ);
-    FACTS_OK(sbi_names_read(s, &n));
+    FACTS_OK(sb_names_read(s, &n));
 
     sbi_table t =
         report_table(s, &n, "break_even"); /* 0.5 at 1024, 2 at 2048: a third of the way */
@@ -302,7 +302,7 @@ START_TEST(figures)
                      "hip top_k_tokens=64");
     sbi_table_fini(&t);
 
-    sbi_names_fini(&n);
+    sb_names_fini(&n);
     sb_store_close(s);
 }
 END_TEST
@@ -310,11 +310,11 @@ END_TEST
 /* Ranks drawn apart, lengths of a cloud too. */
 START_TEST(panels)
 {
-    sbi_names  n = {0};
+    sb_names  n = {0};
     sbi_panels p = {0};
     fill(report_fill);
     sb_store *s = facts_open(path, SB_STORE_READ);
-    FACTS_OK(sbi_names_read(s, &n));
+    FACTS_OK(sb_names_read(s, &n));
     sbi_table t = report_table(s, &n, "pareto");
     FACTS_OK(sbi_panels_make(&t, -1, &p));
     ck_assert_int_eq(p.n, 2);
@@ -327,7 +327,7 @@ START_TEST(panels)
     ck_assert_str_eq(say, "ranks 1");
     free(say);
     sbi_table_fini(&t);
-    sbi_names_fini(&n);
+    sb_names_fini(&n);
     sb_store_close(s);
 }
 END_TEST
