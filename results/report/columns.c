@@ -9,7 +9,7 @@ const sbi_column sbi_columns_runs[]     = {{"started", "started (UTC)", SBI_SHOW
                                            {"sweep", "sweep", SBI_SHOW_TEXT, SBI_BRIEF},
                                            {"commit", "commit", SBI_SHOW_TEXT, SBI_BRIEF},
                                            {"version", "version", SBI_SHOW_TEXT, 0},
-                                           {"backend", "backend", SBI_SHOW_TEXT, SBI_BRIEF},
+                                           {"backend", "backend", SBI_SHOW_TEXT, 0},
                                            {"device", "device", SBI_SHOW_TEXT, SBI_BRIEF},
                                            {"hosts", "hosts", SBI_SHOW_TEXT, 0},
                                            {"ranks", "ranks", SBI_SHOW_COUNT, SBI_BRIEF},

@@ -57,22 +57,9 @@ static char *shortened(const char *text)
 /* "a=1 b=2", where that is too long "1 2", where that is too long shortened. malloc'd. */
 static char *parameters(const char *text)
 {
-    char *values = NULL, *out = NULL;
     if (sbi_width(text) <= MOST_LETTERS)
         return strdup(text);
-    values = calloc(strlen(text) + 1, 1);
-    if (values == NULL)
-        return NULL;
-    for (size_t n = 0; *text != '\0';) {
-        size_t word = strcspn(text, " "), key = strcspn(text, "= ");
-        key = key < word ? key + 1 : 0;
-        memcpy(values + n, text + key, word - key);
-        n += word - key;
-        text += word;
-        if (*text == ' ')
-            values[n++] = *text++;
-    }
-    out = shortened(values);
+    char *values = sbi_bare_values(text), *out = values == NULL ? NULL : shortened(values);
     free(values);
     return out;
 }

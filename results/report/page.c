@@ -120,7 +120,7 @@ sb_status sb_report_write_html(sb_store *s, const sb_report_facts *f, sb_report_
                                FILE *out)
 {
     sbi_page  page  = {.out = out, .plots = plots};
-    sb_names names = {0};
+    sb_names  names = {0};
     sb_status st    = plots == SB_REPORT_PLOTS ? sbi_gnuplot_check() : SB_OK;
     if (st == SB_OK)
         st = sb_names_read(s, &names);

@@ -100,7 +100,7 @@ static const char *unused_marker(const char *svg, const char *p)
     char        name[33];
     const char *id = NULL;
     const char *to = *p == '<' ? strchr(p, '>') : NULL;
-    if (to == NULL || to[-1] != '/')
+    if (to == NULL || to[-1] != '/' || strstr(p, "</defs>") == NULL)
         return NULL;
     id = strstr(p, "id='gp");
     if (id == NULL || id > to || sscanf(id, "id='%32[^']", name) != 1 || is_drawn(svg, name))

@@ -9,7 +9,7 @@ enum { SBI_MAX_COLUMNS = 40 };
 
 typedef struct sbi_table {
     const sbi_section *section;
-    const sb_names   *names;
+    const sb_names    *names;
     sb_answer rows; /* columns in the section's order; names are labels, and a method's real is its
                      number */
     int n_columns;

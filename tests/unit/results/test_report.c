@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "results/report/gnuplot.h"
+#include "results/report/grid.h"
 #include "results/report/text.h"
 #include "tests/unit/results/main.h"
 #include "tests/unit/results/report_case.h"
@@ -166,7 +167,7 @@ END_TEST
 /* ---- names ---- */
 START_TEST(names)
 {
-    sb_names n = {0};
+    sb_names  n = {0};
     sb_store *s = facts_open(path, SB_STORE_WRITE);
     (void)facts_point(
         s, (sb_point_facts){.method = "hip", .method_json = "{\"a\":1,\"b\":2,\"s\":\"x\"}"});
@@ -270,12 +271,13 @@ START_TEST(figures)
 
     t = report_table(s, &n, "communication"); /* ranks 1 move nothing and have no row */
     ck_assert_int_eq(t.rows.n_rows, 4);
-    ck_assert_str_eq(report_cell(&t, "received", "part=prefill", "method=dense", "length=1024",
-                                 "ranks=2", NULL),
-                     "100");
+    ck_assert_str_eq(
+        report_cell(&t, "received", "part=prefill", "method=dense", "length=1024", "ranks=2", NULL),
+        "100");
     ck_assert_str_eq(report_cell(&t, "sent", "method=dense", "length=2048", NULL), "200");
     ck_assert_str_eq(report_cell(&t, "exposed_ms", "method=dense", "length=2048", NULL), "4e-05");
-    ck_assert_str_eq(report_cell(&t, "exposed_share", "method=dense", "length=2048", NULL), "1e-05");
+    ck_assert_str_eq(report_cell(&t, "exposed_share", "method=dense", "length=2048", NULL),
+                     "1e-05");
     ck_assert_str_eq(report_cell(&t, "whole_ms", "method=dense", "length=2048", NULL), "4");
     sbi_table_fini(&t);
 
@@ -285,14 +287,14 @@ START_TEST(figures)
                                                "length=1024", "ranks=1", NULL),
                                    NULL),
                             1200.0 / 9, 1e-9);
-    ck_assert_double_eq_tol(strtod(report_cell(&t, "above_idle_joules", "method=dense",
-                                               "length=1024", "ranks=1", NULL),
-                                   NULL),
-                            1000.0 / 9, 1e-9);
-    ck_assert_str_eq(
-        report_cell(&t, "watts", "method=dense", "length=2048", "ranks=2", NULL), "600");
-    ck_assert_str_eq(
-        report_cell(&t, "error", "method=dense", "length=2048", "ranks=2", NULL), "0.05");
+    ck_assert_double_eq_tol(
+        strtod(report_cell(&t, "above_idle_joules", "method=dense", "length=1024", "ranks=1", NULL),
+               NULL),
+        1000.0 / 9, 1e-9);
+    ck_assert_str_eq(report_cell(&t, "watts", "method=dense", "length=2048", "ranks=2", NULL),
+                     "600");
+    ck_assert_str_eq(report_cell(&t, "error", "method=dense", "length=2048", "ranks=2", NULL),
+                     "0.05");
     sbi_table_fini(&t);
 
     t = report_table(s, &n, "failures");
@@ -310,7 +312,7 @@ END_TEST
 /* Ranks drawn apart, lengths of a cloud too. */
 START_TEST(panels)
 {
-    sb_names  n = {0};
+    sb_names   n = {0};
     sbi_panels p = {0};
     fill(report_fill);
     sb_store *s = facts_open(path, SB_STORE_READ);
@@ -344,7 +346,7 @@ static int n_sections(void)
 START_TEST(empty)
 {
     fill(nothing);
-    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path);
+    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path, 0);
     ck_assert_int_eq(report_count(page, "<table>"), 0);
     ck_assert_int_eq(report_count(page, "<p class=\"none\">"), n_sections());
     ck_assert_int_eq(report_count(page, "The database is empty"), n_sections());
@@ -386,7 +388,7 @@ END_TEST
 START_TEST(failures)
 {
     fill(report_fill);
-    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path);
+    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path, 0);
     ck_assert_ptr_nonnull(strstr(page, ">needs 80 GiB, 64 are free</td>"));
     ck_assert_ptr_nonnull(strstr(page, ">no such shape</td>"));
     ck_assert_ptr_nonnull(strstr(page,
@@ -397,6 +399,98 @@ START_TEST(failures)
     ck_assert_int_eq(report_count(page, "href=\"data:text/csv"), n_sections());
     ck_assert_int_eq(report_count(page, "class=\"plot\""), 0);
     free(page), free(text);
+}
+END_TEST
+
+/* No line is wider than the terminal, and nothing is cut off. */
+static void long_names(sb_store *s)
+{
+    static const char *const settings[] = {
+        "{\"pattern\":\"vertical_slash\",\"slash_tokens\":6096,\"vertical_tokens\":1000}",
+        "{\"pattern\":\"block_sparse\",\"slash_tokens\":2048,\"vertical_tokens\":512}"};
+    int64_t run = facts_run(s, "abc123", 0);
+    report_fill(s);
+    for (int i = 0; i < 2; i++) {
+        int64_t at =
+            facts_point(s, (sb_point_facts){.method = "minference", .method_json = settings[i]});
+        sb_sample_facts f = facts_ok(run, at, facts_input(s, 0), 1, 1000000);
+        facts_put(s, &f);
+        f = (sb_sample_facts){
+            .run_id = run, .point_id = at, .input_id = facts_input(s, 1), .status = "unsupported"};
+        f.error = "a reason of many words that does not end where the line of a terminal does, nor "
+                  "where two of them do";
+        facts_put(s, &f);
+    }
+    FACTS_OK(sb_store_refresh_intervals(s));
+}
+
+START_TEST(terminal_width)
+{
+    static const int widths[] = {80, 120, 0};
+    fill(long_names);
+    char *text = report_text(path, widths[_i]);
+    for (const char *p = text; widths[_i] > 0 && *p != '\0'; p++) {
+        char   line[512];
+        size_t n = strcspn(p, "\n");
+        (void)snprintf(line, sizeof line, "%.*s", (int)n, p);
+        ck_assert_msg(sbi_width(line) <= widths[_i], "%s", line);
+        ck_assert_msg(n == 0 || p[n - 1] != ' ', "a blank at the end: %s", line);
+        p += n;
+    }
+    ck_assert_int_eq(report_count(text, "..."), 0);
+    ck_assert_ptr_nonnull(strstr(text, "reason of"));
+    ck_assert_ptr_nonnull(strstr(text, "them do\n"));
+    if (widths[_i] == 0)
+        ck_assert_ptr_nonnull(strstr(
+            text, "minference pattern=vertical_slash slash_tokens=6096 vertical_tokens=1000"));
+    if (widths[_i] == 120)
+        ck_assert_ptr_nonnull(strstr(text, "minference vertical_slash 6096 1000"));
+    free(text);
+}
+END_TEST
+
+static const struct {
+    int         width;
+    const char *first, *out;
+} grids[] = {
+    {0, "a reason of words",
+     "  method    n, any  why\n"
+     "  hip k=64       7  a reason of words\n"},
+    {34, "a reason of words", /* the heading gives way first */
+     "  method     n,  why\n"
+     "            any\n"
+     "  hip k=64    7  a reason of words\n"},
+    {32, "a reason of words", /* then the name, whose value says enough */
+     "  method   n,  why\n"
+     "          any\n"
+     "  hip 64    7  a reason of words\n"},
+    {27, "a reason of words", /* then the widest text */
+     "  method   n,  why\n"
+     "          any\n"
+     "  hip 64    7  a reason of\n"
+     "               words\n"},
+    {0, "",
+     "  method    n, any  why\n"
+     "  hip k=64       7\n"},
+};
+START_TEST(grid_fits)
+{
+    const char *row[] = {"method", "n, any", "why", "hip k=64", "7", grids[_i].first};
+    sbi_grid    g     = {.text   = calloc(6, sizeof *g.text),
+                         .n      = 3,
+                         .n_rows = 2,
+                         .right  = {0, 1, 0},
+                         .name   = {1, 0, 0}};
+    char       *out   = NULL;
+    size_t      n     = 0;
+    FILE       *f     = open_memstream(&out, &n);
+    for (int i = 0; i < 6; i++)
+        g.text[i] = strdup(row[i]);
+    FACTS_OK(sbi_grid_print(&g, grids[_i].width, f));
+    (void)fclose(f);
+    ck_assert_str_eq(out, grids[_i].out);
+    sbi_grid_fini(&g);
+    free(out);
 }
 END_TEST
 
@@ -441,7 +535,7 @@ START_TEST(hostile_names)
     int drawn = strpbrk(hostile[_i], "`~'[") != NULL || strstr(hostile[_i], "svg") != NULL;
     sb_report_plots plots =
         drawn && sb_report_check_gnuplot() == SB_OK ? SB_REPORT_PLOTS : SB_REPORT_NO_PLOTS;
-    char *page = report_page(path, plots), *text = report_text(path), *keep = NULL;
+    char *page = report_page(path, plots), *text = report_text(path, 0), *keep = NULL;
     ck_assert_ptr_null(strstr(page, "<script"));
     ck_assert_ptr_null(strstr(page, "<img"));
     ck_assert_int_eq(report_count(page, "onerror="),
@@ -498,6 +592,8 @@ int main(void)
     tcase_add_test(t, empty);
     tcase_add_test(t, attention_only);
     tcase_add_test(t, failures);
+    tcase_add_loop_test(t, terminal_width, 0, 3);
+    tcase_add_loop_test(t, grid_fits, 0, (int)(sizeof grids / sizeof *grids));
     tcase_add_test(t, same_page_twice);
     tcase_add_loop_test(t, hostile_names, 0, (int)(sizeof hostile / sizeof *hostile));
     tcase_add_test(t, plots);
