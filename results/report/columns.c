@@ -104,17 +104,9 @@ const sbi_column sbi_columns_accuracy[] = {MODEL,
                                            SHARDING,
                                            {"interval_kind", "interval", SBI_SHOW_TEXT, 0},
                                            {0}};
-const sbi_plot   sbi_plots_accuracy[]   = {{.draw    = SBI_DRAW_LINES,
-                                            .title   = "Accuracy",
-                                            .x       = "length",
-                                            .x_title = "length, tokens",
-                                            .y       = "score",
-                                            .y_title = "score, %",
-                                            .lo      = "lo",
-                                            .hi      = "hi",
-                                            .n       = "n",
-                                            .scale   = 100,
-                                            .flags   = SBI_PERCENT},
+const sbi_plot   sbi_plots_accuracy[]   = {{OVER_LENGTH, .title = "Accuracy", .y = "score",
+                                            .y_title = "score, %", .lo = "lo", .hi = "hi", .n = "n",
+                                            .scale = 100, .flags = SBI_PERCENT},
                                            {0}};
 
 const sbi_column sbi_columns_losses[] = {
@@ -140,17 +132,9 @@ const sbi_column sbi_columns_losses[] = {
     SHARDING,
     {"reason", "none because", SBI_SHOW_TEXT, SBI_BRIEF},
     {0}};
-const sbi_plot sbi_plots_losses[] = {{.draw    = SBI_DRAW_LINES,
-                                      .title   = "Difference to dense",
-                                      .x       = "length",
-                                      .x_title = "length, tokens",
-                                      .y       = "difference",
-                                      .y_title = "points",
-                                      .lo      = "lo",
-                                      .hi      = "hi",
-                                      .n       = "n",
-                                      .scale   = 100,
-                                      .flags   = SBI_ZERO_LINE},
+const sbi_plot sbi_plots_losses[] = {{OVER_LENGTH, .title = "Difference to dense",
+                                      .y = "difference", .y_title = "points", .lo = "lo",
+                                      .hi = "hi", .n = "n", .scale = 100, .flags = SBI_ZERO_LINE},
                                      {0}};
 
 const sbi_column sbi_columns_pareto[] = {MODEL,

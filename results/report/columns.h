@@ -49,6 +49,8 @@
     {                                                                                              \
         "untrained", "untrained", SBI_SHOW_FLAG, SBI_BRIEF                                         \
     }
+/* The beginning of a plot of lines over the lengths. */
+#define OVER_LENGTH .draw = SBI_DRAW_LINES, .x = "length", .x_title = "length, tokens"
 
 extern const sbi_column sbi_columns_runs[], sbi_columns_ceilings[], sbi_columns_coverage[],
     sbi_columns_failures[], sbi_columns_accuracy_mean[], sbi_columns_accuracy[],
