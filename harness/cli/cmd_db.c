@@ -28,7 +28,8 @@ static const char help_text[] =
     "          devices' ids), before a file is published; no figure and no key changes. In place, "
     "or into OUT (a new file).\n"
     "          Shards that are to be merged: in one call, so that a host is the same in all.\n\n"
-    "Exit code: 0 sound, merged, equal, up to date, without names; 1 findings, refused files, differences; 2 "
+    "Exit code: 0 sound, merged, equal, up to date, without names; 1 findings, refused files, "
+    "differences; 2 "
     "usage.\n";
 
 static sb_status count_arguments(const char *verb, int found, int least, int most)
@@ -132,7 +133,10 @@ int sb_cmd_db(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int, char **);
-    } verbs[] = {{"check", check}, {"merge", merge}, {"diff", diff}, {"migrate", migrate},
+    } verbs[] = {{"check", check},
+                 {"merge", merge},
+                 {"diff", diff},
+                 {"migrate", migrate},
                  {"anonymize", anonymize}};
 
     for (int i = 1; i < argc; i++)
@@ -147,8 +151,8 @@ int sb_cmd_db(int argc, char **argv)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 2, argv + 2);
-    (void)sb_fail(SB_ERR_USAGE, "found %s, allowed check, merge, diff, migrate, anonymize; see --help",
-                  argv[1]);
+    (void)sb_fail(SB_ERR_USAGE,
+                  "found %s, allowed check, merge, diff, migrate, anonymize; see --help", argv[1]);
     sb_cmd_error("db");
     return 2;
 }

@@ -5,6 +5,26 @@
 -- dense stay in the times and are left out of density, recall and flop_ratio.
 -- dense_impl: the kernel that ran dense, where the sample tells it. dense_mfu, mfu: shares of the run's measured ceiling. attention_norm_x: attention_x as if dense ran at 60 % of it.
 -- anchored_x: median over repetitions of dense / method, dense being the mean of the runs right before and after (timing: anchor).
+--   attention_x: [REAL, dense / method] of the operator's median time
+--   prefill_x: [REAL, dense / method] of the median time to the first token
+--   density: [REAL, 0..1] query-key pairs attended / visible
+--   recall: [REAL, 0..1] attention mass kept, mean over layers and samples
+--   dense_impl: [TEXT] kernel that ran dense
+--   dense_mfu: [REAL, 0..1] dense's share of the run's measured ceiling
+--   reason: [TEXT] why a ratio is NULL
+--   n: [INTEGER] repetitions of the method
+--   dense_n: [INTEGER] repetitions of dense
+--   flop_ratio: [REAL, method / dense] FLOP, estimate included
+--   ideal_speedup: [REAL] 1 / flop_ratio
+--   compute_x: [REAL, dense / method] dense's operator / the method's phase compute
+--   attention_norm_x: [REAL] attention_x as if dense ran at 60 % of the ceiling
+--   achieved_tflops: [REAL, TFLOP/s] FLOP as run / time of the operator
+--   equiv_tflops: [REAL, TFLOP/s] dense's FLOP / time of the operator
+--   mfu: [REAL, 0..1] achieved / ceiling
+--   kernel_efficiency: [REAL, method / dense] FLOP/s of phase compute / those of dense's operator
+--   anchored_x: [REAL, dense / method] median over repetitions, dense run right before and after each
+--   anchored_n: [INTEGER] repetitions that have such
+--   anchor_impl: [TEXT] kernel that ran that dense
 CREATE VIEW speedup AS
 WITH asked AS MATERIALIZED (
     SELECT s.sample_id, s.point_id, s.run_id, s.fallback, r.oversubscribed

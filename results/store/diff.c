@@ -20,7 +20,8 @@ static const char facts_sql[] =
     "  WHERE l.is_anchor = 0) "
     "SELECT 'point ' || p.hash AS key, p.method || ' ' || p.task || ' ' || p.length_tokens AS "
     "label, "
-    "  unnamed(p.identity_json) || ' chance ' || quote(p.chance) || ' training_free ' || p.training_free AS "
+    "  unnamed(p.identity_json) || ' chance ' || quote(p.chance) || ' training_free ' || "
+    "p.training_free AS "
     "value "
     "  FROM point AS p WHERE p.id IN (SELECT point_id FROM s) "
     "UNION ALL SELECT 'input ' || i.sha256, 'row ' || i.row_no, 'dataset ' || d.suite || '/' || "
@@ -92,7 +93,7 @@ static sb_status advance(side *d)
 /* Paths by their hash: a file without names holds the same facts. */
 static void unnamed(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
-    sbi_naming   none = {0};
+    sbi_naming  none = {0};
     char       *out  = NULL;
     const char *text = (const char *)sqlite3_value_text(argv[0]);
     (void)argc;

@@ -234,6 +234,9 @@ typedef struct sb_view {
     const char *name, *summary;
 } sb_view;
 extern const sb_view sb_views[]; /* ends with {0} */
+/* Every table and view of the present schema with its columns, types, units and meanings, as
+ * Markdown: results/SCHEMA.md. SB_ERR_INTERNAL: a column without a comment, which it names. */
+sb_status   sb_store_schema(FILE *out);
 const char *sb_store_library_version(void); /* of SQLite, for --version */
 
 /* ---- whole files ---- */
