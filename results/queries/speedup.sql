@@ -33,17 +33,18 @@ WITH asked AS MATERIALIZED (
      WHERE s.is_anchor = 0 AND s.status = 'ok'),
 observed AS MATERIALIZED (
     SELECT sample_id, phase, ns FROM phase_time WHERE phase IN ('attention', 'prefill', 'compute')),
-timed AS ( -- the method's side: samples that count; the dense side: every ok dense sample of the run, anchors too
-    SELECT 0 AS is_dense, a.run_id, a.point_id, t.phase, t.ns
-      FROM asked AS a
-      JOIN observed AS t ON t.sample_id = a.sample_id
-     WHERE a.oversubscribed = 0
+timed AS ( -- the method's side: samples that count; the dense side: every ok dense sample of the run, anchors too.
+    -- CROSS JOIN and IN keep the order: from a time to its sample by number, whatever the planner expects
+    SELECT 0 AS is_dense, s.run_id, s.point_id, t.phase, t.ns
+      FROM observed AS t
+      CROSS JOIN sample AS s ON s.id = t.sample_id
+     WHERE t.sample_id IN (SELECT sample_id FROM asked WHERE oversubscribed = 0)
     UNION ALL
     SELECT 1, s.run_id, s.point_id, t.phase, t.ns
-      FROM point AS p
-      JOIN sample AS s ON s.point_id = p.id
-      JOIN run AS r ON r.id = s.run_id
-      JOIN observed AS t ON t.sample_id = s.id
+      FROM observed AS t
+      CROSS JOIN sample AS s ON s.id = t.sample_id
+      CROSS JOIN point AS p ON p.id = s.point_id
+      CROSS JOIN run AS r ON r.id = s.run_id
      WHERE p.method = 'dense' AND s.status = 'ok' AND r.oversubscribed = 0),
 ranked AS (
     SELECT timed.*, row_number() OVER w AS k, count(*) OVER w AS n
