@@ -71,6 +71,14 @@ sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_oper
     return st == SB_OK ? sb_operator_bytes(&cfg, bytes) : st;
 }
 
+sb_status sb_attention_room(const sb_bench *b, const sb_point *p, const sb_operands *o,
+                            sb_forward_room *out)
+{
+    sb_operator_config cfg = config(b, p, o);
+    sb_status          st  = check_supported(b, p, o);
+    return st == SB_OK ? sb_operator_room(&cfg, out) : st;
+}
+
 typedef struct passes {
     sb_operator *op;
     int64_t      done, total;
