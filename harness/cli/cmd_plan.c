@@ -11,6 +11,8 @@
 
 static const char HELP[] =
     "Usage: spanbench plan SWEEP.yaml [OPTION]...\n"
+    "       spanbench plan --machine NAME --fit DB [-o FILE.yaml] [SWEEP.yaml]\n"
+    "       spanbench plan --machine NAME --check DB\n"
     "\n"
     "Predicts seconds of each phase, bytes moved and memory of a rank for every point of a sweep,\n"
     "from the constants of a machine. Nothing runs; no GPU, no MPI and no Slurm is needed.\n"
@@ -26,6 +28,13 @@ static const char HELP[] =
     "                     fewer beside sharding ring a hybrid of both\n"
     "  --no-memory        leave the memory out: quicker at millions of tokens\n"
     "  --format NAME      table or json (table)\n"
+    "  --fit DB           refit the machine's constants to the stored samples of a database, print\n"
+    "                     each beside the old one, and go on with them\n"
+    "  --fit-up-to N      rates from samples of at most N tokens alone\n"
+    "  --densities-up-to N  densities likewise\n"
+    "  --check DB         predict what a database has measured, and print both\n"
+    "  --statistic NAME   which of its repetitions stands for a sample: median or min (median)\n"
+    "  -o, --output FILE  write the fitted machine\n"
     "  -h, --help         this text\n"
     "\n"
     "Exit codes: 0 all points fit, 1 an error, 2 usage or bad configuration, 3 a point does not "
@@ -34,7 +43,9 @@ static const char HELP[] =
 enum { MAX_SETS = 64, EXIT_NO_FIT = 3 };
 
 typedef struct options {
-    const char         *sweep, *machine, *point;
+    const char         *sweep, *machine, *point, *fit, *check, *output;
+    int64_t             fit_up_to, densities_up_to;
+    sb_statistic        statistic;
     sb_set              sets[MAX_SETS];
     int64_t             n_sets, ranks;
     sb_forecast_options forecast;
@@ -72,7 +83,29 @@ static sb_status parse_format(const char *text, int *json)
     return sb_fail(SB_ERR_USAGE, "--format: found `%s`, allowed table or json", text);
 }
 
-enum { RANKS = 256, THREADS, MACHINE, POINT, SET, ULYSSES, NO_MEMORY, FORMAT };
+static sb_status parse_statistic(const char *text, sb_statistic *out)
+{
+    *out = strcmp(text, "min") == 0 ? SB_STATISTIC_MIN : SB_STATISTIC_MEDIAN;
+    if (*out == SB_STATISTIC_MIN || strcmp(text, "median") == 0)
+        return SB_OK;
+    return sb_fail(SB_ERR_USAGE, "--statistic: found `%s`, allowed median or min", text);
+}
+
+enum {
+    RANKS = 256,
+    THREADS,
+    MACHINE,
+    POINT,
+    SET,
+    ULYSSES,
+    NO_MEMORY,
+    FORMAT,
+    FIT,
+    FIT_UP_TO,
+    DENSITIES_UP_TO,
+    CHECK,
+    STATISTIC
+};
 
 static sb_status take(options *o, int c)
 {
@@ -102,11 +135,47 @@ static sb_status take(options *o, int c)
         return SB_OK;
     case FORMAT:
         return parse_format(optarg, &o->json);
+    case FIT:
+        o->fit = optarg;
+        return SB_OK;
+    case FIT_UP_TO:
+        return whole("fit-up-to", optarg, INT64_C(1) << 30, &o->fit_up_to);
+    case DENSITIES_UP_TO:
+        return whole("densities-up-to", optarg, INT64_C(1) << 30, &o->densities_up_to);
+    case CHECK:
+        o->check = optarg;
+        return SB_OK;
+    case STATISTIC:
+        return parse_statistic(optarg, &o->statistic);
+    case 'o':
+        o->output = optarg;
+        return SB_OK;
     default:
         return sb_fail(SB_ERR_USAGE,
                        "unknown option or missing value: `%s` (see spanbench plan --help)",
                        optarg == NULL ? "" : optarg);
     }
+}
+
+/* n: words that are no options; more: the second of them. */
+static sb_status check_options(const options *o, int n, const char *more)
+{
+    int stored = o->fit != NULL || o->check != NULL;
+    if (more != NULL)
+        return sb_fail(SB_ERR_USAGE, "one sweep file at a time; `%s` is one too many", more);
+    if (n == 0 && !stored)
+        return sb_fail(SB_ERR_USAGE,
+                       "name a sweep file, e.g. spanbench plan configs/quickstart.yaml");
+    if (stored && o->machine == NULL)
+        return sb_fail(SB_ERR_USAGE, "--fit and --check: found no --machine, allowed one");
+    if (o->output != NULL && o->fit == NULL)
+        return sb_fail(SB_ERR_USAGE, "--output: found no --fit, allowed beside one");
+    if (o->fit != NULL && o->check != NULL)
+        return sb_fail(SB_ERR_USAGE, "--fit and --check: found both, allowed one: check what -o "
+                                     "wrote");
+    if (o->fit_up_to > 0 && !stored)
+        return sb_fail(SB_ERR_USAGE, "--fit-up-to: found no --fit, allowed beside one");
+    return SB_OK;
 }
 
 static sb_status parse(int argc, char **argv, options *o)
@@ -119,13 +188,19 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"ulysses", 1, NULL, ULYSSES},
                                           {"no-memory", 0, NULL, NO_MEMORY},
                                           {"format", 1, NULL, FORMAT},
+                                          {"fit", 1, NULL, FIT},
+                                          {"fit-up-to", 1, NULL, FIT_UP_TO},
+                                          {"densities-up-to", 1, NULL, DENSITIES_UP_TO},
+                                          {"check", 1, NULL, CHECK},
+                                          {"statistic", 1, NULL, STATISTIC},
+                                          {"output", 1, NULL, 'o'},
                                           {"help", 0, NULL, 'h'},
                                           {0}};
     *o                                 = (options){.ranks = 1, .forecast = {.threads = 1}};
     sb_status st                       = SB_OK;
     int       c;
     opterr = 0;
-    while (st == SB_OK && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+    while (st == SB_OK && (c = getopt_long(argc, argv, "ho:", longs, NULL)) != -1) {
         if (c == 'h') {
             o->help = 1;
             return SB_OK;
@@ -136,27 +211,21 @@ static sb_status parse(int argc, char **argv, options *o)
                            argv[optind - 1]);
         st = take(o, c);
     }
-    if (st == SB_OK && optind != argc - 1)
-        return sb_fail(SB_ERR_USAGE,
-                       optind == argc
-                           ? "name a sweep file, e.g. spanbench plan configs/quickstart.yaml"
-                           : "one sweep file at a time; `%s` is one too many",
-                       argv[optind == argc ? 0 : optind + 1]);
-    if (st == SB_OK)
+    if (st != SB_OK)
+        return st;
+    if (optind < argc)
         o->sweep = argv[optind];
-    return st;
+    return check_options(o, argc - optind, argc > optind + 1 ? argv[optind + 1] : NULL);
 }
 
 /* The machines that the points need: the one that was named serves its own backend alone. */
-static sb_status machines_open(const options *o, const sb_sweep *s,
-                               sb_machine *machines[SB_BACKEND_COUNT])
+static sb_status machines_open(const sb_machine *named, const sb_sweep *s,
+                               const sb_machine *machines[SB_BACKEND_COUNT],
+                               sb_machine       *opened[SB_BACKEND_COUNT])
 {
-    char        processor[256];
-    sb_machine *named = NULL;
-    sb_status   st    = SB_OK;
+    char      processor[256];
+    sb_status st = SB_OK;
     sb_forecast_processor(processor, sizeof processor);
-    if (o->machine != NULL && (st = sb_plan_machine(o->machine, stderr, &named)) != SB_OK)
-        return st;
     if (named != NULL)
         machines[named->backend] = named;
     for (int64_t i = 0; st == SB_OK && i < s->n_points; i++) {
@@ -167,15 +236,18 @@ static sb_status machines_open(const options *o, const sb_sweep *s,
                          "`backend`)",
                          named->name, named->backend == SB_CPU ? "cpu" : "cuda",
                          b == SB_CPU ? "cpu" : "cuda");
-        else if (machines[b] == NULL)
-            st = sb_plan_machine(sb_plan_machine_default(b, processor), stderr, &machines[b]);
+        else if (machines[b] == NULL &&
+                 (st = sb_plan_machine(sb_plan_machine_default(b, processor), stderr,
+                                       &opened[b])) == SB_OK)
+            machines[b] = opened[b];
     }
     return st;
 }
 
-static sb_status plan(const options *o, const sb_sweep *s, int *no_fit)
+static sb_status plan(const options *o, const sb_machine *named, const sb_sweep *s, int *no_fit)
 {
-    sb_machine  *machines[SB_BACKEND_COUNT] = {NULL};
+    const sb_machine *machines[SB_BACKEND_COUNT] = {NULL};
+    sb_machine       *opened[SB_BACKEND_COUNT]   = {NULL};
     int64_t      first = 0, last = s->n_points - 1;
     sb_forecast *f = calloc((size_t)s->n_points + 1, sizeof *f);
     sb_status    st =
@@ -184,13 +256,12 @@ static sb_status plan(const options *o, const sb_sweep *s, int *no_fit)
     if (st == SB_OK && o->point != NULL)
         st = sb_sweep_select(s, o->point, &first, &last);
     if (st == SB_OK)
-        st = machines_open(o, s, machines);
+        st = machines_open(named, s, machines, opened);
     if (st == SB_OK)
-        st = sb_forecast_points(s, first, last, (const sb_machine *const *)machines, &o->forecast,
-                                f);
+        st = sb_forecast_points(s, first, last, machines, &o->forecast, f);
     if (st == SB_OK) {
         sb_plan_report r = {.sweep    = s,
-                            .machines = (const sb_machine *const *)machines,
+                            .machines = machines,
                             .first    = first,
                             .n        = last - first + 1,
                             .f        = f,
@@ -199,40 +270,108 @@ static sb_status plan(const options *o, const sb_sweep *s, int *no_fit)
         *no_fit = r.total.no_fit > 0;
     }
     for (int b = 0; b < SB_BACKEND_COUNT; b++)
-        sb_machine_free(machines[b]);
+        sb_machine_free(opened[b]);
     free(f);
     return st;
 }
 
 /* `backend: auto` means what the named machine has. */
-static sb_status sweep_open(const options *o, sb_sweep **out)
+static sb_status sweep_open(const options *o, const sb_machine *named, sb_sweep **out)
 {
     sb_comm      alone = {.size = (int32_t)o->ranks};
     sb_launch    l     = {.comm = &alone};
     sb_sweep_env env;
     sb_launch_sweep_env(&l, &env);
-    if (o->machine != NULL) {
-        sb_machine *m;
-        sb_status   st = sb_plan_machine(o->machine, stderr, &m);
-        if (st != SB_OK)
-            return st;
-        env.auto_backend = (sb_backend_id)m->backend;
-        sb_machine_free(m);
-    }
+    if (named != NULL)
+        env.auto_backend = (sb_backend_id)named->backend;
     return sb_sweep_load(o->sweep, o->sets, o->n_sets, &env, stderr, out);
+}
+
+static sb_status plan_sweep(const options *o, const sb_machine *named, int *no_fit)
+{
+    sb_sweep *s  = NULL;
+    sb_status st = sweep_open(o, named, &s);
+    if (st == SB_OK)
+        st = plan(o, named, s, no_fit);
+    sb_sweep_free(s);
+    return st;
+}
+
+static sb_status write_machine(const options *o, const sb_machine *m)
+{
+    char  head[1024];
+    FILE *f = fopen(o->output, "w");
+    if (f == NULL)
+        return sb_fail(SB_ERR_IO, "%s: the file cannot be opened for writing", o->output);
+    (void)snprintf(head, sizeof head,
+                   "Written by spanbench plan --machine %s --fit %s --statistic %s%s.\nKeys: "
+                   "harness/config/machine.h",
+                   o->machine, o->fit, o->statistic == SB_STATISTIC_MIN ? "min" : "median",
+                   o->fit_up_to > 0 ? " --fit-up-to (see `from`)" : "");
+    sb_status st = sb_machine_write(m, head, f);
+    if (fclose(f) != 0 && st == SB_OK)
+        st = sb_fail(SB_ERR_IO, "%s: the file cannot be written", o->output);
+    return st;
+}
+
+/* "methods_h100.db, median of repetitions, up to 32768 tokens" */
+static void from_text(const options *o, const char *what, int64_t up_to, char *buf, size_t bytes)
+{
+    const char *slash = strrchr(o->fit, '/');
+    int         n = snprintf(buf, bytes, "%s, %s", slash == NULL ? o->fit : slash + 1, what);
+    if (up_to > 0 && n >= 0 && (size_t)n < bytes)
+        (void)snprintf(buf + n, bytes - (size_t)n, ", up to %lld tokens", (long long)up_to);
+}
+
+static sb_status fit(const options *o, const sb_machine *old, const sb_stored *rows, int *no_fit)
+{
+    sb_fit         f;
+    char           from[512], densities[512];
+    sb_fit_options fo = {from, densities, o->fit_up_to, o->densities_up_to};
+    from_text(o,
+              o->statistic == SB_STATISTIC_MIN ? "fastest repetition" : "median of repetitions",
+              o->fit_up_to, from, sizeof from);
+    from_text(o, "lanes computed", o->densities_up_to, densities, sizeof densities);
+    sb_status st = sb_machine_fit(old, rows, &fo, &f);
+    if (st != SB_OK)
+        return st;
+    sb_plan_print_fit(&f, rows, stdout);
+    if (o->output != NULL)
+        st = write_machine(o, f.machine);
+    if (st == SB_OK && o->sweep != NULL)
+        st = plan_sweep(o, f.machine, no_fit);
+    sb_fit_fini(&f);
+    return st;
+}
+
+static sb_status from_stored(const options *o, const sb_machine *m, int *no_fit)
+{
+    sb_stored rows;
+    sb_status st = sb_stored_read(o->fit != NULL ? o->fit : o->check, (sb_backend_id)m->backend,
+                                  o->statistic, &rows);
+    if (st != SB_OK)
+        return st;
+    st = o->fit != NULL ? fit(o, m, &rows, no_fit)
+                        : sb_plan_print_check(m, &rows, o->fit_up_to, o->json, stdout);
+    sb_stored_fini(&rows);
+    return st;
 }
 
 int sb_cmd_plan(int argc, char **argv)
 {
-    options   o;
-    sb_sweep *s      = NULL;
-    int       no_fit = 0;
-    sb_status st     = parse(argc, argv, &o);
+    options     o;
+    sb_machine *named  = NULL;
+    int         no_fit = 0;
+    sb_status   st     = parse(argc, argv, &o);
     if (st == SB_OK && o.help)
         return fputs(HELP, stdout) < 0;
-    if (st == SB_OK && (st = sweep_open(&o, &s)) == SB_OK)
-        st = plan(&o, s, &no_fit);
-    sb_sweep_free(s);
+    if (st == SB_OK && o.machine != NULL)
+        st = sb_plan_machine(o.machine, stderr, &named);
+    if (st == SB_OK && (o.fit != NULL || o.check != NULL))
+        st = from_stored(&o, named, &no_fit);
+    else if (st == SB_OK)
+        st = plan_sweep(&o, named, &no_fit);
+    sb_machine_free(named);
     if (st != SB_OK) {
         sb_cmd_error("plan");
         return sb_cmd_exit_code(st);

@@ -337,6 +337,27 @@ sb_status sb_machine_load(const char *path, FILE *errors, sb_machine **out)
     return sb_machine_parse(path, NULL, 0, errors, out);
 }
 
+sb_status sb_machine_copy(const sb_machine *m, int64_t n_costs, int64_t n_densities,
+                          sb_machine **out)
+{
+    machine_box *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return sb_fail(SB_ERR_NOMEM, "machine %s: no memory for a copy", m->name);
+    b->machine           = *m;
+    b->machine.costs     = sbi_pool_alloc(&b->keep, n_costs, sizeof *m->costs);
+    b->machine.densities = sbi_pool_alloc(&b->keep, n_densities, sizeof *m->densities);
+    if (b->keep.failed) {
+        sb_machine_free(&b->machine);
+        return sb_fail(SB_ERR_NOMEM, "machine %s: no memory for a copy", m->name);
+    }
+    for (int64_t i = 0; i < m->n_costs && i < n_costs; i++)
+        b->machine.costs[i] = m->costs[i];
+    for (int64_t i = 0; i < m->n_densities && i < n_densities; i++)
+        b->machine.densities[i] = m->densities[i];
+    *out = &b->machine;
+    return SB_OK;
+}
+
 void *sb_machine_room(sb_machine *m, int64_t count, size_t elem_bytes)
 {
     return sbi_pool_alloc(&((machine_box *)m)->keep, count, elem_bytes);

@@ -107,6 +107,13 @@ sb_status sb_machine_parse(const char *path, const char *text, size_t bytes, FIL
 sb_status sb_machine_load(const char *path, FILE *errors, sb_machine **out);
 void      sb_machine_free(sb_machine *m); /* NULL is fine */
 
+/* A machine of its own with the same entries; n_costs and n_densities: room for as many of them. Texts
+ * and tables are m's, which must outlive it. Errors: SB_ERR_NOMEM. */
+sb_status sb_machine_copy(const sb_machine *m, int64_t n_costs, int64_t n_densities,
+                          sb_machine **out);
+/* As a machine file that reads back equal; `head` stands in front as comment lines. SB_ERR_IO. */
+sb_status sb_machine_write(const sb_machine *m, const char *head, FILE *out);
+
 /* Room that lives as long as m; NULL when memory is out. */
 void *sb_machine_room(sb_machine *m, int64_t count, size_t elem_bytes);
 

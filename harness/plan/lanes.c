@@ -9,6 +9,7 @@
 
 enum { TILE = 64, SAMPLED_ROWS = 128 };
 
+static const sb_origin given      = {SB_SOURCE_MEASURED, "the caller", 0, 0};
 static const sb_origin by_formula = {SB_SOURCE_MEASURED, "the pattern's own rule", 0, 0};
 
 int sbi_wanted_match(const sb_wanted *w, const void *params)
@@ -20,6 +21,29 @@ int sbi_wanted_match(const sb_wanted *w, const void *params)
             return 0;
     }
     return 1;
+}
+
+static const char *wanted_value(const sb_wanted *w, const sb_param *p)
+{
+    for (int64_t i = 0; i < w->n; i++)
+        if (w->param[i] == p)
+            return w->json[i];
+    return NULL;
+}
+
+int sbi_wanted_exact(const sb_wanted *w, const sb_method *m, const void *params)
+{
+    char  json[SB_PARAM_JSON_BYTES], def[SB_PARAM_JSON_BYTES];
+    void *defaults = calloc(1, m->params_bytes + 1);
+    int   same     = defaults != NULL && sb_params_default(m->params, defaults) == SB_OK;
+    for (const sb_param *p = m->params; same && p != NULL && p->name != NULL; p++) {
+        const char *want = wanted_value(w, p);
+        same             = sb_param_json(p, params, json, sizeof json) == SB_OK &&
+               (want != NULL || sb_param_json(p, defaults, def, sizeof def) == SB_OK) &&
+               strcmp(json, want != NULL ? want : def) == 0;
+    }
+    free(defaults);
+    return same;
 }
 
 /* Sinks and a window; tiles of 64 x 64 compute half a tile more at each end. */
@@ -86,7 +110,8 @@ static const sb_density *find(const sb_machine *m, const sb_plan_case *c, int *s
         if (d->method != c->method || d->n == 0)
             continue;
         int same_task = d->task == NULL || (c->task != NULL && strcmp(d->task, c->task) == 0);
-        int s = 1000 * sbi_wanted_match(&d->params, c->params) + 100 * same_task + (int)d->params.n;
+        int s = 1000 * sbi_wanted_exact(&d->params, c->method, c->params) + 100 * same_task +
+                10 * sbi_wanted_match(&d->params, c->params) * (int)d->params.n;
         if (s > *score) {
             best   = d;
             *score = s;
@@ -117,7 +142,7 @@ static sbi_lanes from_table(const sb_machine *m, const sb_plan_case *c)
     return l;
 }
 
-sbi_lanes sbi_lanes_of(const sb_machine *m, const sb_plan_case *c)
+static sbi_lanes by_rule(const sb_machine *m, const sb_plan_case *c)
 {
     const char *name = c->method->name;
     if (strcmp(name, "dense") == 0)
@@ -133,4 +158,21 @@ sbi_lanes sbi_lanes_of(const sb_machine *m, const sb_plan_case *c)
                            .known  = 1,
                            .origin = by_formula};
     return from_table(m, c);
+}
+
+int sbi_lanes_follow(const sb_plan_case *c)
+{
+    const sb_machine none = {.n_densities = 0};
+    return by_rule(&none, c).known;
+}
+
+sbi_lanes sbi_lanes_of(const sb_machine *m, const sb_plan_case *c)
+{
+    sbi_lanes l = by_rule(m, c);
+    if (c->density > 0) {
+        l.share  = c->density;
+        l.origin = given;
+        l.note   = NULL;
+    }
+    return l;
 }

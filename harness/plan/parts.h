@@ -5,6 +5,8 @@
 #include "harness/plan/plan.h"
 #include "harness/shard/shard.h"
 
+typedef struct sbi_traffic sbi_traffic;
+
 /* ---- pairs.c: query-key pairs, closed forms over runs of ids ---- */
 
 /* Sum over queries of the run of min(id + 1, keys). */
@@ -26,8 +28,12 @@ typedef struct sbi_lanes {
 } sbi_lanes;
 
 sbi_lanes sbi_lanes_of(const sb_machine *m, const sb_plan_case *c);
+/* 1: the density follows from parameters and shape alone. */
+int sbi_lanes_follow(const sb_plan_case *c);
 /* 1: p has all parameters that w wants. */
 int sbi_wanted_match(const sb_wanted *w, const void *params);
+/* 1: and all parameters that w does not name are at their defaults. */
+int sbi_wanted_exact(const sb_wanted *w, const sb_method *m, const void *params);
 
 /* ---- work.c ---- */
 
@@ -43,13 +49,21 @@ sbi_work sbi_work_of(const sb_plan_case *c);
 /* A parameter by name; `or` where the method has none of that name. */
 double sbi_param_value(const sb_method *m, const void *params, const char *name, double fallback);
 
+/* ---- predict.c ---- */
+
+/* What the busiest rank has to do in each phase, one layer, divided by its threads: the x of
+ * seconds = start_s + x / rate. LOAD to COMPUTE, PREFILL and DECODE_TOKEN; 0 where there is none.
+ * *traffic (or NULL): what links move. Errors: as sb_plan_predict. */
+sb_status sbi_phase_work(const sb_machine *m, const sb_plan_case *c, double x[SB_PHASE_COUNT],
+                         sbi_traffic *traffic);
+
 /* ---- links.c ---- */
 
-typedef struct sbi_traffic {
+struct sbi_traffic {
     int64_t received_bytes; /* of the rank that receives most */
     int64_t rounds;
     double  seconds, first_s; /* all of it; its first part, which nothing can hide */
-} sbi_traffic;
+};
 
 /* K and V (and what a scheme moves besides) of one layer. */
 sb_status sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, const sb_map *map,

@@ -26,6 +26,7 @@ typedef struct sb_plan_case {
     sb_layout_kind   layout;
     int32_t          ulysses;        /* ranks that share heads out among them; 0, 1: none */
     int32_t          ranks, threads; /* threads of a rank, on the CPU */
+    double           density; /* share of dense's lanes, where it is known; 0: the machine's table */
 } sb_plan_case;
 
 typedef struct sb_prediction {

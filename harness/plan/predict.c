@@ -15,9 +15,10 @@ typedef struct guess {
     const sb_machine   *m;
     const sb_plan_case *c;
     sb_map              map;
-    sbi_work            work;
     sbi_lanes           lanes;
-    double              threads;
+    double              x[SB_PHASE_COUNT]; /* see sbi_phase_work */
+    double              busiest;           /* share of all pairs that the busiest rank has */
+    sbi_traffic         traffic;
     part                parts[MAX_PARTS];
     int                 n_parts;
     int                 foreign; /* a rate of other methods was used for compute */
@@ -49,23 +50,19 @@ static void note_part(guess *g, double s, int32_t source)
         g->parts[g->n_parts++] = (part){s, source};
 }
 
-/* Seconds of one layer's work on one rank, whose threads share it. */
-static double cost_s(const guess *g, const sb_cost *k, double work)
-{
-    return k->start_s + (k->rate > 0 ? work / (k->rate * g->threads) : 0);
-}
-
-/* Phases without an entry cost nothing, but for those that `must` have one. */
-static sb_status phase_s(guess *g, sb_phase phase, double work, int must, double *out)
+/* x: work of one layer on one rank over its threads. Phases without an entry cost nothing, but for
+ * those that `must` have one. */
+static sb_status phase_s(guess *g, sb_phase phase, int must, double *out)
 {
     const sb_cost *k = cost_of(g, phase);
+    double         x = g->x[phase];
     *out             = 0;
     if (k == NULL && must)
         return sb_fail(SB_ERR_USAGE, "machine %s: found no cost of phase %s for method %s or any",
                        g->m->name, sb_phase_name(phase), g->c->method->name);
-    if (k == NULL || (work <= 0 && phase != SB_PHASE_ATTENTION))
+    if (k == NULL || (x <= 0 && phase != SB_PHASE_ATTENTION))
         return SB_OK;
-    *out = cost_s(g, k, work);
+    *out = k->start_s + (k->rate > 0 ? x / k->rate : 0);
     g->foreign |= phase == SB_PHASE_COMPUTE && k->method == NULL;
     note_part(g, *out, k->origin.source);
     return SB_OK;
@@ -128,30 +125,31 @@ static double step_pairs(const guess *g, int32_t step)
     return most;
 }
 
-/* Steps of attention and passes of keys side by side: *compute and what of the traffic shows. */
-static void ring(guess *g, const sbi_traffic *t, double total_s, double busiest, double all_pairs,
-                 const sb_cost *k, double *compute, double *exposed)
-{
-    int32_t R    = g->map.ranks;
-    double  pass = R > 1 ? (t->seconds - t->first_s) / (R - 1) : 0, work = total_s - k->start_s;
-    int     few = g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
-    *compute    = 0;
-    *exposed    = t->first_s;
-    for (int32_t s = 0; s < R; s++) { /* many runs: every step is as long as another */
-        double pairs = few ? step_pairs(g, s) : busiest * all_pairs / R;
-        double step  = k->start_s + work * pairs / (busiest * all_pairs);
-        *compute += step;
-        if (s + 1 < R)
-            *exposed += fmax(pass - step, 0);
-    }
-}
-
 static double all_pairs_of(const guess *g)
 {
     double all = 0, rows;
     for (int32_t r = 0; r < g->map.ranks; r++)
         all += rank_pairs(g, r, &rows);
     return all;
+}
+
+/* Steps of attention and passes of keys side by side: *compute, and what of the traffic shows.
+ * total_s: what the busiest rank would take in one call. */
+static void ring(const guess *g, double total_s, double *compute, double *exposed)
+{
+    const sbi_traffic *t     = &g->traffic;
+    int32_t            R     = g->map.ranks;
+    double             start = cost_of(g, SB_PHASE_COMPUTE)->start_s, work = total_s - start;
+    double             pass = (t->seconds - t->first_s) / (R - 1), own = all_pairs_of(g) * g->busiest;
+    int                few  = g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
+    *compute = 0;
+    *exposed = t->first_s;
+    for (int32_t s = 0; s < R; s++) { /* many runs: every step is as long as another */
+        double step = start + work * (few ? step_pairs(g, s) / own : 1.0 / R);
+        *compute += step;
+        if (s + 1 < R)
+            *exposed += fmax(pass - step, 0);
+    }
 }
 
 /* ---- the parts together ---- */
@@ -168,52 +166,63 @@ static int32_t weakest(const guess *g)
     return weak;
 }
 
+static sb_status weigh(guess *g, sb_prediction *p)
+{
+    const sb_plan_case *c      = g->c;
+    sbi_work            w      = sbi_work_of(c);
+    double              layers = c->n_layers, even = 1.0 / c->ranks;
+    double    threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1, *x = g->x;
+    double    tokens = (double)c->n_tokens * even, row = (double)c->head_dim * sizeof(sb_bf16);
+    double    kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
+    sb_status st = sbi_traffic_of(g->m, c, &g->map, &g->traffic);
+    if (st != SB_OK)
+        return st;
+    g->lanes = w.has_lanes ? sbi_lanes_of(g->m, c)
+                           : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
+    /* heads are shared out, not tokens */
+    shares own   = c->ulysses == c->ranks ? (shares){even, even} : shares_of(g);
+    double share = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
+    double est   = w.estimate_is_triangle ? own.pairs : own.rows;
+    x[SB_PHASE_LOAD] =
+        c->is_model ? tokens * row : tokens * kv + (double)c->n_queries * even * q;
+    x[SB_PHASE_ESTIMATE]     = w.estimate_flops * est / threads;
+    x[SB_PHASE_SELECT]       = w.select_entries * est / threads;
+    x[SB_PHASE_PERMUTE]      = w.permute_bytes * est / threads;
+    x[SB_PHASE_COMPUTE]      = w.compute_flops * share / threads;
+    x[SB_PHASE_PREFILL]      = c->is_model ? tokens * layers / threads : 0;
+    x[SB_PHASE_DECODE_TOKEN] = c->is_model ? tokens * kv * layers / threads : 0;
+    g->busiest               = own.pairs;
+    p->compute_flops         = w.compute_flops * share * layers;
+    p->estimate_flops        = w.estimate_flops * est * layers;
+    p->imbalance             = (w.has_lanes ? own.pairs : own.rows) * c->ranks;
+    p->density               = w.has_lanes ? g->lanes.share : NAN;
+    p->received_bytes        = g->traffic.received_bytes * c->n_layers;
+    p->rounds                = g->traffic.rounds * c->n_layers;
+    return SB_OK;
+}
+
 static sb_status attention(guess *g, sb_prediction *p)
 {
     const sb_plan_case *c      = g->c;
-    sbi_work            w      = g->work;
-    shares              own    = shares_of(g);
-    double              layers = c->n_layers, even = 1.0 / c->ranks;
-    int                 whole = c->ulysses == c->ranks; /* heads are shared out, not tokens */
-    sbi_traffic         t;
-    sb_status           st = sbi_traffic_of(g->m, c, &g->map, &t);
-    if (st != SB_OK)
+    const sbi_traffic  *t      = &g->traffic;
+    double              layers = c->n_layers, *s = p->seconds, beside;
+    sb_status           st = SB_OK;
+    for (int ph = SB_PHASE_ESTIMATE; st == SB_OK && ph <= SB_PHASE_COMPUTE; ph++)
+        st = phase_s(g, (sb_phase)ph, ph == SB_PHASE_COMPUTE, &s[ph]);
+    if (st != SB_OK || (st = phase_s(g, SB_PHASE_ATTENTION, 0, &beside)) != SB_OK)
         return st;
-    if (whole)
-        own = (shares){even, even};
-    double  share = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
-    double  est   = w.estimate_is_triangle ? own.pairs : own.rows;
-    double *s     = p->seconds;
-    double  beside;
-    p->compute_flops  = w.compute_flops * share * layers;
-    p->estimate_flops = w.estimate_flops * est * layers;
-    p->imbalance      = (w.has_lanes ? own.pairs : own.rows) * c->ranks;
-    p->density        = w.has_lanes ? g->lanes.share : NAN;
-    if ((st = phase_s(g, SB_PHASE_ESTIMATE, w.estimate_flops * est, 0, &s[SB_PHASE_ESTIMATE])) !=
-            SB_OK ||
-        (st = phase_s(g, SB_PHASE_SELECT, w.select_entries * est, 0, &s[SB_PHASE_SELECT])) !=
-            SB_OK ||
-        (st = phase_s(g, SB_PHASE_PERMUTE, w.permute_bytes * est, 0, &s[SB_PHASE_PERMUTE])) !=
-            SB_OK ||
-        (st = phase_s(g, SB_PHASE_COMPUTE, w.compute_flops * share, 1, &s[SB_PHASE_COMPUTE])) !=
-            SB_OK ||
-        (st = phase_s(g, SB_PHASE_ATTENTION, 0, 0, &beside)) != SB_OK)
-        return st;
-    double exposed = t.seconds;
-    if (c->scheme == SB_SCHEME_RING && c->ranks > 1 && !whole) {
-        ring(g, &t, s[SB_PHASE_COMPUTE], own.pairs, all_pairs_of(g), cost_of(g, SB_PHASE_COMPUTE),
-             &s[SB_PHASE_COMPUTE], &exposed);
-    } else if (t.first_s < t.seconds) {
+    double exposed = t->seconds;
+    if (c->scheme == SB_SCHEME_RING && c->ranks > 1 && c->ulysses != c->ranks) {
+        ring(g, s[SB_PHASE_COMPUTE], &s[SB_PHASE_COMPUTE], &exposed);
+    } else if (t->first_s < t->seconds) {
         /* groups of heads: each is gathered while the one before is attended to */
-        double rest = t.seconds - t.first_s;
-        exposed     = t.first_s + fmax(rest - s[SB_PHASE_COMPUTE] * rest / t.seconds, 0);
+        double rest = t->seconds - t->first_s;
+        exposed     = t->first_s + fmax(rest - s[SB_PHASE_COMPUTE] * rest / t->seconds, 0);
     }
     s[SB_PHASE_COMMUNICATE] = exposed;
     note_part(g, exposed,
               (c->ranks > g->m->ranks_per_host ? g->m->between : g->m->inside).origin.source);
-    p->hidden_s       = (t.seconds - exposed) * layers;
-    p->received_bytes = t.received_bytes * c->n_layers;
-    p->rounds         = t.rounds * c->n_layers;
+    p->hidden_s = (t->seconds - exposed) * layers;
     for (int ph = SB_PHASE_ESTIMATE; ph <= SB_PHASE_COMMUNICATE; ph++) {
         s[ph] *= layers;
         s[SB_PHASE_ATTENTION] += s[ph];
@@ -226,41 +235,34 @@ static sb_status attention(guess *g, sb_prediction *p)
 static sb_status around(guess *g, sb_prediction *p)
 {
     const sb_plan_case *c    = g->c;
-    double              even = 1.0 / c->ranks, layers = c->n_layers;
-    double              tokens = (double)c->n_tokens * even;
-    double    row = (double)c->head_dim * sizeof(sb_bf16), kv = 2 * (double)c->kv_heads * row;
-    double   *s = p->seconds, rest = 0;
-    double    fill = c->is_model ? tokens * row
-                                 : tokens * kv + (double)c->n_queries * even * (double)c->heads * row;
-    sb_status st   = phase_s(g, SB_PHASE_LOAD, fill, 0, &s[SB_PHASE_LOAD]);
+    double             *s    = p->seconds, rest = 0;
+    sb_status           st   = phase_s(g, SB_PHASE_LOAD, 0, &s[SB_PHASE_LOAD]);
     if (st != SB_OK || !c->is_model)
         return st;
-    if ((st = phase_s(g, SB_PHASE_PREFILL, tokens * layers, 1, &rest)) != SB_OK)
+    if ((st = phase_s(g, SB_PHASE_PREFILL, 1, &rest)) != SB_OK)
         return st;
     s[SB_PHASE_PREFILL] = s[SB_PHASE_ATTENTION] + rest;
     if (c->decode_tokens == 0)
         return SB_OK;
-    if ((st = phase_s(g, SB_PHASE_DECODE_TOKEN, tokens * kv * layers, 1,
-                      &s[SB_PHASE_DECODE_TOKEN])) != SB_OK)
+    if ((st = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, &s[SB_PHASE_DECODE_TOKEN])) != SB_OK)
         return st;
     if (c->ranks > 1) /* one gather of partials a layer [9] */
         s[SB_PHASE_DECODE_TOKEN] +=
-            layers * ceil(log2(c->ranks)) *
+            c->n_layers * ceil(log2(c->ranks)) *
             (c->ranks > g->m->ranks_per_host ? g->m->between : g->m->inside).latency_s;
     return SB_OK;
 }
 
 static sb_status run(guess *g, sb_prediction *out)
 {
-    const sb_plan_case *c = g->c;
-    sb_prediction       p = {.imbalance = 1};
-    sb_status           st;
-    g->work  = sbi_work_of(c);
-    g->lanes = g->work.has_lanes ? sbi_lanes_of(g->m, c)
-                                 : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
-    if ((st = attention(g, &p)) != SB_OK || (st = around(g, &p)) != SB_OK)
+    sb_prediction p  = {.imbalance = 1};
+    sb_status     st = weigh(g, &p);
+    if (st == SB_OK && (st = attention(g, &p)) == SB_OK)
+        st = around(g, &p);
+    if (st != SB_OK)
         return st;
-    note_part(g, g->work.has_lanes ? p.seconds[SB_PHASE_COMPUTE] : 0, g->lanes.origin.source);
+    if (!isnan(p.density))
+        note_part(g, p.seconds[SB_PHASE_COMPUTE], g->lanes.origin.source);
     p.weakest = weakest(g);
     (void)snprintf(p.note, sizeof p.note, "%s",
                    g->lanes.note != NULL ? g->lanes.note
@@ -270,13 +272,34 @@ static sb_status run(guess *g, sb_prediction *out)
     return SB_OK;
 }
 
+static sb_status start(guess *g, const sb_machine *m, const sb_plan_case *c)
+{
+    *g = (guess){.m = m, .c = c};
+    return sb_map_create(c->layout, c->n_tokens, c->method->quantum_tokens(c->params), c->ranks,
+                         &g->map);
+}
+
 sb_status sb_plan_predict(const sb_machine *m, const sb_plan_case *c, sb_prediction *out)
 {
-    guess     g  = {.m = m, .c = c, .threads = m->backend == SB_CPU ? fmax(c->threads, 1) : 1};
-    sb_status st = sb_map_create(c->layout, c->n_tokens, c->method->quantum_tokens(c->params),
-                                 c->ranks, &g.map);
+    guess     g;
+    sb_status st = start(&g, m, c);
     if (st == SB_OK)
         st = run(&g, out);
+    sb_map_fini(&g.map);
+    return st;
+}
+
+sb_status sbi_phase_work(const sb_machine *m, const sb_plan_case *c, double x[SB_PHASE_COUNT],
+                         sbi_traffic *traffic)
+{
+    guess         g;
+    sb_prediction p;
+    sb_status     st = start(&g, m, c);
+    if (st == SB_OK && (st = weigh(&g, &p)) == SB_OK) {
+        memcpy(x, g.x, sizeof g.x);
+        if (traffic != NULL)
+            *traffic = g.traffic;
+    }
     sb_map_fini(&g.map);
     return st;
 }
