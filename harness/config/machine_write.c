@@ -61,9 +61,13 @@ sb_status sb_machine_write(const sb_machine *m, const char *head, FILE *out)
         (void)fprintf(out, "# %.*s\n", (int)n, at);
         at += n + (at[n] == '\n');
     }
-    (void)fprintf(out, "machine: %s\nabout: ", m->name);
-    text(out, m->about);
-    (void)fprintf(out, "\nbackend: %s\nprocessor: ", m->backend == SB_CPU ? "cpu" : "cuda");
+    (void)fprintf(out, "machine: %s\n", m->name);
+    if (m->about[0] != '\0') {
+        (void)fputs("about: ", out);
+        text(out, m->about);
+        (void)fputc('\n', out);
+    }
+    (void)fprintf(out, "backend: %s\nprocessor: ", m->backend == SB_CPU ? "cpu" : "cuda");
     text(out, m->processor);
     (void)fprintf(out, "\nranks_per_host: %lld\ngather: %s\n", (long long)m->ranks_per_host,
                   m->gather == SB_GATHER_OVERLAPPED ? "overlapped" : "blocking");

@@ -10,31 +10,34 @@
 #include "results/store/store.h"
 #include "kernels/nn/probe_maps.h"
 
-/* One row a sample and phase, sample by sample. Phases of layers are added up first. ?1: backend,
- * ?2: min or median. */
+/* One row a case and phase. A case: all samples of one input at one point, with as many threads, by
+ * one commit. Phases of layers are added up first. ?1: backend, ?2: min or median. */
 static const char SQL[] =
-    "WITH rep AS ("
-    "  SELECT sample_id, phase, repetition, sum(ns) AS ns FROM timing WHERE is_warmup = 0"
-    "   GROUP BY sample_id, phase, repetition),"
+    "WITH same AS ("
+    "  SELECT s.id, min(s.id) OVER (PARTITION BY s.point_id, s.input_id, r.threads, r.commit_id)"
+    "         AS first_id FROM sample AS s JOIN run AS r ON r.id = s.run_id"
+    "   WHERE s.status = 'ok' AND r.oversubscribed = 0),"
+    " rep AS ("
+    "  SELECT first_id, id, phase, repetition, sum(ns) AS ns FROM timing JOIN same ON id = sample_id"
+    "   WHERE is_warmup = 0 GROUP BY first_id, id, phase, repetition),"
     " ranked AS ("
-    "  SELECT *, row_number() OVER (PARTITION BY sample_id, phase ORDER BY ns) AS k,"
-    "         count(*) OVER (PARTITION BY sample_id, phase) AS n FROM rep),"
+    "  SELECT *, row_number() OVER (PARTITION BY first_id, phase ORDER BY ns) AS k,"
+    "         count(*) OVER (PARTITION BY first_id, phase) AS n FROM rep),"
     " figure AS ("
-    "  SELECT sample_id, phase, avg(ns) * 1e-9 AS s FROM ranked"
+    "  SELECT first_id, phase, avg(ns) * 1e-9 AS s FROM ranked"
     "   WHERE CASE ?2 WHEN 'min' THEN k = 1 ELSE k IN ((n + 1) / 2, (n + 2) / 2) END"
-    "   GROUP BY sample_id, phase),"
+    "   GROUP BY first_id, phase),"
     " looked AS ("
     "  SELECT sample_id, count(DISTINCT layer) AS layers,"
     "         sum(tile_lanes) * 1.0 / sum(tile_lanes_dense) AS lanes"
     "    FROM quality WHERE head_key = -1 GROUP BY sample_id)"
     "SELECT s.id, p.method, p.method_json, p.task, p.length_tokens, p.model, p.model_json, p.scheme,"
-    "       p.layout, p.ranks, r.threads, l.layers, l.lanes, s.fallback,"
+    "       p.layout, p.ranks, r.threads, l.layers, l.lanes,"
     "       (SELECT max(received_bytes) FROM comm WHERE sample_id = s.id AND phase = 'prefill'),"
     "       f.phase, f.s, p.experiment"
-    "  FROM sample AS s JOIN point AS p ON p.id = s.point_id JOIN run AS r ON r.id = s.run_id"
-    "  JOIN figure AS f ON f.sample_id = s.id LEFT JOIN looked AS l ON l.sample_id = s.id"
-    " WHERE s.status = 'ok' AND r.oversubscribed = 0 AND p.backend = ?1"
-    " ORDER BY s.id, f.phase";
+    "  FROM figure AS f JOIN sample AS s ON s.id = f.first_id JOIN point AS p ON p.id = s.point_id"
+    "  JOIN run AS r ON r.id = s.run_id LEFT JOIN looked AS l ON l.sample_id = s.id"
+    " WHERE p.backend = ?1 ORDER BY s.id, f.phase";
 
 enum column {
     ID,
@@ -50,7 +53,6 @@ enum column {
     THREADS,
     LAYERS,
     LANES,
-    FALLBACK,
     RECEIVED,
     PHASE,
     SECONDS,
@@ -149,7 +151,7 @@ static int case_read(const sb_row *row, sb_stored_row *out)
     c->layout  = (sb_layout_kind)layout;
     c->ranks   = (int32_t)sb_row_int(row, RANKS);
     c->threads = (int32_t)sb_row_int(row, THREADS);
-    if (sb_row_int(row, FALLBACK) == 0 && !sb_row_is_null(row, LANES))
+    if (!sb_row_is_null(row, LANES)) /* 1 where the method fell back to dense */
         c->density = sb_row_real(row, LANES);
     return params_read(c->method, sb_row_text(row, METHOD_JSON), out->params);
 }

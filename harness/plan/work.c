@@ -91,10 +91,13 @@ static void hip(const terms *t, sbi_work *w)
         2 * t->d * t->h * (t->q / bq) * rounds * 2 * (top / bk) * (bq / sq) * (bk / sk);
 }
 
-/* Anchors: first block and own super-block; then mean queries against all candidates [anchor 7]. */
+/* Anchors: first block and own super-block; then mean queries against all candidates [anchor 7]. Short
+ * sequences have none and are dense. */
 static void anchor(const terms *t, sbi_work *w)
 {
     double steps = value(t, "step_blocks", 16), supers = t->blocks / steps;
+    if (t->n <= 2 * steps * t->block)
+        return;
     w->estimate_flops = 2 * t->d * t->h *
                         (supers * t->block * t->block * (3 * steps + steps * (steps - 1) / 2) +
                          t->tiles * t->block);
