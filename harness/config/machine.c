@@ -62,7 +62,7 @@ static const sb_param density_params[] = {
     {"rows", "0", "[0,1000000000]", "", SB_I64, D(origin.rows)},
     {0},
 };
-static const sb_param share_param = {"share", "1", "(0,1]", "", SB_F64, 0};
+static const sb_param share_param = {"share", "1", "(0,10]", "", SB_F64, 0};
 static const sb_param link_name   = {"name", "inside", "inside|between", "", SB_ENUM, 0};
 
 const char *sb_source_name(sb_source_kind k)
@@ -211,7 +211,7 @@ static void points_read(sbi_ctx *c, const sbi_node *map, sb_density *d)
     sbi_values        lengths  = {0};
     sbi_node *const  *items    = NULL;
     static const char what[]   = "a list of lengths in tokens",
-                      shares[] = "a list of shares in (0,1]";
+                      shares[] = "a list of shares in (0,10]";
     if (tokens == NULL)
         sbi_refuse_missing(c, map, "tokens", what);
     if (share == NULL)

@@ -89,7 +89,9 @@ static double at_length(const sb_density *d, int64_t n_tokens)
     int64_t i = 0;
     double  n = (double)n_tokens;
     if (n_tokens <= d->tokens[0])
-        return fmin(1, d->share[0] * (d->beyond == SB_BEYOND_KEYS ? (double)d->tokens[0] / n : 1));
+        return d->beyond == SB_BEYOND_KEYS
+                   ? fmax(d->share[0], fmin(1, d->share[0] * (double)d->tokens[0] / n))
+                   : d->share[0];
     if (n_tokens >= d->tokens[d->n - 1])
         return d->share[d->n - 1] *
                (d->beyond == SB_BEYOND_KEYS ? (double)d->tokens[d->n - 1] / n : 1);

@@ -46,8 +46,8 @@ static const struct {
      "densities[0].share: found a list, allowed as many shares as tokens"},
     {FINE "densities:\n  - {method: hip, tokens: [2K, 1K], share: [0.5, 0.5], source: seed, from: f}\n",
      "densities[0].tokens: found a list, allowed lengths in ascending order"},
-    {FINE "densities:\n  - {method: hip, tokens: [1K], share: [1.5], source: seed, from: f}\n",
-     "densities[0].share[0]: found `1.5`, allowed a number in (0,1]"},
+    {FINE "densities:\n  - {method: hip, tokens: [1K], share: [15], source: seed, from: f}\n",
+     "densities[0].share[0]: found `15`, allowed a number in (0,10]"},
     {FINE "densities:\n  - {method: any, tokens: [1K], share: [1], source: seed, from: f}\n",
      "densities[0].method: found `any`"},
 };
