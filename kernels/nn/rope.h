@@ -1,7 +1,7 @@
 /* Rotary position embedding: frequencies of every scaling type, and the rotation [models 2].
  *
  * Half-split pairs: (i, i + d/2), angle = position * inv_freq[i], one pair the same in all heads.
- * Weights stored for interleaved pairs are put in order when they are read (linear.h). */
+ * Weights stored for interleaved pairs are put in order when they are read (project.h). */
 #ifndef SB_KERNELS_NN_ROPE_H
 #define SB_KERNELS_NN_ROPE_H
 

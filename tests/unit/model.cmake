@@ -20,3 +20,6 @@ set(checkpoint_files unit/harness/model/checkpoint/tiny.c unit/harness/model/che
 foreach(name gguf config checkpoint)
   span_test(test_${name} SOURCES unit/harness/model/checkpoint/test_${name}.c ${checkpoint_files} LINK sb_model m LABELS unit)
 endforeach()
+span_test(test_llama
+  SOURCES unit/harness/model/checkpoint/test_llama.c unit/harness/model/checkpoint/llama_rig.c mpi/thread_ranks.c ${checkpoint_files}
+  LINK sb_model sb_methods sb_workloads sb_comm_impl Threads::Threads m LABELS unit)

@@ -5,7 +5,7 @@
 #define SB_HARNESS_MODEL_CHECKPOINT_CHECKPOINT_H
 
 #include "harness/model/checkpoint/config.h"
-#include "kernels/nn/linear.h"
+#include "kernels/nn/project.h"
 
 typedef struct sb_layer_weights {
     const float *norm1, *norm2; /* [width] */

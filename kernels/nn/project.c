@@ -1,4 +1,4 @@
-#include "kernels/nn/linear.h"
+#include "kernels/nn/project.h"
 
 #include <omp.h>
 #include <stdatomic.h>
@@ -34,12 +34,12 @@ int sb_matrix_row(const sb_matrix *w, int64_t row, float *out)
     return sb_block_expand(w->type, w->data + stored_row(w, row) * bytes, w->cols, out);
 }
 
-int64_t sb_linear_padded_rows(int64_t n)
+int64_t sb_project_padded_rows(int64_t n)
 {
-    return (n + SB_LINEAR_ROWS - 1) / SB_LINEAR_ROWS * SB_LINEAR_ROWS;
+    return (n + SB_PROJECT_ROWS - 1) / SB_PROJECT_ROWS * SB_PROJECT_ROWS;
 }
 
-int64_t sb_linear_scratch(int64_t cols, int32_t threads)
+int64_t sb_project_scratch(int64_t cols, int32_t threads)
 {
     return tile_rows(cols) * cols * threads;
 }
@@ -60,21 +60,21 @@ static void add_bias(const float *bias, int64_t rows, int64_t n, float *y, int64
 /* Output columns [first, first + rows) for all n rows of x. */
 static void tile_product(sb_sgemm_fn sgemm, const sb_matrix *w, int64_t first, int64_t rows,
                          const float *tile, const float *x, int64_t n, float *y, int64_t ldy,
-                         sb_linear_mode mode)
+                         sb_project_mode mode)
 {
-    float beta = mode == SB_LINEAR_ADD ? 1.0f : 0.0f;
-    for (int64_t i = 0; i < n; i += SB_LINEAR_ROWS) {
+    float beta = mode == SB_PROJECT_ADD ? 1.0f : 0.0f;
+    for (int64_t i = 0; i < n; i += SB_PROJECT_ROWS) {
         float *to = y + i * ldy + first;
-        sgemm(SB_CBLAS_ROW_MAJOR, SB_CBLAS_NO_TRANS, SB_CBLAS_TRANS, SB_LINEAR_ROWS, (int)rows,
+        sgemm(SB_CBLAS_ROW_MAJOR, SB_CBLAS_NO_TRANS, SB_CBLAS_TRANS, SB_PROJECT_ROWS, (int)rows,
               (int)w->cols, 1.0f, x + i * w->cols, (int)w->cols, tile, (int)w->cols, beta, to,
               (int)ldy);
         if (w->bias != NULL)
-            add_bias(w->bias + first, rows, SB_LINEAR_ROWS, to, ldy);
+            add_bias(w->bias + first, rows, SB_PROJECT_ROWS, to, ldy);
     }
 }
 
-sb_status sb_linear(const sb_matrix *w, const float *x, int64_t n, float *y, int64_t ldy,
-                    sb_linear_mode mode, float *scratch, int32_t threads)
+sb_status sb_project(const sb_matrix *w, const float *x, int64_t n, float *y, int64_t ldy,
+                     sb_project_mode mode, float *scratch, int32_t threads)
 {
     int64_t         step = tile_rows(w->cols), tiles = (w->rows + step - 1) / step;
     _Atomic int64_t bad = -1;
@@ -109,8 +109,8 @@ static float dot(const float *a, const float *b, int64_t n)
     return sum;
 }
 
-sb_status sb_linear_one(const sb_matrix *w, const float *x, float *y, sb_linear_mode mode,
-                        float *scratch, int32_t threads)
+sb_status sb_project_one(const sb_matrix *w, const float *x, float *y, sb_project_mode mode,
+                         float *scratch, int32_t threads)
 {
     int64_t         step = tile_rows(w->cols);
     _Atomic int64_t bad  = -1;
@@ -120,7 +120,7 @@ sb_status sb_linear_one(const sb_matrix *w, const float *x, float *y, sb_linear_
         if (!sb_matrix_row(w, r, row))
             atomic_store(&bad, r);
         float v = dot(row, x, w->cols) + (w->bias != NULL ? w->bias[r] : 0);
-        y[r]    = mode == SB_LINEAR_ADD ? y[r] + v : v;
+        y[r]    = mode == SB_PROJECT_ADD ? y[r] + v : v;
     }
     return bad >= 0 ? bad_row(bad) : SB_OK;
 }

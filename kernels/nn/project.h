@@ -6,13 +6,13 @@
  *
  * Products always have 64 rows of x, the last ones filled up: a row's result then depends on
  * nothing but that row and W, whatever chunk or rank it is in. */
-#ifndef SB_KERNELS_NN_LINEAR_H
-#define SB_KERNELS_NN_LINEAR_H
+#ifndef SB_KERNELS_NN_PROJECT_H
+#define SB_KERNELS_NN_PROJECT_H
 
 #include "kernels/base/status.h"
 #include "kernels/nn/blocks.h"
 
-enum { SB_LINEAR_ROWS = 64 };
+enum { SB_PROJECT_ROWS = 64 };
 
 typedef struct sb_matrix {
     const unsigned char *data; /* [rows][cols] */
@@ -24,28 +24,28 @@ typedef struct sb_matrix {
     const float *bias; /* [rows], in the order rows are taken in; NULL: none */
 } sb_matrix;
 
-typedef enum sb_linear_mode {
-    SB_LINEAR_SET, /* y = x W^T + bias */
-    SB_LINEAR_ADD  /* y += x W^T + bias */
-} sb_linear_mode;
+typedef enum sb_project_mode {
+    SB_PROJECT_SET, /* y = x W^T + bias */
+    SB_PROJECT_ADD  /* y += x W^T + bias */
+} sb_project_mode;
 
 /* Row `row` as fp32 [cols]. 1; 0: a scale in it is no finite number. */
 int sb_matrix_row(const sb_matrix *w, int64_t row, float *out);
 
-int64_t sb_linear_padded_rows(int64_t n); /* up to a multiple of SB_LINEAR_ROWS */
+int64_t sb_project_padded_rows(int64_t n); /* up to a multiple of SB_PROJECT_ROWS */
 
 /* fp32 numbers of scratch for any matrix of so many columns. */
-int64_t sb_linear_scratch(int64_t cols, int32_t threads);
+int64_t sb_project_scratch(int64_t cols, int32_t threads);
 
-/* n rows of x [padded][cols], y [padded][ldy], padded = sb_linear_padded_rows(n): what stands in
- * the last rows beyond n may be anything, and y there is overwritten. scratch: sb_linear_scratch.
+/* n rows of x [padded][cols], y [padded][ldy], padded = sb_project_padded_rows(n): what stands in
+ * the last rows beyond n may be anything, and y there is overwritten. scratch: sb_project_scratch.
  * Errors: SB_ERR_USAGE a scale that is no finite number, in row ... Cost: 2 n rows cols FLOP at the
  * BLAS's speed, rows * cols values expanded. */
-sb_status sb_linear(const sb_matrix *w, const float *x, int64_t n, float *y, int64_t ldy,
-                    sb_linear_mode mode, float *scratch, int32_t threads);
+sb_status sb_project(const sb_matrix *w, const float *x, int64_t n, float *y, int64_t ldy,
+                     sb_project_mode mode, float *scratch, int32_t threads);
 
 /* The same for one row, y [rows]: bound by expanding W. Its sums run in another order. */
-sb_status sb_linear_one(const sb_matrix *w, const float *x, float *y, sb_linear_mode mode,
-                        float *scratch, int32_t threads);
+sb_status sb_project_one(const sb_matrix *w, const float *x, float *y, sb_project_mode mode,
+                         float *scratch, int32_t threads);
 
 #endif
