@@ -39,9 +39,10 @@ int64_t sb_project_padded_rows(int64_t n)
     return (n + SB_PROJECT_ROWS - 1) / SB_PROJECT_ROWS * SB_PROJECT_ROWS;
 }
 
+/* Fewer columns may make a larger tile: the bound is for all of them. */
 int64_t sb_project_scratch(int64_t cols, int32_t threads)
 {
-    return tile_rows(cols) * cols * threads;
+    return max_i64(TILE_VALUES, 16 * cols) * threads;
 }
 
 static sb_status bad_row(int64_t row)

@@ -34,7 +34,7 @@ int sb_matrix_row(const sb_matrix *w, int64_t row, float *out);
 
 int64_t sb_project_padded_rows(int64_t n); /* up to a multiple of SB_PROJECT_ROWS */
 
-/* fp32 numbers of scratch for any matrix of so many columns. */
+/* fp32 numbers of scratch for any matrix of at most so many columns. */
 int64_t sb_project_scratch(int64_t cols, int32_t threads);
 
 /* n rows of x [padded][cols], y [padded][ldy], padded = sb_project_padded_rows(n): what stands in

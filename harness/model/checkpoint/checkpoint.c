@@ -130,8 +130,8 @@ static sb_status template_of_json(sb_checkpoint *c, const char *path)
 
 static sb_status find_template(sb_checkpoint *c)
 {
-    char     *jinja = sbi_join(c->path, "chat_template.jinja");
-    char     *json  = sbi_join(c->path, "tokenizer_config.json");
+    char     *jinja = sbi_path_in(c->path, "chat_template.jinja");
+    char     *json  = sbi_path_in(c->path, "tokenizer_config.json");
     size_t    bytes = 0;
     sb_status st    = jinja == NULL || json == NULL ? no_memory(c) : SB_OK;
     if (st == SB_OK && sbi_is_there(jinja))
@@ -161,8 +161,8 @@ static sb_status read_config(sb_checkpoint *c, const char *config, const char *g
 
 static sb_status open_folder(sb_checkpoint *c)
 {
-    char     *config     = sbi_join(c->path, "config.json");
-    char     *generation = sbi_join(c->path, "generation_config.json");
+    char     *config     = sbi_path_in(c->path, "config.json");
+    char     *generation = sbi_path_in(c->path, "generation_config.json");
     sb_status st         = config == NULL || generation == NULL ? no_memory(c) : SB_OK;
     if (st == SB_OK)
         st = read_config(c, config, generation);
@@ -170,7 +170,7 @@ static sb_status open_folder(sb_checkpoint *c)
         c->config.tied = 0;
     if (st == SB_OK)
         st = find_template(c);
-    if (st == SB_OK && (c->tokenizer = sbi_join(c->path, "tokenizer.json")) == NULL)
+    if (st == SB_OK && (c->tokenizer = sbi_path_in(c->path, "tokenizer.json")) == NULL)
         st = no_memory(c);
     free(config);
     free(generation);

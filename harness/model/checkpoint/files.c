@@ -51,7 +51,7 @@ sb_status sbi_text_file(const char *path, char **text, size_t *bytes)
 
 int sbi_is_there(const char *path) { return access(path, F_OK) == 0; }
 
-char *sbi_join(const char *dir, const char *name)
+char *sbi_path_in(const char *dir, const char *name)
 {
     size_t room = strlen(dir) + strlen(name) + 2;
     char  *out  = malloc(room);

@@ -127,7 +127,7 @@ static sb_status only_file(const char *dir, char ***names, int64_t *n)
 
 sb_status sbi_shard_names(const char *dir, char ***names, int64_t *n, struct json_t **index)
 {
-    char     *path = sbi_join(dir, INDEX);
+    char     *path = sbi_path_in(dir, INDEX);
     json_t   *map  = NULL;
     sb_status st   = path == NULL ? sb_fail(SB_ERR_NOMEM, "%s: no memory", dir) : SB_OK;
     if (st == SB_OK && !sbi_is_there(path)) {

@@ -156,7 +156,7 @@ static sb_status open_files(sbi_weights *w, const char *dir, char **names, const
 {
     sb_status st = SB_OK;
     for (int64_t k = 0; st == SB_OK && k < w->n_files; k++) {
-        char *path = sbi_join(dir, names[k]);
+        char *path = sbi_path_in(dir, names[k]);
         st         = path == NULL ? sb_fail(SB_ERR_NOMEM, "%s: no memory", dir)
                                   : sb_safetensors_open(path, &w->files[k]);
         if (st == SB_OK && (st = map_file(w->files[k], &w->maps[k])) == SB_OK)

@@ -54,7 +54,7 @@ sbi_weight *sbi_weights_find(const sbi_weights *w, const char *name); /* or NULL
  * than 256 MiB. */
 sb_status sbi_text_file(const char *path, char **text, size_t *bytes);
 int       sbi_is_there(const char *path);
-char     *sbi_join(const char *dir, const char *name); /* malloc'd; NULL: no memory */
+char     *sbi_path_in(const char *dir, const char *name); /* malloc'd; NULL: no memory */
 
 /* ---- index.c ---- */
 /* Names of the files of a directory, malloc'd list of malloc'd names; *index (a json_t, or NULL):

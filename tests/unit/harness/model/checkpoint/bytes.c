@@ -14,10 +14,20 @@ void put(bytes *b, const void *data, size_t n)
 {
     if (n == 0)
         return;
-    b->data = realloc(b->data, b->n + n);
+    if (b->n + n > b->room) {
+        b->room = 2 * (b->n + n);
+        b->data = realloc(b->data, b->room);
+    }
     ck_assert_ptr_nonnull(b->data);
     memcpy(b->data + b->n, data, n);
     b->n += n;
+}
+
+void bytes_trim(bytes *b)
+{
+    b->data = realloc(b->data, b->n);
+    b->room = b->n;
+    ck_assert_ptr_nonnull(b->data);
 }
 
 void put_uint(bytes *b, int size, uint64_t v)

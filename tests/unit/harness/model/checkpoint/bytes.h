@@ -8,11 +8,12 @@
 #include "kernels/nn/blocks.h"
 
 typedef struct bytes {
-    unsigned char *data; /* exactly n bytes, so that the sanitizer sees one too many */
-    size_t         n;
+    unsigned char *data;
+    size_t         n, room;
 } bytes;
 
 void bytes_free(bytes *b);
+void bytes_trim(bytes *b); /* exactly n bytes, so that the sanitizer sees one too many */
 void put(bytes *b, const void *data, size_t n);
 void put_uint(bytes *b, int size, uint64_t v);
 void put_text(bytes *b, const char *text); /* with its 64-bit length */

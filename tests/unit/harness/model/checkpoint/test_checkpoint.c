@@ -265,6 +265,7 @@ int main(void)
     TCase   *tc = tcase_create("files");
     SRunner *sr;
     int      failed;
+    tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, NULL, tiny_clean);
     tcase_add_loop_test(tc, both_formats_hold_the_same, 0, 3);
     tcase_add_test(tc, a_file_without_the_permutation_differs);

@@ -201,6 +201,7 @@ static sb_status from_gguf(const gguf_case *k, sb_model_config *c)
         k->put(&keys);
     put_header(&b, 3, 0, n);
     put(&b, keys.data, keys.n);
+    bytes_trim(&b);
     bytes_free(&keys);
     sb_status st = sb_gguf_open_bytes("made.gguf", b.data, b.n, &g);
     ck_assert_msg(st == SB_OK, "%s", sb_error_text());

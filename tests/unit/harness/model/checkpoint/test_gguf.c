@@ -43,6 +43,7 @@ static void make(const craft *c, bytes *b)
     put_pad(b, 32);
     for (uint64_t i = 0; i < c->data_bytes; i++)
         put_uint(b, 1, i % 34 == 1 ? 0x3c : 1);
+    bytes_trim(b);
 }
 
 /* The bytes stay until the next call. */

@@ -37,7 +37,7 @@ static const char *folder(const tiny *t)
     return tiny_path("hf");
 }
 
-/* A family a time: plain, with biases, with another head than the embedding, yarn. */
+/* A family a time: plain, with biases, with another head than the embedding, yarn, wide. */
 static tiny variant(int i)
 {
     tiny t = tiny_llama;
@@ -47,12 +47,17 @@ static tiny variant(int i)
         t.tied   = 0;
         t.o_bias = 1;
     }
+    if (i == 4) { /* tiles of weights of several sizes, narrower ones larger */
+        t.width  = 576;
+        t.mlp    = 1024; /* [1024][576]: four tiles of 224 rows */
+        t.layers = 1;
+    }
     if (i == 3)
         t.extra = ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
                   "\"original_max_position_embeddings\":64}";
     return t;
 }
-enum { VARIANTS = 4 };
+enum { VARIANTS = 5 };
 
 START_TEST(logits_are_those_of_double_precision)
 {
