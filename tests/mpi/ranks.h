@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "kernels/base/comm.h"
+#include "kernels/base/link.h"
 
 typedef struct span_rank {
     sb_comm *comm;
@@ -34,6 +35,9 @@ extern const span_case span_operator_cases[]; /* cases_operator.c */
                 snprintf((r)->why + n_, sizeof(r)->why - (size_t)n_, __VA_ARGS__);                 \
         }                                                                                          \
     } while (0)
+
+/* A link of ranks that are threads, over their communicator's memory. Not collective. */
+sb_status span_thread_link(sb_comm *comm, sb_link **out);
 
 /* Run a case on `ranks` threads; why gets the first failing rank's text, or "". */
 void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_bytes);

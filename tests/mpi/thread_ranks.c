@@ -17,9 +17,15 @@ typedef struct call {
     int32_t        what; /* root or operation */
 } call;
 
+typedef struct posted {
+    sb_transfer *t; /* copied, as the caller's may be gone */
+    int64_t      n;
+} posted;
+
 typedef struct world {
     pthread_barrier_t barrier;
-    call             *calls; /* [size] */
+    call             *calls;  /* [size] */
+    posted           *groups; /* [size] of the link */
 } world;
 
 static sb_status meet(sb_comm *c, const call *mine)
@@ -111,6 +117,87 @@ static const sb_comm_ops thread_ops = {
     .destroy       = thread_destroy,
 };
 
+/* ---- a link ---- */
+
+/* Blocks move when all ranks wait; until then senders must not have written over them, and nobody
+ * finds anything earlier than there. */
+static sb_status thread_post(sb_link *l, const sb_transfer *t, int64_t n, void *stream)
+{
+    posted *p = &((world *)l->impl)->groups[l->rank];
+    (void)stream;
+    p->n = n;
+    p->t = malloc((size_t)(n + 1) * sizeof *p->t);
+    if (p->t == NULL)
+        abort();
+    for (int64_t i = 0; i < n; i++)
+        p->t[i] = t[i];
+    return SB_OK;
+}
+
+/* The k-th block that `from` sends to `to`; NULL: none. */
+static const sb_transfer *sent(const posted *from, int32_t to, int64_t k)
+{
+    for (int64_t i = 0; i < from->n; i++)
+        if (!from->t[i].is_receive && from->t[i].bytes > 0 && from->t[i].peer == to && k-- == 0)
+            return &from->t[i];
+    return NULL;
+}
+
+static sb_status thread_wait(sb_link *l, void *stream)
+{
+    world    *w  = l->impl;
+    posted   *p  = &w->groups[l->rank];
+    int64_t  *at = calloc((size_t)l->size, sizeof *at); /* blocks so far, of each rank */
+    sb_status st = SB_OK;
+    (void)stream;
+    if (at == NULL)
+        abort();
+    pthread_barrier_wait(&w->barrier);
+    for (int64_t i = 0; st == SB_OK && i < p->n; i++) {
+        const sb_transfer *mine = &p->t[i];
+        if (!mine->is_receive || mine->bytes == 0)
+            continue;
+        const sb_transfer *o = sent(&w->groups[mine->peer], l->rank, at[mine->peer]++);
+        if (o == NULL || o->bytes != mine->bytes)
+            st = sb_fail(SB_ERR_COMM, "rank %d sends rank %d another block", mine->peer, l->rank);
+        else
+            memcpy(mine->data, o->data, (size_t)mine->bytes);
+    }
+    for (int32_t r = 0; st == SB_OK && r < l->size; r++)
+        if (sent(&w->groups[r], l->rank, at[r]) != NULL)
+            st = sb_fail(SB_ERR_COMM, "rank %d sends rank %d a block too many", r, l->rank);
+    pthread_barrier_wait(&w->barrier);
+    free(p->t);
+    *p = (posted){0};
+    free(at);
+    return st;
+}
+
+static sb_status thread_drain(sb_link *l, void *stream)
+{
+    (void)l;
+    (void)stream;
+    return SB_OK;
+}
+
+static void thread_link_destroy(sb_link *l) { free(l); }
+
+static const sb_link_ops thread_link_ops = {"threads", thread_post, thread_wait, thread_drain,
+                                            thread_link_destroy};
+
+sb_status span_thread_link(sb_comm *comm, sb_link **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (*out == NULL)
+        return sb_fail(SB_ERR_NOMEM, "thread ranks: no memory for a link");
+    **out = (sb_link){.ops     = &thread_link_ops,
+                      .backend = &sb_backend_cpu,
+                      .rank    = comm->rank,
+                      .size    = comm->size,
+                      .impl    = comm->impl};
+    return SB_OK;
+}
+
 typedef struct thread_arg {
     const span_case *which;
     span_rank        rank;
@@ -127,14 +214,16 @@ static void *thread_main(void *p)
 
 void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_bytes)
 {
-    world       w    = {.calls = calloc((size_t)ranks, sizeof *w.calls)};
+    world       w    = {.calls  = calloc((size_t)ranks, sizeof *w.calls),
+                        .groups = calloc((size_t)ranks, sizeof *w.groups)};
     thread_arg *args = calloc((size_t)ranks, sizeof *args);
     pthread_t  *ids  = calloc((size_t)ranks, sizeof *ids);
     why[0]           = '\0';
-    if (w.calls == NULL || args == NULL || ids == NULL ||
+    if (w.calls == NULL || w.groups == NULL || args == NULL || ids == NULL ||
         pthread_barrier_init(&w.barrier, NULL, (unsigned)ranks) != 0) {
         snprintf(why, why_bytes, "no memory for %d threads", ranks);
         free(w.calls);
+        free(w.groups);
         free(args);
         free(ids);
         return;
@@ -157,6 +246,7 @@ void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_b
             snprintf(why, why_bytes, "%s", args[r].rank.why);
     pthread_barrier_destroy(&w.barrier);
     free(w.calls);
+    free(w.groups);
     free(args);
     free(ids);
 }
