@@ -93,7 +93,7 @@ static sb_status lay_out_shard(span_seq *s)
     else
         st = (s->how.use.ring ? sb_shard_layout_ring : sb_shard_layout)(
             &s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads, p->head_dim);
-    s->shard.link = s->how.link;
+    s->shard.link = s->how.use.ring || s->how.use.team > 0 ? s->how.link : NULL;
     return st;
 }
 
