@@ -228,7 +228,7 @@ static void run_cell(span_rank *r)
     span_seq s;
     cell_same[r->comm->rank] = 1;
     if (cell_use.ring || cell_use.team > 0)
-        SPAN_EXPECT(r, span_thread_link(r->comm, &how.link) == SB_OK, "%s", sb_error_text());
+        how.link = span_link(r->comm);
     sb_status st = span_seq_open_as(cell_spec, &how, r->comm, &s);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
     if (sb_comm_agree(r->comm, st) == SB_OK) {

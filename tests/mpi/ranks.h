@@ -26,6 +26,10 @@ extern const span_case span_state_cases[];   /* cases_state.c */
 extern const span_case span_quality_cases[]; /* cases_quality.c */
 extern const span_case span_operator_cases[]; /* cases_operator.c */
 
+/* A link between these ranks, over MPI or between threads (thread_ranks.c): whichever the runner has.
+ * Collective; aborts when there is none. The caller destroys it. */
+sb_link *span_link(sb_comm *comm);
+
 #define SPAN_EXPECT(r, cond, ...)                                                                  \
     do {                                                                                           \
         if (!(cond) && (r)->why[0] == '\0') {                                                      \
@@ -35,9 +39,6 @@ extern const span_case span_operator_cases[]; /* cases_operator.c */
                 snprintf((r)->why + n_, sizeof(r)->why - (size_t)n_, __VA_ARGS__);                 \
         }                                                                                          \
     } while (0)
-
-/* A link of ranks that are threads, over their communicator's memory. Not collective. */
-sb_status span_thread_link(sb_comm *comm, sb_link **out);
 
 /* Run a case on `ranks` threads; why gets the first failing rank's text, or "". */
 void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_bytes);
