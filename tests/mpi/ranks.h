@@ -24,6 +24,7 @@ extern const span_case span_comm_cases[];    /* cases_comm.c */
 extern const span_case span_shard_cases[];   /* cases_shard.c */
 extern const span_case span_state_cases[];   /* cases_state.c */
 extern const span_case span_quality_cases[]; /* cases_quality.c */
+extern const span_case span_heads_cases[];   /* cases_heads.c */
 extern const span_case span_operator_cases[]; /* cases_operator.c */
 
 /* A link between these ranks, over MPI or between threads (thread_ranks.c): whichever the runner has.
