@@ -69,6 +69,7 @@ typedef struct sb_layer_view {
                                      earlier tokens */
     const sb_tensor *o;         /* bf16 */
     const float     *lse;       /* [heads][local rows] */
+    const sb_map    *map;       /* whose tokens are whose */
     sb_ctx          *ctx;       /* scratch arena for the look: what it takes is given back */
     float            scale;
 } sb_layer_view;

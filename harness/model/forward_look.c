@@ -53,6 +53,7 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
                                     .v        = local ? &cache->v : &f->shard.v_all,
                                     .o        = &f->o,
                                     .lse      = f->lse,
+                                    .map      = &f->map,
                                     .ctx      = &looker,
                                     .scale    = s->scale};
     sb_status             st     = SB_OK;

@@ -329,6 +329,7 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
                                      .first_query = s->n_tokens - s->n_queries,
                                      .o           = &op->o,
                                      .lse         = op->lse,
+                                     .map         = &op->map,
                                      .ctx         = &ctx,
                                      .scale       = op->cfg.operands->scale};
     sb_status               st    = SB_OK;

@@ -21,6 +21,7 @@ void sb_result_fini(sb_result *r)
     free(r->own.timings);
     free(r->own.quality);
     free(r->own.needles);
+    free(r->own.balance);
     free(r->own.anchors);
     free(r->own.hits);
     free(r->own.prediction);
@@ -179,6 +180,9 @@ void sbi_quality_facts(sb_quality *q, sb_result *out)
     out->own.needles     = q->needles;
     q->facts             = NULL;
     q->needles           = NULL;
+    out->own.balance     = q->balance;
+    q->balance           = NULL;
+    out->facts.n_balance = q->n_balance;
     out->facts.n_quality = q->n_facts;
     out->facts.n_needles = q->n_needles;
     out->facts.fallback  = q->fallback;
@@ -193,6 +197,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.timings     = out->own.timings;
     out->facts.quality     = out->own.quality;
     out->facts.needles     = out->own.needles;
+    out->facts.balance     = out->own.balance;
     out->facts.comm        = out->own.comm;
     out->facts.memory      = out->own.memory;
     out->facts.states      = out->own.states;

@@ -42,6 +42,9 @@ START_TEST(shard) { run_on_all(&span_shard_cases[_i / 2], chunks[_i % 2]); }
 END_TEST
 
 START_TEST(state) { run_on_all(&span_state_cases[_i / 2], chunks[_i % 2]); }
+START_TEST(balance) { run_on_all(&span_balance_cases[_i], chunks[0]); }
+END_TEST
+
 START_TEST(quality) { run_on_all(&span_quality_cases[_i], chunks[0]); }
 END_TEST
 
@@ -76,6 +79,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, comm, 0, count(span_comm_cases) * N_CHUNKS);
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * 2);
     tcase_add_loop_test(tc, state, 0, count(span_state_cases) * 2);
+    tcase_add_loop_test(tc, balance, 0, count(span_balance_cases));
     tcase_add_loop_test(tc, quality, 0, count(span_quality_cases));
     tcase_add_loop_test(tc, operator_alone, 0, count(span_operator_cases));
     tcase_add_test(tc, library_errors_become_status);
