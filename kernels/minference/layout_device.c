@@ -53,7 +53,7 @@ static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb
     for (int64_t r = 0; r < n_rows; r++)
         h->row_id[r] = (int32_t)r;
     for (int64_t i = 0; i < s->heads; i++) {
-        sbi_minference_head own   = sbi_minference_head_of(p, ctx->layer, i, s->n_keys);
+        sbi_minference_head own   = sbi_minference_head_of(p, ctx->layer, i, s);
         int64_t             place = h->n_heads[own.pattern]++;
         h->window[i]              = own.window;
         h->head[i]                = (sbi_minference_device_head){.pattern    = own.pattern,
