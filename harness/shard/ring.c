@@ -156,13 +156,9 @@ sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         t.running.data        = s->running;
         t.running.head_stride = o->tokens * o->dim;
     }
-    s->link->received_bytes = s->link->sent_bytes = s->link->groups = s->link->ns = 0;
+    sbi_link_begin(s->link);
     st = go_round(&t, st);
-    /* one account of what ranks move, whatever moves it */
-    ctx->comm->stats.received_bytes += s->link->received_bytes;
-    ctx->comm->stats.sent_bytes += s->link->sent_bytes;
-    ctx->comm->stats.calls += s->link->groups;
-    ctx->comm->stats.ns += s->link->ns;
+    sbi_link_end(s->link, ctx->comm);
     if (st == SB_OK && o->dtype == SB_BF16)
         round_off(&t.running, o, ctx->phases);
     return st;

@@ -48,6 +48,16 @@ int32_t   sb_map_owner(const sb_map *m, int64_t token); /* token < n_tokens; O(1
  * decode_stays: the owner of the last prefill token. */
 int32_t sb_map_decode_owner(const sb_map *m, int64_t token);
 
+/* Keys that come some heads at a time (groups.h). */
+typedef struct sb_groups {
+    int64_t      heads_at_once; /* KV heads; 0: all of them, by the communicator */
+    int32_t      whole_keys;    /* 1: K of all heads is gathered first, groups are of V alone */
+    int32_t      staged;        /* 1: a group arrives rank by rank and is put in order */
+    sb_bf16     *part[2];       /* [K, V][heads_at_once][n_tokens][head_dim] */
+    sb_transfer *transfer;
+    int64_t      max_transfers;
+} sb_groups;
+
 /* Room and results of the operator calls of one sequence, shared by its layers. */
 typedef struct sb_shard {
     const sb_map *map;          /* borrowed */
@@ -65,6 +75,7 @@ typedef struct sb_shard {
     /* Of a ring; link is set by the caller and borrowed, NULL: keys are gathered. */
     sb_link *link;
     void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
+    sb_groups groups;
     void    *running; /* [heads][local tokens][head_dim] fp32 */
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/shard/groups.h"
 #include "kernels/base/rng.h"
 #include "kernels/registry.h"
 
@@ -71,7 +72,7 @@ static sb_status tensor_alloc(sb_tensor *t, sb_arena *a, int64_t heads, int64_t 
 
 static sb_shape shape_of(const span_seq *s)
 {
-    return (sb_shape){.q_gid    = s->gid,
+    return (sb_shape){.q_gid    = s->q_gid,
                       .n_keys   = s->spec.n_tokens,
                       .heads    = s->spec.heads,
                       .kv_heads = s->spec.kv_heads,
@@ -84,22 +85,37 @@ static int64_t state_bytes(const span_seq *s)
     return s->method->state_bytes == NULL ? 0 : s->method->state_bytes(s->params, &shape);
 }
 
+static sb_status lay_out_shard(span_seq *s)
+{
+    const span_seq_spec *p  = &s->spec;
+    sb_status            st = SB_OK;
+    if (s->over.heads_at_once > 0)
+        st = sb_shard_layout_groups(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
+                                    p->kv_heads, p->head_dim, s->over.heads_at_once,
+                                    s->method->plan_keys == SB_PLAN_KEYS_ALL);
+    else
+        st = sb_shard_layout(&s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads,
+                             p->head_dim);
+    s->shard.q_gid = s->q_gid;
+    s->shard.link  = s->over.link;
+    return st;
+}
+
 static sb_status lay_out(span_seq *s)
 {
     const span_seq_spec *p   = &s->spec;
-    int64_t              n   = s->gid.n_tokens;
+    int64_t              n = s->gid.n_tokens, rows = s->q_gid.n_tokens;
     void                *lse = NULL;
     sb_status            st;
     if ((st = sb_cache_layout(&s->cache, &s->arena, p->kv_heads, p->head_dim, n + p->max_new_tokens,
                               s->gid.n_runs + (int32_t)p->max_new_tokens)) != SB_OK ||
         (st = sb_cache_layout_state(&s->cache, &s->arena, state_bytes(s))) != SB_OK ||
-        (st = tensor_alloc(&s->q, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
-        (st = tensor_alloc(&s->o, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->q, &s->arena, p->heads, rows, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->o, &s->arena, p->heads, rows, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->q1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->o1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
-        (st = sb_arena_alloc(&s->arena, p->heads * n, sizeof(float), "LSE", &lse)) != SB_OK ||
-        (st = sb_shard_layout(&s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads,
-                              p->head_dim)) != SB_OK)
+        (st = sb_arena_alloc(&s->arena, p->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK ||
+        (st = lay_out_shard(s)) != SB_OK)
         return st;
     s->lse = lse;
     return SB_OK;
@@ -126,7 +142,7 @@ static sb_status count_bytes(span_seq *s)
 
 static sb_status fill_cache(span_seq *s)
 {
-    int64_t slot = 0;
+    int64_t slot = 0, row = 0;
     sb_cache_reset(&s->cache);
     for (int32_t j = 0; j < s->gid.n_runs; j++) {
         sb_run    run = s->gid.run[j];
@@ -136,7 +152,8 @@ static sb_status fill_cache(span_seq *s)
         for (int64_t i = 0; i < run.len; i++) {
             fill_row(&s->cache.k, SPAN_K, slot + i, run.start + i);
             fill_row(&s->cache.v, SPAN_V, slot + i, run.start + i);
-            fill_row(&s->q, SPAN_Q, slot + i, run.start + i);
+            if (run.start + i >= s->over.first_query)
+                fill_row(&s->q, SPAN_Q, row++, run.start + i);
         }
     }
     s->cache.n_global = s->spec.n_tokens;
@@ -145,8 +162,14 @@ static sb_status fill_cache(span_seq *s)
 
 sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
 {
+    return span_seq_open_over(spec, &(span_over){.link = NULL}, comm, s);
+}
+
+sb_status span_seq_open_over(const span_seq_spec *spec, const span_over *over, sb_comm *comm,
+                             span_seq *s)
+{
     sb_status st;
-    *s = (span_seq){.spec = *spec, .method = sb_method_find(spec->method)};
+    *s = (span_seq){.spec = *spec, .over = *over, .method = sb_method_find(spec->method)};
     if (s->method == NULL)
         return sb_fail(SB_ERR_USAGE, "no method %s", spec->method);
     s->ctx    = (sb_ctx){.backend  = &sb_backend_cpu,
@@ -165,7 +188,11 @@ sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
         return st;
     s->map.decode_stays = (s->method->caps & SB_CAP_STATE) != 0;
 
-    s->gid = sb_map_gid(&s->map, comm->rank);
+    s->gid    = sb_map_gid(&s->map, comm->rank);
+    s->q_runs = calloc((size_t)s->gid.n_runs + 1, sizeof *s->q_runs);
+    if (s->q_runs == NULL)
+        abort();
+    s->q_gid = sb_map_gid_from(&s->map, comm->rank, over->first_query, s->q_runs);
     if ((st = count_bytes(s)) != SB_OK)
         return st;
     s->block = aligned_alloc(SB_ARENA_ALIGN, s->predicted_bytes);
@@ -180,6 +207,7 @@ sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
 void span_seq_close(span_seq *s)
 {
     sb_map_fini(&s->map);
+    free(s->q_runs);
     free(s->params);
     free(s->file);
     free(s->block);

@@ -13,12 +13,22 @@ typedef struct span_seq_spec {
     int64_t        heads, kv_heads, head_dim;
 } span_seq_spec;
 
+/* How the sequence's keys move, and which tokens have a query. All zero: keys are gathered by the
+ * communicator, and all tokens have one. */
+typedef struct span_over {
+    sb_link *link;
+    int64_t  heads_at_once; /* KV heads; 0: another scheme */
+    int64_t  first_query;   /* of prefill; tokens before it have none */
+} span_over;
+
 typedef struct span_seq {
     span_seq_spec    spec;
+    span_over        over;
     const sb_method *method;
     void            *params, *file;
     sb_map           map;
-    sb_gid           gid;
+    sb_gid           gid, q_gid;
+    sb_run          *q_runs;
     void            *block;
     size_t           predicted_bytes;
     sb_arena         arena;
@@ -41,6 +51,8 @@ sb_bf16 span_value(span_what what, int64_t head, int64_t token, int64_t dim);
 /* Storage in a guarded arena of exactly the counted size; the cache holds the local K and V.
  * Aborts when there is no memory. Local. */
 sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s);
+sb_status span_seq_open_over(const span_seq_spec *spec, const span_over *over, sb_comm *comm,
+                             span_seq *s);
 void      span_seq_close(span_seq *s);
 
 /* Made-up gates of `dim` channels a token, in (lowest, 0], and betas in [0, 1), for prefill and
