@@ -1,6 +1,7 @@
 /* The operator on a sharded prefill: KV all-gather [sharding 4a]. No merge is needed, one attend
  * sees all keys in id order, so numbers match one rank's. Methods that carry a state skip the
  * gather: their attend exchanges the state [sharding 8]. */
+#include "harness/shard/fetch.h"
 #include "harness/shard/gather.h"
 #include "harness/shard/groups.h"
 #include "harness/shard/index.h"
@@ -77,6 +78,12 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         st = sbi_index_layout(s, ctx, m, params, &shape, cache);
     if (m->caps & SB_CAP_STATE) {
         st = attend_local(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
+        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+        return st;
+    }
+    if (s->fetch.is_on && ctx->comm->size > 1) {
+        st = sbi_prefill_fetch(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
+        st = sb_comm_agree(ctx->comm, st);
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
         return st;
     }

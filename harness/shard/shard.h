@@ -58,6 +58,19 @@ typedef struct sb_groups {
     int64_t      max_transfers;
 } sb_groups;
 
+/* Needed keys alone, or all of them (fetch.h). */
+typedef struct sb_fetch {
+    int32_t      is_on;
+    int32_t      whole_keys; /* 1: K of all ranks is gathered in any case */
+    int          fetched;    /* by the last prefill: 1 needed keys alone, 0 all */
+    int32_t     *edge;       /* [n_tokens + 1] */
+    uint64_t    *bits;       /* [kv_heads][words of n_tokens] */
+    uint8_t     *asked;      /* [other ranks][kv_heads][a bit for each of their tokens] */
+    uint8_t     *wanted;     /* [other ranks][kv_heads][a bit for each own token] */
+    sb_bf16     *send, *receive;
+    sb_transfer *transfer;
+} sb_fetch;
+
 /* Room and results of the operator calls of one sequence, shared by its layers. */
 typedef struct sb_shard {
     const sb_map *map;          /* borrowed */
@@ -76,6 +89,7 @@ typedef struct sb_shard {
     sb_link *link;
     void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
     sb_groups groups;
+    sb_fetch  fetch;
     void    *running; /* [heads][local tokens][head_dim] fp32 */
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */

@@ -101,7 +101,7 @@ static void a_chunk_equals_one_rank(span_rank *r)
     for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
         compare(r,
                 &(span_seq_spec){"dense", "", (sb_layout_kind)kind, 900, 1, HEADS, KV_HEADS, DIM},
-                &(span_over){link, 1, 700});
+                &(span_over){.link = link, .heads_at_once = 1, .first_query = 700});
     sb_link_destroy(link);
 }
 
@@ -120,7 +120,7 @@ static void two_groups_take_the_place_of_all_heads(span_rank *r)
 {
     sb_link *link = span_link(r->comm);
     size_t   head = (size_t)2 * 4096 * DIM * sizeof(sb_bf16);
-    size_t   all = bytes_of(r, &(span_over){.link = NULL}), two = bytes_of(r, &(span_over){link, 1, 0});
+    size_t   all = bytes_of(r, &(span_over){.link = NULL}), two = bytes_of(r, &(span_over){.link = link, .heads_at_once = 1});
     if (r->comm->size > 1) /* the list of transfers is small beside it */
         SPAN_EXPECT(r, all - two <= 2 * head && all - two + 16384 >= 2 * head, "%zu and %zu bytes",
                     all, two);
@@ -145,7 +145,7 @@ static void a_rank_that_fails_goes_on_receiving(span_rank *r)
     span_seq_spec spec = {"dense", "", SB_LAYOUT_ZIGZAG, 500, 1, HEADS, KV_HEADS, DIM};
     sb_method     m    = *sb_method_find("dense");
     span_seq      s;
-    SPAN_EXPECT(r, span_seq_open_over(&spec, &(span_over){link, 1, 0}, r->comm, &s) == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, span_seq_open_over(&spec, &(span_over){.link = link, .heads_at_once = 1}, r->comm, &s) == SB_OK, "%s", sb_error_text());
     m.attend[SB_CPU] = fails;
     s.method         = &m;
     for (int at = 0; at < 3 && r->comm->size > 1; at++) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/shard/fetch.h"
 #include "harness/shard/groups.h"
 #include "kernels/base/rng.h"
 #include "kernels/registry.h"
@@ -93,6 +94,10 @@ static sb_status lay_out_shard(span_seq *s)
         st = sb_shard_layout_groups(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
                                     p->kv_heads, p->head_dim, s->over.heads_at_once,
                                     s->method->plan_keys == SB_PLAN_KEYS_ALL);
+    else if (s->over.fetches)
+        st = sb_shard_layout_fetch(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
+                                   p->kv_heads, p->head_dim,
+                                   s->method->plan_keys == SB_PLAN_KEYS_ALL);
     else
         st = sb_shard_layout(&s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads,
                              p->head_dim);
