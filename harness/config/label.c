@@ -32,3 +32,11 @@ sb_status sb_point_label(const sb_point *p, char *buf, size_t buf_bytes)
     free(defaults);
     return st;
 }
+
+const char *sb_point_sharding(const sb_point *p, char buf[SB_SHARDING_BYTES])
+{
+    if (p->team == 0)
+        return sb_scheme_name(p->scheme);
+    (void)snprintf(buf, SB_SHARDING_BYTES, "%s:%d", sb_scheme_name(p->scheme), (int)p->team);
+    return buf;
+}

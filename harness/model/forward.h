@@ -26,7 +26,9 @@ typedef struct sb_forward_config {
     sb_comm          *comm;
     sb_layout_kind    layout;
     int32_t  ring; /* 1: prefill passes keys round over `link`, instead of gathering them */
-    sb_link *link; /* borrowed; needed by a ring of more than one rank alone */
+    int32_t team; /* so many adjacent ranks share heads out in a prefill; 0: each has all heads.
+                     More teams than one: their keys go round */
+    sb_link          *link; /* borrowed; needed by a ring or team of more than one rank alone */
     int32_t           threads;
     /* 1: looks compare with dense attention and find K and V of all tokens, also after methods that
      * carry a state and gather none: those then need the room. */

@@ -91,7 +91,8 @@ static sb_status lay_out_rows(sb_forward *f, sb_arena *data)
         (st = tensor_alloc(&f->o1, data, "output of a decode step")) != SB_OK ||
         (st = tensor_alloc(&f->k1, data, "key of a decode step")) != SB_OK ||
         (st = tensor_alloc(&f->v1, data, "value of a decode step")) != SB_OK ||
-        (st = sb_arena_alloc(data, s->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK)
+        (!sbi_shares_heads(f) && /* nobody reads it: a look finds that of its heads */
+         (st = sb_arena_alloc(data, s->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK))
         return st;
     f->lse   = lse;
     f->q.gid = f->o.gid = f->gid;
@@ -140,12 +141,16 @@ static sb_status lay_out_shard(sb_forward *f)
     const sb_model_shape *s     = &f->shape;
     int                   state = sbi_carries_state(f->cfg.method);
     sb_status             st;
-    if (state || !f->cfg.ring)
+    if (state || (!f->cfg.ring && !sbi_shares_heads(f)))
         return (state && !f->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
             &f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads, s->head_dim);
-    st = sb_shard_layout_ring(&f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads,
-                              s->head_dim);
-    if (st == SB_OK && f->cfg.compares)
+    if (sbi_shares_heads(f))
+        st = sb_shard_layout_team(&f->shard, &f->arena, &f->map, f->cfg.comm, &f->team);
+    else
+        st = sb_shard_layout_ring(&f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads,
+                                  s->head_dim);
+    /* with one team a look finds the keys of its heads */
+    if (st == SB_OK && f->cfg.compares && !(sbi_shares_heads(f) && f->team.teams == 1))
         st = sb_shard_layout_gather(&f->shard, &f->arena);
     f->shard.link = f->cfg.link;
     return st;
@@ -230,7 +235,11 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
         return st;
     f->map.decode_stays = sbi_carries_state(cfg->decode_method);
 
-    f->gid    = sb_map_gid(&f->map, cfg->comm->rank);
+    f->gid = sb_map_gid(&f->map, cfg->comm->rank);
+    if (sbi_shares_heads(f) &&
+        (st = sb_team_create(&f->map, cfg->comm->rank, cfg->team, f->shape.heads, f->shape.kv_heads,
+                             f->shape.head_dim, 0, &f->team)) != SB_OK)
+        return st;
     f->caches = calloc((size_t)f->shape.n_layers, sizeof *f->caches);
     if (f->caches == NULL)
         return sb_fail(SB_ERR_NOMEM, "forward pass: no memory for %d layers", f->shape.n_layers);
@@ -240,6 +249,7 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
 static void fini(sb_forward *f)
 {
     sb_device_call_close(f->device);
+    sb_team_fini(&f->team);
     sb_map_fini(&f->map);
     free(f->caches);
 }

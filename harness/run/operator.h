@@ -25,7 +25,9 @@ typedef struct sb_operator_config {
     sb_comm           *comm;
     sb_layout_kind     layout;
     int32_t            ring; /* 1: keys go round over `link`, instead of being gathered */
-    sb_link           *link; /* borrowed; needed by passes of a ring of more than one rank alone */
+    int32_t            team; /* so many adjacent ranks share heads out; 0: each has all heads. More
+                                teams than one: their keys go round */
+    sb_link *link; /* borrowed; needed by passes of a ring or team of more than one rank */
     int32_t            threads;
     sb_arena_flags     arena_flags;
     int32_t            compares; /* 1: a look compares with dense attention: it needs all keys, also

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "harness/run/memory.h"
-#include "harness/shard/ring.h"
 
 void sb_block_fini(sb_block *b)
 {
@@ -40,22 +39,25 @@ sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out
     return SB_OK;
 }
 
-sb_status sbi_check_sharding(const sb_point *p)
+sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads)
 {
-    int state = (p->method->caps & SB_CAP_STATE) != 0;
-    if (p->scheme == SB_SCHEME_RING)
-        return sb_ring_check(p->method);
-    if (state == (p->scheme == SB_SCHEME_STATE))
-        return SB_OK;
-    return state
-               ? sb_fail(
-                     SB_ERR_UNSUPPORTED,
-                     "sharding: found %s, allowed state: %s carries a state and gathers no keys",
-                     sb_scheme_name(p->scheme), p->method->name)
-               : sb_fail(SB_ERR_UNSUPPORTED,
-                         "sharding: found state, allowed allgather: %s reads keys and has no state "
-                         "to pass on",
-                         p->method->name);
+    return sb_scheme_used(p->scheme, p->team, b->comm->size, b->host_ranks > 0 ? b->host_ranks : 1,
+                          heads, kv_heads);
+}
+
+sb_status sbi_check_sharding(const sb_bench *b, const sb_point *p, sb_shape *shape)
+{
+    int64_t       heads = shape->heads, kv = shape->kv_heads;
+    sb_scheme_use use = sbi_sharding(b, p, heads, kv);
+    sb_status     st  = sb_scheme_check(p->scheme, use, p->method, b->comm->size, heads, kv);
+    if (st != SB_OK || use.team < 2)
+        return st;
+    shape->model_heads    = heads;
+    shape->model_kv_heads = kv;
+    shape->heads          = heads / use.team;
+    shape->kv_heads       = use.team < kv ? kv / use.team : 1;
+    shape->first_head     = b->comm->rank % use.team * shape->heads;
+    return SB_OK;
 }
 
 const sb_backend *sbi_backend_of(const sb_point *p)

@@ -6,8 +6,9 @@
  *   needles  question rows | needle keys of the input       needle recall
  *   facts    rows and heads to one record a layer (a head)
  *
- * A rank works on the rows it owns; then values travel as they are, so that all ranks sum the same
- * numbers in the same order. */
+ * A rank works on the rows it owns, or (heads over ranks) on its heads; arrays by head have all
+ * heads of the model, and each number of them is worked out on one rank. Then values travel as they
+ * are, so that all ranks sum the same numbers in the same order. */
 #ifndef SB_HARNESS_RUN_QUALITY_PARTS_H
 #define SB_HARNESS_RUN_QUALITY_PARTS_H
 
@@ -24,6 +25,12 @@ static inline int sbi_has_index(const sb_layer_view *v)
 static inline int sbi_has_recall(const sb_layer_view *v)
 {
     return sbi_has_index(v) && !v->plan->own_softmax;
+}
+
+/* Query heads of the model, on all ranks together, and the number of the first one here. */
+static inline int64_t sbi_all_heads(const sb_layer_view *v)
+{
+    return sb_shape_model_heads(v->shape);
 }
 
 /* ---- quality_parts.c ---- */

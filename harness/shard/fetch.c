@@ -277,7 +277,7 @@ sb_status sbi_prefill_fetch(sb_shard *s, sb_ctx *ctx, const sb_method *m, const 
     sbi_link_begin(s->link);
     if ((st = decide(s, shape, ctx->comm, st, &s->fetch.fetched)) == SB_OK)
         st = s->fetch.fetched ? fetch(s, cache, ctx->stream) : gather(s, ctx->comm, cache);
-    sbi_link_end(s->link, ctx->comm);
+    sbi_link_account(s->link, ctx->comm);
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     return st == SB_OK ? m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out) : st;
 }

@@ -279,6 +279,6 @@ sb_status sbi_prefill_groups(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     if (st == SB_OK)
         st = attend_groups(&c, plan(&c, shape));
-    sbi_link_end(s->link, ctx->comm);
+    sbi_link_account(s->link, ctx->comm);
     return st;
 }

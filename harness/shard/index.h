@@ -17,19 +17,10 @@ sb_status sbi_plan_here(sb_shard *s, const sb_ctx *ctx, const sb_method *m, cons
                         const sb_shape *shape, const sb_tensor *rows, const sb_tensor *k,
                         sb_cache *cache);
 
-/* One account of what ranks move, whatever moves it: what the link counted between the two goes to
- * comm. */
+/* What the link moves from here on counts anew. */
 static inline void sbi_link_begin(sb_link *l)
 {
     l->received_bytes = l->sent_bytes = l->groups = l->ns = 0;
-}
-
-static inline void sbi_link_end(const sb_link *l, sb_comm *comm)
-{
-    comm->stats.received_bytes += l->received_bytes;
-    comm->stats.sent_bytes += l->sent_bytes;
-    comm->stats.calls += l->groups;
-    comm->stats.ns += l->ns;
 }
 
 /* fp32 numbers of one rank's partial: o [heads][head_dim], lse [heads], its status. */

@@ -1,6 +1,7 @@
 /* Memory of the operator calls: buffers once, the method's index anew in each call. */
 #include "harness/shard/gather.h"
 #include "harness/shard/index.h"
+#include "harness/shard/ulysses.h"
 
 static sb_tensor all_tokens(const sb_shard *s)
 {
@@ -86,6 +87,12 @@ sb_status sb_shard_layout_method(sb_shard *s, const sb_ctx *ctx, const sb_method
 {
     if (!ctx->arena->counting)
         return sb_fail(SB_ERR_INTERNAL, "shard: a method's layout is counted in a counting arena");
+    if (!shape->is_decode && sbi_is_teamed(s)) { /* as sbi_prefill_team calls it */
+        sb_shape part  = sb_team_shape(s->team, shape->n_keys);
+        sb_ctx   alone = *ctx;
+        alone.comm     = NULL;
+        return count_layout(&alone, m, params, &part);
+    }
     if (!shape->is_decode)
         return count_layout(ctx, m, params, shape);
     for (int64_t pos = s->map->n_tokens; pos <= shape->q_gid.run[0].start; pos++) {

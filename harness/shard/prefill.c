@@ -6,10 +6,13 @@
 #include "harness/shard/groups.h"
 #include "harness/shard/index.h"
 #include "harness/shard/ring.h"
+#include "harness/shard/ulysses.h"
 
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
-                       const sb_cache *cache)
+                       const sb_cache *cache, const sb_tensor *o)
 {
+    if (sbi_is_teamed(s) && o->dtype != SB_BF16)
+        return sb_fail(SB_ERR_INTERNAL, "prefill: heads over ranks give bf16 outputs only");
     int64_t rows = s->map->rank_tokens[ctx->comm->rank];
     if (cache->k.tokens != rows)
         return sb_fail(SB_ERR_INTERNAL, "prefill: the cache holds %lld tokens, the shard has %lld",
@@ -73,7 +76,13 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
                        .head_dim = s->head_dim};
     sb_tensor rows  = *q;
     rows.gid        = shape.q_gid;
-    sb_status st    = check(s, ctx, m, q, cache);
+    sb_status st    = check(s, ctx, m, q, cache, o);
+    if (sbi_is_teamed(s)) {
+        st = sb_comm_agree(ctx->comm,
+                           sbi_prefill_team(s, ctx, m, params, &rows, cache, scale, o, lse, st));
+        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+        return st;
+    }
     if (st == SB_OK)
         st = sbi_index_layout(s, ctx, m, params, &shape, cache);
     if (m->caps & SB_CAP_STATE) {

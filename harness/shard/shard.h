@@ -4,6 +4,9 @@
  *   prefill   gather K, V of all ranks into id order -> plan -> attend, local queries x all keys
  *   decode    plan -> attend, one query x own keys -> gather the partials -> merge, on every rank
  *
+ * Instead of gathering keys a prefill may pass them round (ring.h), share heads out (team.h), or
+ * both.
+ *
  * Methods with SB_CAP_STATE gather no keys: attend exchanges their state [sharding 8], which needs
  * a contiguous map. In decode the rank that has the last token carries the state on and all others
  * have empty partials. */
@@ -14,6 +17,8 @@
 #include "harness/shard/device.h"
 #include "kernels/base/link.h"
 #include "kernels/base/method.h"
+
+typedef struct sb_team sb_team; /* team.h */
 
 /* The token map of one prefill: every rank's runs. Runs start at multiples of quantum_tokens and
  * are multiples of it but for the sequence's end; there are no pad tokens, so shards may differ in
@@ -85,12 +90,18 @@ typedef struct sb_shard {
     sb_bf16  *stage;   /* [rank][its tokens][head_dim], or NULL: see sb_shard_layout */
     float    *partial; /* decode: [ranks][heads * head_dim + heads + 1], see sb_shard_decode */
     int64_t  *count_bytes, *displ_bytes; /* [ranks] */
-    /* Of a ring; link is set by the caller and borrowed, NULL: keys are gathered. */
+    /* Of a ring or a team; link is set by the caller and borrowed, NULL: keys are gathered. */
     sb_link *link;
     void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
     sb_groups groups;
     sb_fetch  fetch;
     void    *running; /* [heads][local tokens][head_dim] fp32 */
+    /* Of heads over ranks: some heads of the team's tokens. */
+    const sb_team   *team; /* borrowed; NULL: ranks have all heads */
+    sb_tensor        q_part, k_part, v_part, o_part;
+    float           *lse_part;
+    sb_transfer     *transfers;
+    void            *head_stage;
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */
     sb_device_call  *device; /* of calls on a device, set by the caller, borrowed; NULL: attend on
@@ -117,6 +128,26 @@ sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, con
  * ever. Errors besides: methods that ring.h's check refuses are not to be called so. */
 sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
                                int64_t heads, int64_t kv_heads, int64_t head_dim);
+
+/* The same for heads over ranks [sharding 4c, 4d]: room for some heads of the team's tokens (q, k,
+ * v, o bf16, lse), for transfers, for a stage of one head where ranks have many runs, and with
+ * several teams for a ring of their keys. A prefill then exchanges tokens for heads over s->link,
+ * plans and attends as one rank does, and sends o back. q_gid cut as above must be cut in the team
+ * too. o must be bf16; lse NULL: it is not sent. Decode as ever, over the tokens of this rank:
+ * its cache keeps all heads of them. Methods that sb_ulysses_check refuses are not to be called so.
+ */
+sb_status sb_shard_layout_team(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
+                               const sb_team *team);
+
+/* A prefill as the method saw it, where that is not the rows of this rank's tokens. Borrowed; k and
+ * v with several teams: those of sb_shard_gather_keys. Returns 0, and nothing else, where ranks
+ * have all heads. */
+typedef struct sb_shard_view {
+    sb_shape  shape;
+    sb_tensor q, k, v, o;
+    float    *lse;
+} sb_shard_view;
+int sb_shard_seen(const sb_shard *s, sb_shard_view *out);
 
 /* K and V of all ranks into k_all, v_all, as a prefill leaves them; for those who look at a call
  * that gathered none. Needs the room of sb_shard_layout. Collective, not timed. */
