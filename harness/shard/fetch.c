@@ -5,6 +5,7 @@
 #include "harness/shard/gather.h"
 #include "harness/shard/index.h"
 #include "harness/shard/need.h"
+#include "harness/shard/ring.h"
 
 /* Fetch below this share of foreign keys [7.3]: RULE_NUM / RULE_DEN. */
 enum { RULE_NUM = 6, RULE_DEN = 10, K_AND_V = 2 };

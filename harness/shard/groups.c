@@ -14,6 +14,7 @@
 #include "harness/shard/gather.h"
 #include "harness/shard/heads.h"
 #include "harness/shard/index.h"
+#include "harness/shard/ring.h"
 
 enum { K_AND_V = 2 };
 

@@ -1,6 +1,7 @@
 /* Memory of the operator calls: buffers once, the method's index anew in each call. */
 #include "harness/shard/gather.h"
 #include "harness/shard/index.h"
+#include "harness/shard/pass_q.h"
 #include "harness/shard/ulysses.h"
 
 static sb_tensor all_tokens(const sb_shard *s)
@@ -92,6 +93,18 @@ sb_status sb_shard_layout_method(sb_shard *s, const sb_ctx *ctx, const sb_method
         sb_ctx   alone = *ctx;
         alone.comm     = NULL;
         return count_layout(&alone, m, params, &part);
+    }
+    if (!shape->is_decode && s->pass_q.is_on && s->map->ranks > 1) {
+        sb_run   run;
+        sb_shape all  = sbi_pass_q_shape(s, shape, &run);
+        sb_ctx   c    = *ctx;
+        sb_plan  plan = {0};
+        size_t   mark = sb_arena_mark(c.arena);
+        sb_status st  = m->layout(&c, params, shape, &plan, NULL);
+        if (st == SB_OK)
+            st = count_layout(ctx, m, params, &all);
+        sb_arena_reset(c.arena, mark);
+        return st;
     }
     if (!shape->is_decode)
         return count_layout(ctx, m, params, shape);

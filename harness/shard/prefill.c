@@ -5,6 +5,7 @@
 #include "harness/shard/gather.h"
 #include "harness/shard/groups.h"
 #include "harness/shard/index.h"
+#include "harness/shard/pass_q.h"
 #include "harness/shard/ring.h"
 #include "harness/shard/ulysses.h"
 
@@ -92,6 +93,12 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
     }
     if (s->fetch.is_on && ctx->comm->size > 1) {
         st = sbi_prefill_fetch(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
+        st = sb_comm_agree(ctx->comm, st);
+        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+        return st;
+    }
+    if (s->pass_q.is_on && ctx->comm->size > 1) {
+        st = sbi_prefill_pass_q(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
         st = sb_comm_agree(ctx->comm, st);
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
         return st;

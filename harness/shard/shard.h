@@ -76,6 +76,19 @@ typedef struct sb_fetch {
     sb_transfer *transfer;
 } sb_fetch;
 
+/* Queries that go round (pass_q.h). */
+typedef struct sb_pass_q {
+    int32_t      is_on;
+    int64_t      first_query;
+    sb_run      *run;     /* storage of gid */
+    sb_gid      *gid;     /* [ranks] queries of each */
+    sb_plan      plan;    /* of the queries of all ranks */
+    sb_bf16     *part[2]; /* [heads][most queries of a rank][head_dim], on their way */
+    float       *foreign; /* rank by rank but the own: o [heads][its queries][head_dim], then lse */
+    float       *own;     /* the same of the own queries, of every rank's keys */
+    sb_transfer *transfer;
+} sb_pass_q;
+
 /* Room and results of the operator calls of one sequence, shared by its layers. */
 typedef struct sb_shard {
     const sb_map *map;          /* borrowed */
@@ -95,6 +108,7 @@ typedef struct sb_shard {
     void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
     sb_groups groups;
     sb_fetch  fetch;
+    sb_pass_q pass_q;
     void    *running; /* [heads][local tokens][head_dim] fp32 */
     /* Of heads over ranks: some heads of the team's tokens. */
     const sb_team   *team; /* borrowed; NULL: ranks have all heads */

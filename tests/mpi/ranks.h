@@ -26,6 +26,7 @@ extern const span_case span_state_cases[];   /* cases_state.c */
 extern const span_case span_quality_cases[]; /* cases_quality.c */
 extern const span_case span_balance_cases[]; /* cases_balance.c */
 extern const span_case span_fetch_cases[];   /* cases_fetch.c */
+extern const span_case span_pass_q_cases[];  /* cases_pass_q.c */
 extern const span_case span_groups_cases[];  /* cases_groups.c */
 extern const span_case span_operator_cases[]; /* cases_operator.c */
 

@@ -5,6 +5,7 @@
 
 #include "harness/shard/fetch.h"
 #include "harness/shard/groups.h"
+#include "harness/shard/pass_q.h"
 #include "kernels/base/rng.h"
 #include "kernels/registry.h"
 
@@ -94,6 +95,9 @@ static sb_status lay_out_shard(span_seq *s)
         st = sb_shard_layout_groups(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
                                     p->kv_heads, p->head_dim, s->over.heads_at_once,
                                     s->method->plan_keys == SB_PLAN_KEYS_ALL);
+    else if (s->over.passes_q)
+        st = sb_shard_layout_pass_q(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
+                                    p->kv_heads, p->head_dim, s->over.first_query);
     else if (s->over.fetches)
         st = sb_shard_layout_fetch(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
                                    p->kv_heads, p->head_dim,

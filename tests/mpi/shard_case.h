@@ -19,6 +19,7 @@ typedef struct span_over {
     sb_link *link;
     int64_t  heads_at_once; /* KV heads; 0: another scheme */
     int32_t  fetches;       /* 1: needed keys alone */
+    int32_t  passes_q;      /* 1: queries go round */
     int64_t  first_query;   /* of prefill; tokens before it have none */
 } span_over;
 
