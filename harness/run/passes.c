@@ -39,9 +39,15 @@ sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out
     return SB_OK;
 }
 
+int sbi_may_link(const sb_point *p)
+{
+    return p->heads_at_once > 0 || (p->scheme != SB_SCHEME_ALLGATHER && p->scheme != SB_SCHEME_STATE);
+}
+
 sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads)
 {
-    return sb_scheme_used(p->scheme, p->team, b->comm->size, b->host_ranks > 0 ? b->host_ranks : 1,
+    int32_t asked = p->team > 0 ? p->team : (int32_t)p->heads_at_once;
+    return sb_scheme_used(p->scheme, asked, b->comm->size, b->host_ranks > 0 ? b->host_ranks : 1,
                           heads, kv_heads);
 }
 

@@ -17,10 +17,12 @@ typedef struct count {
     const sb_plan  *plan;
     const sb_shape *shape;
     const sb_map   *map;
-    int32_t         rank;
+    int32_t         rank; /* in the map */
+    sb_balance_by   by;
     int64_t         n_blocks, stripe_tokens, n_stripes;
     int64_t        *owned; /* [ranks][n_blocks + 1]: keys of a rank in the blocks before */
-    int64_t        *step;  /* [ranks]: work on the keys that come by in a step of a ring */
+    int64_t        *step;  /* [ranks]: work on what comes by in a step of a ring */
+    int64_t        *load;  /* [ranks]: work by the keys of a rank */
     int64_t        *share; /* [n_stripes]: work of a stripe's rows */
     int32_t        *edge;  /* [n_keys + 1] */
     uint64_t       *bits;
@@ -37,10 +39,11 @@ static sb_status room(count *c)
     c->n_stripes = (n + c->stripe_tokens - 1) / c->stripe_tokens;
     c->owned     = calloc(ranks * (size_t)(c->n_blocks + 1), sizeof *c->owned);
     c->step      = calloc(ranks, sizeof *c->step);
+    c->load      = calloc(ranks, sizeof *c->load);
     c->share     = calloc((size_t)c->n_stripes, sizeof *c->share);
     c->edge      = calloc((size_t)n + 1, sizeof *c->edge);
     c->bits      = calloc((size_t)sbi_need_words(n), sizeof *c->bits);
-    if (c->owned == NULL || c->step == NULL || c->share == NULL || c->edge == NULL ||
+    if (c->owned == NULL || c->step == NULL || c->load == NULL || c->share == NULL || c->edge == NULL ||
         c->bits == NULL)
         return sb_fail(SB_ERR_NOMEM, "balance: no memory for %lld keys over %d ranks", (long long)n,
                        c->map->ranks);
@@ -51,6 +54,7 @@ static void fini(count *c)
 {
     free(c->owned);
     free(c->step);
+    free(c->load);
     free(c->share);
     free(c->edge);
     free(c->bits);
@@ -80,7 +84,11 @@ static void add_blocks(count *c, int64_t stripe, int64_t a, int64_t b, int64_t w
     c->share[stripe] += weight * (min_i64(b * B, c->shape->n_keys) - a * B);
     for (int32_t r = 0; r < ranks; r++) {
         const int64_t *own = c->owned + r * (c->n_blocks + 1);
-        c->step[(c->rank - r + ranks) % ranks] += weight * (own[b] - own[a]);
+        int64_t        work = weight * (own[b] - own[a]);
+        /* keys of r are here after that many steps, or rows of this rank there */
+        int32_t at = c->by == SB_BALANCE_BY_ROWS ? c->rank - r : r - c->rank;
+        c->step[(at + ranks) % ranks] += work;
+        c->load[r] += work;
     }
 }
 
@@ -165,6 +173,7 @@ static void count_rows(count *c)
             c->share[t / c->stripe_tokens] += c->shape->heads;
     for (int64_t i = 0; i < c->n_stripes; i++)
         c->step[0] += c->share[i];
+    c->load[c->rank] = c->step[0];
 }
 
 static int by_falling_work(const void *a, const void *b)
@@ -204,11 +213,14 @@ static sb_status meet(count *c, sb_comm *comm, sb_balance *out)
     sum[2] = c->keys[1];
     if ((st = sb_comm_allreduce_i64(comm, &most, 1, SB_REDUCE_MAX)) != SB_OK ||
         (st = sb_comm_allreduce_i64(comm, sum, 3, SB_REDUCE_SUM)) != SB_OK ||
-        (st = sb_comm_allreduce_i64(comm, c->step, comm->size, SB_REDUCE_MAX)) != SB_OK ||
+        (st = sb_comm_allreduce_i64(comm, c->step, c->map->ranks, SB_REDUCE_MAX)) != SB_OK ||
+        (st = sb_comm_allreduce_i64(comm, c->load, c->map->ranks, SB_REDUCE_SUM)) != SB_OK ||
         (st = sb_comm_allreduce_i64(comm, c->share, c->n_stripes, SB_REDUCE_SUM)) != SB_OK)
         return st;
-    for (int32_t s = 0; s < comm->size; s++)
-        step += c->step[s];
+    for (int32_t r = 0; r < c->map->ranks; r++)
+        step += c->step[r];
+    for (int32_t r = 0; c->by == SB_BALANCE_BY_KEYS && r < c->map->ranks; r++)
+        most = max_i64(r > 0 ? most : 0, c->load[r]);
     *out = (sb_balance){.work_max     = most,
                         .work_sum     = sum[0],
                         .step_work    = step,
@@ -218,9 +230,9 @@ static sb_status meet(count *c, sb_comm *comm, sb_balance *out)
 }
 
 sb_status sb_balance_count(const sb_plan *plan, const sb_shape *shape, const sb_map *map,
-                           sb_comm *comm, sb_balance *out)
+                           int32_t place, sb_balance_by by, sb_comm *comm, sb_balance *out)
 {
-    count     c  = {.plan = plan, .shape = shape, .map = map, .rank = comm->rank};
+    count     c  = {.plan = plan, .shape = shape, .map = map, .rank = place, .by = by};
     sb_status st = room(&c);
     if (st == SB_OK && plan != NULL)
         st = count_index(&c);

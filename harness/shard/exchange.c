@@ -2,17 +2,13 @@
 
 #include <string.h>
 
-#include "harness/shard/gather.h"
-
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
-
-int sbi_exchange_stages(const sb_team *t) { return t->keys.most_runs > SBI_DIRECT_RUNS; }
 
 int64_t sbi_exchange_transfers(const sb_team *t)
 {
     int64_t in  = t->heads * t->q.most_runs + 2 * t->kv_heads * t->keys.most_runs;
     int64_t out = 2 * t->heads * t->q.most_runs;
-    return 2 * (t->size - 1) * (sbi_exchange_stages(t) ? 1 : max_i64(in, out));
+    return 2 * (t->size - 1) * (t->stages ? 1 : max_i64(in, out));
 }
 
 /* Head i of member p, among the model's `heads`. */
@@ -91,6 +87,15 @@ static void copy_staged(const sbi_exchange *x, const sb_spread *s, const sbi_row
     }
 }
 
+/* Also where nothing is to be moved: groups come in the same order on all ranks. */
+static sb_status travel(sbi_exchange *x)
+{
+    int64_t n    = x->n;
+    x->n         = 0;
+    sb_status st = sb_link_post(x->link, x->t, n, x->stream);
+    return st == SB_OK ? sb_link_wait(x->link, x->stream) : st;
+}
+
 static sb_status through_stage(sbi_exchange *x, const sb_spread *s, const sbi_rows *own,
                                const sbi_rows *whole, int is_in)
 {
@@ -106,7 +111,7 @@ static sb_status through_stage(sbi_exchange *x, const sb_spread *s, const sbi_ro
                 !is_in);
             put(x, staged(x, s, row, p), s->tokens[p] * row, p, is_in);
         }
-        sb_status st = sbi_exchange_finish(x);
+        sb_status st = travel(x);
         if (st != SB_OK)
             return st;
         if (is_in)
@@ -141,12 +146,4 @@ sb_status sbi_exchange_out(sbi_exchange *x, const sb_spread *s, const sbi_rows *
     return exchange(x, s, own, whole, 0);
 }
 
-sb_status sbi_exchange_finish(sbi_exchange *x)
-{
-    int64_t n = x->n;
-    x->n      = 0;
-    if (n == 0)
-        return SB_OK;
-    sb_status st = sb_link_post(x->link, x->t, n, x->stream);
-    return st == SB_OK ? sb_link_wait(x->link, x->stream) : st;
-}
+sb_status sbi_exchange_finish(sbi_exchange *x) { return x->stage != NULL ? SB_OK : travel(x); }

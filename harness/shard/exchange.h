@@ -23,16 +23,13 @@ typedef struct sbi_exchange {
     sb_link       *link;
     const sb_team *team;
     sb_transfer   *t;     /* room for sbi_exchange_transfers */
-    char          *stage; /* NULL: sbi_exchange_stages is 0 */
+    char          *stage; /* of one head; NULL: the team needs none */
     void          *stream;
     int64_t        n; /* of the group that is being put together */
 } sbi_exchange;
 
 /* Most transfers of a group: queries, keys and values in, or outputs and lse out. */
 int64_t sbi_exchange_transfers(const sb_team *t);
-/* 1: heads go through a stage of the team's tokens. */
-int sbi_exchange_stages(const sb_team *t);
-
 /* Put on the way; a stage takes it in at once. s: whose tokens, of q or of keys. own.heads: the
  * model's. Collective in the team. Errors: of the link. */
 sb_status sbi_exchange_in(sbi_exchange *x, const sb_spread *s, const sbi_rows *own,

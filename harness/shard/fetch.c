@@ -31,7 +31,7 @@ sb_status sb_shard_layout_fetch(sb_shard *s, sb_arena *data, sb_arena *a, const 
     sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
     if (st == SB_OK)
         st = sb_shard_layout_gather(s, data);
-    f->is_on      = 1;
+    s->prefill    = sbi_prefill_fetch;
     f->whole_keys = whole_keys;
     if (st != SB_OK || map->ranks == 1)
         return st;

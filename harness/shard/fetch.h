@@ -31,4 +31,6 @@ sb_status sbi_prefill_fetch(sb_shard *s, sb_ctx *ctx, const sb_method *m, const 
                             const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
                             sb_tensor *o, float *lse, sb_status st);
 
+static inline int sbi_is_fetch(const sb_shard *s) { return s->prefill == sbi_prefill_fetch; }
+
 #endif

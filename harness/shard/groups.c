@@ -50,6 +50,7 @@ sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const
     void      *p  = NULL;
     if (st != SB_OK)
         return st;
+    s->prefill       = sbi_prefill_groups;
     g->heads_at_once = heads_at_once < kv_heads ? heads_at_once : kv_heads;
     g->whole_keys    = whole_keys;
     g->staged        = sbi_gather_needs_stage(map);

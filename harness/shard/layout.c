@@ -94,7 +94,7 @@ sb_status sb_shard_layout_method(sb_shard *s, const sb_ctx *ctx, const sb_method
         alone.comm     = NULL;
         return count_layout(&alone, m, params, &part);
     }
-    if (!shape->is_decode && s->pass_q.is_on && s->map->ranks > 1) {
+    if (!shape->is_decode && sbi_is_pass_q(s) && s->map->ranks > 1) {
         sb_run   run;
         sb_shape all  = sbi_pass_q_shape(s, shape, &run);
         sb_ctx   c    = *ctx;

@@ -52,7 +52,7 @@ sb_status sb_shard_layout_pass_q(sb_shard *s, sb_arena *data, sb_arena *a, const
     sb_status  st   = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
     if (st != SB_OK)
         return st;
-    x->is_on       = 1;
+    s->prefill     = sbi_prefill_pass_q;
     x->first_query = first_query;
     if (map->ranks == 1)
         return SB_OK;

@@ -1,12 +1,8 @@
 /* The operator on a sharded prefill: KV all-gather [sharding 4a]. No merge is needed, one attend
  * sees all keys in id order, so numbers match one rank's. Methods that carry a state skip the
  * gather: their attend exchanges the state [sharding 8]. */
-#include "harness/shard/fetch.h"
 #include "harness/shard/gather.h"
-#include "harness/shard/groups.h"
 #include "harness/shard/index.h"
-#include "harness/shard/pass_q.h"
-#include "harness/shard/ring.h"
 #include "harness/shard/ulysses.h"
 
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
@@ -91,28 +87,8 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
         return st;
     }
-    if (s->fetch.is_on && ctx->comm->size > 1) {
-        st = sbi_prefill_fetch(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
-        st = sb_comm_agree(ctx->comm, st);
-        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
-        return st;
-    }
-    if (s->pass_q.is_on && ctx->comm->size > 1) {
-        st = sbi_prefill_pass_q(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
-        st = sb_comm_agree(ctx->comm, st);
-        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
-        return st;
-    }
-    if (s->groups.heads_at_once > 0 && ctx->comm->size > 1) {
-        st = sbi_prefill_groups(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
-        st = sb_comm_agree(ctx->comm, st);
-        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
-        return st;
-    }
-    if (s->link != NULL && ctx->comm->size > 1) {
-        if (st == SB_OK)
-            st = sbi_plan_here(s, ctx, m, params, &shape, &rows, &cache->k, cache);
-        st = sbi_prefill_ring(s, ctx, m, params, &rows, cache, scale, o, lse, st);
+    if (s->prefill != NULL && ctx->comm->size > 1) {
+        st = s->prefill(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
         st = sb_comm_agree(ctx->comm, st);
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
         return st;

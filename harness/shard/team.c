@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "harness/shard/gather.h"
+
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ---- who can share heads ---- */
@@ -147,6 +149,7 @@ sb_status sb_team_create(const sb_map *map, int32_t rank, int32_t size, int64_t 
                        .first_rank     = rank - place,
                        .teams          = map->ranks / size,
                        .number         = rank / size,
+                       .stages         = sbi_gather_needs_stage(map),
                        .heads          = heads / size,
                        .kv_heads       = size < kv_heads ? kv_heads / size : 1,
                        .head_dim       = head_dim,

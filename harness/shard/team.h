@@ -29,6 +29,7 @@ typedef struct sb_team {
     int32_t   size, place, first_rank; /* members, this rank among them, rank of the first */
     int32_t   teams, number;           /* how many, and which is this one */
     sb_spread q, keys;                 /* of this team; q: those of its tokens that have a query */
+    int32_t   stages;                  /* 1: some rank of the map has many runs (gather.h) */
     sb_map    groups; /* keys team by team, as a ring passes them: "rank" i is team i */
     int64_t   heads, kv_heads, head_dim; /* of this rank */
     int64_t   first_head, model_heads, model_kv_heads;

@@ -43,7 +43,7 @@ static sb_status transfers_alloc(sb_shard *s, sb_arena *a, const sb_team *t)
     sb_status st =
         sb_arena_alloc(a, n > ring ? n : ring, sizeof(sb_transfer), "transfers of a team", &p);
     s->transfers = p;
-    if (st != SB_OK || !sbi_exchange_stages(t))
+    if (st != SB_OK || !t->stages)
         return st;
     st = sb_arena_alloc(a, t->keys.gid.n_tokens * t->head_dim, sizeof(sb_bf16), "staging of a head",
                         &p);

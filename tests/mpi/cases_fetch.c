@@ -88,7 +88,7 @@ static int compare(span_rank *r, const span_seq_spec *spec, sb_link *link)
     span_seq  shard, whole;
     sb_status st = sb_comm_self_create(&self);
     if (st == SB_OK)
-        st = span_seq_open_over(spec, &(span_over){.link = link, .fetches = 1}, r->comm, &shard);
+        st = span_seq_open_as(spec, &(span_how){.link = link, .use.fetch = 1}, r->comm, &shard);
     if (st == SB_OK)
         st = span_seq_open(spec, self, &whole);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
@@ -158,7 +158,7 @@ static void a_halo_is_sinks_and_window(span_rank *r)
     sb_link      *link = span_link(r->comm);
     span_seq      s;
     SPAN_EXPECT(r,
-                span_seq_open_over(&spec, &(span_over){.link = link, .fetches = 1}, r->comm, &s) ==
+                span_seq_open_as(&spec, &(span_how){.link = link, .use.fetch = 1}, r->comm, &s) ==
                     SB_OK,
                 "%s", sb_error_text());
     SPAN_EXPECT(r, span_seq_prefill(&s) == SB_OK, "%s", sb_error_text());
@@ -202,7 +202,7 @@ static void a_rank_without_an_index_ends_the_call(span_rank *r)
     sb_method     m    = *sb_method_find("dense");
     span_seq      s;
     SPAN_EXPECT(r,
-                span_seq_open_over(&spec, &(span_over){.link = link, .fetches = 1}, r->comm, &s) ==
+                span_seq_open_as(&spec, &(span_how){.link = link, .use.fetch = 1}, r->comm, &s) ==
                     SB_OK,
                 "%s", sb_error_text());
     m.plan[SB_CPU] = fails;

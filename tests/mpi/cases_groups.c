@@ -14,7 +14,7 @@ enum { HEADS = 8, KV_HEADS = 4, DIM = 32 };
 /* Local rows of a against the whole sequence: no bit may differ. */
 static int same_rows(const span_seq *a, const span_seq *whole)
 {
-    int64_t slot = 0, n = whole->q_gid.n_tokens, first = whole->over.first_query;
+    int64_t slot = 0, n = whole->q_gid.n_tokens, first = whole->how.first_query;
     size_t  bytes = (size_t)a->spec.head_dim * sizeof(sb_bf16);
     for (int32_t j = 0; j < a->q_gid.n_runs; j++)
         for (int64_t i = 0; i < a->q_gid.run[j].len; i++, slot++) {
@@ -29,34 +29,34 @@ static int same_rows(const span_seq *a, const span_seq *whole)
     return 1;
 }
 
-static void compare(span_rank *r, const span_seq_spec *spec, const span_over *over)
+static void compare(span_rank *r, const span_seq_spec *spec, const span_how *how)
 {
     sb_comm      *self;
     span_seq      shard, whole;
-    span_over     one = {.first_query = over->first_query};
+    span_how     one = {.first_query = how->first_query};
     sb_status     st  = sb_comm_self_create(&self);
     if (st == SB_OK)
-        st = span_seq_open_over(spec, over, r->comm, &shard);
+        st = span_seq_open_as(spec, how, r->comm, &shard);
     if (st == SB_OK)
-        st = span_seq_open_over(spec, &one, self, &whole);
+        st = span_seq_open_as(spec, &one, self, &whole);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
     if (sb_comm_agree(r->comm, st) != SB_OK)
         return;
     SPAN_EXPECT(r, span_seq_prefill(&whole) == SB_OK, "%s", sb_error_text());
     for (int again = 0; again < 2; again++) {
-        over->link->received_bytes = 0;
+        how->link->received_bytes = 0;
         st                         = span_seq_prefill(&shard);
         SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
         SPAN_EXPECT(r, same_rows(&shard, &whole), "%s %s, layout %d, %lld tokens, %lld at once",
                     spec->method, spec->params, (int)spec->kind, (long long)spec->n_tokens,
-                    (long long)over->heads_at_once);
+                    (long long)how->use.heads_at_once);
     }
     /* K and V of every foreign token once, or V alone beside whole keys [sharding 5] */
     int64_t tensors = shard.method->plan_keys == SB_PLAN_KEYS_ALL ? 1 : 2;
     int64_t foreign = r->comm->size == 1 ? 0 : spec->n_tokens - shard.gid.n_tokens;
-    SPAN_EXPECT(r, over->link->received_bytes == tensors * KV_HEADS * DIM * 2 * foreign,
+    SPAN_EXPECT(r, how->link->received_bytes == tensors * KV_HEADS * DIM * 2 * foreign,
                 "%s: received %lld bytes for %lld tokens", spec->method,
-                (long long)over->link->received_bytes, (long long)foreign);
+                (long long)how->link->received_bytes, (long long)foreign);
     SPAN_EXPECT(r, shard.arena.high_water_bytes <= shard.predicted_bytes, "%zu bytes, predicted %zu",
                 shard.arena.high_water_bytes, shard.predicted_bytes);
     SPAN_EXPECT(r, sb_arena_canaries_intact(&shard.arena), "%s: written outside", spec->method);
@@ -90,7 +90,7 @@ static void groups_equal_one_rank(span_rank *r)
                 compare(r,
                         &(span_seq_spec){methods[m].method, methods[m].params, (sb_layout_kind)kind,
                                          lengths[n > 0], 1, HEADS, KV_HEADS, DIM},
-                        &(span_over){.link = link, .heads_at_once = at_once[n > 0 ? n - 1 : 0]});
+                        &(span_how){.link = link, .use.heads_at_once = at_once[n > 0 ? n - 1 : 0]});
     sb_link_destroy(link);
 }
 
@@ -101,15 +101,15 @@ static void a_chunk_equals_one_rank(span_rank *r)
     for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
         compare(r,
                 &(span_seq_spec){"dense", "", (sb_layout_kind)kind, 900, 1, HEADS, KV_HEADS, DIM},
-                &(span_over){.link = link, .heads_at_once = 1, .first_query = 700});
+                &(span_how){.link = link, .use.heads_at_once = 1, .first_query = 700});
     sb_link_destroy(link);
 }
 
-static size_t bytes_of(span_rank *r, const span_over *over)
+static size_t bytes_of(span_rank *r, const span_how *how)
 {
     span_seq_spec spec = {"dense", "", SB_LAYOUT_ZIGZAG, 4096, 1, HEADS, KV_HEADS, DIM};
     span_seq      s;
-    SPAN_EXPECT(r, span_seq_open_over(&spec, over, r->comm, &s) == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, span_seq_open_as(&spec, how, r->comm, &s) == SB_OK, "%s", sb_error_text());
     size_t bytes = s.predicted_bytes;
     span_seq_close(&s);
     return bytes;
@@ -120,7 +120,7 @@ static void two_groups_take_the_place_of_all_heads(span_rank *r)
 {
     sb_link *link = span_link(r->comm);
     size_t   head = (size_t)2 * 4096 * DIM * sizeof(sb_bf16);
-    size_t   all = bytes_of(r, &(span_over){.link = NULL}), two = bytes_of(r, &(span_over){.link = link, .heads_at_once = 1});
+    size_t   all = bytes_of(r, &(span_how){.link = NULL}), two = bytes_of(r, &(span_how){.link = link, .use.heads_at_once = 1});
     if (r->comm->size > 1) /* the list of transfers is small beside it */
         SPAN_EXPECT(r, all - two <= 2 * head && all - two + 16384 >= 2 * head, "%zu and %zu bytes",
                     all, two);
@@ -145,7 +145,7 @@ static void a_rank_that_fails_goes_on_receiving(span_rank *r)
     span_seq_spec spec = {"dense", "", SB_LAYOUT_ZIGZAG, 500, 1, HEADS, KV_HEADS, DIM};
     sb_method     m    = *sb_method_find("dense");
     span_seq      s;
-    SPAN_EXPECT(r, span_seq_open_over(&spec, &(span_over){.link = link, .heads_at_once = 1}, r->comm, &s) == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, span_seq_open_as(&spec, &(span_how){.link = link, .use.heads_at_once = 1}, r->comm, &s) == SB_OK, "%s", sb_error_text());
     m.attend[SB_CPU] = fails;
     s.method         = &m;
     for (int at = 0; at < 3 && r->comm->size > 1; at++) {

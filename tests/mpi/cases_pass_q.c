@@ -15,7 +15,7 @@ enum { HEADS = 4, KV_HEADS = 2, DIM = 32 };
 /* Both sides are rounded to bf16, where one step is up to 2^-7 of a number [sharding 1]. */
 static int near_rows(const span_seq *a, const span_seq *whole)
 {
-    int64_t slot = 0, n = whole->q_gid.n_tokens, first = whole->over.first_query;
+    int64_t slot = 0, n = whole->q_gid.n_tokens, first = whole->how.first_query;
     double  top = 0, worst = 0, lse = 0;
     for (int32_t j = 0; j < a->q_gid.n_runs; j++)
         for (int64_t i = 0; i < a->q_gid.run[j].len; i++, slot++) {
@@ -40,11 +40,11 @@ static void compare(span_rank *r, const span_seq_spec *spec, int64_t first_query
     span_seq  shard, whole;
     sb_status st = sb_comm_self_create(&self);
     if (st == SB_OK)
-        st = span_seq_open_over(
-            spec, &(span_over){.link = link, .passes_q = 1, .first_query = first_query}, r->comm,
+        st = span_seq_open_as(
+            spec, &(span_how){.link = link, .use.pass_q = 1, .first_query = first_query}, r->comm,
             &shard);
     if (st == SB_OK)
-        st = span_seq_open_over(spec, &(span_over){.first_query = first_query}, self, &whole);
+        st = span_seq_open_as(spec, &(span_how){.first_query = first_query}, self, &whole);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
     if (sb_comm_agree(r->comm, st) != SB_OK)
         return;
@@ -107,8 +107,8 @@ static void short_chunks_move_less_than_keys(span_rank *r)
     for (int longer = 0; longer < 2 && r->comm->size > 1; longer++) {
         span_seq  s;
         int64_t   T    = longer ? 1536 : 1024; /* 3/8 and 1/4 */
-        span_over over = {.link = link, .passes_q = 1, .first_query = 4096 - T};
-        SPAN_EXPECT(r, span_seq_open_over(&spec, &over, r->comm, &s) == SB_OK, "%s",
+        span_how  how = {.link = link, .use.pass_q = 1, .first_query = 4096 - T};
+        SPAN_EXPECT(r, span_seq_open_as(&spec, &how, r->comm, &s) == SB_OK, "%s",
                     sb_error_text());
         SPAN_EXPECT(r, span_seq_prefill(&s) == SB_OK, "%s", sb_error_text());
         int64_t moved = link->received_bytes;
@@ -141,7 +141,7 @@ static void a_rank_that_fails_goes_on_passing(span_rank *r)
     sb_method     m    = *sb_method_find("dense");
     span_seq      s;
     SPAN_EXPECT(r,
-                span_seq_open_over(&spec, &(span_over){.link = link, .passes_q = 1}, r->comm, &s) ==
+                span_seq_open_as(&spec, &(span_how){.link = link, .use.pass_q = 1}, r->comm, &s) ==
                     SB_OK,
                 "%s", sb_error_text());
     m.attend[SB_CPU] = fails;

@@ -67,3 +67,10 @@ if(SPAN_NCCL_INCLUDE)
   set_tests_properties(link_old_nccl PROPERTIES LABELS mpi PASS_REGULAR_EXPRESSION "nccl: found version 2.10.0, allowed 2.18 and newer"
                        ENVIRONMENT "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake;FAKE_NCCL=version=21000;ASAN_OPTIONS=detect_leaks=0")
 endif()
+
+# Every method under every scheme and layout; `build/tests/test_matrix --all` prints the whole table.
+add_executable(test_matrix mpi/matrix.c mpi/shard_case.c mpi/thread_ranks.c)
+target_link_libraries(test_matrix PRIVATE sb_flags sb_run sb_shard sb_methods sb_comm_impl Threads::Threads)
+set_target_properties(test_matrix PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME matrix COMMAND test_matrix WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(matrix PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S})

@@ -44,6 +44,9 @@ sb_link *span_link(sb_comm *comm);
         }                                                                                          \
     } while (0)
 
+/* A link of ranks that are threads, over their communicator's memory. Not collective. */
+sb_status span_thread_link(sb_comm *comm, sb_link **out);
+
 /* Run a case on `ranks` threads; why gets the first failing rank's text, or "". */
 void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_bytes);
 

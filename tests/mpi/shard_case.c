@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/shard/fetch.h"
-#include "harness/shard/groups.h"
-#include "harness/shard/pass_q.h"
 #include "kernels/base/rng.h"
 #include "kernels/registry.h"
 
@@ -89,24 +86,21 @@ static int64_t state_bytes(const span_seq *s)
 
 static sb_status lay_out_shard(span_seq *s)
 {
-    const span_seq_spec *p  = &s->spec;
-    sb_status            st = SB_OK;
-    if (s->over.heads_at_once > 0)
-        st = sb_shard_layout_groups(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
-                                    p->kv_heads, p->head_dim, s->over.heads_at_once,
-                                    s->method->plan_keys == SB_PLAN_KEYS_ALL);
-    else if (s->over.passes_q)
-        st = sb_shard_layout_pass_q(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
-                                    p->kv_heads, p->head_dim, s->over.first_query);
-    else if (s->over.fetches)
-        st = sb_shard_layout_fetch(&s->shard, &s->arena, &s->arena, &s->map, s->ctx.comm, p->heads,
-                                   p->kv_heads, p->head_dim,
-                                   s->method->plan_keys == SB_PLAN_KEYS_ALL);
-    else
-        st = sb_shard_layout(&s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads,
-                             p->head_dim);
-    s->shard.q_gid = s->q_gid;
-    s->shard.link  = s->over.link;
+    const span_seq_spec *p    = &s->spec;
+    sb_scheme_call       call = {.use         = s->how.use,
+                                 .method      = s->method,
+                                 .map         = &s->map,
+                                 .comm        = s->ctx.comm,
+                                 .team        = &s->team,
+                                 .link        = s->how.link,
+                                 .heads       = p->heads,
+                                 .kv_heads    = p->kv_heads,
+                                 .head_dim    = p->head_dim,
+                                 .first_query = s->how.first_query,
+                                 /* cases look at K and V of methods that carry a state */
+                                 .compares = (s->method->caps & SB_CAP_STATE) != 0};
+    sb_status            st   = sb_scheme_layout(&call, &s->arena, &s->arena, &s->shard);
+    s->shard.q_gid            = s->q_gid;
     return st;
 }
 
@@ -130,12 +124,22 @@ static sb_status lay_out(span_seq *s)
     return SB_OK;
 }
 
+/* The method, or dense. */
+static const sb_method *decoder(const span_seq *s, const void **params)
+{
+    int own = (s->method->caps & SB_CAP_DECODE) != 0;
+    *params = own ? s->params : s->dense;
+    return own ? s->method : sb_method_find("dense");
+}
+
 static sb_status count_bytes(span_seq *s)
 {
     int64_t   last    = s->spec.n_tokens + s->spec.max_new_tokens - 1;
     sb_run    one     = {last, 1};
     sb_shape  prefill = shape_of(s), decode = prefill;
-    sb_status st;
+    const void      *params;
+    const sb_method *m = decoder(s, &params);
+    sb_status        st;
     decode.q_gid     = (sb_gid){.run = &one, .n_runs = 1, .n_tokens = 1};
     decode.n_keys    = last + 1;
     decode.is_decode = 1;
@@ -143,7 +147,7 @@ static sb_status count_bytes(span_seq *s)
     if ((st = lay_out(s)) != SB_OK ||
         (st = sb_shard_layout_method(&s->shard, &s->ctx, s->method, s->params, &prefill)) !=
             SB_OK ||
-        (st = sb_shard_layout_method(&s->shard, &s->ctx, s->method, s->params, &decode)) != SB_OK)
+        (st = sb_shard_layout_method(&s->shard, &s->ctx, m, params, &decode)) != SB_OK)
         return st;
     s->predicted_bytes = s->arena.high_water_bytes;
     return SB_OK;
@@ -161,7 +165,7 @@ static sb_status fill_cache(span_seq *s)
         for (int64_t i = 0; i < run.len; i++) {
             fill_row(&s->cache.k, SPAN_K, slot + i, run.start + i);
             fill_row(&s->cache.v, SPAN_V, slot + i, run.start + i);
-            if (run.start + i >= s->over.first_query)
+            if (run.start + i >= s->how.first_query)
                 fill_row(&s->q, SPAN_Q, row++, run.start + i);
         }
     }
@@ -171,14 +175,19 @@ static sb_status fill_cache(span_seq *s)
 
 sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
 {
-    return span_seq_open_over(spec, &(span_over){.link = NULL}, comm, s);
+    return span_seq_open_as(spec, &(span_how){0}, comm, s);
 }
 
-sb_status span_seq_open_over(const span_seq_spec *spec, const span_over *over, sb_comm *comm,
-                             span_seq *s)
+sb_status span_seq_open_as(const span_seq_spec *spec, const span_how *how, sb_comm *comm,
+                           span_seq *s)
 {
-    sb_status st;
-    *s = (span_seq){.spec = *spec, .over = *over, .method = sb_method_find(spec->method)};
+    const sb_method *dense = sb_method_find("dense");
+    sb_status        st;
+    *s = (span_seq){.spec = *spec, .how = *how, .method = sb_method_find(spec->method)};
+    if (dense->params_bytes > sizeof s->dense)
+        abort();
+    if ((st = sb_params_default(dense->params, s->dense)) != SB_OK)
+        return st;
     if (s->method == NULL)
         return sb_fail(SB_ERR_USAGE, "no method %s", spec->method);
     s->ctx    = (sb_ctx){.backend  = &sb_backend_cpu,
@@ -201,7 +210,11 @@ sb_status span_seq_open_over(const span_seq_spec *spec, const span_over *over, s
     s->q_runs = calloc((size_t)s->gid.n_runs + 1, sizeof *s->q_runs);
     if (s->q_runs == NULL)
         abort();
-    s->q_gid = sb_map_gid_from(&s->map, comm->rank, over->first_query, s->q_runs);
+    s->q_gid = sb_map_gid_from(&s->map, comm->rank, how->first_query, s->q_runs);
+    if (how->use.team > 0 &&
+        (st = sb_team_create(&s->map, comm->rank, how->use.team, spec->heads, spec->kv_heads,
+                             spec->head_dim, how->first_query, &s->team)) != SB_OK)
+        return st;
     if ((st = count_bytes(s)) != SB_OK)
         return st;
     s->block = aligned_alloc(SB_ARENA_ALIGN, s->predicted_bytes);
@@ -215,6 +228,7 @@ sb_status span_seq_open_over(const span_seq_spec *spec, const span_over *over, s
 
 void span_seq_close(span_seq *s)
 {
+    sb_team_fini(&s->team);
     sb_map_fini(&s->map);
     free(s->q_runs);
     free(s->params);
@@ -289,6 +303,7 @@ sb_status span_seq_step(span_seq *s)
         s->shard.gate = &s->gate1;
         s->shard.beta = &s->beta1;
     }
-    return sb_shard_decode(&s->shard, &s->ctx, s->method, s->params, &s->q1, token, &s->cache,
-                           0.25f, &s->o1);
+    const void      *params;
+    const sb_method *m = decoder(s, &params);
+    return sb_shard_decode(&s->shard, &s->ctx, m, params, &s->q1, token, &s->cache, 0.25f, &s->o1);
 }

@@ -15,6 +15,14 @@ static void run(const span_case *c, int32_t ranks)
     ck_assert_msg(why[0] == '\0', "%s: %s", c->name, why);
 }
 
+sb_link *span_link(sb_comm *comm)
+{
+    sb_link *l = NULL;
+    if (span_thread_link(comm, &l) != SB_OK)
+        abort();
+    return l;
+}
+
 static int count(const span_case *cases)
 {
     int n = 0;
