@@ -41,7 +41,8 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
     sb_comm_stats         moved  = f->cfg.comm->stats;
     sb_shape              shape  = sbi_forward_shape(f);
     const sb_cache       *cache  = &f->caches[ctx->layer];
-    int                   local  = sbi_keeps_apart(f);
+    sb_scheme_call        scheme = sbi_forward_scheme(f);
+    int                   local  = sb_scheme_keeps_apart(&scheme);
     sb_ctx                looker = *ctx;
     sb_shard_view         seen;
     sb_layer_view         view   = {.layer    = ctx->layer,
@@ -54,6 +55,7 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
                                     .v        = local ? &cache->v : &f->shard.v_all,
                                     .o        = &f->o,
                                     .lse      = f->lse,
+                                    .shard    = &f->shard,
                                     .ctx      = &looker,
                                     .scale    = s->scale};
     sb_status             st     = SB_OK;

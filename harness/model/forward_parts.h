@@ -45,18 +45,11 @@ static inline int sbi_carries_state(const sb_method *m) { return (m->caps & SB_C
 
 static inline int sbi_shares_heads(const sb_forward *f)
 {
-    return f->cfg.team > 0 && f->cfg.comm->size > 1;
-}
-
-/* 1: no rank has all keys of its heads after a prefill, each its own. */
-static inline int sbi_keeps_apart(const sb_forward *f)
-{
-    return (sbi_carries_state(f->cfg.method) || f->cfg.ring ||
-            (sbi_shares_heads(f) && f->team.teams > 1)) &&
-           f->cfg.comm->size > 1;
+    return f->cfg.use.team > 0 && f->cfg.comm->size > 1;
 }
 
 /* ---- forward_room.c ---- */
+sb_scheme_call sbi_forward_scheme(const sb_forward *f);
 sb_ctx   sbi_forward_ctx(sb_forward *f, int32_t layer, sb_phase_times *times);
 sb_shape sbi_forward_shape(const sb_forward *f); /* of the prefill */
 

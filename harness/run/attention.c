@@ -49,8 +49,7 @@ static int anchored(const sb_bench *b, const sb_point *p)
 
 static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_operands *o)
 {
-    sb_scheme_use use    = sbi_sharding(b, p, o->shape.heads, o->shape.kv_heads);
-    int           linked = use.ring || use.team > 0;
+    sb_scheme_use use = sbi_sharding(b, p, o->shape.heads, o->shape.kv_heads);
     return (sb_operator_config){.operands      = o,
                                 .method        = p->method,
                                 .params        = p->method_params,
@@ -59,9 +58,8 @@ static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_
                                 .backend       = b->backend,
                                 .comm          = b->comm,
                                 .layout        = p->layout,
-                                .ring          = use.ring,
-                                .team          = use.team,
-                                .link          = linked ? b->link : NULL,
+                                .use           = use,
+                                .link          = sb_scheme_links(use) ? b->link : NULL,
                                 .threads       = b->threads,
                                 .compares      = p->quality != SB_QUALITY_NONE};
 }

@@ -60,35 +60,25 @@ static sb_status rows_alloc(sb_operator *op, sb_tensor *t, const char *what)
     return sb_arena_alloc(&op->arena, t->heads * t->head_stride, sizeof(sb_bf16), what, &t->data);
 }
 
-static int carries_state(const sb_operator *op)
+static int is_teamed(const sb_operator *op)
 {
-    return (op->cfg.method->caps & SB_CAP_STATE) != 0;
+    return op->cfg.use.team > 0 && op->cfg.comm->size > 1;
 }
 
-static int is_teamed(const sb_operator *op) { return op->cfg.team > 0 && op->cfg.comm->size > 1; }
-
-/* 1: no rank has all keys of its heads after a pass, each its own. */
-static int keeps_apart(const sb_operator *op)
-{
-    return (carries_state(op) || op->cfg.ring || (is_teamed(op) && op->team.teams > 1)) &&
-           op->cfg.comm->size > 1;
-}
-
-static sb_status lay_out_shard(sb_operator *op)
+static sb_scheme_call scheme_call(const sb_operator *op)
 {
     const sb_operand_shape *s = &op->cfg.operands->shape;
-    sb_status               st;
-    if (carries_state(op) || (!op->cfg.ring && !is_teamed(op)))
-        return (carries_state(op) && !op->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
-            &op->shard, &op->arena, &op->map, op->cfg.comm, s->heads, s->kv_heads, s->head_dim);
-    if (is_teamed(op))
-        st = sb_shard_layout_team(&op->shard, &op->arena, &op->map, op->cfg.comm, &op->team);
-    else
-        st = sb_shard_layout_ring(&op->shard, &op->arena, &op->map, op->cfg.comm, s->heads,
-                                  s->kv_heads, s->head_dim);
-    if (is_teamed(op) && op->team.teams == 1) /* a look finds the keys of its heads */
-        return st;
-    return st == SB_OK && op->cfg.compares ? sb_shard_layout_gather(&op->shard, &op->arena) : st;
+    return (sb_scheme_call){.use         = op->cfg.use,
+                            .method      = op->cfg.method,
+                            .map         = &op->map,
+                            .comm        = op->cfg.comm,
+                            .team        = &op->team,
+                            .link        = op->cfg.link,
+                            .heads       = s->heads,
+                            .kv_heads    = s->kv_heads,
+                            .head_dim    = s->head_dim,
+                            .first_query = s->n_tokens - s->n_queries,
+                            .compares    = op->cfg.compares};
 }
 
 /* Everything that outlives a call, in one order, over whichever arena op->arena is. */
@@ -98,6 +88,7 @@ static sb_status lay_out(sb_operator *op)
     const sb_method        *m     = op->cfg.method;
     sb_arena               *a     = &op->arena;
     sb_shape                shape = shape_of(op);
+    sb_scheme_call          scheme = scheme_call(op);
     void                   *lse   = NULL;
     int64_t   state = m->state_bytes != NULL ? m->state_bytes(op->cfg.params, &shape) : 0;
     sb_status st;
@@ -109,10 +100,9 @@ static sb_status lay_out(sb_operator *op)
         (!is_teamed(op) && /* nobody reads it: a look finds that of its heads */
          (st = sb_arena_alloc(a, s->heads * op->q_gid.n_tokens, sizeof(float), "LSE", &lse)) !=
              SB_OK) ||
-        (st = lay_out_shard(op)) != SB_OK)
+        (st = sb_scheme_layout(&scheme, a, a, &op->shard)) != SB_OK)
         return st;
     op->lse         = lse;
-    op->shard.link  = op->cfg.link;
     op->shard.q_gid = op->q_gid;
     return SB_OK;
 }
@@ -132,7 +122,7 @@ static sb_status init(sb_operator *op, const sb_operator_config *cfg)
         return sb_fail(SB_ERR_NOMEM, "operator: no memory for %d runs", op->kv_gid.n_runs);
     op->q_gid = sb_map_gid_from(&op->map, rank, s->n_tokens - s->n_queries, op->q_runs);
     return !is_teamed(op) ? SB_OK
-                          : sb_team_create(&op->map, rank, cfg->team, s->heads, s->kv_heads,
+                          : sb_team_create(&op->map, rank, cfg->use.team, s->heads, s->kv_heads,
                                            s->head_dim, s->n_tokens - s->n_queries, &op->team);
 }
 
@@ -361,7 +351,8 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     sb_ctx                  ctx   = context(op, NULL);
     sb_shape                shape = shape_of(op);
     sb_comm_stats           moved = op->cfg.comm->stats;
-    int                     local = keeps_apart(op);
+    sb_scheme_call          scheme = scheme_call(op);
+    int                     local  = sb_scheme_keeps_apart(&scheme);
     int                     own   = local || op->device != NULL;
     sb_shard_view           seen;
     sb_layer_view           view  = {.n_layers    = 1,
@@ -374,6 +365,7 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
                                      .first_query = s->n_tokens - s->n_queries,
                                      .o           = &op->o,
                                      .lse         = op->lse,
+                                     .shard       = &op->shard,
                                      .ctx         = &ctx,
                                      .scale       = op->cfg.operands->scale};
     sb_status               st    = SB_OK;

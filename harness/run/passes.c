@@ -20,6 +20,7 @@ void sb_result_fini(sb_result *r)
     free(r->own.timings);
     free(r->own.quality);
     free(r->own.needles);
+    free(r->own.balance);
     free(r->own.anchors);
     free(r->own.hits);
     free(r->own.prediction);
@@ -38,9 +39,16 @@ sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out
     return SB_OK;
 }
 
+int sbi_may_link(const sb_point *p)
+{
+    return p->heads_at_once > 0 ||
+           (p->scheme != SB_SCHEME_ALLGATHER && p->scheme != SB_SCHEME_STATE);
+}
+
 sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads)
 {
-    return sb_scheme_used(p->scheme, p->team, b->comm->size, b->host_ranks > 0 ? b->host_ranks : 1,
+    int32_t asked = p->team > 0 ? p->team : (int32_t)p->heads_at_once;
+    return sb_scheme_used(p->scheme, asked, b->comm->size, b->host_ranks > 0 ? b->host_ranks : 1,
                           heads, kv_heads);
 }
 
@@ -181,6 +189,9 @@ void sbi_quality_facts(sb_quality *q, sb_result *out)
     out->own.needles     = q->needles;
     q->facts             = NULL;
     q->needles           = NULL;
+    out->own.balance     = q->balance;
+    q->balance           = NULL;
+    out->facts.n_balance = q->n_balance;
     out->facts.n_quality = q->n_facts;
     out->facts.n_needles = q->n_needles;
     out->facts.fallback  = q->fallback;
@@ -195,6 +206,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.timings     = out->own.timings;
     out->facts.quality     = out->own.quality;
     out->facts.needles     = out->own.needles;
+    out->facts.balance     = out->own.balance;
     out->facts.comm        = out->own.comm;
     out->facts.memory      = out->own.memory;
     out->facts.states      = out->own.states;

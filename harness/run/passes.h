@@ -9,6 +9,7 @@
 #include "kernels/base/phase.h"
 
 /* How the point's prefill shares tokens and heads out over b's ranks. */
+int           sbi_may_link(const sb_point *p); /* 1: with several ranks, blocks move over a link */
 sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads);
 
 /* The shape of one rank's call, of a whole one: some of the heads, where they are shared out.

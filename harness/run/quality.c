@@ -22,6 +22,7 @@ void sb_quality_fini(sb_quality *q)
 {
     free(q->facts);
     free(q->needles);
+    free(q->balance);
     *q = (sb_quality){0};
 }
 
@@ -158,7 +159,7 @@ sb_status sb_quality_look(void *arg, const sb_layer_view *v)
     sb_quality *q     = arg;
     sbi_index   index = {0};
     if (v->layer == 0) {
-        q->n_facts = q->n_needles = 0;
+        q->n_facts = q->n_needles = q->n_balance = 0;
         q->digest                 = 0;
     }
     q->has_index = sbi_has_index(v);
@@ -170,5 +171,5 @@ sb_status sb_quality_look(void *arg, const sb_layer_view *v)
                                         : look_at_rows(q, v, &index);
     }
     sbi_index_fini(&index);
-    return st;
+    return st == SB_OK ? sbi_balance_add(q, v) : st;
 }

@@ -55,6 +55,10 @@ void      sbi_index_fini(sbi_index *x);
 /* Selections of a layer into the running digest; the same for any number of ranks. */
 uint64_t sbi_index_digest(const sb_layer_view *v, const sbi_index *x);
 
+/* ---- quality_balance.c ---- */
+sb_status sbi_balance_add(sb_quality          *q,
+                          const sb_layer_view *v); /* collective; nothing of one rank */
+
 /* ---- quality_rows.c ---- */
 /* One query row of one head. o' is the method's output, o dense attention's in fp32. */
 typedef struct sbi_row_value {

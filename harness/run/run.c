@@ -171,9 +171,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
     r->bench.energy  = r->energy[p->backend];
-    int linked =
-        p->scheme == SB_SCHEME_RING || p->scheme == SB_SCHEME_ULYSSES || p->scheme == SB_SCHEME_USP;
-    if (linked && (st = need_link(r, p)) != SB_OK)
+    if (sbi_may_link(p) && (st = need_link(r, p)) != SB_OK)
         return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);

@@ -28,7 +28,6 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, const sb_i
     if (st != SB_OK)
         return st;
     sb_scheme_use    use    = sbi_sharding(b, p, m.heads, m.kv_heads);
-    int              linked = use.ring || use.team > 0;
     const sb_method *dense = sb_method_find("dense");
     int method = p->decode == SB_DECODE_METHOD && (p->method->caps & SB_CAP_DECODE) != 0;
     *out                    = (sb_forward_config){.model         = b->model,
@@ -39,9 +38,8 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, const sb_i
                                                   .backend       = b->backend,
                                                   .comm          = b->comm,
                                                   .layout        = p->layout,
-                                                  .ring          = use.ring,
-                                                  .team          = use.team,
-                                                  .link          = linked ? b->link : NULL,
+                                                  .use           = use,
+                                                  .link          = sb_scheme_links(use) ? b->link : NULL,
                                                   .threads       = b->threads,
                                                   .compares      = p->quality != SB_QUALITY_NONE,
                                                   .should_stop   = b->should_stop};

@@ -51,7 +51,7 @@ typedef struct sb_result {
     int32_t         has_index;  /* 0: the method selects no keys */
     struct {
         sb_timing_facts *timings;
-        void            *quality, *needles;
+        void            *quality, *needles, *balance;
         uint8_t         *hits;
         char            *prediction, *error;
         char             digest[17];

@@ -33,15 +33,6 @@ sb_status sbi_ring_layout(sb_shard *s, sb_arena *a, const sb_map *map, int64_t h
     return st;
 }
 
-sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                               int64_t heads, int64_t kv_heads, int64_t head_dim)
-{
-    sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
-    return st == SB_OK && map->ranks > 1
-               ? sbi_ring_layout(s, a, map, heads, kv_heads, map->rank_tokens[comm->rank])
-               : st;
-}
-
 static part part_in(const sb_shard *s, sb_bf16 *buffer, int32_t rank)
 {
     int64_t   n = s->map->rank_tokens[rank];
@@ -171,7 +162,7 @@ sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         t.running.data        = s->running;
         t.running.head_stride = o->tokens * o->dim;
     }
-    s->link->received_bytes = s->link->sent_bytes = s->link->groups = s->link->ns = 0;
+    sbi_link_begin(s->link);
     st = go_round(&t, st);
     sbi_link_account(s->link, ctx->comm);
     if (st == SB_OK && o->dtype == SB_BF16)
@@ -194,3 +185,23 @@ sb_status sb_ring_check_as(const char *name, const sb_method *m)
 }
 
 sb_status sb_ring_check(const sb_method *m) { return sb_ring_check_as("ring", m); }
+
+/* The ring as the scheme of a whole prefill. */
+static sb_status prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                         const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
+                         sb_tensor *o, float *lse, sb_status st)
+{
+    if (st == SB_OK)
+        st = sbi_plan_here(s, ctx, m, params, shape, q, &cache->k, cache);
+    return sbi_prefill_ring(s, ctx, m, params, q, cache, scale, o, lse, st);
+}
+
+sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
+                               int64_t heads, int64_t kv_heads, int64_t head_dim)
+{
+    sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
+    s->prefill   = prefill;
+    return st == SB_OK && map->ranks > 1
+               ? sbi_ring_layout(s, a, map, heads, kv_heads, map->rank_tokens[comm->rank])
+               : st;
+}

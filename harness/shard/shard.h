@@ -53,8 +53,43 @@ int32_t   sb_map_owner(const sb_map *m, int64_t token); /* token < n_tokens; O(1
  * decode_stays: the owner of the last prefill token. */
 int32_t sb_map_decode_owner(const sb_map *m, int64_t token);
 
+/* Keys that come some heads at a time (groups.h). */
+typedef struct sb_groups {
+    int64_t      heads_at_once; /* KV heads */
+    int32_t      whole_keys;    /* 1: K of all heads is gathered first, groups are of V alone */
+    int32_t      staged;        /* 1: a group arrives rank by rank and is put in order */
+    sb_bf16     *part[2];       /* [K, V][heads_at_once][n_tokens][head_dim] */
+    sb_transfer *transfer;
+    int64_t      max_transfers;
+} sb_groups;
+
+/* Needed keys alone, or all of them (fetch.h). */
+typedef struct sb_fetch {
+    int32_t      whole_keys; /* 1: K of all ranks is gathered in any case */
+    int          fetched;    /* by the last prefill: 1 needed keys alone, 0 all */
+    int32_t     *edge;       /* [n_tokens + 1] */
+    uint64_t    *bits;       /* [kv_heads][words of n_tokens] */
+    uint8_t     *asked;      /* [other ranks][kv_heads][a bit for each of their tokens] */
+    uint8_t     *wanted;     /* [other ranks][kv_heads][a bit for each own token] */
+    sb_bf16     *send, *receive;
+    sb_transfer *transfer;
+} sb_fetch;
+
+/* Queries that go round (pass_q.h). */
+typedef struct sb_pass_q {
+    int64_t      first_query;
+    sb_run      *run;     /* storage of gid */
+    sb_gid      *gid;     /* [ranks] queries of each */
+    sb_plan      plan;    /* of the queries of all ranks */
+    sb_bf16     *part[2]; /* [heads][most queries of a rank][head_dim], on their way */
+    float       *foreign; /* rank by rank but the own: o [heads][its queries][head_dim], then lse */
+    float       *own;     /* the same of the own queries, of every rank's keys */
+    sb_transfer *transfer;
+} sb_pass_q;
+
 /* Room and results of the operator calls of one sequence, shared by its layers. */
-typedef struct sb_shard {
+typedef struct sb_shard sb_shard;
+struct sb_shard {
     const sb_map *map;          /* borrowed */
     sb_tensor     k_all, v_all; /* of the last prefill: [kv_heads][n_tokens][head_dim] bf16 in id
                                    order; with one rank they alias its cache */
@@ -70,6 +105,15 @@ typedef struct sb_shard {
     /* Of a ring or a team; link is set by the caller and borrowed, NULL: keys are gathered. */
     sb_link *link;
     void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
+    /* The steps of a prefill behind the layout of its index, of schemes that have their own; st: of
+     * that, on this rank. NULL: keys are gathered, a state is passed on, or heads are shared out.
+     */
+    sb_status (*prefill)(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                         const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
+                         sb_tensor *o, float *lse, sb_status st);
+    sb_groups groups;
+    sb_fetch  fetch;
+    sb_pass_q pass_q;
     void    *running; /* [heads][local tokens][head_dim] fp32 */
     /* Of heads over ranks: some heads of the team's tokens. */
     const sb_team   *team; /* borrowed; NULL: ranks have all heads */
@@ -84,7 +128,7 @@ typedef struct sb_shard {
                                 memory  then, and there is one rank */
     sb_arena *method_arena; /* where the method's index lives, and from which mark on */
     size_t    method_mark;
-} sb_shard;
+};
 
 /* Room for prefill and decode of one layer at a time. comm must have map->ranks ranks.
  * With R > 1: 2 * kv_heads * n_tokens * head_dim * 2 bytes of gathered K and V; a map with more

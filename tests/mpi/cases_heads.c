@@ -64,7 +64,7 @@ static sb_status op_open(const heads_spec *s, sb_comm *comm, int32_t team, sb_li
                                   .backend     = &sb_backend_cpu,
                                   .comm        = comm,
                                   .layout      = s->layout,
-                                  .team        = team,
+                                  .use         = {.team = team},
                                   .link        = link,
                                   .threads     = 1,
                                   .arena_flags = SB_ARENA_GUARD,

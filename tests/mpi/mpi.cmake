@@ -8,7 +8,7 @@ endif()
 math(EXPR SPAN_MPI_CTEST_S "${SPAN_MPI_TEST_S} + 30")
 
 add_executable(test_mpi
-  mpi/test_mpi.c mpi/cases_comm.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c mpi/cases_heads.c mpi/shard_case.c)
+  mpi/test_mpi.c mpi/cases_balance.c mpi/cases_comm.c mpi/cases_fetch.c mpi/cases_groups.c mpi/cases_pass_q.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c mpi/cases_heads.c mpi/shard_case.c)
 target_link_libraries(test_mpi PRIVATE sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
 set_target_properties(test_mpi PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 foreach(ranks 1 2 3 4)
@@ -23,8 +23,8 @@ foreach(ranks 1 2 3 4)
 endforeach()
 
 span_test(test_shard_threads
-  SOURCES mpi/test_threads.c mpi/thread_ranks.c mpi/cases_comm.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c
-          mpi/cases_heads.c mpi/shard_case.c
+  SOURCES mpi/test_threads.c mpi/thread_ranks.c mpi/cases_balance.c mpi/cases_comm.c mpi/cases_fetch.c mpi/cases_groups.c mpi/cases_pass_q.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c mpi/cases_heads.c
+          mpi/shard_case.c
   LINK sb_run sb_shard sb_methods sb_workloads sb_comm_impl Threads::Threads
   LABELS mpi)
 

@@ -71,7 +71,7 @@ static sb_status tensor_alloc(sb_tensor *t, sb_arena *a, int64_t heads, int64_t 
 
 static sb_shape shape_of(const span_seq *s)
 {
-    return (sb_shape){.q_gid    = s->gid,
+    return (sb_shape){.q_gid    = s->q_gid,
                       .n_keys   = s->spec.n_tokens,
                       .heads    = s->spec.heads,
                       .kv_heads = s->spec.kv_heads,
@@ -86,31 +86,38 @@ static int64_t state_bytes(const span_seq *s)
 
 static sb_status lay_out_shard(span_seq *s)
 {
-    const span_seq_spec *p = &s->spec;
-    sb_status            st;
-    if (s->how.use.team > 0)
-        st = sb_shard_layout_team(&s->shard, &s->arena, &s->map, s->ctx.comm, &s->team);
-    else
-        st = (s->how.use.ring ? sb_shard_layout_ring : sb_shard_layout)(
-            &s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads, p->head_dim);
-    s->shard.link = s->how.use.ring || s->how.use.team > 0 ? s->how.link : NULL;
+    const span_seq_spec *p    = &s->spec;
+    sb_scheme_call       call = {.use         = s->how.use,
+                                 .method      = s->method,
+                                 .map         = &s->map,
+                                 .comm        = s->ctx.comm,
+                                 .team        = &s->team,
+                                 .link        = s->how.link,
+                                 .heads       = p->heads,
+                                 .kv_heads    = p->kv_heads,
+                                 .head_dim    = p->head_dim,
+                                 .first_query = s->how.first_query,
+                                 /* cases look at K and V of methods that carry a state */
+                                 .compares = (s->method->caps & SB_CAP_STATE) != 0};
+    sb_status            st   = sb_scheme_layout(&call, &s->arena, &s->arena, &s->shard);
+    s->shard.q_gid            = s->q_gid;
     return st;
 }
 
 static sb_status lay_out(span_seq *s)
 {
     const span_seq_spec *p   = &s->spec;
-    int64_t              n   = s->gid.n_tokens;
+    int64_t              n = s->gid.n_tokens, rows = s->q_gid.n_tokens;
     void                *lse = NULL;
     sb_status            st;
     if ((st = sb_cache_layout(&s->cache, &s->arena, p->kv_heads, p->head_dim, n + p->max_new_tokens,
                               s->gid.n_runs + (int32_t)p->max_new_tokens)) != SB_OK ||
         (st = sb_cache_layout_state(&s->cache, &s->arena, state_bytes(s))) != SB_OK ||
-        (st = tensor_alloc(&s->q, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
-        (st = tensor_alloc(&s->o, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->q, &s->arena, p->heads, rows, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->o, &s->arena, p->heads, rows, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->q1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->o1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
-        (st = sb_arena_alloc(&s->arena, p->heads * n, sizeof(float), "LSE", &lse)) != SB_OK ||
+        (st = sb_arena_alloc(&s->arena, p->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK ||
         (st = lay_out_shard(s)) != SB_OK)
         return st;
     s->lse = lse;
@@ -148,7 +155,7 @@ static sb_status count_bytes(span_seq *s)
 
 static sb_status fill_cache(span_seq *s)
 {
-    int64_t slot = 0;
+    int64_t slot = 0, row = 0;
     sb_cache_reset(&s->cache);
     for (int32_t j = 0; j < s->gid.n_runs; j++) {
         sb_run    run = s->gid.run[j];
@@ -158,7 +165,8 @@ static sb_status fill_cache(span_seq *s)
         for (int64_t i = 0; i < run.len; i++) {
             fill_row(&s->cache.k, SPAN_K, slot + i, run.start + i);
             fill_row(&s->cache.v, SPAN_V, slot + i, run.start + i);
-            fill_row(&s->q, SPAN_Q, slot + i, run.start + i);
+            if (run.start + i >= s->how.first_query)
+                fill_row(&s->q, SPAN_Q, row++, run.start + i);
         }
     }
     s->cache.n_global = s->spec.n_tokens;
@@ -198,10 +206,14 @@ sb_status span_seq_open_as(const span_seq_spec *spec, const span_how *how, sb_co
         return st;
     s->map.decode_stays = (s->method->caps & SB_CAP_STATE) != 0;
 
-    s->gid = sb_map_gid(&s->map, comm->rank);
+    s->gid    = sb_map_gid(&s->map, comm->rank);
+    s->q_runs = calloc((size_t)s->gid.n_runs + 1, sizeof *s->q_runs);
+    if (s->q_runs == NULL)
+        abort();
+    s->q_gid = sb_map_gid_from(&s->map, comm->rank, how->first_query, s->q_runs);
     if (how->use.team > 0 &&
         (st = sb_team_create(&s->map, comm->rank, how->use.team, spec->heads, spec->kv_heads,
-                             spec->head_dim, 0, &s->team)) != SB_OK)
+                             spec->head_dim, how->first_query, &s->team)) != SB_OK)
         return st;
     if ((st = count_bytes(s)) != SB_OK)
         return st;
@@ -218,6 +230,7 @@ void span_seq_close(span_seq *s)
 {
     sb_team_fini(&s->team);
     sb_map_fini(&s->map);
+    free(s->q_runs);
     free(s->params);
     free(s->file);
     free(s->block);

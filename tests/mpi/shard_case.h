@@ -17,7 +17,8 @@ typedef struct span_seq_spec {
 /* How the prefill runs; all zero: keys are gathered. */
 typedef struct span_how {
     sb_scheme_use use;
-    sb_link      *link; /* of rings and teams of more than one rank; borrowed */
+    sb_link      *link;        /* of schemes that link more than one rank; borrowed */
+    int64_t       first_query; /* of prefill; tokens before it have none */
 } span_how;
 
 typedef struct span_seq {
@@ -27,7 +28,8 @@ typedef struct span_seq {
     span_how         how;
     sb_map           map;
     sb_team          team;
-    sb_gid           gid;
+    sb_gid           gid, q_gid;
+    sb_run          *q_runs;
     void            *block;
     size_t           predicted_bytes;
     sb_arena         arena;

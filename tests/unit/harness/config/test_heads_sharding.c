@@ -7,11 +7,12 @@
 
 #include "harness/config/sweep.h"
 
-static const char head[] = "sweep: heads\n"
-                           "experiment: attention\n"
-                           "backend: cpu\n"
-                           "inputs: [{distribution: structured, heads: 8, kv_heads: 4, head_dim: 32, "
-                           "lengths: 2048}]\n";
+static const char head[] =
+    "sweep: heads\n"
+    "experiment: attention\n"
+    "backend: cpu\n"
+    "inputs: [{distribution: structured, heads: 8, kv_heads: 4, head_dim: 32, "
+    "lengths: 2048}]\n";
 
 static sb_status load(const char *rest, sb_sweep **out, char errors[1024])
 {
@@ -64,8 +65,9 @@ END_TEST
 
 START_TEST(teams_and_layouts_are_axes)
 {
-    sb_sweep *s = good("methods: [dense, lightning]\nsharding: [{name: usp, ulysses: [2, 4], layout: "
-                       "[zigzag, contiguous]}]\nexclude: [{sharding: usp, layout: contiguous}]\n");
+    sb_sweep *s =
+        good("methods: [dense, lightning]\nsharding: [{name: usp, ulysses: [2, 4], layout: "
+             "[zigzag, contiguous]}]\nexclude: [{sharding: usp, layout: contiguous}]\n");
     ck_assert_int_eq(s->n_points, 3); /* two teams, and the state beside them */
     ck_assert_int_eq(s->points[0].team, 2);
     ck_assert_int_eq(s->points[1].team, 4);
