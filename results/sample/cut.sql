@@ -1,6 +1,6 @@
--- What was done to the database of the run before it was kept: samples of the tasks that its time limit stopped, and of four methods (for
--- the page's size), are taken out, and the paths of the machine. `spanbench db migrate` computes the intervals anew afterwards.
---   sqlite3 cpu.db <results/sample/cut.sql && spanbench db migrate cpu.db
+-- What was taken out of the run's database before it was kept: samples of the tasks that its time limit stopped, and of four methods (for the
+-- page's size). Then `spanbench db migrate cpu.db` computes the intervals anew, `spanbench db anonymize cpu.db` takes out names and paths.
+--   sqlite3 cpu.db <results/sample/cut.sql
 BEGIN;
 CREATE TEMP TABLE gone AS SELECT id FROM point WHERE task <> 'niah_single' OR method IN ('a_shape', 'minference', 'flexprefill', 'xattention');
 CREATE TEMP TABLE lost AS SELECT id FROM sample WHERE point_id IN gone;
@@ -21,6 +21,5 @@ DELETE FROM reference WHERE input_id NOT IN (SELECT input_id FROM sample);
 DELETE FROM span WHERE input_id NOT IN (SELECT input_id FROM sample);
 DELETE FROM input WHERE id NOT IN (SELECT input_id FROM sample);
 DELETE FROM dataset WHERE id NOT IN (SELECT dataset_id FROM input);
-UPDATE run SET command = replace(command, rtrim(command, replace(command, '/', '')), 'run --no-table --time-limit 150 ');
 COMMIT;
 VACUUM;
