@@ -69,7 +69,7 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
     sb_bench b    = {
            .comm = &comm, .backend = counted_on(p, &on_host), .model = s->model, .threads = threads};
     sb_status st = p->task != NULL ? sb_sample_bytes(&b, p, in, out)
-                                   : sb_attention_room(&b, p, s->operands, out);
+                                   : sb_attention_bytes(&b, p, s->operands, out);
     if (st == SB_OK && on_host)
         out->device_bytes = out->host_bytes;
     return st;
