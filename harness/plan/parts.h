@@ -3,7 +3,7 @@
 #define SB_HARNESS_PLAN_PARTS_H
 
 #include "harness/plan/plan.h"
-#include "harness/shard/shard.h"
+#include "harness/shard/scheme.h"
 
 typedef struct sbi_traffic sbi_traffic;
 
@@ -65,8 +65,8 @@ struct sbi_traffic {
     double  seconds, first_s; /* all of it; its first part, which nothing can hide */
 };
 
-/* K and V (and what a scheme moves besides) of one layer. */
-sb_status sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, const sb_map *map,
-                         sbi_traffic *out);
+/* K and V (and what a scheme moves besides) of one layer; keys: those that a row sees at most. */
+void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
+                    const sb_map *map, double keys, sbi_traffic *out);
 
 #endif

@@ -67,7 +67,7 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
                      .local_rank = rank % local_size,
                      .local_size = local_size};
     sb_bench b    = {
-           .comm = &comm, .backend = counted_on(p, &on_host), .model = s->model, .threads = threads};
+           .comm = &comm, .backend = counted_on(p, &on_host), .model = s->model, .threads = threads, .host_ranks = local_size};
     sb_status st = p->task != NULL ? sb_sample_bytes(&b, p, in, out)
                                    : sb_attention_bytes(&b, p, s->operands, out);
     if (st == SB_OK && on_host)
@@ -107,7 +107,7 @@ static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const
                           .n_layers = 1,
                           .scheme   = p->scheme,
                           .layout   = p->layout,
-                          .ulysses  = o->ulysses,
+                          .asked    = p->team > 0 ? p->team : (int32_t)p->heads_at_once,
                           .ranks    = p->ranks,
                           .threads  = o->threads};
     if (p->task == NULL) {
