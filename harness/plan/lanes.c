@@ -55,6 +55,7 @@ static sbi_lanes window(const sb_plan_case *c, const char *window_key)
     double keys = TILE * (ceil(sink / TILE) + ceil((near - 1) / TILE) + 1);
     return (sbi_lanes){.share  = fmin(sbi_pairs(rows, keys) / sbi_pairs(rows, INFINITY), 1),
                        .keys   = keys,
+                       .window = 1,
                        .known  = 1,
                        .origin = by_formula};
 }

@@ -186,7 +186,8 @@ static void weigh(guess *g, sb_prediction *p)
     double    kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
     g->lanes = w.has_lanes ? sbi_lanes_of(g->m, c)
                            : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
-    sbi_traffic_of(g->m, c, g->use, &g->map, g->lanes.keys, &g->traffic);
+    sbi_traffic_of(g->m, c, g->use, &g->map, g->lanes.window ? g->lanes.keys : INFINITY,
+                   &g->traffic);
     /* heads are shared out, not tokens */
     shares own   = whole(g) ? (shares){even, even} : shares_of(g);
     double share = w.has_lanes ? g->lanes.share * own.pairs : own.rows;

@@ -17,18 +17,21 @@ MACHINE = "configs/plan/h100.yaml"
 RANKS = [8, 16, 32, 64, 128, 256, 512, 1024]
 M = 1 << 20
 LENGTHS = [1 * M, 2 * M, 4 * M, 10 * M]
-# name in tables -> method, parameters it must have
-METHODS = [
-    ("dense", "dense", {}),
-    ("flexprefill .9", "flexprefill", {"gamma": 0.9}),
-    ("flexprefill .95", "flexprefill", {"gamma": 0.95}),
-    ("xattention", "xattention", {}),
-    ("pbs_attn", "pbs_attn", {}),
-    ("minference blocks", "minference", {}),
-    ("hip", "hip", {}),
-    ("streaming_llm", "streaming_llm", {}),
-    ("power_attention", "power_attention", {}),
-    ("lightning", "lightning", {}),
+BY_HEAD, AT_ONCE = "allgather:1", "allgather:0"
+# name in tables, method, parameters it must have, sharding
+CASES = [
+    ("dense", "dense", {}, BY_HEAD),
+    ("flexprefill .9", "flexprefill", {"gamma": 0.9}, BY_HEAD),
+    ("flexprefill .95", "flexprefill", {"gamma": 0.95}, BY_HEAD),
+    ("xattention", "xattention", {}, BY_HEAD),
+    ("pbs_attn", "pbs_attn", {}, BY_HEAD),
+    ("minference blocks", "minference", {}, BY_HEAD),
+    ("hip", "hip", {}, BY_HEAD),
+    ("streaming_llm", "streaming_llm", {}, BY_HEAD),
+    ("streaming_llm, fetched", "streaming_llm", {}, "fetch:0"),
+    ("power_attention", "power_attention", {}, BY_HEAD),
+    ("power_attention, fetched", "power_attention", {}, "fetch:0"),
+    ("lightning", "lightning", {}, "state:0"),
 ]
 VARIANTS = {  # of the links between hosts
     "as seeded": {},
@@ -36,7 +39,6 @@ VARIANTS = {  # of the links between hosts
     "bandwidth x 4": {"W": 4},
     "latency x 10": {"a": 10},
     "latency / 10": {"a": 0.1},
-    "gathers block": {"gather": "blocking"},
 }
 
 
@@ -45,28 +47,28 @@ def machine(text, v, path):
         return (f"{{name: between, latency_s: {float(m[1]) * v.get('a', 1):g}, "
                 f"bytes_per_s: {float(m[2]) * v.get('W', 1):g},")
     text, n = re.subn(r"\{name: between, latency_s: ([^,]+), bytes_per_s: ([^,]+),", scaled, text)
-    text, k = re.subn(r"gather: overlapped", f"gather: {v.get('gather', 'overlapped')}", text)
-    assert n == 1 and k == 1, "the machine file has another form"
+    assert n == 1, "the machine file has another form"
     with open(path, "w") as f:
         f.write(text)
 
 
 def plan(program, machine_file, ranks, *more):
-    """Points by (name, length, sharding); exit code 3 (a point does not fit) is an answer too."""
+    """Points by (method, parameters, length, sharding); exit code 3 (a point does not fit) is an answer too."""
     p = subprocess.run([program, "plan", SWEEP, "--machine", machine_file, "--ranks", str(ranks), "--format", "json", *more],
                        capture_output=True, text=True)
     if p.returncode not in (0, 3):
         sys.exit(p.stderr)
     points = {}
     for q in json.loads(p.stdout)["points"]:
-        for name, method, params in METHODS:
+        sharding = f"{q['sharding']}:{q['asked']}"
+        for name, method, params, _ in CASES:
             if q["method"] == method and all(q["params"][k] == v for k, v in params.items()):
-                points[name, q["length"], q["sharding"]] = q
+                points[name, q["length"], sharding] = q
     return points
 
 
-def own(points, name, length, sharding="allgather"):
-    return points.get((name, length, "state")) or points[name, length, sharding]
+def own(points, name, length):
+    return points[name, length, next(c[3] for c in CASES if c[0] == name)]
 
 
 def time_text(s):
@@ -97,6 +99,10 @@ def half(base, name, length):
     return "-"
 
 
+def seconds(q, phase="attention"):
+    return q["seconds"][phase]
+
+
 def main():
     program, out = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else os.path.dirname(__file__)
     with open(MACHINE) as f:
@@ -107,38 +113,39 @@ def main():
             path = os.path.join(tmp, "m.yaml")
             machine(text, change, path)
             got[v] = {r: plan(program, path, r, *([] if v == "as seeded" else ["--no-memory"])) for r in RANKS}
-        hybrid = {r: plan(program, MACHINE, r, "--ulysses", "8", "--no-memory") for r in RANKS}
     base = got["as seeded"]
-    names = [n for n, _, _ in METHODS]
+    names = [c[0] for c in CASES]
+    ticks = "set xtics (8,16,32,64,128,256,512,1024)"
 
-    for length in (1 * M, 10 * M):
-        plot(os.path.join(out, f"time_{length // M}M.svg"), f"One layer at {length // M}M tokens, keys gathered (model)", "GPUs",
-             "seconds", [(n, [(r, own(base[r], n, length)["seconds"]["attention"]) for r in RANKS]) for n in names], "set xtics (8,16,32,64,128,256,512,1024)")
+    for n in (1, 10):
+        plot(os.path.join(out, f"time_{n}M.svg"), f"One attention layer at {n}M tokens (model)", "GPUs", "seconds",
+             [(c, [(r, seconds(own(base[r], c, n * M))) for r in RANKS]) for c in names], ticks)
     plot(os.path.join(out, "exposed.svg"), "Share of communication that shows, 4M tokens (model)", "GPUs", "share of attention",
-         [(n, [(r, max(own(base[r], n, 4 * M)["seconds"]["communicate"] / own(base[r], n, 4 * M)["seconds"]["attention"], 1e-4)) for r in RANKS])
-          for n in names], "set xtics (8,16,32,64,128,256,512,1024); set yrange [1e-4:1.2]")
-    schemes = [("allgather", lambda r: base[r]["dense", 4 * M, "allgather"]), ("ring", lambda r: base[r]["dense", 4 * M, "ring"]),
-               ("Ulysses 8 x ring", lambda r: hybrid[r]["dense", 4 * M, "ring"])]
-    plot(os.path.join(out, "schemes.svg"), "Dense, one layer at 4M tokens, by scheme (model)", "GPUs", "seconds",
-         [(n, [(r, f(r)["seconds"]["attention"]) for r in RANKS if f(r)["status"] != "unsupported"]) for n, f in schemes],
-         "set xtics (8,16,32,64,128,256,512,1024)")
+         [(c, [(r, max(seconds(own(base[r], c, 4 * M), "communicate") / seconds(own(base[r], c, 4 * M)), 1e-3)) for r in RANKS])
+          for c in names], ticks + "; set yrange [1e-3:1.5]")
+    schemes = [("a head at a time", BY_HEAD), ("all keys first", AT_ONCE), ("ring", "ring:0"), ("usp: Ulysses 8, ring", "usp:8")]
+    plot(os.path.join(out, "schemes.svg"), "Dense, one layer at 1M tokens, by scheme (model)", "GPUs", "seconds",
+         [(n, [(r, seconds(base[r]["dense", M, s])) for r in RANKS if base[r]["dense", M, s]["status"] != "unsupported"])
+          for n, s in schemes], ticks)
 
-    times = {length: table(["method"] + [f"{r} GPUs" for r in RANKS],
-                           [[n] + [time_text(own(base[r], n, length)["seconds"]["attention"]) for r in RANKS] for n in names])
-             for length in LENGTHS}
+    times = {n: table(["method"] + [f"{r} GPUs" for r in RANKS],
+                      [[c] + [time_text(seconds(own(base[r], c, n * M))) for r in RANKS] for c in names]) for n in (1, 10)}
     crossing = table(["method"] + [f"{n // M}M" for n in LENGTHS] + [f"4M, {v}" for v in VARIANTS if v != "as seeded"],
-                     [[n] + [half(base, n, length) for length in LENGTHS] +
-                      [half(got[v], n, 4 * M) for v in VARIANTS if v != "as seeded"] for n in names])
+                     [[c] + [half(base, c, n) for n in LENGTHS] + [half(got[v], c, 4 * M) for v in VARIANTS if v != "as seeded"]
+                      for c in names])
     gain = table(["method"] + list(VARIANTS),
-                 [[n] + [f"{own(got[v][64], 'dense', 1 * M)['seconds']['attention'] / own(got[v][64], n, 1 * M)['seconds']['attention']:.1f}"
-                         for v in VARIANTS] for n in names])
+                 [[c] + [f"{seconds(own(got[v][64], 'dense', M)) / seconds(own(got[v][64], c, M)):.1f}" for v in VARIANTS] for c in names])
+    shown = table(["scheme"] + [f"{r} GPUs" for r in RANKS],
+                  [[n] + [time_text(seconds(base[r]["dense", M, s], "communicate")) if base[r]["dense", M, s]["status"] != "unsupported"
+                          else "-" for r in RANKS] for n, s in schemes])
     room = table(["tokens", "scheme"] + [f"{r} GPUs" for r in RANKS],
-                 [[f"{n // M}M", s] + [f"{base[r]['dense', n, s]['device_bytes'] / 2**30:.1f}" +
-                                       ("" if base[r]["dense", n, s]["device_bytes"] <= 78 * 2**30 else " no") for r in RANKS]
-                  for n in LENGTHS for s in ("allgather", "ring")])
+                 [[f"{n // M}M", s] + [f"{base[r]['dense', n, k]['device_bytes'] / 2**30:.1f}" +
+                                       ("" if base[r]["dense", n, k]["device_bytes"] <= 78 * 2**30 else " (no)") for r in RANKS]
+                  for n in LENGTHS for s, k in schemes])
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.md")) as f:
         page = f.read()
-    for key, value in {"TIMES_1M": times[1 * M], "TIMES_10M": times[10 * M], "CROSSING": crossing, "GAIN": gain, "ROOM": room}.items():
+    for key, value in {"TIMES_1M": times[1], "TIMES_10M": times[10], "CROSSING": crossing, "GAIN": gain, "SHOWN": shown,
+                       "ROOM": room}.items():
         page = page.replace("{{" + key + "}}", value)
     with open(os.path.join(out, "README.md"), "w") as f:
         f.write(page)
