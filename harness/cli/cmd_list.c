@@ -185,8 +185,8 @@ int sb_cmd_list(int argc, char **argv)
         }
     if (argc == 2)
         (void)fprintf(stderr,
-                      "spanbench list: found `%s`, allowed methods, workloads, metrics, models, "
-                      "views, schema\n",
+                      "spanbench list: found `%s`, allowed methods, shardings, workloads, metrics, "
+                      "models, views, schema\n",
                       argv[1]);
     else
         (void)fputs(HELP, stderr);
