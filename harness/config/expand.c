@@ -111,8 +111,8 @@ static int add_sharding(expansion *e, sb_point *p, const sbi_sharding *x, sbi_or
             for (int64_t k = 0; k < e->s->decodes.n; k++) {
                 p->team          = x->scheme == SB_SCHEME_USP ? (int32_t)x->counts.v[t] : 0;
                 p->heads_at_once = x->scheme == SB_SCHEME_ALLGATHER ? x->counts.v[t] : 0;
-                p->layout = (sb_layout_kind)x->layouts.v[j];
-                p->decode = (sb_decode_kind)e->s->decodes.v[k];
+                p->layout        = (sb_layout_kind)x->layouts.v[j];
+                p->decode        = (sb_decode_kind)e->s->decodes.v[k];
                 if (!add_cell(e, p, 0, from))
                     return 0;
             }

@@ -98,10 +98,10 @@ static void one_sharding(sbi_ctx *c, sbi_node *n, sbi_sharding *out)
     sbi_node         *layout    = sbi_map_get(n, "layout");
     int               known     = name != NULL && sbi_enum_read(c, name, &sbi_param_scheme, &v);
     int               state     = known && v == SB_SCHEME_STATE;
-    const sb_param   *count = known && v == SB_SCHEME_USP         ? &sbi_param_team
-                              : known && v == SB_SCHEME_ALLGATHER ? &sbi_param_at_once
-                                                                  : NULL;
-    sbi_node         *counts = count != NULL ? sbi_map_get(n, count->name) : NULL;
+    const sb_param   *count     = known && v == SB_SCHEME_USP         ? &sbi_param_team
+                                  : known && v == SB_SCHEME_ALLGATHER ? &sbi_param_at_once
+                                                                      : NULL;
+    sbi_node         *counts    = count != NULL ? sbi_map_get(n, count->name) : NULL;
     out->node                   = n;
     out->scheme                 = (sb_scheme)v;
     sbi_names_add(c, &keys, "name");

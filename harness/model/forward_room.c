@@ -159,7 +159,8 @@ static sb_status lay_out(sb_forward *f)
     sb_status      st;
     if ((st = f->ops->layout(f->cfg.model, f->in, f->gid.n_tokens, data)) != SB_OK ||
         (st = lay_out_caches(f, data)) != SB_OK || (st = lay_out_rows(f, data)) != SB_OK ||
-        (st = lay_out_output_rows(f)) != SB_OK || (st = sb_scheme_layout(&scheme, &f->arena, &f->arena, &f->shard)) != SB_OK)
+        (st = lay_out_output_rows(f)) != SB_OK ||
+        (st = sb_scheme_layout(&scheme, &f->arena, &f->arena, &f->shard)) != SB_OK)
         return st;
     if (sbi_on_device(f) && (st = lay_out_copy(f)) != SB_OK)
         return st;
@@ -233,8 +234,8 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
 
     f->gid = sb_map_gid(&f->map, cfg->comm->rank);
     if (sbi_shares_heads(f) &&
-        (st = sb_team_create(&f->map, cfg->comm->rank, cfg->use.team, f->shape.heads, f->shape.kv_heads,
-                             f->shape.head_dim, 0, &f->team)) != SB_OK)
+        (st = sb_team_create(&f->map, cfg->comm->rank, cfg->use.team, f->shape.heads,
+                             f->shape.kv_heads, f->shape.head_dim, 0, &f->team)) != SB_OK)
         return st;
     f->caches = calloc((size_t)f->shape.n_layers, sizeof *f->caches);
     if (f->caches == NULL)

@@ -49,7 +49,7 @@ static int anchored(const sb_bench *b, const sb_point *p)
 
 static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_operands *o)
 {
-    sb_scheme_use use    = sbi_sharding(b, p, o->shape.heads, o->shape.kv_heads);
+    sb_scheme_use use = sbi_sharding(b, p, o->shape.heads, o->shape.kv_heads);
     return (sb_operator_config){.operands      = o,
                                 .method        = p->method,
                                 .params        = p->method_params,

@@ -60,7 +60,10 @@ static sb_status rows_alloc(sb_operator *op, sb_tensor *t, const char *what)
     return sb_arena_alloc(&op->arena, t->heads * t->head_stride, sizeof(sb_bf16), what, &t->data);
 }
 
-static int is_teamed(const sb_operator *op) { return op->cfg.use.team > 0 && op->cfg.comm->size > 1; }
+static int is_teamed(const sb_operator *op)
+{
+    return op->cfg.use.team > 0 && op->cfg.comm->size > 1;
+}
 
 static sb_scheme_call scheme_call(const sb_operator *op)
 {
@@ -349,7 +352,7 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     sb_shape                shape = shape_of(op);
     sb_comm_stats           moved = op->cfg.comm->stats;
     sb_scheme_call          scheme = scheme_call(op);
-    int                     local = sb_scheme_keeps_apart(&scheme);
+    int                     local  = sb_scheme_keeps_apart(&scheme);
     int                     own   = local || op->device != NULL;
     sb_shard_view           seen;
     sb_layer_view           view  = {.n_layers    = 1,

@@ -25,8 +25,8 @@ typedef struct sb_operator_config {
                                    copies, of one rank */
     sb_comm           *comm;
     sb_layout_kind     layout;
-    sb_scheme_use      use;  /* of the sharding */
-    sb_link           *link; /* borrowed; needed by passes of schemes that link more than one rank */
+    sb_scheme_use      use; /* of the sharding */
+    sb_link *link;          /* borrowed; needed by passes of schemes that link more than one rank */
     int32_t            threads;
     sb_arena_flags     arena_flags;
     int32_t            compares; /* 1: a look compares with dense attention: it needs all keys, also

@@ -43,8 +43,8 @@ static sb_status room(count *c)
     c->share     = calloc((size_t)c->n_stripes, sizeof *c->share);
     c->edge      = calloc((size_t)n + 1, sizeof *c->edge);
     c->bits      = calloc((size_t)sbi_need_words(n), sizeof *c->bits);
-    if (c->owned == NULL || c->step == NULL || c->load == NULL || c->share == NULL || c->edge == NULL ||
-        c->bits == NULL)
+    if (c->owned == NULL || c->step == NULL || c->load == NULL || c->share == NULL ||
+        c->edge == NULL || c->bits == NULL)
         return sb_fail(SB_ERR_NOMEM, "balance: no memory for %lld keys over %d ranks", (long long)n,
                        c->map->ranks);
     return SB_OK;
@@ -83,7 +83,7 @@ static void add_blocks(count *c, int64_t stripe, int64_t a, int64_t b, int64_t w
     int32_t ranks = c->map->ranks;
     c->share[stripe] += weight * (min_i64(b * B, c->shape->n_keys) - a * B);
     for (int32_t r = 0; r < ranks; r++) {
-        const int64_t *own = c->owned + r * (c->n_blocks + 1);
+        const int64_t *own  = c->owned + r * (c->n_blocks + 1);
         int64_t        work = weight * (own[b] - own[a]);
         /* keys of r are here after that many steps, or rows of this rank there */
         int32_t at = c->by == SB_BALANCE_BY_ROWS ? c->rank - r : r - c->rank;

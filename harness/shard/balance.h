@@ -29,9 +29,9 @@ typedef enum sb_balance_by { SB_BALANCE_BY_ROWS, SB_BALANCE_BY_KEYS } sb_balance
 
 /* plan: of the local rows shape->q_gid, host memory; NULL: the method has no index. Stripes are
  * those of block_striped: 128 tokens, up to a multiple of the map's quantum. place: this rank's
- * number in the map, which several ranks of comm share where heads are shared out. Collective; all ranks
- * get the same. Errors: SB_ERR_NOMEM; those of the index. Cost: O(listed ids + local rows / 128 +
- * kv_heads * keys), in memory 5 bytes a key and 8 bytes a rank and key block. */
+ * number in the map, which several ranks of comm share where heads are shared out. Collective; all
+ * ranks get the same. Errors: SB_ERR_NOMEM; those of the index. Cost: O(listed ids + local rows /
+ * 128 + kv_heads * keys), in memory 5 bytes a key and 8 bytes a rank and key block. */
 sb_status sb_balance_count(const sb_plan *plan, const sb_shape *shape, const sb_map *map,
                            int32_t place, sb_balance_by by, sb_comm *comm, sb_balance *out);
 

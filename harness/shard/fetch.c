@@ -210,9 +210,9 @@ static sb_status fetch_head(const rows *x, int64_t head, void *stream)
     for (int32_t p = 0; p < s->link->size; p++) {
         if (p == s->link->rank)
             continue;
-        sb_gid   gid = sb_map_gid(s->map, p);
-        sb_bf16 *end = pack(x, head, wanted_by(s, p, head), out);
-        int64_t  count = x->tensors * s->head_dim * sbi_need_count(bits_of(s, head), &gid);
+        sb_gid   gid           = sb_map_gid(s->map, p);
+        sb_bf16 *end           = pack(x, head, wanted_by(s, p, head), out);
+        int64_t  count         = x->tensors * s->head_dim * sbi_need_count(bits_of(s, head), &gid);
         s->fetch.transfer[n++] = (sb_transfer){out, (end - out) * (int64_t)sizeof *out, p, 0};
         s->fetch.transfer[n++] = (sb_transfer){in, count * (int64_t)sizeof *in, p, 1};
         out                    = end;

@@ -3,9 +3,8 @@
  *
  *   index -> need: one bit a KV head and token      (need.h)
  *   phi = keys needed of other ranks / all of them, over all ranks
- *   phi < 0.6:  bits to the keys' owners | rows packed by them, one group of transfers a KV head | to
- *               their ids
- *   else:       all keys are gathered
+ *   phi < 0.6:  bits to the keys' owners | rows packed by them, one group of transfers a KV head |
+ * to their ids else:       all keys are gathered
  *
  * Methods that look at all keys before they attend have K of all ranks then; they fetch V. */
 #ifndef SB_HARNESS_SHARD_FETCH_H

@@ -79,7 +79,8 @@ sb_status sb_groups_check(const sb_method *m)
 {
     if (m->caps & (SB_CAP_STATE | SB_CAP_NO_INDEX))
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found allgather, allowed state: %s has no keys to gather", m->name);
+                       "sharding: found allgather, allowed state: %s has no keys to gather",
+                       m->name);
     return SB_OK;
 }
 
@@ -195,24 +196,24 @@ typedef struct call {
 
 static group group_of(const call *c, int64_t nth)
 {
-    sb_shard        *s       = c->s;
-    const sb_groups *g       = &s->groups;
-    int64_t          first   = nth * g->heads_at_once;
-    int64_t          left    = s->kv_heads - first;
-    group            out     = {.s       = s,
-                                .tensors = g->whole_keys ? 1 : K_AND_V,
-                                .first   = first,
-                                .n       = left < g->heads_at_once ? left : g->heads_at_once,
-                                .part    = g->part[g->staged ? 0 : nth % 2]};
-    out.from[0]              = g->whole_keys ? &c->cache->v : &c->cache->k;
+    sb_shard        *s        = c->s;
+    const sb_groups *g        = &s->groups;
+    int64_t          first    = nth * g->heads_at_once;
+    int64_t          left     = s->kv_heads - first;
+    group            out      = {.s       = s,
+                                 .tensors = g->whole_keys ? 1 : K_AND_V,
+                                 .first   = first,
+                                 .n       = left < g->heads_at_once ? left : g->heads_at_once,
+                                 .part    = g->part[g->staged ? 0 : nth % 2]};
+    out.from[0]               = g->whole_keys ? &c->cache->v : &c->cache->k;
     out.from[out.tensors - 1] = &c->cache->v;
     return out;
 }
 
 static sb_status attend(const call *c, const group *g, sb_bf16 *part)
 {
-    sb_shard   *s     = c->s;
-    int64_t     G     = s->heads / s->kv_heads, first = g->first * G, n = g->n * G;
+    sb_shard   *s = c->s;
+    int64_t     G = s->heads / s->kv_heads, first = g->first * G, n = g->n * G;
     int         whole = s->groups.whole_keys;
     sb_plan     plan  = sbi_plan_of_heads(&s->plan, first, n);
     sb_tensor   q     = sbi_heads_of(c->q, first, n);

@@ -49,7 +49,7 @@ sb_status sb_shard_layout_pass_q(sb_shard *s, sb_arena *data, sb_arena *a, const
 {
     sb_pass_q *x    = &s->pass_q;
     int64_t    most = 0, all = 0, own = count_queries(map, comm->rank, first_query);
-    sb_status  st   = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
+    sb_status  st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
     if (st != SB_OK)
         return st;
     s->prefill     = sbi_prefill_pass_q;
@@ -168,8 +168,8 @@ static sb_status attend(const turn *t, const sb_tensor *q, int32_t rank)
                                              &out);
 }
 
-/* Of the link, which ends the ring at once where it fails; *st: of the steps on this rank, which goes
- * on passing queries. */
+/* Of the link, which ends the ring at once where it fails; *st: of the steps on this rank, which
+ * goes on passing queries. */
 static sb_status go_round(const turn *t, const sb_tensor *q, sb_status *st)
 {
     sb_shard *s = t->s;
@@ -230,7 +230,7 @@ static void merge(const turn *t, const sb_tensor *o, float *lse)
                              .n_parts         = s->link->size,
                              .rows            = n,
                              .dim             = s->head_dim};
-        void *to = (unsigned char *)o->data + h * o->head_stride * sb_dtype_bytes(o->dtype);
+        void       *to = (unsigned char *)o->data + h * o->head_stride * sb_dtype_bytes(o->dtype);
         sb_merge_lse(&parts, o->dtype, to, lse + h * n);
     }
     sb_phase_add(t->ctx->phases, SB_PHASE_COMPUTE, t0);
@@ -240,9 +240,9 @@ static void merge(const turn *t, const sb_tensor *o, float *lse)
 static sb_status plan(const turn *t, const sb_shape *shape, const sb_tensor *q)
 {
     sb_run    run;
-    sb_shard *s  = t->s;
-    sb_shape  all = sbi_pass_q_shape(s, shape, &run);
-    sb_status st = sbi_plan_here(s, t->ctx, t->m, t->params, shape, q, &t->cache->k, t->cache);
+    sb_shard *s    = t->s;
+    sb_shape  all  = sbi_pass_q_shape(s, shape, &run);
+    sb_status st   = sbi_plan_here(s, t->ctx, t->m, t->params, shape, q, &t->cache->k, t->cache);
     s->pass_q.plan = (sb_plan){0};
     if (st == SB_OK)
         st = t->m->layout(t->ctx, t->params, &all, &s->pass_q.plan, t->cache);

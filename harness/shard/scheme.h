@@ -33,16 +33,17 @@ typedef struct sb_scheme_call {
     int32_t          compares;    /* 1: a look finds the keys of all ranks, whatever moved */
 } sb_scheme_call;
 
-/* Room for prefill and decode under a scheme, as its sb_shard_layout* says; rows of keys and the like
- * come from `data`, the rest from `a` (the same arena on the cpu). sb_shard_prefill then runs so. */
+/* Room for prefill and decode under a scheme, as its sb_shard_layout* says; rows of keys and the
+ * like come from `data`, the rest from `a` (the same arena on the cpu). sb_shard_prefill then runs
+ * so. */
 sb_status sb_scheme_layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb_shard *s);
 
 /* 1: after a prefill s->k_all and s->v_all do not hold all keys of the heads here, and a look that
  * compares calls sb_shard_gather_keys. */
 int sb_scheme_keeps_apart(const sb_scheme_call *c);
 
-/* asked: KV heads at once under allgather, 0: all; ranks of a team under usp; 0: as many of the host_ranks ranks of each host as can share
- * the heads out. One rank a team is a ring. */
+/* asked: KV heads at once under allgather, 0: all; ranks of a team under usp; 0: as many of the
+ * host_ranks ranks of each host as can share the heads out. One rank a team is a ring. */
 sb_scheme_use sb_scheme_used(sb_scheme s, int32_t asked, int32_t ranks, int32_t host_ranks,
                              int64_t heads, int64_t kv_heads);
 

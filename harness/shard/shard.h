@@ -106,7 +106,8 @@ struct sb_shard {
     sb_link *link;
     void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
     /* The steps of a prefill behind the layout of its index, of schemes that have their own; st: of
-     * that, on this rank. NULL: keys are gathered, a state is passed on, or heads are shared out. */
+     * that, on this rank. NULL: keys are gathered, a state is passed on, or heads are shared out.
+     */
     sb_status (*prefill)(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                          const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
                          sb_tensor *o, float *lse, sb_status st);

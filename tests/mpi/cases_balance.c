@@ -25,8 +25,7 @@ static sb_balance count(span_rank *r, const sb_plan *plan, sb_layout_kind kind, 
                       .heads    = HEADS,
                       .kv_heads = KV_HEADS,
                       .head_dim = 16};
-    st             = sb_balance_count(plan, &shape, &map, r->comm->rank, SB_BALANCE_BY_ROWS, r->comm,
-                                      &b);
+    st = sb_balance_count(plan, &shape, &map, r->comm->rank, SB_BALANCE_BY_ROWS, r->comm, &b);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
     sb_map_fini(&map);
     return b;
@@ -235,8 +234,8 @@ static sb_balance count_seq(span_rank *r, const span_seq *s, sb_comm *comm)
                         .heads    = s->spec.heads,
                         .kv_heads = s->spec.kv_heads,
                         .head_dim = s->spec.head_dim};
-    sb_status  st    = sb_balance_count(&s->shard.plan, &shape, &s->map, comm->rank,
-                                       SB_BALANCE_BY_ROWS, comm, &b);
+    sb_status  st =
+        sb_balance_count(&s->shard.plan, &shape, &s->map, comm->rank, SB_BALANCE_BY_ROWS, comm, &b);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
     return b;
 }

@@ -1,5 +1,5 @@
-/* Only needed keys travel: the bits of one rank, the bytes of the bitmaps and of the halo's formula,
- * and the rule that falls back to a gather [sharding 7.1, 7.3]. */
+/* Only needed keys travel: the bits of one rank, the bytes of the bitmaps and of the halo's
+ * formula, and the rule that falls back to a gather [sharding 7.1, 7.3]. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +64,7 @@ static int same_rows(const span_seq *a, const span_seq *whole)
 static void check_traffic(span_rank *r, const span_seq *s, int64_t received)
 {
     int64_t tensors = s->method->plan_keys == SB_PLAN_KEYS_ALL ? 1 : 2, untouched = 0;
-    int64_t needed  = count_needed(r, s, &untouched), R = r->comm->size;
+    int64_t needed = count_needed(r, s, &untouched), R = r->comm->size;
     int64_t foreign = KV_HEADS * (s->spec.n_tokens - s->gid.n_tokens), sum[2] = {needed, foreign};
     SPAN_EXPECT(r, sb_comm_allreduce_i64(r->comm, sum, 2, SB_REDUCE_SUM) == SB_OK, "%s",
                 sb_error_text());
@@ -137,8 +137,7 @@ static void fetched_keys_equal_one_rank(span_rank *r)
                                                     KV_HEADS, DIM},
                                    link);
     if (r->comm->size > 1) /* both sides of the rule were met */
-        SPAN_EXPECT(r, fetched > all / 4 && fetched < all, "%d of %d fetched", fetched,
-                    all);
+        SPAN_EXPECT(r, fetched > all / 4 && fetched < all, "%d of %d fetched", fetched, all);
     sb_link_destroy(link);
 }
 
@@ -147,17 +146,24 @@ static void fetched_keys_equal_one_rank(span_rank *r)
 static void a_halo_is_sinks_and_window(span_rank *r)
 {
     int64_t       R    = r->comm->size;
-    span_seq_spec spec = {"streaming_llm", "sink_tokens=8 window_tokens=100",
-                          SB_LAYOUT_CONTIGUOUS, 400 * R, 1, HEADS, KV_HEADS, DIM};
+    span_seq_spec spec = {"streaming_llm",
+                          "sink_tokens=8 window_tokens=100",
+                          SB_LAYOUT_CONTIGUOUS,
+                          400 * R,
+                          1,
+                          HEADS,
+                          KV_HEADS,
+                          DIM};
     sb_link      *link = span_link(r->comm);
     span_seq      s;
-    SPAN_EXPECT(r,
-                span_seq_open_as(&spec, &(span_how){.link = link, .use.fetch = 1}, r->comm, &s) ==
-                    SB_OK,
-                "%s", sb_error_text());
+    SPAN_EXPECT(
+        r, span_seq_open_as(&spec, &(span_how){.link = link, .use.fetch = 1}, r->comm, &s) == SB_OK,
+        "%s", sb_error_text());
     SPAN_EXPECT(r, span_seq_prefill(&s) == SB_OK, "%s", sb_error_text());
     int64_t rows = r->comm->rank == 0 ? 0 : 8 + 99;
-    SPAN_EXPECT(r, link->received_bytes == (R > 1 ? 2 * rows * KV_HEADS * ROW + mask_bytes(&s, (int32_t)R) : 0),
+    SPAN_EXPECT(r,
+                link->received_bytes ==
+                    (R > 1 ? 2 * rows * KV_HEADS * ROW + mask_bytes(&s, (int32_t)R) : 0),
                 "%lld bytes", (long long)link->received_bytes);
     span_seq_close(&s);
     sb_link_destroy(link);
@@ -195,10 +201,9 @@ static void a_rank_without_an_index_ends_the_call(span_rank *r)
     sb_link      *link = span_link(r->comm);
     sb_method     m    = *sb_method_find("dense");
     span_seq      s;
-    SPAN_EXPECT(r,
-                span_seq_open_as(&spec, &(span_how){.link = link, .use.fetch = 1}, r->comm, &s) ==
-                    SB_OK,
-                "%s", sb_error_text());
+    SPAN_EXPECT(
+        r, span_seq_open_as(&spec, &(span_how){.link = link, .use.fetch = 1}, r->comm, &s) == SB_OK,
+        "%s", sb_error_text());
     m.plan[SB_CPU] = fails;
     s.method       = &m;
     sb_status st   = span_seq_prefill(&s);

@@ -1,5 +1,5 @@
-/* Keys gathered some heads at a time: the bits of one rank, the traffic of the formula, room for two
- * groups instead of all heads, and a failure that takes nobody along [sharding 4a, 5, 6]. */
+/* Keys gathered some heads at a time: the bits of one rank, the traffic of the formula, room for
+ * two groups instead of all heads, and a failure that takes nobody along [sharding 4a, 5, 6]. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,10 +31,10 @@ static int same_rows(const span_seq *a, const span_seq *whole)
 
 static void compare(span_rank *r, const span_seq_spec *spec, const span_how *how)
 {
-    sb_comm      *self;
-    span_seq      shard, whole;
-    span_how     one = {.first_query = how->first_query};
-    sb_status     st  = sb_comm_self_create(&self);
+    sb_comm  *self;
+    span_seq  shard, whole;
+    span_how  one = {.first_query = how->first_query};
+    sb_status st  = sb_comm_self_create(&self);
     if (st == SB_OK)
         st = span_seq_open_as(spec, how, r->comm, &shard);
     if (st == SB_OK)
@@ -45,7 +45,7 @@ static void compare(span_rank *r, const span_seq_spec *spec, const span_how *how
     SPAN_EXPECT(r, span_seq_prefill(&whole) == SB_OK, "%s", sb_error_text());
     for (int again = 0; again < 2; again++) {
         how->link->received_bytes = 0;
-        st                         = span_seq_prefill(&shard);
+        st                        = span_seq_prefill(&shard);
         SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
         SPAN_EXPECT(r, same_rows(&shard, &whole), "%s %s, layout %d, %lld tokens, %lld at once",
                     spec->method, spec->params, (int)spec->kind, (long long)spec->n_tokens,
@@ -57,8 +57,8 @@ static void compare(span_rank *r, const span_seq_spec *spec, const span_how *how
     SPAN_EXPECT(r, how->link->received_bytes == tensors * KV_HEADS * DIM * 2 * foreign,
                 "%s: received %lld bytes for %lld tokens", spec->method,
                 (long long)how->link->received_bytes, (long long)foreign);
-    SPAN_EXPECT(r, shard.arena.high_water_bytes <= shard.predicted_bytes, "%zu bytes, predicted %zu",
-                shard.arena.high_water_bytes, shard.predicted_bytes);
+    SPAN_EXPECT(r, shard.arena.high_water_bytes <= shard.predicted_bytes,
+                "%zu bytes, predicted %zu", shard.arena.high_water_bytes, shard.predicted_bytes);
     SPAN_EXPECT(r, sb_arena_canaries_intact(&shard.arena), "%s: written outside", spec->method);
     span_seq_close(&shard);
     span_seq_close(&whole);
@@ -77,7 +77,7 @@ static void groups_equal_one_rank(span_rank *r)
         {"pbs_attn", "block_tokens=16 segment_tokens=32 tau=0.6"},      /* slots by head */
     };
     static const int64_t lengths[] = {2, 517}, at_once[] = {1, 3, 4};
-    sb_link             *link      = span_link(r->comm);
+    sb_link             *link = span_link(r->comm);
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
         for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
             for (int n = 0; n < 4; n++)
@@ -109,12 +109,14 @@ static size_t bytes_of(span_rank *r, const span_how *how)
     return bytes;
 }
 
-/* 2 groups of one head instead of 4 heads: half of the gathered keys, which are most of the room. */
+/* 2 groups of one head instead of 4 heads: half of the gathered keys, which are most of the room.
+ */
 static void two_groups_take_the_place_of_all_heads(span_rank *r)
 {
     sb_link *link = span_link(r->comm);
     size_t   head = (size_t)2 * 4096 * DIM * sizeof(sb_bf16);
-    size_t   all = bytes_of(r, &(span_how){.link = NULL}), two = bytes_of(r, &(span_how){.link = link, .use.heads_at_once = 1});
+    size_t   all  = bytes_of(r, &(span_how){.link = NULL}),
+           two    = bytes_of(r, &(span_how){.link = link, .use.heads_at_once = 1});
     if (r->comm->size > 1) /* the list of transfers is small beside it */
         SPAN_EXPECT(r, all - two <= 2 * head && all - two + 16384 >= 2 * head, "%zu and %zu bytes",
                     all, two);
@@ -139,7 +141,10 @@ static void a_rank_that_fails_goes_on_receiving(span_rank *r)
     span_seq_spec spec = {"dense", "", SB_LAYOUT_ZIGZAG, 500, 1, HEADS, KV_HEADS, DIM};
     sb_method     m    = *sb_method_find("dense");
     span_seq      s;
-    SPAN_EXPECT(r, span_seq_open_as(&spec, &(span_how){.link = link, .use.heads_at_once = 1}, r->comm, &s) == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r,
+                span_seq_open_as(&spec, &(span_how){.link = link, .use.heads_at_once = 1}, r->comm,
+                                 &s) == SB_OK,
+                "%s", sb_error_text());
     m.attend[SB_CPU] = fails;
     s.method         = &m;
     for (int at = 0; at < 3 && r->comm->size > 1; at++) {

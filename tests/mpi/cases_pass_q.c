@@ -82,7 +82,8 @@ static void queries_that_go_round_equal_one_rank(span_rank *r)
         {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"},
         {"random_blocks", "block_tokens=16 density=0.3"},
     };
-    static const int64_t first[] = {0, 700, 880}; /* all of them, two blocks, fewer than ranks have */
+    static const int64_t first[] = {0, 700,
+                                    880}; /* all of them, two blocks, fewer than ranks have */
     sb_link             *link    = span_link(r->comm);
     for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
         for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
@@ -103,11 +104,10 @@ static void short_chunks_move_less_than_keys(span_rank *r)
     span_seq_spec spec = {"dense", "", SB_LAYOUT_BLOCK_STRIPED, 4096, 1, HEADS, KV_HEADS, DIM};
     sb_link      *link = span_link(r->comm);
     for (int longer = 0; longer < 2 && r->comm->size > 1; longer++) {
-        span_seq  s;
-        int64_t   T    = longer ? 1536 : 1024; /* 3/8 and 1/4 */
-        span_how  how = {.link = link, .use.pass_q = 1, .first_query = 4096 - T};
-        SPAN_EXPECT(r, span_seq_open_as(&spec, &how, r->comm, &s) == SB_OK, "%s",
-                    sb_error_text());
+        span_seq s;
+        int64_t  T   = longer ? 1536 : 1024; /* 3/8 and 1/4 */
+        span_how how = {.link = link, .use.pass_q = 1, .first_query = 4096 - T};
+        SPAN_EXPECT(r, span_seq_open_as(&spec, &how, r->comm, &s) == SB_OK, "%s", sb_error_text());
         SPAN_EXPECT(r, span_seq_prefill(&s) == SB_OK, "%s", sb_error_text());
         int64_t moved = link->received_bytes;
         int64_t keys  = (r->comm->size - 1) * spec.n_tokens * KV_HEADS * DIM * 2 * 2;
@@ -161,7 +161,8 @@ static void what_cannot_visit_is_told(span_rank *r)
 {
     SPAN_EXPECT(r, sb_pass_q_check(sb_method_find("power_attention")) == SB_OK, "%s",
                 sb_error_text());
-    SPAN_EXPECT(r, sb_pass_q_check(sb_method_find("minference")) == SB_ERR_UNSUPPORTED, "minference");
+    SPAN_EXPECT(r, sb_pass_q_check(sb_method_find("minference")) == SB_ERR_UNSUPPORTED,
+                "minference");
     SPAN_EXPECT(r, strstr(sb_error_text(), "what queries and keys hold") != NULL, "%s",
                 sb_error_text());
     SPAN_EXPECT(r, sb_pass_q_check(sb_method_find("linear")) == SB_ERR_UNSUPPORTED, "linear");

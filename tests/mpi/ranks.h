@@ -28,10 +28,11 @@ extern const span_case span_balance_cases[]; /* cases_balance.c */
 extern const span_case span_fetch_cases[];   /* cases_fetch.c */
 extern const span_case span_pass_q_cases[];  /* cases_pass_q.c */
 extern const span_case span_groups_cases[];  /* cases_groups.c */
+extern const span_case span_heads_cases[];   /* cases_heads.c */
 extern const span_case span_operator_cases[]; /* cases_operator.c */
 
-/* A link between these ranks, over MPI or between threads (thread_ranks.c): whichever the runner has.
- * Collective; aborts when there is none. The caller destroys it. */
+/* A link between these ranks, over MPI or between threads (thread_ranks.c): whichever the runner
+ * has. Collective; aborts when there is none. The caller destroys it. */
 sb_link *span_link(sb_comm *comm);
 
 #define SPAN_EXPECT(r, cond, ...)                                                                  \
@@ -43,9 +44,6 @@ sb_link *span_link(sb_comm *comm);
                 snprintf((r)->why + n_, sizeof(r)->why - (size_t)n_, __VA_ARGS__);                 \
         }                                                                                          \
     } while (0)
-
-/* A link of ranks that are threads, over their communicator's memory. Not collective. */
-sb_status span_thread_link(sb_comm *comm, sb_link **out);
 
 /* Run a case on `ranks` threads; why gets the first failing rank's text, or "". */
 void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_bytes);

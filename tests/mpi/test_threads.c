@@ -15,14 +15,6 @@ static void run(const span_case *c, int32_t ranks)
     ck_assert_msg(why[0] == '\0', "%s: %s", c->name, why);
 }
 
-sb_link *span_link(sb_comm *comm)
-{
-    sb_link *l = NULL;
-    if (span_thread_link(comm, &l) != SB_OK)
-        abort();
-    return l;
-}
-
 static int count(const span_case *cases)
 {
     int n = 0;
@@ -38,6 +30,8 @@ START_TEST(shard) { run(&span_shard_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
 START_TEST(state) { run(&span_state_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
 START_TEST(balance) { run(&span_balance_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
@@ -48,6 +42,9 @@ START_TEST(pass_q) { run(&span_pass_q_cases[_i / N_SIZES], sizes[_i % N_SIZES]);
 END_TEST
 
 START_TEST(fetch) { run(&span_fetch_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
+START_TEST(heads) { run(&span_heads_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
 START_TEST(quality) { run(&span_quality_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
@@ -68,6 +65,7 @@ int main(void)
     tcase_add_loop_test(tc, groups, 0, count(span_groups_cases) * N_SIZES);
     tcase_add_loop_test(tc, pass_q, 0, count(span_pass_q_cases) * N_SIZES);
     tcase_add_loop_test(tc, fetch, 0, count(span_fetch_cases) * N_SIZES);
+    tcase_add_loop_test(tc, heads, 0, count(span_heads_cases) * N_SIZES);
     tcase_add_loop_test(tc, quality, 0, count(span_quality_cases) * N_SIZES);
     tcase_add_loop_test(tc, operator_alone, 0, count(span_operator_cases) * N_SIZES);
     suite_add_tcase(s, tc);

@@ -17,15 +17,16 @@ typedef struct call {
     int32_t        what; /* root or operation */
 } call;
 
-typedef struct posted {
-    sb_transfer *t; /* copied, as the caller's may be gone */
+/* What a rank of a link has under way. */
+typedef struct thread_group {
+    sb_transfer *t;
     int64_t      n;
-} posted;
+} thread_group;
 
 typedef struct world {
     pthread_barrier_t barrier;
     call             *calls;  /* [size] */
-    posted           *groups; /* [size] of the link */
+    thread_group     *groups; /* [size] */
 } world;
 
 static sb_status meet(sb_comm *c, const call *mine)
@@ -117,85 +118,89 @@ static const sb_comm_ops thread_ops = {
     .destroy       = thread_destroy,
 };
 
-/* ---- a link ---- */
+/* ---- the link: what was posted is copied when all ranks wait ---- */
 
-/* Blocks move when all ranks wait; until then senders must not have written over them, and nobody
- * finds anything earlier than there. */
-static sb_status thread_post(sb_link *l, const sb_transfer *t, int64_t n, void *stream)
+static sb_status link_post(sb_link *l, const sb_transfer *t, int64_t n, void *stream)
 {
-    posted *p = &((world *)l->impl)->groups[l->rank];
+    world        *w = l->impl;
+    thread_group *g = &w->groups[l->rank];
     (void)stream;
-    p->n = n;
-    p->t = malloc((size_t)(n + 1) * sizeof *p->t);
-    if (p->t == NULL)
+    g->t = malloc((size_t)(n + 1) * sizeof *g->t);
+    g->n = n;
+    if (g->t == NULL)
         abort();
-    for (int64_t i = 0; i < n; i++)
-        p->t[i] = t[i];
+    memcpy(g->t, t, (size_t)n * sizeof *t);
     return SB_OK;
 }
 
-/* The k-th block that `from` sends to `to`; NULL: none. */
-static const sb_transfer *sent(const posted *from, int32_t to, int64_t k)
+/* The next block after *at that `from` sends to `to`; NULL: no more. */
+static const sb_transfer *next_sent(const thread_group *from, int32_t to, int64_t *at)
 {
-    for (int64_t i = 0; i < from->n; i++)
-        if (!from->t[i].is_receive && from->t[i].bytes > 0 && from->t[i].peer == to && k-- == 0)
-            return &from->t[i];
+    while (*at < from->n) {
+        const sb_transfer *t = &from->t[(*at)++];
+        if (!t->is_receive && t->peer == to && t->bytes > 0)
+            return t;
+    }
     return NULL;
 }
 
-static sb_status thread_wait(sb_link *l, void *stream)
+static sb_status receive(const sb_link *l, const world *w, int32_t peer)
+{
+    const thread_group *mine = &w->groups[l->rank];
+    int64_t             at   = 0;
+    for (int64_t i = 0; i < mine->n; i++) {
+        const sb_transfer *to = &mine->t[i];
+        if (!to->is_receive || to->peer != peer || to->bytes == 0)
+            continue;
+        const sb_transfer *from = next_sent(&w->groups[peer], l->rank, &at);
+        if (from == NULL || from->bytes != to->bytes)
+            return sb_fail(SB_ERR_COMM, "rank %d waits for %lld bytes of rank %d, which sends %lld",
+                           l->rank, (long long)to->bytes, peer,
+                           from == NULL ? 0 : (long long)from->bytes);
+        memcpy(to->data, from->data, (size_t)to->bytes);
+    }
+    return next_sent(&w->groups[peer], l->rank, &at) == NULL
+               ? SB_OK
+               : sb_fail(SB_ERR_COMM, "rank %d sends more than rank %d waits for", peer, l->rank);
+}
+
+static sb_status link_wait(sb_link *l, void *stream)
 {
     world    *w  = l->impl;
-    posted   *p  = &w->groups[l->rank];
-    int64_t  *at = calloc((size_t)l->size, sizeof *at); /* blocks so far, of each rank */
     sb_status st = SB_OK;
     (void)stream;
-    if (at == NULL)
-        abort();
     pthread_barrier_wait(&w->barrier);
-    for (int64_t i = 0; st == SB_OK && i < p->n; i++) {
-        const sb_transfer *mine = &p->t[i];
-        if (!mine->is_receive || mine->bytes == 0)
-            continue;
-        const sb_transfer *o = sent(&w->groups[mine->peer], l->rank, at[mine->peer]++);
-        if (o == NULL || o->bytes != mine->bytes)
-            st = sb_fail(SB_ERR_COMM, "rank %d sends rank %d another block", mine->peer, l->rank);
-        else
-            memcpy(mine->data, o->data, (size_t)mine->bytes);
-    }
-    for (int32_t r = 0; st == SB_OK && r < l->size; r++)
-        if (sent(&w->groups[r], l->rank, at[r]) != NULL)
-            st = sb_fail(SB_ERR_COMM, "rank %d sends rank %d a block too many", r, l->rank);
+    for (int32_t p = 0; p < l->size; p++)
+        if (p != l->rank && st == SB_OK)
+            st = receive(l, w, p);
     pthread_barrier_wait(&w->barrier);
-    free(p->t);
-    *p = (posted){0};
-    free(at);
+    free(w->groups[l->rank].t);
+    w->groups[l->rank] = (thread_group){0};
     return st;
 }
 
-static sb_status thread_drain(sb_link *l, void *stream)
+static sb_status link_drain(sb_link *l, void *stream)
 {
     (void)l;
     (void)stream;
     return SB_OK;
 }
 
-static void thread_link_destroy(sb_link *l) { free(l); }
+static void link_destroy(sb_link *l) { free(l); }
 
-static const sb_link_ops thread_link_ops = {"threads", thread_post, thread_wait, thread_drain,
-                                            thread_link_destroy};
+static const sb_link_ops link_ops = {"threads", link_post, link_wait, link_drain, link_destroy};
 
-sb_status span_thread_link(sb_comm *comm, sb_link **out)
+sb_link *span_link(sb_comm *comm)
 {
-    *out = calloc(1, sizeof **out);
-    if (*out == NULL)
-        return sb_fail(SB_ERR_NOMEM, "thread ranks: no memory for a link");
-    **out = (sb_link){.ops     = &thread_link_ops,
-                      .backend = &sb_backend_cpu,
-                      .rank    = comm->rank,
-                      .size    = comm->size,
-                      .impl    = comm->impl};
-    return SB_OK;
+    sb_link *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        abort();
+    *l = (sb_link){.ops     = &link_ops,
+                   .backend = &sb_backend_cpu,
+                   .rank    = comm->rank,
+                   .size    = comm->size,
+                   .impl    = comm->impl};
+    return l;
 }
 
 typedef struct thread_arg {
