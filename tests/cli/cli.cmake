@@ -16,3 +16,7 @@ add_test(NAME cli_gate COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/gate.sh $<TARGET_FI
 set_tests_properties(cli_gate PROPERTIES LABELS cli TIMEOUT 600 SKIP_RETURN_CODE 77)
 add_test(NAME cli_report COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/report.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_report PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 600)
+add_test(NAME cli_sbatch COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/sbatch.sh $<TARGET_FILE:spanbench>)
+set_tests_properties(cli_sbatch PROPERTIES LABELS cli TIMEOUT 120)
+add_test(NAME cli_publish COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/publish.sh $<TARGET_FILE:spanbench>)
+set_tests_properties(cli_publish PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 300 SKIP_RETURN_CODE 77)
