@@ -274,6 +274,7 @@ static void put_run(values *v, const sb_batch_job *j, const sb_site *site, const
     put_words(v, "CONTAINER", &site->container);
     put_quoted(v, "PROGRAM", t->program, sbi_quote_word);
     put_quoted(v, "NODE_LOCAL", site->node_local, sbi_quote_path);
+    put(v, "PUBLISH_S", "%g", site->publish_s);
     put(v, "MPI", "%s", mpi[site->mpi]);
     if ((f = open_value(v, "SETS", &room)) == NULL)
         return;

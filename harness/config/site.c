@@ -119,6 +119,7 @@ static const sb_param time_params[] = {
     {"margin", "1.5", "[1,100]", "", SB_F64, S(margin)},
     {"signal_s", "120", "[1,36000]", "", SB_F64, S(signal_s)},
     {"sample_s", "60", "(0,1000000]", "", SB_F64, S(sample_s)},
+    {"publish_s", "30", "[0,1000000]", "", SB_F64, S(publish_s)},
     {0},
 };
 static const struct section {

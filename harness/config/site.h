@@ -21,7 +21,8 @@
  *   results       a folder that all nodes see (results); ~ and ~/x as a shell would
  *   node          {tasks 1, cores 1, gpus 0, memory_gib 0, device_memory_gib 0}; 0 GiB: not known
  *   limits        {nodes 1, minutes 1440, array 1000, throttle 0, requeues 5}; throttle 0: none
- *   time          {element_s 3600, start_s 120, margin 1.5, signal_s 120, sample_s 60} */
+ *   time          {element_s 3600, start_s 120, margin 1.5, signal_s 120, sample_s 60,
+ *                 publish_s 30} */
 #ifndef SB_HARNESS_CONFIG_SITE_H
 #define SB_HARNESS_CONFIG_SITE_H
 
@@ -57,8 +58,9 @@ typedef struct sb_site {
     /* what the site allows */
     int64_t max_nodes, max_minutes, max_array, throttle, requeues;
     /* how predicted times become limits: limit = start_s + margin * seconds; element_s: how long an
-     * array element should be; sample_s: of a sample that nothing is predicted for */
-    double element_s, start_s, margin, signal_s, sample_s;
+     * array element should be; sample_s: of a sample that nothing is predicted for; publish_s: how
+     * much of what was measured a lost node may take with it */
+    double element_s, start_s, margin, signal_s, sample_s, publish_s;
 } sb_site;
 
 /* path NULL: the keys' defaults, a site called `default`. Errors: SB_ERR_USAGE, each printed as

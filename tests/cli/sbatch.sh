@@ -116,7 +116,7 @@ list=$(sed -n 's/^list=\([0-9a-f]*\).*/\1/p' hostile.sbatch)
 folder="$PWD/r $bad/$bad-${list:0:12}"
 disk=$(sed -n '/^--db$/{n;p}' program.args)
 printf '%s\n' run "$PWD/$bad/$bad.yaml" --set "workloads[0].corpus.path=$bad" --list "$list" --point "$(sed -n '/^elements=(/{n;s/ *\([0-9-]*\).*/\1/p}' hostile.sbatch)" \
-    --db "$disk" --publish "$folder/shards/5_0.db" --no-table >want
+    --db "$disk" --publish "$folder/shards/5_0.db" --publish-every 30 --no-table >want
 case_ok "hostile: the program's arguments" diff want program.args
 case_is "hostile: on the node's disk" "$PWD/disk/$bad/spanbench." "${disk%??????/5_0.db}"
 case_is "hostile: which is left clean" "0" "$(find disk -mindepth 2 | wc -l)"

@@ -8,12 +8,21 @@ pid_of() {
     local pid
     pid=$(cat "$1" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] && echo "$pid"
 }
-# Steps of this cluster: slurmstepd keeps its node's spool folder open.
+# Steps of this cluster: slurmstepd writes into the log of its node's slurmd.
 steps() {
     local p
     for p in /proc/[0-9]*; do
         [ "$(cat "$p/comm" 2>/dev/null)" = slurmstepd ] || continue
         if [ -n "$(find "$p/fd" -lname "$dir/*" 2>/dev/null | head -n 1)" ]; then echo "${p#/proc/}"; fi
+    done
+}
+# Their scripts and ranks, which carry the cluster's name.
+tasks() {
+    local p
+    for p in /proc/[0-9]*; do
+        if { tr '\0' '\n' <"$p/environ"; } 2>/dev/null | grep -c -e "^SLURM_CONF=$dir/slurm.conf$" -e '^SLURMD_NODENAME=' | grep -qx 2; then
+            echo "${p#/proc/}"
+        fi
     done
 }
 # end PID...: TERM, ten seconds, KILL
@@ -22,7 +31,9 @@ end() {
     kill -TERM "$@" 2>/dev/null
     for _ in $(seq 200); do
         local alive=0 pid
-        for pid in "$@"; do kill -0 "$pid" 2>/dev/null && alive=1; done
+        for pid in "$@"; do # one that only waits for init to notice is gone
+            case $(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) in "" | Z*) ;; *) alive=1 ;; esac
+        done
         [ $alive -eq 0 ] && return 0
         sleep .05
     done
@@ -34,8 +45,10 @@ for file in "$dir"/slurmd-*.pid; do
     if pid=$(pid_of "$file" slurmd); then pids+=("$pid"); fi
 done
 if pid=$(pid_of "$dir/slurmctld.pid" slurmctld); then pids+=("$pid"); fi
+mapfile -t left < <(tasks)
+[ ${#left[@]} -eq 0 ] || kill -KILL "${left[@]}" 2>/dev/null
 mapfile -t left < <(steps)
-end ${left[@]+"${left[@]}"}
+[ ${#left[@]} -eq 0 ] || kill -KILL "${left[@]}" 2>/dev/null
 end ${pids[@]+"${pids[@]}"}
 if pid=$(pid_of "$dir/mrun/munged.pid" munged); then end "$pid"; fi
 exit 0
