@@ -7,33 +7,9 @@ set -euo pipefail
 spanbench=$(realpath "$1")
 here=$(cd "$(dirname "$0")/../.." && pwd)
 start_s=$SECONDS
-skip() {
-    echo "skipped: $*"
-    [ -z "${SPAN_REQUIRE_SLURM:-}" ] || { echo "SPAN_REQUIRE_SLURM is set: this is a failure" && exit 1; }
-    exit 77
-}
-for program in munged slurmctld slurmd sbatch srun scontrol sqlite3 mpirun; do
-    command -v $program >/dev/null || skip "no $program (packages: section [slurm] of slurm/lib/packages-debian.txt)"
-done
-[ "$(id -u)" -eq 0 ] || skip "slurmd wants to be root"
-# shellcheck source=slurm/lib/mpi_env.sh
-. "$here/slurm/lib/mpi_env.sh"
-for name in $(compgen -e); do case $name in SLURM_* | SBATCH_*) unset "$name" ;; esac; done
-
-work=$(mktemp -d)
-chmod 755 "$work" # munge asks for it
-# shellcheck source=tests/cli/cases.sh
-. "$here/tests/cli/cases.sh"
-down() {
-    [ -z "${KEEP:-}" ] || cp -r "$work" "$KEEP"
-    "$here/tests/slurm/slurm_down.sh" "$work/cluster"
-    rm -rf "$work"
-}
-trap down EXIT
-port=$((20000 + ($$ % 1000) * 20))
-"$here/tests/slurm/slurm_up.sh" "$work/cluster" 6 $port || { echo "the cluster does not start" && exit 1; }
-export SLURM_CONF=$work/cluster/slurm.conf
-cd "$work"
+# shellcheck source=tests/slurm/cluster.sh
+. "$here/tests/slurm/cluster.sh"
+cluster_start 6
 
 # ---- helpers ----
 say() { echo "$((SECONDS - start_s)) s: $*"; }
@@ -77,8 +53,7 @@ site() {
     {
         cat <<Y
 site: here
-environment:
-$(for name in $(compgen -e | grep '^OM[P_]\|^OMPI_'); do printf '  %s: "%s"\n' "$name" "${!name}"; done)
+$(cluster_environment)
 node_local: $work/disk
 Y
         printf '%s\n' "${@:2}"
