@@ -166,10 +166,13 @@ static void put_ask(values *v, const sb_sweep *s, const sb_batch_job *j, const s
         put(v, "GRES", "%s:%lld", site->gres, (long long)j->gpus_per_node);
     else
         put_none(v, "GRES");
-    if (j->host_bytes >
-        0) /* the plan is of the program's own arrays: a quarter and half a GiB on top */
-        put(v, "MEM", "%.0fM",
-            ceil(((double)j->host_bytes * 1.25 / 0x1p20 + 512) * (double)j->tasks_per_node));
+    /* the plan is of the program's own arrays: a quarter and half a GiB on top, up to all there is
+     */
+    double mib = ceil(((double)j->host_bytes * 1.25 / 0x1p20 + 512) * (double)j->tasks_per_node);
+    if (site->memory_gib > 0)
+        mib = fmin(mib, floor(site->memory_gib * 1024));
+    if (j->host_bytes > 0)
+        put(v, "MEM", "%.0fM", mib);
     else
         put_none(v, "MEM");
     if (t->throttle > 0)

@@ -11,8 +11,8 @@
 #include "harness/batch/batch.h"
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
+#include "harness/cli/sbatch_cost.h"
 #include "harness/cli/version.h"
-#include "harness/comm/comms.h"
 
 static const char HELP[] =
     "Usage: spanbench sbatch SWEEP.yaml [options] > job.sbatch\n"
@@ -26,7 +26,10 @@ static const char HELP[] =
     "\n"
     "  --site FILE        what the cluster wants of a job (slurm/sites/example.yaml); default: the "
     "keys' own\n"
-    "  --ranks R          ranks of every point (default: 1)\n"
+    "  --ranks R          ranks of every point (default: as few as fit: 1, 2, 4, ...)\n"
+    "  --machine NAME     what predicts time and memory, as `spanbench plan`; none: nothing does "
+    "(default: `machine`\n"
+    "                     of the site, else the program's own)\n"
     "  --array N          at most N elements at once (default: limits.throttle of the site)\n"
     "  --element-time S   how long an array element should be, in seconds (default: time.element_s "
     "of the site)\n"
@@ -44,9 +47,9 @@ static const char HELP[] =
 enum { MAX_SETS = 64, SHORT_HASH = 12 };
 
 typedef struct options {
-    const char *sweep, *site, *results, *db, *base, *gates, *program;
+    const char *sweep, *site, *results, *db, *base, *gates, *program, *machine;
     sb_set      sets[MAX_SETS];
-    int64_t     n_sets, ranks, throttle; /* throttle -1: the site's */
+    int64_t     n_sets, ranks, throttle; /* ranks 0: as few as fit; throttle -1: the site's */
     double      element_s;               /* 0: the site's */
     int         no_report, help;
 } options;
@@ -76,7 +79,20 @@ static sb_status add_set(options *o, char *text)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    enum { SITE = 256, RANKS, ARRAY, ELEMENT, RESULTS, DB, BASE, GATES, NO_REPORT, PROGRAM, SET };
+    enum {
+        SITE = 256,
+        RANKS,
+        ARRAY,
+        ELEMENT,
+        RESULTS,
+        DB,
+        BASE,
+        GATES,
+        NO_REPORT,
+        PROGRAM,
+        SET,
+        MACHINE
+    };
     static const struct option longs[] = {{"site", 1, NULL, SITE},
                                           {"ranks", 1, NULL, RANKS},
                                           {"array", 1, NULL, ARRAY},
@@ -88,15 +104,17 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"no-report", 0, NULL, NO_REPORT},
                                           {"program", 1, NULL, PROGRAM},
                                           {"set", 1, NULL, SET},
+                                          {"machine", 1, NULL, MACHINE},
                                           {"help", 0, NULL, 'h'},
                                           {0}};
     static const struct {
         int    c;
         size_t at;
-    } texts[]    = {{SITE, offsetof(options, site)},   {RESULTS, offsetof(options, results)},
-                    {DB, offsetof(options, db)},       {BASE, offsetof(options, base)},
-                    {GATES, offsetof(options, gates)}, {PROGRAM, offsetof(options, program)}};
-    *o           = (options){.ranks = 1, .throttle = -1};
+    } texts[]    = {{SITE, offsetof(options, site)},      {RESULTS, offsetof(options, results)},
+                    {DB, offsetof(options, db)},          {BASE, offsetof(options, base)},
+                    {GATES, offsetof(options, gates)},    {PROGRAM, offsetof(options, program)},
+                    {MACHINE, offsetof(options, machine)}};
+    *o           = (options){.throttle = -1};
     sb_status st = SB_OK;
     double    v  = 0;
     int       c;
@@ -244,39 +262,34 @@ static sb_status find_paths(const options *o, const sb_site *site, const sb_swee
     return join(p->program, self, "", "");
 }
 
-/* ---- what it costs ---- */
-static void costs(const sb_sweep *s, const sb_site *site, sb_batch_cost *cost)
-{
-    for (int64_t i = 0; i < s->n_points; i++)
-        cost[i] = (sb_batch_cost){.seconds  = site->sample_s * (double)s->points[i].samples,
-                                  .anchor_s = site->sample_s};
-}
-
 static sb_status load_sweep(const options *o, int32_t ranks, sb_sweep **out)
 {
-    sb_launch    l = {0};
+    sb_comm      alone = {.size = ranks};
+    sb_launch    l     = {.comm = &alone};
     sb_sweep_env env;
-    sb_status    st = sb_comm_self_create(&l.comm);
-    if (st != SB_OK)
-        return st;
     sb_launch_sweep_env(&l, &env);
-    env.ranks = ranks;
-    st        = sb_sweep_load(o->sweep, o->sets, o->n_sets, &env, stderr, out);
-    sb_comm_destroy(l.comm);
-    return st;
+    return sb_sweep_load(o->sweep, o->sets, o->n_sets, &env, stderr, out);
+}
+
+/* CPU threads of a rank, as the job will set them. */
+static int32_t threads_of(const sb_site *site, int64_t ranks)
+{
+    for (int64_t i = 0; i < site->env_names.n; i++)
+        if (strcmp(site->env_names.v[i], "OMP_NUM_THREADS") == 0 && atoi(site->env_values.v[i]) > 0)
+            return atoi(site->env_values.v[i]);
+    return (int32_t)(site->cores / (ranks < site->tasks ? ranks : site->tasks));
 }
 
 static sb_status write_script(const options *o, const sb_site *site, const sb_sweep *s,
-                              const sb_batch_job *j)
+                              const sb_batch_job *j, const char *basis)
 {
     paths     p = {0};
-    char      basis[96], logs[PATH_MAX];
+    char      logs[PATH_MAX];
     sb_status st = find_paths(o, site, s, &p);
     if (st == SB_OK)
         st = join(logs, p.folder, "/logs", "");
     if (st != SB_OK)
         return st;
-    (void)snprintf(basis, sizeof basis, "%g s a sample, time.sample_s of the site", site->sample_s);
     sb_batch_texts t = {.program    = p.program,
                         .version    = sb_version_text(),
                         .basis      = basis,
@@ -303,28 +316,42 @@ static sb_status write_script(const options *o, const sb_site *site, const sb_sw
     return SB_OK;
 }
 
-static sb_status run(const options *o)
+/* One number of ranks: nothing is written unless all of it fits. */
+static sb_status write_for(const options *o, const sb_site *site, int64_t ranks)
 {
-    sb_site       *site  = NULL;
-    sb_sweep      *sweep = NULL;
-    sb_batch_cost *cost  = NULL;
-    sb_batch_job   job   = {0};
-    sb_status      st    = sb_site_load(o->site, stderr, &site);
-    if (st == SB_OK)
-        st = load_sweep(o, (int32_t)o->ranks, &sweep);
+    const char    *machine = o->machine != NULL ? o->machine : site->machine;
+    sb_sweep      *sweep   = NULL;
+    sb_batch_cost *cost    = NULL;
+    sb_batch_job   job     = {0};
+    char           basis[192];
+    sb_status      st = load_sweep(o, (int32_t)ranks, &sweep);
     if (st == SB_OK && (cost = calloc((size_t)sweep->n_points + 1, sizeof *cost)) == NULL)
         st = sb_fail(SB_ERR_NOMEM, "no memory for %lld points", (long long)sweep->n_points);
-    if (st == SB_OK) {
-        if (o->element_s > 0)
-            site->element_s = o->element_s;
-        costs(sweep, site, cost);
-        st = sb_batch_shape(sweep, cost, site, o->ranks, &job);
-    }
     if (st == SB_OK)
-        st = write_script(o, site, sweep, &job);
+        st = sb_sbatch_costs(sweep, site, machine, threads_of(site, ranks), cost, basis,
+                             sizeof basis);
+    if (st == SB_OK)
+        st = sb_batch_shape(sweep, cost, site, ranks, &job);
+    if (st == SB_OK)
+        st = write_script(o, site, sweep, &job, basis);
     sb_batch_fini(&job);
     free(cost);
     sb_sweep_free(sweep);
+    return st;
+}
+
+static sb_status run(const options *o)
+{
+    sb_site  *site = NULL;
+    sb_status st   = sb_site_load(o->site, stderr, &site);
+    if (st != SB_OK)
+        return st;
+    if (o->element_s > 0)
+        site->element_s = o->element_s;
+    st = write_for(o, site, o->ranks > 0 ? o->ranks : 1);
+    for (int64_t r = 2; o->ranks == 0 && st == SB_ERR_NO_FIT && r <= site->tasks * site->max_nodes;
+         r *= 2)
+        st = write_for(o, site, r);
     sb_site_free(site);
     return st;
 }

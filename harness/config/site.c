@@ -78,6 +78,7 @@ static const struct text_key {
     {"gpu_bind", &word, S(gpu_bind)},
     {"program", &plain, S(program)},
     {"node_local", &plain, S(node_local)},
+    {"machine", &plain, S(machine)},
     {"results", &plain, S(results)},
 };
 static const struct list_key {

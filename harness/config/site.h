@@ -16,6 +16,8 @@
  *   cpu_bind, gpu_bind
  *                 words for srun --cpu-bind, --gpu-bind
  *   srun          list of further options for srun
+ *   machine       what spanbench plan predicts with: a machine that the program knows, a file
+ *                 NAME.yaml, or none: every sample takes time.sample_s (the program's own machine)
  *   node_local    a path on a disk of the node, or none (none: the database is written in place);
  *                 $NAME and ${NAME} are variables of the job
  *   results       a folder that all nodes see (results); ~ and ~/x as a shell would
@@ -48,7 +50,8 @@ typedef struct sb_site_words {
 typedef struct sb_site {
     const char *name;
     const char *account, *partition, *qos, *constraint, *reservation, *mail_user, *mail_type, *gres;
-    const char *cpu_bind, *gpu_bind, *program, *node_local, *results; /* node_local NULL: none */
+    const char *cpu_bind, *gpu_bind, *program, *machine, *node_local,
+        *results; /* node_local NULL: none */
     sb_site_words sbatch, srun, module_paths, modules, container;
     sb_site_words env_names, env_values; /* pairs */
     int32_t       mpi;                   /* sb_site_mpi */

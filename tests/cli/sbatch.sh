@@ -33,7 +33,7 @@ sound() {
     if command -v shellcheck >/dev/null; then case_ok "$1: shellcheck" shellcheck -e SC2016 "$work/out"; fi
 }
 
-case_is "no site" "0" "$(code_of "$spanbench" sbatch sweep.yaml)"
+case_is "no site" "0" "$(code_of "$spanbench" sbatch --machine none sweep.yaml)"
 same plain
 sound plain
 case_is "the folder of the logs is there" "1" "$(find results -name logs -type d | wc -l)"
@@ -46,16 +46,16 @@ case_is "said on stderr" "18 points in 6 elements of 4 ranks on 2 nodes, at most
 
 # ---- the shape ----
 elements() { sed -n '/^elements=(/,/^)/p' "$work/out" | grep -c '#'; }
-case_is "longer elements" "0" "$(code_of "$spanbench" sbatch sweep.yaml --element-time 100000)"
+case_is "longer elements" "0" "$(code_of "$spanbench" sbatch --machine none sweep.yaml --element-time 100000)"
 case_is "short cells share one" "1" "$(elements)"
-case_is "throttle" "0" "$(code_of "$spanbench" sbatch sweep.yaml --array 2)"
+case_is "throttle" "0" "$(code_of "$spanbench" sbatch --machine none sweep.yaml --array 2)"
 case_is "in the array" "1" "$(grep -c '^#SBATCH --array=0-[0-9]*%2$' "$work/out")"
 
 # ---- refused ----
 refused() { # NAME CODE TEXT OPTIONS...
     local name=$1 code=$2 text=$3
     shift 3
-    case_is "$name" "$code" "$(code_of "$spanbench" sbatch "$@")"
+    case_is "$name" "$code" "$(code_of "$spanbench" sbatch --machine none "$@")"
     case_ok "$name: says why" grep -qF -- "$text" "$work/err"
     case_is "$name: no script" "0" "$(stat -c %s "$work/out")"
 }
@@ -79,6 +79,28 @@ refused "a number" 2 '--ranks: found `x`' sweep.yaml --ranks x
 case_is "help" "0" "$(code_of "$spanbench" sbatch --help)"
 case_is "a full disk is told" "1" "$("$spanbench" sbatch sweep.yaml >/dev/full 2>/dev/null || echo $?)"
 
+# ---- predicted by a machine that the program knows ----
+predicted() { # MEMORY_GIB OPTIONS...
+    printf 'site: p\nmachine: epyc_milan\nnode: {cores: 4, memory_gib: %s}\nlimits: {nodes: 8}\n' "$1" >predicted.yaml
+    code_of "$spanbench" sbatch sweep.yaml --site predicted.yaml "${@:2}"
+}
+case_is "predicted" "0" "$(predicted 8)"
+case_is "it says by what" "1" "$(grep -c '^# Predicted: .* (spanbench plan, machine epyc_milan)' "$work/out")"
+case_is "memory of the largest rank" "1" "$(grep -c '^# The largest rank needs 0.0[0-9]* GiB of the host' "$work/out")"
+case_is "which is asked for" "1" "$(grep -c '^#SBATCH --mem=[0-9]*M' "$work/out")"
+case_ok "less than a node has" test "$(sed -n 's/^#SBATCH --mem=\([0-9]*\)M/\1/p' "$work/out")" -le 8192
+case_is "or all of it" "0" "$(predicted .25)"
+case_is "not more" "1" "$(grep -c '^#SBATCH --mem=256M$' "$work/out")"
+case_is "too little for any number of ranks" "3" "$(predicted .005)"
+case_ok "says how much" grep -q 'needs 0.0 GiB a rank, 1 ranks a node 0.0 GiB; a node of site p has 0.0' "$work/err"
+need=$("$spanbench" plan sweep.yaml --machine epyc_milan --threads 4 --format json | python3 -c "
+import json, re, sys
+print(max(int(n) for n in re.findall(r'\"host_bytes\": *(\d+)', sys.stdin.read())) / 2**30)")
+case_is "too little for one rank" "3" "$(predicted "$(echo "$need * .99" | bc)" --ranks 1)"
+case_is "then as many as it takes" "0" "$(predicted "$(echo "$need * .99" | bc)")"
+case_is "which are two" "1" "$(grep -c '^#SBATCH --ntasks=2$' "$work/out")"
+refused "an unknown machine" 2 "nonesuch" sweep.yaml --machine nonesuch
+
 # ---- hostile values, through the script into what it runs ----
 mkdir bin
 record() { # PROGRAM: writes its arguments, one a line, to $work/NAME.args
@@ -98,7 +120,7 @@ python3 - "$bad" >hostile.yaml <<'P'
 import json, sys
 bad = sys.argv[1]
 print(json.dumps({"site": "x", "mpi": "pmix", "container": ["box", bad, "--"], "program": f"./{bad}/program", "results": f"r {bad}",
-    "node_local": f"$DISK/{bad}", "modules": [bad], "module_paths": [bad], "environment": {"HOSTILE": bad}}))
+    "node_local": f"$DISK/{bad}", "machine": "none", "modules": [bad], "module_paths": [bad], "environment": {"HOSTILE": bad}}))
 P
 mkdir "disk/$bad"
 case_is "hostile: written" "0" "$(code_of "$spanbench" sbatch "$PWD/$bad/$bad.yaml" --site hostile.yaml --set "workloads[0].corpus.path=$bad" --base "$PWD/$bad/$bad.yaml")"

@@ -28,9 +28,10 @@ cat >"\$1" <<Y
 site: here
 $(cluster_environment)
 node_local: $work/disk
+machine: none
 node: {tasks: 2, cores: 2}
 limits: {minutes: 9, throttle: 2}
-time: {start_s: 10, signal_s: 30, sample_s: 60}
+time: {start_s: 10, signal_s: 30, sample_s: 20, element_s: 40}
 Y
 X
 chmod +x bin/*

@@ -55,6 +55,7 @@ site() {
 site: here
 $(cluster_environment)
 node_local: $work/disk
+machine: none
 Y
         printf '%s\n' "${@:2}"
     } >"$1.yaml"
@@ -85,14 +86,17 @@ lost=$(sbatch --parsable lost.sbatch)
 cancel=$(sbatch --parsable cancel.sbatch)
 array=$(sbatch --parsable array.sbatch)
 
-limit_pids=()
 # stopped as soon as something is stored: what they wait for comes in the middle of the work, however fast this machine is
 for name in limit lost cancel; do
     until_ok 60 compgen -G "$name/*/shards/*.db" >/dev/null || { cat $name/*/logs/* && exit 1; }
     mapfile -t pids < <(ranks_of "$work/$name")
     case_is "$name: its ranks" "2" "$(pgrep -cf -- "^[^ ]*spanbench run .*--publish $work/$name/")"
     case $name in
-        limit) kill -STOP "${pids[@]}" && limit_pids=("${pids[@]}") ;;
+        limit)
+            kill -STOP "${pids[@]}"
+            # they go on when Slurm's signal is on its way to them, whatever happens here meanwhile
+            (until_ok 70 told "${pids[@]}" && samples limit/*/shards/*.db >limit.told && kill -CONT "${pids[@]}") &
+            ;;
         lost) kill -STOP "${pids[@]}" ;;
         cancel)
             before=$(samples cancel/*/shards/*.db)
@@ -115,13 +119,15 @@ kill -9 "${gone[@]}" "${others[@]}"
 say "$node is lost"
 
 # the array
-most=0
-while ! ended "$array"; do
-    now=$(running "$array")
-    [ "$now" -le "$most" ] || most=$now
-    sleep .2
-done
-case_is "array: two elements at a time" "2" "$most"
+until_ok 120 ended "$array" || true
+# most elements at one time, by when each began and ended
+most() {
+    scontrol show job "$1" | sed -n 's/.*StartTime=\([^ ]*\) EndTime=\([^ ]*\).*/\1 \2/p' | while read -r from to; do
+        echo "$(date -d "$from" +%s) 1"
+        echo "$(date -d "$to" +%s) -1"
+    done | sort -n -k1,1 -k2,2 | awk '{n += $2; if (n > most) most = n} END {print most}'
+}
+case_is "array: two elements at a time" "2" "$(most "$array")"
 case_is "array: all elements completed" "4 COMPLETED" "$(state "$array")"
 until_ok 30 ended "$(finish_of array "$array")" || true
 case_is "array: merge, report and gate passed" "1 COMPLETED" "$(state "$(finish_of array "$array")")"
@@ -146,10 +152,8 @@ again=$(sbatch --parsable cancel.sbatch)
 say "cancelled with $had samples, queued again"
 
 # the time limit: Slurm's own signal, exit code 75, requeue
-until_ok 70 told "${limit_pids[@]}" || cat limit/*/logs/* /proc/${limit_pids[0]}/status || { echo "no signal before the time limit" && exit 1; }
-stored=$(samples limit/*/shards/*.db)
-kill -CONT "${limit_pids[@]}"
-say "the time limit is near: USR1 with $stored samples stored"
+until_ok 90 test -s limit.told || { cat limit/*/logs/* && echo "no signal before the time limit" && exit 1; }
+say "the time limit is near: USR1 with $(cat limit.told) samples stored"
 
 until_ok 120 ended "$again" || true
 case_is "cancel: the second job completed" "1 COMPLETED" "$(state "$again")"
