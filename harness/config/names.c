@@ -1,7 +1,10 @@
 /* Words of the sweep file's own choices, in one place: the enums of sweep.h as parameter ranges. */
 #include "harness/config/spec.h"
 
-const sb_param sbi_param_scheme = {"sharding", "allgather", "allgather|state|ring", "", SB_ENUM, 0};
+const sb_param sbi_param_scheme = {
+    "sharding", "allgather", "allgather|state|ring|ulysses|usp|fetch|pass_q", "", SB_ENUM, 0};
+const sb_param sbi_param_team    = {"ulysses", "1", "[1,65536]", "", SB_I64, 0};
+const sb_param sbi_param_at_once = {"heads_at_once", "1", "[1,4096]", "", SB_I64, 0};
 const sb_param sbi_param_layout = {"layout", "block_striped", "contiguous|zigzag|block_striped",
                                    "",       SB_ENUM,         0};
 /* A state passes from rank to rank in token order. */
@@ -19,7 +22,8 @@ const char *sb_layout_name(sb_layout_kind k)
 
 const char *sb_scheme_name(sb_scheme s)
 {
-    static const char *const names[SB_SCHEME_COUNT] = {"allgather", "state", "ring"};
+    static const char *const names[SB_SCHEME_COUNT] = {"allgather", "state", "ring",  "ulysses",
+                                                       "usp",       "fetch", "pass_q"};
     return (unsigned)s < SB_SCHEME_COUNT ? names[s] : "unknown";
 }
 

@@ -149,7 +149,8 @@ static sb_status need_link(runner *r, const sb_point *p)
     char why[160];
     if (r->o->comm->size > 1 && r->link[p->backend] == NULL) {
         if (r->o->open_link == NULL)
-            return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding ring");
+            return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding %s",
+                           sb_scheme_name(p->scheme));
         sb_status st =
             r->o->open_link(r->o->comm, sbi_backend_of(p), &r->link[p->backend], why, sizeof why);
         if (st != SB_OK)
@@ -194,7 +195,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
         return sb_result_unrun("unsupported", sb_error_text(), res);
     r->bench.backend = backend;
     r->bench.energy  = r->energy[p->backend];
-    if (p->scheme == SB_SCHEME_RING && (st = need_link(r, p)) != SB_OK)
+    if (sbi_may_link(p) && (st = need_link(r, p)) != SB_OK)
         return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
@@ -397,11 +398,14 @@ static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_ou
 static sb_status begin(runner *r)
 {
     sb_status st = SB_OK;
-    int64_t   id;
+    int64_t   id, host = r->o->comm->local_size;
     for (int64_t i = r->o->first; is_root(r) && st == SB_OK && i <= r->o->last; i++)
         st = sb_facts_put_point(r->store, &r->sweep->points[i], &id);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK)
         return st;
+    if ((st = sb_comm_allreduce_i64(r->o->comm, &host, 1, SB_REDUCE_MIN)) != SB_OK)
+        return st;
+    r->bench.host_ranks       = (int32_t)host;
     const sb_backend *backend = sbi_backend_of(&r->sweep->points[r->o->first]);
     return sb_facts_begin_run(
         r->store, r->sweep, r->o,

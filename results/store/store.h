@@ -113,6 +113,13 @@ typedef struct sb_comm_facts {
     const char *phase; /* prefill | decode */
     int64_t     received_bytes, sent_bytes, calls, exposed_ns; /* maximum over ranks */
 } sb_comm_facts;
+/* How a layer's prefill was shared out over ranks; harness/shard/balance.h says in which units. */
+typedef struct sb_balance_facts {
+    int32_t layer;
+    int64_t work_max, work_sum, step_work, lpt_max;
+    int64_t keys_needed, keys_foreign; /* -1 -> NULL */
+    int32_t fetched;                   /* likewise */
+} sb_balance_facts;
 typedef struct sb_memory_facts {
     const char *kind;  /* arena_high_water | rss_high_water | predicted | device_high_water */
     int64_t     bytes; /* maximum over ranks */
@@ -168,6 +175,8 @@ typedef struct sb_sample_facts {
     int64_t                 n_needles;
     const sb_comm_facts    *comm;
     int64_t                 n_comm;
+    const sb_balance_facts *balance;
+    int64_t                 n_balance;
     const sb_memory_facts  *memory;
     int64_t                 n_memory;
     const char             *kernel; /* that attended last: avx2, sm90, cudnn; NULL: not told */
