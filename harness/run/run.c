@@ -9,6 +9,7 @@
 
 #include "harness/run/attention.h"
 #include "harness/run/ceiling.h"
+#include "harness/run/deadline.h"
 #include "harness/run/energy.h"
 #include "harness/run/facts.h"
 #include "harness/run/passes.h"
@@ -34,11 +35,34 @@ typedef struct runner {
     sb_energy_basis       energy[SB_BACKEND_COUNT];
     sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
+    sb_marks              marks;
     sb_progress     progress;
     sb_run_outcome *out;
 } runner;
 
 static int is_root(const runner *r) { return r->o->comm->rank == 0; }
+
+/* ---- what the watchdog sees ---- */
+
+static void enter(const runner *r, const char *phase, double predicted_s)
+{
+    sb_watch_enter(r->o->watch, phase, predicted_s);
+}
+
+static void pass_done(void *arg, int64_t pass, int64_t n_passes)
+{
+    runner *r = arg;
+    sb_marks_pass(&r->marks, pass, n_passes);
+    sb_progress_pass(&r->progress, pass, n_passes);
+}
+
+/* Asked at each step of a pass. */
+static int should_stop(void *arg)
+{
+    runner *r = arg;
+    sb_marks_step(&r->marks);
+    return sb_stop_expired(NULL);
+}
 
 /* ---- decisions ---- */
 
@@ -70,6 +94,20 @@ static int dump_missing(const runner *r, const sb_point *p, int64_t row)
            access(path, F_OK) != 0;
 }
 
+/* Allowed for a pass: what the rule says of a slow machine, or whole samples seen here. */
+static double pass_s(runner *r, const sb_point *p, const sb_input *in)
+{
+    sb_model_shape s = {.n_layers = 1};
+    if (p->input != NULL) {
+        s.heads    = p->input->heads;
+        s.head_dim = p->input->head_dim;
+    } else {
+        (void)r->bench.model->ops->shape(r->bench.model, in, &s);
+    }
+    return fmax(sb_deadline_pass_s(p, s.heads, s.head_dim, s.n_layers),
+                r->rate_s * work_of(r, p, in));
+}
+
 static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
 {
     double predicted_s = r->rate_s * work_of(r, p, in), left_s = sb_stop_left_s();
@@ -93,6 +131,7 @@ static sb_status agree_verdict(runner *r, const sb_point *p, const sb_input *in,
 {
     int64_t   v[2] = {0, sb_stop_signalled()};
     sb_status st   = SB_OK;
+    enter(r, "looking up what is stored", SB_DEADLINE_OPEN_S);
     if (is_root(r))
         v[0] = decide(r, p, in, force, &st);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK ||
@@ -131,6 +170,7 @@ static void count_result(runner *r, const sb_result *res)
 static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
 {
     sb_status st = SB_OK;
+    enter(r, "storing a sample", SB_DEADLINE_STORE_S);
     if (is_root(r)) {
         res->facts.run_id    = r->run_id;
         res->facts.is_anchor = p->anchor_only;
@@ -149,8 +189,12 @@ static sb_status need_link(runner *r, const sb_point *p)
     if (r->o->comm->size > 1 && r->link[p->backend] == NULL) {
         if (r->o->open_link == NULL)
             return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding ring");
+        enter(r, "making a link between ranks", SB_DEADLINE_LINK_S);
         sb_status st =
             r->o->open_link(r->o->comm, sbi_backend_of(p), &r->link[p->backend], why, sizeof why);
+        if (st == SB_OK)
+            st = sb_comm_agree(
+                r->o->comm, sb_watch_link(r->o->watch, r->link[p->backend], &r->link[p->backend]));
         if (st != SB_OK)
             return st;
         if (is_root(r))
@@ -172,6 +216,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     r->bench.energy  = r->energy[p->backend];
     if (p->scheme == SB_SCHEME_RING && (st = need_link(r, p)) != SB_OK)
         return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
+    sb_marks_sample(&r->marks, sbi_passes(p), pass_s(r, p, in));
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);
@@ -212,6 +257,7 @@ static sb_status need_ceiling(runner *r, const sb_point *p)
         (p->backend != SB_CPU && (backend->ceilings == NULL || backend->available() != SB_OK)))
         return SB_OK;
     r->has_ceiling[p->backend] = 1;
+    enter(r, "measuring what the machine can do", SB_DEADLINE_CEILING_S);
     if ((st = sb_comm_agree(r->o->comm, sb_device_bind(r->o->comm, backend))) != SB_OK)
         return st;
     if (backend->state != NULL) /* idle, before the ceilings */
@@ -285,6 +331,8 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
 {
     sb_input  in   = {0};
     verdict   v    = VERDICT_RUN;
+    sb_marks_point(&r->marks, &r->sweep->points[point], point, row);
+    enter(r, "making an input", sb_deadline_input_s(&r->sweep->points[point]));
     sb_status st   = sb_source_input(&r->source, &r->sweep->points[point], row, &in);
     r->bench.model = r->source.model;
     if (st == SB_OK)
@@ -299,8 +347,11 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
         if (is_root(r))
             sb_progress_skipped(&r->progress);
     }
-    if (st == SB_OK && v == VERDICT_RUN && !*stop)
-        st = sb_source_operands(&r->source, p, &in); /* the anchor may have made its own */
+    if (st == SB_OK && v == VERDICT_RUN && !*stop) { /* the anchor may have made its own */
+        sb_marks_point(&r->marks, p, point, row);
+        enter(r, "making operands", sb_deadline_input_s(p));
+        st = sb_source_operands(&r->source, p, &in);
+    }
     if (st == SB_OK && v == VERDICT_RUN && !*stop) {
         st = run_sample(r, p, &in);
         if (st == SB_OK && row == 0 && strcmp(p->method->name, "dense") == 0)
@@ -341,12 +392,14 @@ static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_ou
     *r                    = (runner){.sweep  = s,
                                      .o      = o,
                                      .out    = out,
+                                     .marks  = {.watch = o->watch},
                                      .source = {.comm = o->comm, .threads = o->threads},
                                      .bench  = {.comm        = o->comm,
                                                 .threads     = o->threads,
-                                                .should_stop = sb_stop_expired,
-                                                .progress    = sb_progress_pass}};
-    r->bench.progress_arg = &r->progress;
+                                                .should_stop = should_stop,
+                                                .progress    = pass_done}};
+    r->bench.stop_arg = r->bench.progress_arg = r;
+    enter(r, "opening the database", SB_DEADLINE_OPEN_S);
     sb_progress_init(&r->progress, is_root(r));
     r->progress.n_points = o->last - o->first + 1;
     for (int64_t i = 0; i < s->n_points; i++)
@@ -369,6 +422,7 @@ static sb_status begin(runner *r)
 {
     sb_status st = SB_OK;
     int64_t   id;
+    enter(r, "entering the points", SB_DEADLINE_OPEN_S + .05 * (double)(r->o->last - r->o->first));
     for (int64_t i = r->o->first; is_root(r) && st == SB_OK && i <= r->o->last; i++)
         st = sb_facts_put_point(r->store, &r->sweep->points[i], &id);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK)
@@ -389,6 +443,8 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     for (int64_t i = o->first; st == SB_OK && !stop && i <= o->last; i++)
         st = run_point(&r, i, &stop);
     out->stopped = stop;
+    sb_watch_point(o->watch, "");
+    enter(&r, "finishing the run", SB_DEADLINE_FINISH_S);
     if (r.store != NULL && r.run_id > 0) {
         sb_status es = sb_store_refresh_intervals(r.store);
         if (es == SB_OK)

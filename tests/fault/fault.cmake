@@ -1,3 +1,14 @@
 # a few kills in every run; by hand: tests/fault/kill_resume.sh build/spanbench 20
 add_test(NAME fault_kill_resume COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/kill_resume.sh $<TARGET_FILE:spanbench> 4)
 set_tests_properties(fault_kill_resume PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 900)
+
+# Faults from outside: a library that is preloaded (inject.c says which). Not with sanitizers, whose own allocator comes first.
+if(NOT SPAN_SANITIZE)
+  add_library(fault_inject SHARED fault/inject.c)
+  target_compile_definitions(fault_inject PRIVATE _GNU_SOURCE)
+  target_link_libraries(fault_inject PRIVATE MPI::MPI_C Threads::Threads ${CMAKE_DL_LIBS})
+  set_target_properties(fault_inject PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fake)
+
+  add_test(NAME fault_watchdog COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/watchdog.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:fault_inject>)
+  set_tests_properties(fault_watchdog PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)
+endif()
