@@ -9,6 +9,8 @@ if(NOT SPAN_SANITIZE)
   target_link_libraries(fault_inject PRIVATE MPI::MPI_C Threads::Threads ${CMAKE_DL_LIBS})
   set_target_properties(fault_inject PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fake)
 
+  add_test(NAME fault_outcomes COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/outcomes.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:fault_inject>)
+  set_tests_properties(fault_outcomes PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)
   add_test(NAME fault_watchdog COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/watchdog.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:fault_inject>)
   set_tests_properties(fault_watchdog PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)
 endif()

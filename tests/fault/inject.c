@@ -35,9 +35,10 @@ static const char *const names[KINDS] = {"mpi", "link",  "omp",  "alloc",
                                          "lib", "write", "sync", "rename"};
 
 /* Calls that were counted, by kind. */
-static long count[KINDS];
-static int  kind = -1, what, number = ENOSPC, stay, hit, ready, in_range_of_fault = 1;
-static long at;
+static long   count[KINDS];
+static int    kind = -1, what, number = ENOSPC, stay, hit, ready, in_range_of_fault = 1;
+static long   at;
+static size_t least;
 
 /* ---- where calls come from ---- */
 
@@ -105,6 +106,7 @@ static void set_up(void)
                 kind = i;
         at     = (v = word(f, "k=")) != NULL ? strtol(v, NULL, 10) : 1;
         stay   = (v = word(f, "stay=")) != NULL && *v == '1';
+        least  = (v = word(f, "min=")) != NULL ? (size_t)strtol(v, NULL, 10) : 0;
         number = (v = word(f, "errno=")) != NULL ? atoi(v) : ENOSPC;
         what   = (v = word(f, "do=")) == NULL ? FAIL : *v == 'h' ? HANG : *v == 'k' ? KILL : FAIL;
         if (rank != NULL && (v = word(f, "rank=")) != NULL && atoi(v) >= 0 && atoi(v) != atoi(rank))
@@ -174,6 +176,8 @@ static void gone(void *p)
     pthread_mutex_unlock(&live_lock);
 }
 
+static int refused(int a, size_t n) { return a >= 0 && n >= least && strikes(a); }
+
 static void *no_memory(void)
 {
     errno = ENOMEM;
@@ -187,7 +191,7 @@ void *malloc(size_t n)
     int a = allocator(CALLER);
     if (a < 0)
         return __libc_malloc(n);
-    return strikes(a) ? no_memory() : born(__libc_malloc(n));
+    return refused(a, n) ? no_memory() : born(__libc_malloc(n));
 }
 
 void *calloc(size_t n, size_t size)
@@ -195,13 +199,13 @@ void *calloc(size_t n, size_t size)
     int a = allocator(CALLER);
     if (a < 0)
         return __libc_calloc(n, size);
-    return strikes(a) ? no_memory() : born(__libc_calloc(n, size));
+    return refused(a, n * size) ? no_memory() : born(__libc_calloc(n, size));
 }
 
 void *realloc(void *p, size_t n)
 {
     int a = allocator(CALLER);
-    if (a >= 0 && strikes(a))
+    if (refused(a, n))
         return no_memory();
     if (p != NULL && ready)
         gone(p);
@@ -216,7 +220,7 @@ void *aligned_alloc(size_t align, size_t n)
     int a = allocator(CALLER);
     if (a < 0)
         return __libc_memalign(align, n);
-    return strikes(a) ? no_memory() : born(__libc_memalign(align, n));
+    return refused(a, n) ? no_memory() : born(__libc_memalign(align, n));
 }
 
 void free(void *p)
@@ -241,13 +245,13 @@ static char *copy_of(int a, const char *s, size_t n)
 char *strdup(const char *s)
 {
     int a = allocator(CALLER);
-    return a >= 0 && strikes(a) ? no_memory() : copy_of(a, s, strlen(s));
+    return refused(a, strlen(s) + 1) ? no_memory() : copy_of(a, s, strlen(s));
 }
 
 char *strndup(const char *s, size_t n)
 {
     int a = allocator(CALLER);
-    return a >= 0 && strikes(a) ? no_memory() : copy_of(a, s, strnlen(s, n));
+    return refused(a, strnlen(s, n) + 1) ? no_memory() : copy_of(a, s, strnlen(s, n));
 }
 
 /* ---- files ---- */
