@@ -1,6 +1,9 @@
 #include "harness/run/deadline.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "harness/run/forecast.h"
 
 static const double RATE[SB_BACKEND_COUNT] = {1e9, 1e12};
 
@@ -11,6 +14,23 @@ double sb_deadline_pass_s(const sb_point *p, int64_t heads, int64_t head_dim, in
         queries = (double)p->input->n_queries;
     double flops = 4 * queries * keys * (double)(heads * head_dim) * n_layers;
     return flops / (RATE[p->backend] * p->ranks) * (p->quality != SB_QUALITY_NONE ? 10 : 1);
+}
+
+sb_machine *sb_deadline_machine(const sb_backend *b)
+{
+    char            processor[256] = "";
+    sb_device_facts f              = {0};
+    sb_machine     *m              = NULL;
+    if (b->id == SB_CPU)
+        sb_forecast_processor(processor, sizeof processor);
+    else if (b->facts(&f) == SB_OK)
+        (void)snprintf(processor, sizeof processor, "%s", f.name);
+    if (sb_plan_machine(sb_plan_machine_default(b->id, processor), NULL, &m) != SB_OK)
+        return NULL;
+    if (m->backend == (int32_t)b->id && m->processor != NULL && strstr(processor, m->processor) != NULL)
+        return m;
+    sb_machine_free(m);
+    return NULL;
 }
 
 double sb_deadline_input_s(const sb_point *p) { return 30 + 1e-4 * (double)p->length_tokens; }

@@ -5,11 +5,16 @@
 #define SB_HARNESS_RUN_DEADLINE_H
 
 #include "harness/config/sweep.h"
+#include "harness/plan/plan.h"
 #include "harness/watch/watch.h"
 
 /* Of one prefill, or one call of the operator alone: dense attention of all layers at 1 GFLOP/s a
  * rank on the CPU and 1 TFLOP/s on a device; ten times that where a quality pass compares rows. */
 double sb_deadline_pass_s(const sb_point *p, int64_t heads, int64_t head_dim, int32_t n_layers);
+
+/* The machine that harness/plan knows this one as, by the name of its processor or device. NULL: it
+ * knows none; constants of another machine predict nothing here. */
+sb_machine *sb_deadline_machine(const sb_backend *b);
 
 /* Of making an input, or the operands: 100 us a token, after half a minute for what is loaded
  * first. */

@@ -12,6 +12,7 @@
 #include "harness/run/deadline.h"
 #include "harness/run/energy.h"
 #include "harness/run/facts.h"
+#include "harness/run/forecast.h"
 #include "harness/run/passes.h"
 #include "harness/run/progress.h"
 #include "harness/run/sample.h"
@@ -35,7 +36,9 @@ typedef struct runner {
     sb_energy_basis       energy[SB_BACKEND_COUNT];
     sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
-    sb_marks              marks;
+    sb_marks        marks;
+    sb_machine     *machine[SB_BACKEND_COUNT]; /* as the plan knows it; NULL: it does not */
+    int             asked_machine[SB_BACKEND_COUNT];
     sb_progress     progress;
     sb_run_outcome *out;
 } runner;
@@ -94,18 +97,37 @@ static int dump_missing(const runner *r, const sb_point *p, int64_t row)
            access(path, F_OK) != 0;
 }
 
-/* Allowed for a pass: what the rule says of a slow machine, or whole samples seen here. */
+/* Of the plan, or < 0: it does not know this machine, or this method on it. */
+static double planned_s(runner *r, const sb_point *p, const sb_input *in)
+{
+    double            pass, all;
+    const sb_backend *backend = sbi_backend_of(p);
+    if (!r->asked_machine[p->backend])
+        r->machine[p->backend] = sb_deadline_machine(backend);
+    r->asked_machine[p->backend] = 1;
+    if (r->machine[p->backend] == NULL ||
+        sb_forecast_times(&r->source, r->machine[p->backend], r->o->threads, p, in, &pass, &all) !=
+            SB_OK)
+        return -1;
+    return all; /* a look takes longer than a repetition */
+}
+
+/* Of a pass: the plan's seconds of the sample, else the rule for a slow machine; samples seen here
+ * may have taken longer. */
 static double pass_s(runner *r, const sb_point *p, const sb_input *in)
 {
-    sb_model_shape s = {.n_layers = 1};
+    sb_model_shape s       = {.n_layers = 1};
+    double         planned = planned_s(r, p, in);
+    double         seen    = r->rate_s * work_of(r, p, in);
+    if (planned >= 0)
+        return fmax(planned, seen);
     if (p->input != NULL) {
         s.heads    = p->input->heads;
         s.head_dim = p->input->head_dim;
     } else {
         (void)r->bench.model->ops->shape(r->bench.model, in, &s);
     }
-    return fmax(sb_deadline_pass_s(p, s.heads, s.head_dim, s.n_layers),
-                r->rate_s * work_of(r, p, in));
+    return fmax(sb_deadline_pass_s(p, s.heads, s.head_dim, s.n_layers), seen);
 }
 
 static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
@@ -459,8 +481,10 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     }
     sb_progress_clear(&r.progress);
     sb_store_close(r.store);
-    for (int b = 0; b < SB_BACKEND_COUNT; b++)
+    for (int b = 0; b < SB_BACKEND_COUNT; b++) {
         sb_link_destroy(r.link[b]);
+        sb_machine_free(r.machine[b]);
+    }
     sb_source_fini(&r.source);
     free(r.anchored);
     sb_block_fini(&r.bench.block);

@@ -13,6 +13,7 @@
 
 #include "harness/comm/comms.h"
 #include "harness/run/deadline.h"
+#include "harness/run/forecast.h"
 #include "harness/watch/watch.h"
 #include "tests/mpi/ranks.h"
 
@@ -328,6 +329,17 @@ START_TEST(deadlines_follow_shape_and_backend)
 }
 END_TEST
 
+/* The plan's constants count where they are this machine's: by the name of the processor. */
+START_TEST(the_plan_is_asked_for_machines_it_knows)
+{
+    char        processor[256];
+    sb_machine *m = sb_deadline_machine(&sb_backend_cpu);
+    sb_forecast_processor(processor, sizeof processor);
+    ck_assert_int_eq(m != NULL, strstr(processor, "EPYC") != NULL);
+    sb_machine_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("watch");
@@ -342,6 +354,7 @@ int main(void)
     tcase_add_test(t, a_watched_link_is_told_to_give_up);
     tcase_add_test(t, the_rank_that_hangs_stands_out);
     tcase_add_test(t, failing_allocations);
+    tcase_add_test(t, the_plan_is_asked_for_machines_it_knows);
     tcase_add_test(t, deadlines_follow_shape_and_backend);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
