@@ -27,7 +27,8 @@ sb_machine *sb_deadline_machine(const sb_backend *b)
         (void)snprintf(processor, sizeof processor, "%s", f.name);
     if (sb_plan_machine(sb_plan_machine_default(b->id, processor), NULL, &m) != SB_OK)
         return NULL;
-    if (m->backend == (int32_t)b->id && m->processor != NULL && strstr(processor, m->processor) != NULL)
+    if (m->backend == (int32_t)b->id && m->processor != NULL &&
+        strstr(processor, m->processor) != NULL)
         return m;
     sb_machine_free(m);
     return NULL;

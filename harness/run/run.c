@@ -36,9 +36,9 @@ typedef struct runner {
     sb_energy_basis       energy[SB_BACKEND_COUNT];
     sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
-    sb_marks        marks;
-    sb_machine     *machine[SB_BACKEND_COUNT]; /* as the plan knows it; NULL: it does not */
-    int             asked_machine[SB_BACKEND_COUNT];
+    sb_marks              marks;
+    sb_machine           *machine[SB_BACKEND_COUNT]; /* as the plan knows it; NULL: it does not */
+    int                   asked_machine[SB_BACKEND_COUNT];
     sb_progress     progress;
     sb_run_outcome *out;
 } runner;
