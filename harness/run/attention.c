@@ -64,11 +64,11 @@ static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_
 }
 
 sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_operands *o,
-                             size_t *bytes)
+                             sb_forward_room *out)
 {
     sb_operator_config cfg = config(b, p, o);
     sb_status          st  = check_supported(b, p, o);
-    return st == SB_OK ? sb_operator_bytes(&cfg, bytes) : st;
+    return st == SB_OK ? sb_operator_bytes(&cfg, out) : st;
 }
 
 typedef struct passes {
@@ -180,7 +180,8 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     return st;
 }
 
-static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *p, sb_result *out)
+static sb_status measure(sb_bench *b, const sb_point *pt, const sb_forward_room *room, passes *p,
+                         sb_result *out)
 {
     sb_status st = sbi_timings_room(out, (pt->warmup + pt->repetitions) * N_PHASES);
     if ((st = sb_comm_agree(b->comm, st)) != SB_OK)
@@ -188,8 +189,9 @@ static sb_status measure(sb_bench *b, const sb_point *pt, size_t bytes, passes *
     sb_memory_reset_high_water();
     if ((st = run_passes(b, pt, p, out)) != SB_OK)
         return st;
-    const sbi_memory m = {.predicted        = bytes,
+    const sbi_memory m = {.predicted        = room->host_bytes,
                           .arena_high_water = sb_operator_high_water(p->op),
+                          .device_predicted = room->device_bytes,
                           .device           = sb_operator_device_bytes(p->op)};
     if ((st = sbi_memory_facts(b, &m, out)) != SB_OK)
         return st;
@@ -202,17 +204,17 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
                            const sb_input *in, const sb_dump *dump, sb_result *out)
 {
     sb_operator_config cfg   = config(b, pt, o);
-    size_t             bytes = 0;
+    sb_forward_room    room  = {0};
     passes             p     = {.total = sbi_passes(pt)};
     int64_t            t0    = sb_now_ns();
     *out                     = (sb_result){0};
     sb_quality_init(&p.quality, pt->quality, pt->detail, o->sha256, in);
-    sb_status st = sb_attention_bytes(b, pt, o, &bytes);
-    if (st == SB_OK && (st = sbi_reserve(b, bytes)) == SB_OK)
+    sb_status st = sb_attention_bytes(b, pt, o, &room);
+    if (st == SB_OK && (st = sbi_reserve(b, room.host_bytes)) == SB_OK)
         st = sb_operator_create(&cfg, b->block.base, b->block.bytes, &p.op);
     if ((st = sb_comm_agree(b->comm, st)) == SB_OK) {
         out->facts.status = "ok";
-        st                = measure(b, pt, bytes, &p, out);
+        st                = measure(b, pt, &room, &p, out);
     }
     sb_status fs = sbi_failure(b->comm, NULL, st, out);
     sbi_own_facts(fs, out);

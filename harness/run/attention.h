@@ -11,9 +11,9 @@
 #include "harness/run/sample.h"
 #include "workloads/base/operands.h"
 
-/* Bytes of memory one rank needs for the point on these operands. */
+/* What one rank needs for the point on these operands. */
 sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_operands *o,
-                             size_t *bytes);
+                             sb_forward_room *out);
 
 /* As sb_sample_run. in: what is stored of the operands, for the needles. dump (or NULL): the last
  * repetition's results go to a file before the result is returned. Errors besides: SB_ERR_IO of the

@@ -32,7 +32,7 @@ static sb_status list_point(sb_source *source, const sb_run_options *o, const sb
         bs = sb_fail(SB_ERR_UNSUPPORTED, SBI_NO_CUDA);
     else
         bs = p->task != NULL ? sb_sample_bytes(&bench, p, &in, &room)
-                             : sb_attention_bytes(&bench, p, source->operands, &room.host_bytes);
+                             : sb_attention_bytes(&bench, p, source->operands, &room);
     st = room_text(o, &room, gib, sizeof gib);
     if (bs != SB_OK)
         (void)snprintf(gib, sizeof gib, "%s", sb_status_name(bs));

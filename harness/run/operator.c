@@ -129,20 +129,49 @@ static void fini(sb_operator *op)
     free(op->q_runs);
 }
 
-sb_status sb_operator_bytes(const sb_operator_config *cfg, size_t *bytes)
+/* What a call takes on top: on the host its index, on a device *there. */
+static sb_status count_call(sb_operator *op, const sb_method *m, const void *params,
+                            const sb_shape *shape, sb_device_room *there)
 {
-    sb_operator op;
-    sb_status   st = init(&op, cfg);
+    sb_ctx   ctx           = context(op, NULL);
+    sb_arena index         = op->arena;
+    size_t   mark          = sb_arena_mark(&op->arena);
+    ctx.arena              = &index;
+    index.high_water_bytes = mark;
+    sb_status st           = sb_shard_layout_method(&op->shard, &ctx, m, params, shape);
+    if (index.high_water_bytes > op->arena.high_water_bytes)
+        op->arena.high_water_bytes = index.high_water_bytes;
+    if (st != SB_OK || op->cfg.backend->id == SB_CPU)
+        return st;
+    return sb_device_call_count(&ctx, m, params, shape, index.high_water_bytes - mark, 1, there);
+}
+
+/* q, o, K, V of the local rows, and lse, on a device. */
+static size_t device_rows(const sb_operator *op)
+{
+    const sb_operand_shape *s   = &op->cfg.operands->shape;
+    int64_t                 q   = s->heads * op->q_gid.n_tokens;
+    int64_t                 row = s->head_dim * (int64_t)sizeof(sb_bf16);
+    return (size_t)(2 * q * row + 2 * s->kv_heads * op->kv_gid.n_tokens * row +
+                    q * (int64_t)sizeof *op->lse);
+}
+
+sb_status sb_operator_bytes(const sb_operator_config *cfg, sb_forward_room *out)
+{
+    sb_operator    op;
+    sb_device_room there = {0};
+    sb_status      st    = init(&op, cfg);
     if (st == SB_OK) {
         sb_shape shape = shape_of(&op);
-        sb_ctx   ctx   = context(&op, NULL);
         sb_arena_init_count(&op.arena);
         if ((st = lay_out(&op)) == SB_OK)
-            st = sb_shard_layout_method(&op.shard, &ctx, cfg->method, cfg->params, &shape);
+            st = count_call(&op, cfg->method, cfg->params, &shape, &there);
         if (st == SB_OK && cfg->anchor != NULL)
-            st = sb_shard_layout_method(&op.shard, &ctx, cfg->anchor, cfg->anchor_params, &shape);
+            st = count_call(&op, cfg->anchor, cfg->anchor_params, &shape, &there);
         if (st == SB_OK)
-            *bytes = op.arena.high_water_bytes;
+            *out = (sb_forward_room){.host_bytes = op.arena.high_water_bytes};
+        if (st == SB_OK && cfg->backend->id != SB_CPU)
+            out->device_bytes = device_rows(&op) + there.index + there.work + there.lse;
     }
     fini(&op);
     return st;

@@ -32,10 +32,10 @@ typedef struct sb_operator_config {
                                     of methods that carry a state and gather none */
 } sb_operator_config;
 
-/* Bytes of host memory this rank needs; local. */
-sb_status sb_operator_bytes(const sb_operator_config *cfg, size_t *bytes);
+/* What this rank needs, as a forward pass tells it; local. */
+sb_status sb_operator_bytes(const sb_operator_config *cfg, sb_forward_room *out);
 
-/* block: bytes of host memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. Fills q, k, v
+/* block: host_bytes of host memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. Fills q, k, v
  * with cfg->threads threads. Local. Errors: those of the operands' fill and of
  * sb_device_call_open. */
 sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t block_bytes,

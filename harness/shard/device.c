@@ -358,6 +358,9 @@ sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void
     sb_status st   = SB_OK;
     here.arena     = &device;
     here.host      = &host;
+    if (m->attend[ctx->backend->id] == NULL)
+        return sb_fail(SB_ERR_UNSUPPORTED, "method %s does not run on backend %s", m->name,
+                       ctx->backend->name);
     sb_arena_init_count(&device);
     sb_arena_init_count(&host);
     if (sb_device_plans(ctx->backend, m))

@@ -58,7 +58,8 @@ typedef struct sb_device_room {
 
 /* Raise *room to what such a call needs: exactly, but for the index of a plan made on the host, of
  * which the copy takes no more than host_index_bytes, its room there. wants_lse: 0, where out->lse
- * will be NULL. Local, nothing is allocated. */
+ * will be NULL. Local, nothing is allocated. Errors: SB_ERR_UNSUPPORTED, of a method that does not
+ * attend there; those of its layout. */
 sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void *params,
                                const sb_shape *shape, size_t host_index_bytes, int wants_lse,
                                sb_device_room *room);

@@ -26,7 +26,24 @@ typedef struct sb_shape {
     int64_t n_keys;     /* tokens of the whole sequence, on all ranks */
     int64_t heads, kv_heads, head_dim;
     int32_t is_decode;  /* 1: n queries after a prefill, over the cache */
+    /* Where the heads here are some of a model's (sharding ulysses): the number there of the first
+     * query head, and how many of both kinds the model has. Zeros: all of them are here. */
+    int64_t first_head, model_heads, model_kv_heads;
 } sb_shape;
+
+static inline int64_t sb_shape_model_heads(const sb_shape *s)
+{
+    return s->model_heads > 0 ? s->model_heads : s->heads;
+}
+static inline int64_t sb_shape_model_kv_heads(const sb_shape *s)
+{
+    return s->model_heads > 0 ? s->model_kv_heads : s->kv_heads;
+}
+/* The number in the model of the first KV head. */
+static inline int64_t sb_shape_first_kv_head(const sb_shape *s)
+{
+    return s->first_head > 0 ? s->first_head / (s->model_heads / s->model_kv_heads) : 0;
+}
 
 typedef struct sb_ctx {
     const sb_backend *backend;

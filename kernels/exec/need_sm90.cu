@@ -18,8 +18,22 @@ const char *sbi_no_sm90(void)
 #endif
 }
 
+#if defined(SB_HAVE_SM90A)
+static int has_device(void)
+{
+    int        n  = 0;
+    const bool ok = cudaGetDeviceCount(&n) == cudaSuccess;
+    (void)cudaGetLastError();
+    return ok && n > 0;
+}
+#endif
+
 sb_status sbi_need_sm90(const char *what)
 {
+#if defined(SB_HAVE_SM90A)
+    if (!has_device())
+        return SB_OK;
+#endif
     const char *why = sbi_no_sm90();
     return why == nullptr ? SB_OK
                           : sb_fail(SB_ERR_UNSUPPORTED,

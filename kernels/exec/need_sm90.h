@@ -12,7 +12,8 @@ extern "C" {
  * the current device is of compute capability 9.0. */
 const char *sbi_no_sm90(void);
 
-/* The same as a status: SB_ERR_UNSUPPORTED, "`what`: found ...". */
+/* The same as a status: SB_ERR_UNSUPPORTED, "`what`: found ...". SB_OK where there is no device at
+ * all: sizes are asked for, before there is one to run on. */
 sb_status sbi_need_sm90(const char *what);
 
 #ifdef __cplusplus

@@ -1,8 +1,7 @@
 #include "kernels/exec/plan_bits_device.h"
 
-#include <cub/device/device_scan.cuh>
-
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/exec/row_sum_device.h"
 
 namespace
 {
@@ -58,20 +57,14 @@ extern "C" sb_status sb_plan_bits_layout(sb_plan_bits *b, const sb_ctx *ctx, int
 {
     sb_plan_bits made = {};
     void        *word = nullptr;
-    int64_t     *none = nullptr;
     made.lists        = lists;
     made.n_tiles      = n_tiles;
     made.words        = (n_tiles + 31) / 32;
-    sb_status st      = SB_CUDA(cub::DeviceScan::InclusiveSum(nullptr, made.temp_bytes, none, none,
-                                                              static_cast<int>(lists)));
-    if (st == SB_OK && lists > INT32_MAX - 1)
-        st = sb_fail(SB_ERR_UNSUPPORTED, "plan: found %lld lists, allowed below 2^31",
-                     static_cast<long long>(lists));
+    sb_status st      = sb_row_sum_bytes(lists, &made.temp_bytes);
     if (st == SB_OK)
         st = sb_arena_alloc(ctx->arena, lists * made.words, sizeof *made.word, "tile bits", &word);
     if (st == SB_OK)
-        st = sb_arena_alloc(ctx->arena, static_cast<int64_t>(made.temp_bytes), 1, "room of a sum",
-                            &made.temp);
+        st = sb_arena_alloc(ctx->arena, made.temp_bytes, 1, "room of a sum", &made.temp);
     if (st != SB_OK)
         return st;
     made.word = static_cast<uint32_t *>(word);
@@ -89,15 +82,12 @@ extern "C" sb_status sb_plan_bits_clear(const sb_plan_bits *b, void *stream)
 extern "C" sb_status sb_plan_bits_list(const sb_plan_bits *b, sb_csr *csr, void *stream_)
 {
     cudaStream_t stream = static_cast<cudaStream_t>(stream_);
-    size_t       bytes  = b->temp_bytes;
     if (b->lists == 0)
         return SB_CUDA(cudaMemsetAsync(csr->row_ptr, 0, sizeof *csr->row_ptr, stream));
     count_bits<<<blocks(b->lists), THREADS, 0, stream>>>(b->word, b->lists, b->words, csr->row_ptr);
     sb_status st = sb_cuda_status(cudaGetLastError(), "launch of count_bits");
     if (st == SB_OK)
-        st = SB_CUDA(cub::DeviceScan::InclusiveSum(b->temp, bytes, csr->row_ptr + 1,
-                                                   csr->row_ptr + 1, static_cast<int>(b->lists),
-                                                   stream));
+        st = sb_row_sum_cuda(b->temp, b->temp_bytes, csr->row_ptr, b->lists, stream_);
     if (st != SB_OK)
         return st;
     write_ids<<<blocks(b->lists), THREADS, 0, stream>>>(b->word, b->lists, b->words, csr->row_ptr,

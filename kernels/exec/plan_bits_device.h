@@ -19,7 +19,7 @@ typedef struct sb_plan_bits {
     int64_t   words;   /* of a list */
     int64_t   n_tiles; /* of all keys */
     void     *temp;    /* of the sum */
-    size_t    temp_bytes;
+    int64_t   temp_bytes;
 } sb_plan_bits;
 
 /* Room from ctx->arena (device) for the tiles of `csr`: lists lists over n_tiles tiles. For

@@ -67,8 +67,11 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     (void)q;
     (void)k;
     (void)cache;
-    sb_lightning_slope_table((sb_lightning_slopes)p->slope_rule, n, ctx->layer, ctx->n_layers,
-                             slopes);
+    int     per_q = p->slope_heads == SB_LIGHTNING_PER_Q;
+    int64_t all   = per_q ? sb_shape_model_heads(shape) : sb_shape_model_kv_heads(shape);
+    int64_t first = per_q ? shape->first_head : sb_shape_first_kv_head(shape);
+    sb_lightning_slope_table((sb_lightning_slopes)p->slope_rule, all, ctx->layer, ctx->n_layers,
+                             first, n, slopes);
     plan->attend_flops = sb_scan_flops(plan, shape);
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     return SB_OK;

@@ -30,10 +30,10 @@ typedef struct sb_lightning_params {
     double  scale;        /* of o; 0: the model's, 1/sqrt(head_dim) unless it says otherwise */
 } sb_lightning_params;
 
-/* out[h] = s of head h of n_heads in layer `layer` (from 0) of n_layers; softmax layers count.
- * Fewer than two layers: the factor of the first of many [3.1]. */
+/* out[i] = s of head first + i, i < n, of n_heads in layer `layer` (from 0) of n_layers; softmax
+ * layers count. Fewer than two layers: the factor of the first of many [3.1]. */
 void sb_lightning_slope_table(sb_lightning_slopes rule, int64_t n_heads, int32_t layer,
-                              int32_t n_layers, double *out);
+                              int32_t n_layers, int64_t first, int64_t n, double *out);
 
 extern const sb_method sb_lightning;
 

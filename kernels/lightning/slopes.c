@@ -18,20 +18,21 @@ static double geometric(int64_t h, int64_t n)
     return h < below ? power_of_two(h, below) : power_of_two(2 * (h - below), 2 * below);
 }
 
-void sb_lightning_slope_table(sb_lightning_slopes rule, int64_t n_heads, int32_t layer,
-                              int32_t n_layers, double *out)
+static double slope(sb_lightning_slopes rule, int64_t h, int64_t heads, double l, double n)
 {
-    double l = (double)layer, n = (double)n_layers;
-    for (int64_t h = 0; h < n_heads; h++)
-        switch (rule) {
-        case SB_LIGHTNING_PAPER:
-            out[h] = 8.0 * (double)h / (double)n_heads * (n_layers > 1 ? 1.0 - l / n : 1.0);
-            break;
-        case SB_LIGHTNING_MINIMAX:
-            out[h] = power_of_two(h, n_heads) *
-                     (1.0 - (n_layers > 1 ? l / (n - 1.0 + 1e-5) : 0.0) + 1e-5);
-            break;
-        default:
-            out[h] = geometric(h, n_heads) * (1.0 - (n_layers > 1 ? l / (n - 1.0) : 0.0) + 1e-5);
-        }
+    switch (rule) {
+    case SB_LIGHTNING_PAPER:
+        return 8.0 * (double)h / (double)heads * (n > 1 ? 1.0 - l / n : 1.0);
+    case SB_LIGHTNING_MINIMAX:
+        return power_of_two(h, heads) * (1.0 - (n > 1 ? l / (n - 1.0 + 1e-5) : 0.0) + 1e-5);
+    default:
+        return geometric(h, heads) * (1.0 - (n > 1 ? l / (n - 1.0) : 0.0) + 1e-5);
+    }
+}
+
+void sb_lightning_slope_table(sb_lightning_slopes rule, int64_t n_heads, int32_t layer,
+                              int32_t n_layers, int64_t first, int64_t n, double *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = slope(rule, first + i, n_heads, (double)layer, (double)n_layers);
 }

@@ -88,8 +88,10 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     (void)q;
     (void)k;
     (void)cache;
-    for (int64_t h = 0; h < n; h++)
-        slopes[h] = p->kind == SB_LINEAR_RETNET ? -log1p(-exp2(-5.0 - (double)h)) : 0.0;
+    for (int64_t h = 0; h < n; h++) /* retnet has a state for each query head */
+        slopes[h] = p->kind == SB_LINEAR_RETNET
+                        ? -log1p(-exp2(-5.0 - (double)(shape->first_head + h)))
+                        : 0.0;
     plan->attend_flops = sb_scan_flops(plan, shape);
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     return SB_OK;

@@ -51,8 +51,6 @@ sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_sha
                                    const sb_tensor *q, const sb_tensor *k, sb_cache *cache,
                                    sb_plan *plan);
 
-/* Bytes of temp for so many lists. */
-sb_status sbi_minference_sum_bytes(int64_t lists, int64_t *bytes);
 /* set, before and column from the probe [3.3]. */
 sb_status sbi_minference_lines_cuda(const sbi_minference_device *r, void *stream);
 /* Row pointers of both parts, then tiles and tokens of heads with lines [3.4]. tokens NULL: no head

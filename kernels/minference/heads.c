@@ -17,16 +17,17 @@ static int64_t budget(int64_t tokens, double ratio, int64_t least, int64_t n_key
 }
 
 sbi_minference_head sbi_minference_head_of(const sb_minference_params *p, int64_t layer,
-                                           int64_t head, int64_t n_keys)
+                                           int64_t head, const sb_shape *shape)
 {
+    int64_t                      n_keys = shape->n_keys, own = shape->first_head + head;
     const sbi_minference_config *f       = p->config_file.content;
     sbi_minference_head          h       = {.pattern = p->pattern};
     int                          a_shape = p->pattern == SB_MINFERENCE_A_SHAPE;
     int64_t                      a       = a_shape ? p->sink_tokens : p->vertical_tokens;
     int64_t                      b       = a_shape ? p->window_tokens : p->slash_tokens;
-    if (f != NULL && layer < f->n_layers && head < f->n_heads &&
-        f->entry[layer * f->n_heads + head].pattern != SBI_MINFERENCE_NO_ENTRY) {
-        const sbi_minference_entry *e = &f->entry[layer * f->n_heads + head];
+    if (f != NULL && layer < f->n_layers && own < f->n_heads &&
+        f->entry[layer * f->n_heads + own].pattern != SBI_MINFERENCE_NO_ENTRY) {
+        const sbi_minference_entry *e = &f->entry[layer * f->n_heads + own];
         h.pattern                     = e->pattern;
         a                             = e->a;
         b                             = e->b;

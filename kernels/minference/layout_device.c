@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/exec/row_sum_device.h"
 #include "kernels/exec/window_plan.h"
 #include "kernels/minference/config_file.h"
 #include "kernels/minference/device.h"
@@ -53,7 +54,7 @@ static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb
     for (int64_t r = 0; r < n_rows; r++)
         h->row_id[r] = (int32_t)r;
     for (int64_t i = 0; i < s->heads; i++) {
-        sbi_minference_head own   = sbi_minference_head_of(p, ctx->layer, i, s->n_keys);
+        sbi_minference_head own   = sbi_minference_head_of(p, ctx->layer, i, s);
         int64_t             place = h->n_heads[own.pattern]++;
         h->window[i]              = own.window;
         h->head[i]                = (sbi_minference_device_head){.pattern    = own.pattern,
@@ -149,7 +150,7 @@ static sb_status take_all(const sb_ctx *ctx, const sb_shape *s, const host_side 
                    (void **)&made->row_id)) != SB_OK ||
         (st = take_csr(ctx, lists, r->heads, h->tiles, unit, SBI_MINFERENCE_BLOCK, &made->tiles)) !=
             SB_OK ||
-        (st = sbi_minference_sum_bytes(lists, &r->temp_bytes)) != SB_OK ||
+        (st = sb_row_sum_bytes(lists, &r->temp_bytes)) != SB_OK ||
         (st = take(ctx, "room of a sum", NULL, r->temp_bytes, 1, &r->temp)) != SB_OK)
         return st;
     if (r->n_blocks_heads > 0)

@@ -39,13 +39,13 @@ static const sb_param params[] = {
 static sb_status check_head(const sb_minference_params *p, const sb_shape *shape, int64_t layer,
                             int64_t head)
 {
-    sbi_minference_head h = sbi_minference_head_of(p, layer, head, shape->n_keys);
+    sbi_minference_head h = sbi_minference_head_of(p, layer, head, shape);
     if (h.pattern == SB_MINFERENCE_A_SHAPE && h.window.window_tokens < 1)
         return sb_fail(
             SB_ERR_UNSUPPORTED,
             "ratio: found %g, allowed what leaves of the window of layer %lld, head %lld "
             "at least 1 token",
-            p->ratio, (long long)layer, (long long)head);
+            p->ratio, (long long)layer, (long long)(shape->first_head + head));
     if (h.pattern == SB_MINFERENCE_VERTICAL_SLASH && shape->n_keys >= INT64_C(1) << 24)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "length: found %lld tokens, allowed below 2^24: sums of weights are kept in "
@@ -62,10 +62,10 @@ static sb_status check(const void *params_, const sb_shape *shape)
     if (p->config_file.path[0] != '\0' && f == NULL)
         return sb_fail(SB_ERR_INTERNAL, "config_file: %.200s has not been read",
                        p->config_file.path);
-    if (f != NULL && f->n_heads > shape->heads)
+    if (f != NULL && f->n_heads > sb_shape_model_heads(shape))
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "config_file: found a head %lld, allowed the model's 0 to %lld",
-                       (long long)f->n_heads - 1, (long long)shape->heads - 1);
+                       (long long)f->n_heads - 1, (long long)sb_shape_model_heads(shape) - 1);
     for (int64_t l = 0; l < (f != NULL ? f->n_layers : 1); l++)
         for (int64_t h = 0; h < (f != NULL ? shape->heads : 1); h++)
             if ((st = check_head(p, shape, l, h)) != SB_OK)

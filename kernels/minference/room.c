@@ -28,7 +28,7 @@ static room room_of(const sb_minference_params *p, int64_t layer, const sb_shape
 {
     room r = {0};
     for (int64_t head = 0; head < shape->heads; head++) {
-        sbi_minference_head h    = sbi_minference_head_of(p, layer, head, shape->n_keys);
+        sbi_minference_head h    = sbi_minference_head_of(p, layer, head, shape);
         int64_t             next = 0;
         for (int32_t i = 0; i < shape->q_gid.n_runs; i++) {
             sb_run run = shape->q_gid.run[i];
@@ -100,7 +100,7 @@ static sb_status lay_out_heads(sb_ctx *ctx, const sb_minference_params *p, const
     for (int64_t i = 0; st == SB_OK && i <= s->heads; i++) {
         sbi_minference_head h = {0};
         if (i < s->heads) {
-            h = sbi_minference_head_of(p, ctx->layer, i, s->n_keys);
+            h = sbi_minference_head_of(p, ctx->layer, i, s);
             w->n_heads[h.pattern]++;
         }
         h.chosen_at = *chosen;

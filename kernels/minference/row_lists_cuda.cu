@@ -6,9 +6,8 @@
  *   distances of a row   |  x      x x   x        xxxxx|      in the order of keys
  *   tiles                  [64][64]    [64][64]  [64][64]     anchored at the first, then in a row
  */
-#include <cub/device/device_scan.cuh>
-
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/exec/row_sum_device.h"
 #include "kernels/minference/device.h"
 #include "kernels/minference/work.h"
 
@@ -138,25 +137,9 @@ unsigned blocks_of(const sbi_minference_device *r)
 
 sb_status sum_up(const sbi_minference_device *r, int64_t *ptr, cudaStream_t stream)
 {
-    size_t bytes = static_cast<size_t>(r->temp_bytes);
-    return SB_CUDA(cub::DeviceScan::InclusiveSum(r->temp, bytes, ptr + 1, ptr + 1,
-                                                 static_cast<int>(r->heads * r->n_rows), stream));
+    return sb_row_sum_cuda(r->temp, r->temp_bytes, ptr, r->heads * r->n_rows, stream);
 }
 } // namespace
-
-extern "C" sb_status sbi_minference_sum_bytes(int64_t lists, int64_t *bytes)
-{
-    size_t    n    = 0;
-    int64_t  *none = nullptr;
-    sb_status st   = SB_OK;
-    if (lists > INT32_MAX - 1)
-        return sb_fail(SB_ERR_UNSUPPORTED, "minference: found %lld lists, allowed below 2^31",
-                       static_cast<long long>(lists));
-    st = SB_CUDA(cub::DeviceScan::InclusiveSum(nullptr, n, none, none, static_cast<int>(lists)));
-    if (st == SB_OK)
-        *bytes = static_cast<int64_t>(n);
-    return st;
-}
 
 extern "C" sb_status sbi_minference_lengths_cuda(const sbi_minference_device *r, int64_t *tile_ptr,
                                                  int64_t *token_ptr, void *stream_)

@@ -50,10 +50,10 @@ static inline int64_t sbi_minference_groups(int64_t n_keys)
 /* value * ratio, truncated [3.1]; large enough values stay at 2^61. */
 int64_t sbi_minference_scaled(int64_t value, double ratio);
 
-/* What a head does at this length; chosen_at is left 0. Layers and heads that the file does not
- * name follow the parameters. */
+/* What a head of the shape does at its length; chosen_at is left 0. Layers and heads that the file
+ * does not name follow the parameters. */
 sbi_minference_head sbi_minference_head_of(const sb_minference_params *p, int64_t layer,
-                                           int64_t head, int64_t n_keys);
+                                           int64_t head, const sb_shape *shape);
 
 /* sb_method.layout and sb_method.plan. The plan is collective in prefill. */
 sb_status sbi_minference_layout(sb_ctx *ctx, const void *params, const sb_shape *shape,

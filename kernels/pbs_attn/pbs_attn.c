@@ -58,7 +58,17 @@ static sb_status check(const void *params_, const sb_shape *shape)
                        "length: found %lld tokens, allowed below 2^24: sums of weights are kept in "
                        "64 bits",
                        (long long)shape->n_keys);
-    return sb_shape_check(shape, p->block_tokens);
+    sb_status st = sb_shape_check(shape, p->block_tokens);
+    if (st != SB_OK || p->perm_share != SB_PBS_ATTN_PERM_GROUP)
+        return st;
+    int64_t here  = shape->heads / shape->kv_heads;
+    int64_t group = sb_shape_model_heads(shape) / sb_shape_model_kv_heads(shape);
+    return here == group
+               ? SB_OK
+               : sb_fail(SB_ERR_UNSUPPORTED,
+                         "perm_share: found group with %lld of the %lld query heads of a KV head "
+                         "on a rank, allowed head: the group's order needs all of them",
+                         (long long)here, (long long)group);
 }
 
 /* A segment on one rank is what its row blocks need: whole blocks [8]. */

@@ -33,10 +33,10 @@ static sb_status check_moa(const sb_power_attention_params *p, const sb_shape *s
         return SB_OK;
     if (f == NULL)
         return sb_fail(SB_ERR_INTERNAL, "plan_file: %.200s has not been read", p->plan_file.path);
-    if (f->n_heads != shape->heads)
+    if (f->n_heads != sb_shape_model_heads(shape))
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "plan_file: found %lld heads in each layer, allowed the model's %lld",
-                       (long long)f->n_heads, (long long)shape->heads);
+                       (long long)f->n_heads, (long long)sb_shape_model_heads(shape));
     return SB_OK;
 }
 
@@ -111,7 +111,7 @@ static void plan_moa(const sb_ctx *ctx, const sb_power_attention_params *p, cons
     int64_t             total = prompt_tokens(shape, cache) + p->max_new_tokens;
     plan->form.unit_tokens    = p->granularity_tokens;
     for (int64_t h = 0; h < shape->heads; h++) {
-        int64_t at = f != NULL ? ctx->layer * f->n_heads + h : 0;
+        int64_t at = f != NULL ? ctx->layer * f->n_heads + shape->first_head + h : 0;
         if (f != NULL && f->has_windows)
             plan->form.head[h] = (sb_head_window){(int64_t)f->a[at], (int64_t)f->b[at]};
         else

@@ -74,7 +74,7 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
 #pragma omp parallel for schedule(dynamic, 16) num_threads(ctx->threads)
     for (int64_t i = 0; i < lists; i++) {
         int64_t h = i / r->n_rows, row = i % r->n_rows, n;
-        sb_random_blocks_row(p, ctx->layer, h, plan->row_id[row],
+        sb_random_blocks_row(p, ctx->layer, shape->first_head + h, plan->row_id[row],
                              sb_row_blocks_place(r, plan, h, row), &n);
         plan->tiles.row_ptr[i + 1] = n;
     }

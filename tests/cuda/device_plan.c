@@ -34,11 +34,12 @@ static sb_status take(void *arg, const sb_layer_view *v)
 
 static sb_status open_side(side *s, const sb_operator_config *cfg, int calls)
 {
-    size_t    bytes = 0;
-    sb_status st    = sb_operator_bytes(cfg, &bytes);
-    *s              = (side){0};
+    sb_forward_room room;
+    sb_status       st = sb_operator_bytes(cfg, &room);
+    *s                 = (side){0};
     if (st != SB_OK)
         return st;
+    size_t bytes = room.host_bytes;
     s->block = aligned_alloc(SB_ARENA_ALIGN, (bytes + 63) / 64 * 64);
     ck_assert_ptr_nonnull(s->block);
     st = sb_operator_create(cfg, s->block, bytes, &s->op);

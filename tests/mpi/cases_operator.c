@@ -59,8 +59,10 @@ static sb_status op_open(const op_spec *s, sb_comm *comm, op_case *c)
                                                   .layout      = s->layout,
                                                   .threads     = 1,
                                                   .arena_flags = SB_ARENA_GUARD};
-    if ((st = sb_operator_bytes(&c->cfg, &c->bytes)) != SB_OK)
+    sb_forward_room room;
+    if ((st = sb_operator_bytes(&c->cfg, &room)) != SB_OK)
         return st;
+    c->bytes = room.host_bytes;
     c->block = aligned_alloc(SB_ARENA_ALIGN, (c->bytes + 63) / 64 * 64);
     if (c->block == NULL)
         abort();

@@ -80,7 +80,7 @@ static sb_status run(const ring_spec *s, const sb_method *m, sb_link *link, int 
     const sb_distribution     *d     = sb_distribution_find("clustered");
     sb_operands               *whole = NULL, cut;
     sb_operator               *op    = NULL;
-    size_t                     bytes = 0;
+    sb_forward_room            room;
     *out                             = (result){0};
     ck_assert_msg(text_params(m, s->params, params) == SB_OK, "%s", sb_error_text());
     ck_assert_int_eq(sb_params_default(d->params, drawn), SB_OK);
@@ -103,8 +103,9 @@ static sb_status run(const ring_spec *s, const sb_method *m, sb_link *link, int 
                               .threads     = 1,
                               .arena_flags = SB_ARENA_GUARD,
                               .compares    = 1};
-    ck_assert_int_eq(sb_operator_bytes(&cfg, &bytes), SB_OK);
-    void *block = aligned_alloc(SB_ARENA_ALIGN, (bytes + 63) / 64 * 64);
+    ck_assert_int_eq(sb_operator_bytes(&cfg, &room), SB_OK);
+    size_t bytes = room.host_bytes;
+    void  *block = aligned_alloc(SB_ARENA_ALIGN, (bytes + 63) / 64 * 64);
     ck_assert_ptr_nonnull(block);
     sb_status st = sb_operator_create(&cfg, block, bytes, &op);
     for (int i = 0; st == SB_OK && i < 2; i++) {

@@ -149,12 +149,15 @@ sb_status sb_case_attend_on(sb_case *c, const sb_method *m, const char *params, 
     sb_case_params(c, m, params);
     if (c->file_text != NULL)
         set_file(c, m);
-    c->seen      = (sb_shape){.q_gid     = q->gid,
-                              .n_keys    = c->shape.n_k,
-                              .heads     = q->heads,
-                              .kv_heads  = k->heads,
-                              .head_dim  = q->dim,
-                              .is_decode = c->is_decode};
+    c->seen      = (sb_shape){.q_gid          = q->gid,
+                              .n_keys         = c->shape.n_k,
+                              .heads          = q->heads,
+                              .kv_heads       = k->heads,
+                              .head_dim       = q->dim,
+                              .is_decode      = c->is_decode,
+                              .first_head     = c->first_head,
+                              .model_heads    = c->model_heads,
+                              .model_kv_heads = c->model_kv_heads};
     sb_status st = m->check(c->params, &c->seen);
     if (st != SB_OK)
         return st;

@@ -17,6 +17,8 @@ typedef struct sb_case {
     sb_run        q_run, k_run;
     float         scale;
     int32_t       is_decode, threads, layer;
+    /* The heads are some of a model's: sb_shape's three numbers. */
+    int64_t       first_head, model_heads, model_kv_heads;
     const char   *file_text; /* what the method's file parameter holds; NULL: the default */
     /* of the last sb_case_attend */
     sb_arena       arena; /* guarded: index, o and lse start as NaN */

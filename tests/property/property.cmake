@@ -15,6 +15,7 @@ foreach(name test_pbs_attn test_pbs_attn_output)
   span_test(${name} SOURCES property/${name}.c property/pbs_case.c property/pbs_judge.c LINK test_oracle)
 endforeach()
 span_test(test_estimate_flops SOURCES property/test_estimate_flops.c LINK test_oracle)
+span_test(test_head_subset SOURCES property/test_head_subset.c LINK test_oracle)
 span_test(test_flexprefill
   SOURCES property/test_flexprefill.c property/flex_rig.c property/flexprefill_judge.c
   LINK test_oracle)

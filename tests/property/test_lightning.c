@@ -90,21 +90,21 @@ START_TEST(slope_tables)
         int64_t n = heads[i], p = 1;
         while (2 * p <= n)
             p *= 2;
-        sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, n, 0, 2, s);
+        sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, n, 0, 2, 0, n, s);
         for (int64_t h = 0; h < p; h++)
             ck_assert_double_eq_tol(s[h] / (1 + 1e-5), pow(2, -8.0 * (double)(h + 1) / (double)p),
                                     1e-12);
-        sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 2 * p, 0, 2, wide);
+        sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 2 * p, 0, 2, 0, 2 * p, wide);
         for (int64_t h = p; h < n; h++)
             ck_assert_double_eq_tol(s[h], wide[2 * (h - p)], 1e-12);
     }
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 2, s);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 2, 0, 8, s);
     ck_assert_double_eq_tol(s[0], 0.5 * (1 + 1e-5), 1e-12);
     ck_assert_double_eq_tol(s[7], 0.00390625 * (1 + 1e-5), 1e-12);
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 40, 0, 2, s);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 40, 0, 2, 0, 40, s);
     for (int h = 0; h < 8; h++)
         ck_assert_double_eq_tol(s[32 + h] / (1 + 1e-5), tail40[h], 6e-7); /* printed digits */
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 64, 0, 2, s);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 64, 0, 2, 0, 64, s);
     ck_assert_double_eq_tol(s[0] / (1 + 1e-5), 0.917004, 6e-7);
 }
 END_TEST
@@ -114,12 +114,12 @@ END_TEST
 START_TEST(slopes_fall_with_the_layer)
 {
     double first[8], last[8], only[8], middle[8], paper[8], port[8];
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 32, first);
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 31, 32, last);
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 1, only);
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 8, 33, middle);
-    sb_lightning_slope_table(SB_LIGHTNING_PAPER, 8, 8, 32, paper);
-    sb_lightning_slope_table(SB_LIGHTNING_MINIMAX, 8, 8, 33, port);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 32, 0, 8, first);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 31, 32, 0, 8, last);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 1, 0, 8, only);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 8, 33, 0, 8, middle);
+    sb_lightning_slope_table(SB_LIGHTNING_PAPER, 8, 8, 32, 0, 8, paper);
+    sb_lightning_slope_table(SB_LIGHTNING_MINIMAX, 8, 8, 33, 0, 8, port);
     for (int h = 0; h < 8; h++) {
         double base = pow(2, -(h + 1));
         ck_assert_double_eq_tol(first[h], base * (1 + 1e-5), 1e-12);
@@ -131,7 +131,7 @@ START_TEST(slopes_fall_with_the_layer)
         /* each of them >= 0: nothing may grow */
         ck_assert(last[h] > 0 && paper[h] >= 0);
     }
-    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 0, only);
+    sb_lightning_slope_table(SB_LIGHTNING_ALIBI_LAYER, 8, 0, 0, 0, 8, only);
     ck_assert_double_eq_tol(only[0], 0.5 * (1 + 1e-5), 1e-12);
 }
 END_TEST

@@ -25,12 +25,13 @@ static sb_status take(void *arg, const sb_layer_view *v)
 
 static sb_status passes(const sb_operator_config *cfg, rig_result *out)
 {
-    sb_operator *op    = NULL;
-    void        *block = NULL;
-    size_t       bytes = 0;
-    sb_status    st    = sb_operator_bytes(cfg, &bytes);
+    sb_operator    *op    = NULL;
+    void           *block = NULL;
+    sb_forward_room room;
+    sb_status       st = sb_operator_bytes(cfg, &room);
     if (st != SB_OK)
         return st;
+    size_t bytes = room.host_bytes;
     block = aligned_alloc(SB_ARENA_ALIGN, (bytes + 63) / 64 * 64);
     ck_assert_ptr_nonnull(block);
     st = sb_operator_create(cfg, block, bytes, &op);
@@ -42,6 +43,8 @@ static sb_status passes(const sb_operator_config *cfg, rig_result *out)
         st = sb_operator_look(op, take, out);
     if (st == SB_OK)
         ck_assert(sb_operator_canaries_intact(op));
+    if (st == SB_OK)
+        ck_assert_uint_le(sb_operator_device_bytes(op), room.device_bytes);
     sb_operator_destroy(op);
     free(block);
     return st;
