@@ -22,13 +22,14 @@ void sb_quality_fini(sb_quality *q)
 {
     free(q->facts);
     free(q->needles);
+    free(q->balance);
     *q = (sb_quality){0};
 }
 
 /* values [rows->n][heads] on all ranks. */
 static sb_status compare(const sb_layer_view *v, const sb_rows *rows, sbi_row_value **out)
 {
-    int64_t        n = rows->n * v->shape->heads;
+    int64_t        n = rows->n * sbi_all_heads(v);
     sb_status      st;
     sbi_row_value *values = calloc((size_t)n + 1, sizeof *values);
     if (values == NULL)
@@ -48,7 +49,7 @@ static sb_status compare(const sb_layer_view *v, const sb_rows *rows, sbi_row_va
 /* Does the layer's error hang on few of the sampled rows? */
 static int hangs_on_few(const sb_layer_view *v, const sb_rows *rows, const sbi_row_value *values)
 {
-    int64_t heads = v->shape->heads;
+    int64_t heads = sbi_all_heads(v);
     double *e     = calloc((size_t)rows->n * 2 + 1, sizeof *e);
     int     few   = 0;
     if (e == NULL)
@@ -81,7 +82,7 @@ static sb_status draw_rows(const sb_layer_view *v, uint64_t seed, int64_t stratu
 static sb_status add_rows(const sb_layer_view *v, uint64_t seed, sb_rows *rows,
                           sbi_row_value **values)
 {
-    int64_t        heads = v->shape->heads, known = 0;
+    int64_t        heads = sbi_all_heads(v), known = 0;
     sb_rows        more = {0}, fresh = {0};
     sbi_row_value *got = NULL, *all = NULL;
     sb_status      st = draw_rows(v, seed, 2 * rows->stratum_rows, &more);
@@ -131,8 +132,9 @@ static sb_status look_at_rows(sb_quality *q, const sb_layer_view *v, const sbi_i
     sbi_needles    needles = {0};
     double        *gap     = NULL;
     sb_status      st      = draw_rows(v, seed, all ? 0 : SB_STRATUM_ROWS, &rows);
-    if (st == SB_OK && (gap = calloc((size_t)v->shape->heads, sizeof *gap)) == NULL)
-        st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld heads", (long long)v->shape->heads);
+    if (st == SB_OK && (gap = calloc((size_t)sbi_all_heads(v), sizeof *gap)) == NULL)
+        st =
+            sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld heads", (long long)sbi_all_heads(v));
     if ((st = sb_comm_agree(v->ctx->comm, st)) != SB_OK ||
         (st = compare(v, &rows, &values)) != SB_OK)
         goto done;
@@ -157,7 +159,7 @@ sb_status sb_quality_look(void *arg, const sb_layer_view *v)
     sb_quality *q     = arg;
     sbi_index   index = {0};
     if (v->layer == 0) {
-        q->n_facts = q->n_needles = 0;
+        q->n_facts = q->n_needles = q->n_balance = 0;
         q->digest                 = 0;
     }
     q->has_index = sbi_has_index(v);
@@ -169,5 +171,5 @@ sb_status sb_quality_look(void *arg, const sb_layer_view *v)
                                         : look_at_rows(q, v, &index);
     }
     sbi_index_fini(&index);
-    return st;
+    return st == SB_OK ? sbi_balance_add(q, v) : st;
 }
