@@ -228,9 +228,8 @@ static sb_status machines_open(const sb_machine *named, const sb_sweep *s,
                          "`backend`)",
                          named->name, named->backend == SB_CPU ? "cpu" : "cuda",
                          b == SB_CPU ? "cpu" : "cuda");
-        else if (machines[b] == NULL &&
-                 (st = sb_plan_machine(sb_plan_machine_default(b, processor), stderr,
-                                       &opened[b])) == SB_OK)
+        else if (machines[b] == NULL && (st = sb_plan_machine(sb_plan_machine_default(b, processor),
+                                                              stderr, &opened[b])) == SB_OK)
             machines[b] = opened[b];
     }
     return st;

@@ -94,8 +94,8 @@ static void gather(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use
 static void fetch(const sb_machine *m, const sb_plan_case *c, const sb_map *map, double keys,
                   sbi_traffic *out)
 {
-    net    t    = net_of(m, c->ranks);
-    double own  = (double)fewest_tokens(map), all = (double)c->n_tokens - own;
+    net    t   = net_of(m, c->ranks);
+    double own = (double)fewest_tokens(map), all = (double)c->n_tokens - own;
     double near = 0, far = all, row = (double)row_bytes(c);
     int    line = map->kind == SB_LAYOUT_CONTIGUOUS;
     if (line && strcmp(c->method->name, "power_attention") == 0) {
