@@ -13,7 +13,8 @@
 #include "harness/run/run.h"
 #include "harness/run/stop.h"
 
-/* What NCCL may take of a GPU while it computes [sharding 4b], and how long it may be silent. */
+/* What NCCL may take of a GPU while it computes [sharding 4b] unless SPAN_NCCL_MAX_CTAS says so (0:
+ * what it likes), and how long it may be silent. */
 enum { LINK_CTAS = 8, LINK_TIMEOUT_S = 120 };
 enum { READ_S = 60, TABLE_S = 60 }; /* should take at most: a sweep of many points; the table */
 
@@ -45,7 +46,7 @@ typedef struct options {
     sb_set      sets[MAX_SETS];
     int64_t     n_sets, row, threads;
     double      time_limit_s;
-    int         dry_run, no_table, help;
+    int         dry_run, no_table, mixed, help;
 } options;
 
 static sb_status number(const char *name, const char *text, double low, double high, double *out)
@@ -73,7 +74,7 @@ static sb_status add_set(options *o, char *text)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, WATCHDOG, NO_TABLE };
+    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, WATCHDOG, MIXED, NO_TABLE };
     static const struct option longs[] = {{"db", 1, NULL, DB},
                                           {"point", 1, NULL, POINT},
                                           {"row", 1, NULL, ROW},
@@ -82,6 +83,7 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"dry-run", 0, NULL, DRY},
                                           {"threads", 1, NULL, THREADS},
                                           {"watchdog", 1, NULL, WATCHDOG},
+                                          {"mixed-devices", 0, NULL, MIXED},
                                           {"no-table", 0, NULL, NO_TABLE},
                                           {"help", 0, NULL, 'h'},
                                           {0}};
@@ -117,6 +119,9 @@ static sb_status parse(int argc, char **argv, options *o)
             break;
         case WATCHDOG:
             o->watchdog = optarg;
+            break;
+        case MIXED:
+            o->mixed = 1;
             break;
         case NO_TABLE:
             o->no_table = 1;
@@ -197,10 +202,27 @@ static void say_database(const sb_run_outcome *out, const char *db)
     (void)fputc('\n', stderr);
 }
 
+static sb_status whole_from(const char *name, const char *text, double low, double high,
+                            double *out)
+{
+    char  *end;
+    double v = strtod(text, &end);
+    if (end == text || *end != '\0' || !(v >= low && v <= high) || v != (double)(int32_t)v)
+        return sb_fail(SB_ERR_USAGE, "%s: found `%s`, allowed a whole number from %g to %g", name,
+                       text, low, high);
+    *out = v;
+    return SB_OK;
+}
+
 static sb_status open_link(sb_comm *comm, const sb_backend *backend, sb_link **out, char *why,
                            size_t why_bytes)
 {
-    const sb_nccl_options o = {.max_ctas = LINK_CTAS, .timeout_s = LINK_TIMEOUT_S};
+    const char *ctas = getenv("SPAN_NCCL_MAX_CTAS");
+    double      n    = LINK_CTAS;
+    sb_status   st   = ctas == NULL ? SB_OK : whole_from("SPAN_NCCL_MAX_CTAS", ctas, 0, 64, &n);
+    if ((st = sb_comm_agree(comm, st)) != SB_OK) /* each rank has an environment of its own */
+        return st;
+    const sb_nccl_options o = {.max_ctas = (int32_t)n, .timeout_s = LINK_TIMEOUT_S};
     return sb_link_choose(comm, backend, SB_LINK_AUTO, &o, out, why, why_bytes);
 }
 
@@ -208,20 +230,21 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                      char **argv, sb_run_outcome *out)
 {
     char           command[2048], build[2048], mpi[128];
-    sb_run_options ro = {.db_path      = db,
-                         .first        = 0,
-                         .last         = sweep->n_points - 1,
-                         .row          = o->row,
-                         .time_limit_s = o->time_limit_s,
-                         .comm         = l->comm,
-                         .watch        = l->watch,
-                         .open_link    = open_link,
-                         .threads      = l->threads,
-                         .command      = command,
-                         .commit       = sb_version_commit(),
-                         .version      = sb_version_text(),
-                         .build_json   = build,
-                         .mpi_version  = mpi};
+    sb_run_options ro = {.db_path       = db,
+                         .first         = 0,
+                         .last          = sweep->n_points - 1,
+                         .row           = o->row,
+                         .time_limit_s  = o->time_limit_s,
+                         .comm          = l->comm,
+                         .watch         = l->watch,
+                         .mixed_devices = o->mixed,
+                         .open_link     = open_link,
+                         .threads       = l->threads,
+                         .command       = command,
+                         .commit        = sb_version_commit(),
+                         .version       = sb_version_text(),
+                         .build_json    = build,
+                         .mpi_version   = mpi};
     sb_status      st = SB_OK;
     if (o->point != NULL && (st = sb_sweep_select(sweep, o->point, &ro.first, &ro.last)) != SB_OK)
         return st;
