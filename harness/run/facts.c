@@ -14,6 +14,7 @@ extern char **environ;
 
 sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
 {
+    char                     sharding[SB_SHARDING_BYTES];
     static const char *const backends[SB_BACKEND_COUNT] = {"cpu", "cuda"};
     sb_point_facts           f                          = {.hash          = p->hash,
                                                            .identity_json = p->identity_json,
@@ -28,7 +29,7 @@ sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
                                                            .method        = p->method->name,
                                                            .method_json   = p->method_json,
                                                            .decode        = sb_decode_name(p->decode),
-                                                           .scheme        = sb_scheme_name(p->scheme),
+                                                           .scheme        = sb_point_sharding(p, sharding),
                                                            .layout        = sb_layout_name(p->layout),
                                                            .backend       = backends[p->backend],
                                                            .dtype         = "bf16",

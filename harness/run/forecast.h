@@ -8,7 +8,6 @@
 
 typedef struct sb_forecast_options {
     int32_t threads;   /* of a rank on the CPU, >= 1 */
-    int32_t ulysses;   /* ranks that share heads out; 0: as the point says */
     int32_t no_memory; /* 1: leave memory out (fits is 1) */
 } sb_forecast_options;
 

@@ -24,13 +24,14 @@ void sb_quality_fini(sb_quality *q)
 {
     free(q->facts);
     free(q->needles);
+    free(q->balance);
     *q = (sb_quality){0};
 }
 
 /* values [rows->n][heads] on all ranks. */
 static sb_status compare(const sb_layer_view *v, const sb_rows *rows, sbi_row_value **out)
 {
-    int64_t        n = rows->n * v->shape->heads;
+    int64_t        n = rows->n * sbi_all_heads(v);
     sb_status      st;
     sbi_row_value *values = calloc((size_t)n + 1, sizeof *values);
     if (values == NULL)
@@ -51,7 +52,7 @@ static sb_status compare(const sb_layer_view *v, const sb_rows *rows, sbi_row_va
 static sb_status hangs_on_few(const sb_layer_view *v, const sb_rows *rows,
                               const sbi_row_value *values, int *few)
 {
-    int64_t   heads = v->shape->heads;
+    int64_t   heads = sbi_all_heads(v);
     double   *e     = calloc((size_t)rows->n * 2 + 1, sizeof *e);
     sb_status st    = SB_OK;
     *few            = 0;
@@ -89,7 +90,7 @@ static sb_status draw_rows(const sb_layer_view *v, uint64_t seed, int64_t stratu
 static sb_status add_rows(const sb_layer_view *v, uint64_t seed, sb_rows *rows,
                           sbi_row_value **values)
 {
-    int64_t        heads = v->shape->heads, known = 0;
+    int64_t        heads = sbi_all_heads(v), known = 0;
     sb_rows        more = {0}, fresh = {0};
     sbi_row_value *got = NULL, *all = NULL;
     sb_status      st = draw_rows(v, seed, 2 * rows->stratum_rows, &more);
@@ -140,8 +141,9 @@ static sb_status look_at_rows(sb_quality *q, const sb_layer_view *v, const sbi_i
     double        *gap     = NULL;
     int            few     = 0;
     sb_status      st      = draw_rows(v, seed, all ? 0 : SB_STRATUM_ROWS, &rows);
-    if (st == SB_OK && (gap = calloc((size_t)v->shape->heads, sizeof *gap)) == NULL)
-        st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld heads", (long long)v->shape->heads);
+    if (st == SB_OK && (gap = calloc((size_t)sbi_all_heads(v), sizeof *gap)) == NULL)
+        st =
+            sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld heads", (long long)sbi_all_heads(v));
     if ((st = sb_comm_agree(v->ctx->comm, st)) != SB_OK ||
         (st = compare(v, &rows, &values)) != SB_OK)
         goto done;
@@ -193,7 +195,7 @@ sb_status sb_quality_look(void *arg, const sb_layer_view *v)
     if (st != SB_OK)
         return st;
     if (v->layer == 0) {
-        q->n_facts = q->n_needles = 0;
+        q->n_facts = q->n_needles = q->n_balance = 0;
         q->digest                 = 0;
     }
     q->has_index = sbi_has_index(v);
@@ -205,5 +207,5 @@ sb_status sb_quality_look(void *arg, const sb_layer_view *v)
                                         : look_at_rows(q, v, &index);
     }
     sbi_index_fini(&index);
-    return st;
+    return st == SB_OK ? sbi_balance_add(q, v) : st;
 }

@@ -25,6 +25,8 @@ typedef struct sb_quality {
     int64_t           n_facts, capacity;
     sb_needle_facts  *needles; /* one a layer and needle span */
     int64_t           n_needles, needle_capacity;
+    sb_balance_facts *balance; /* one a layer, with several ranks */
+    int64_t           n_balance, balance_capacity;
     uint64_t          digest;   /* of all layers' selections; does not depend on ranks */
     int32_t           has_index; /* 0: the method selects nothing, digest means nothing */
     int32_t           fallback;  /* 1: the method ran dense by its own rule in some layer */

@@ -9,7 +9,7 @@
 #include "tests/unit/results/main.h"
 
 #define FIXTURES "tests/fixtures/schema/"
-#define NEWEST FIXTURES "v6.db" /* of the present schema */
+#define NEWEST FIXTURES "v7.db" /* of the present schema */
 
 static char  dir[256];
 static char *path;
