@@ -80,7 +80,21 @@ static sb_status add_set(options *o, char *text)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, WATCHDOG, MIXED, NO_TABLE, PUBLISH, EVERY, LIST };
+    enum {
+        DB = 256,
+        POINT,
+        ROW,
+        SET,
+        LIMIT,
+        DRY,
+        THREADS,
+        WATCHDOG,
+        MIXED,
+        NO_TABLE,
+        PUBLISH,
+        EVERY,
+        LIST
+    };
     static const struct option longs[] = {{"db", 1, NULL, DB},
                                           {"point", 1, NULL, POINT},
                                           {"row", 1, NULL, ROW},

@@ -171,8 +171,8 @@ static sb_status column_drain(sb_link *l, void *stream)
 
 static void column_destroy(sb_link *l) { (void)l; } /* lives for a call */
 
-static const sb_link_ops column_ops = {"column", column_post, column_wait, column_drain,
-                                       column_destroy, NULL};
+static const sb_link_ops column_ops = {"column",     column_post,    column_wait,
+                                       column_drain, column_destroy, NULL};
 
 static sb_status attend_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                              sb_cache *cache, float scale, sb_status st)
