@@ -25,8 +25,6 @@ static const char HELP[] =
     "                     the backend of each point\n"
     "  --point WHAT       these points alone: K, K-L (from 0) or the first digits of a hash\n"
     "  --set PATH=VALUE   change the sweep, as `spanbench run --set`\n"
-    "  --ulysses U        as if U ranks shared heads out among them: all of them is Ulysses,\n"
-    "                     fewer beside sharding ring a hybrid of both\n"
     "  --no-memory        leave the memory out: quicker at millions of tokens\n"
     "  --format NAME      table or json (table)\n"
     "  --fit DB           refit the machine's constants to the stored samples of a database, "
@@ -99,7 +97,6 @@ enum {
     MACHINE,
     POINT,
     SET,
-    ULYSSES,
     NO_MEMORY,
     FORMAT,
     FIT,
@@ -119,10 +116,6 @@ static sb_status take(options *o, int c)
     case THREADS:
         st                  = whole("threads", optarg, 4096, &v);
         o->forecast.threads = (int32_t)v;
-        return st;
-    case ULYSSES:
-        st                  = whole("ulysses", optarg, 1 << 20, &v);
-        o->forecast.ulysses = (int32_t)v;
         return st;
     case MACHINE:
         o->machine = optarg;
@@ -187,7 +180,6 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"machine", 1, NULL, MACHINE},
                                           {"point", 1, NULL, POINT},
                                           {"set", 1, NULL, SET},
-                                          {"ulysses", 1, NULL, ULYSSES},
                                           {"no-memory", 0, NULL, NO_MEMORY},
                                           {"format", 1, NULL, FORMAT},
                                           {"fit", 1, NULL, FIT},
