@@ -21,6 +21,12 @@ static const char HELP[] =
     "Runs every point of the sweep that the database does not have yet, and prints a table.\n"
     "\n"
     "  --db FILE          results database (default: results/NAME.db for NAME.yaml)\n"
+    "  --publish FILE     keep FILE a whole copy of the database, renewed every half minute and at "
+    "the end; where the\n"
+    "                     database is missing and FILE is not, go on from it\n"
+    "  --publish-every S  renew it every S seconds instead\n"
+    "  --list HASH        refuse a sweep whose list of points is another (as sbatch wrote it "
+    "down)\n"
     "  --point WHAT       only point K, points A-B, or the point whose hash starts with HASH\n"
     "  --row R            only row R of the points, also when it is stored already\n"
     "  --set PATH=VALUE   override a key of the sweep, e.g. --set workloads[0].samples=2 "
@@ -39,10 +45,10 @@ static const char HELP[] =
 enum { MAX_SETS = 64 };
 
 typedef struct options {
-    const char *sweep, *db, *point;
+    const char *sweep, *db, *point, *publish, *list;
     sb_set      sets[MAX_SETS];
     int64_t     n_sets, row, threads;
-    double      time_limit_s;
+    double      time_limit_s, publish_every_s;
     int         dry_run, no_table, help;
 } options;
 
@@ -71,7 +77,7 @@ static sb_status add_set(options *o, char *text)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, NO_TABLE };
+    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, NO_TABLE, PUBLISH, EVERY, LIST };
     static const struct option longs[] = {{"db", 1, NULL, DB},
                                           {"point", 1, NULL, POINT},
                                           {"row", 1, NULL, ROW},
@@ -80,9 +86,12 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"dry-run", 0, NULL, DRY},
                                           {"threads", 1, NULL, THREADS},
                                           {"no-table", 0, NULL, NO_TABLE},
+                                          {"publish", 1, NULL, PUBLISH},
+                                          {"publish-every", 1, NULL, EVERY},
+                                          {"list", 1, NULL, LIST},
                                           {"help", 0, NULL, 'h'},
                                           {0}};
-    *o                                 = (options){.row = -1};
+    *o                                 = (options){.row = -1, .publish_every_s = 30};
     sb_status st                       = SB_OK;
     double    v                        = 0;
     int       c;
@@ -111,6 +120,15 @@ static sb_status parse(int argc, char **argv, options *o)
         case THREADS:
             st         = number("threads", optarg, 1, 4096, &v);
             o->threads = (int64_t)v;
+            break;
+        case PUBLISH:
+            o->publish = optarg;
+            break;
+        case EVERY:
+            st = number("publish-every", optarg, 0, 1e6, &o->publish_every_s);
+            break;
+        case LIST:
+            o->list = optarg;
             break;
         case NO_TABLE:
             o->no_table = 1;
@@ -202,20 +220,27 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                      char **argv, sb_run_outcome *out)
 {
     char           command[2048], build[2048], mpi[128];
-    sb_run_options ro = {.db_path      = db,
-                         .first        = 0,
-                         .last         = sweep->n_points - 1,
-                         .row          = o->row,
-                         .time_limit_s = o->time_limit_s,
-                         .comm         = l->comm,
-                         .open_link    = open_link,
-                         .threads      = l->threads,
-                         .command      = command,
-                         .commit       = sb_version_commit(),
-                         .version      = sb_version_text(),
-                         .build_json   = build,
-                         .mpi_version  = mpi};
+    sb_run_options ro = {.db_path         = db,
+                         .publish         = o->publish,
+                         .publish_every_s = o->publish_every_s,
+                         .first           = 0,
+                         .last            = sweep->n_points - 1,
+                         .row             = o->row,
+                         .time_limit_s    = o->time_limit_s,
+                         .comm            = l->comm,
+                         .open_link       = open_link,
+                         .threads         = l->threads,
+                         .command         = command,
+                         .commit          = sb_version_commit(),
+                         .version         = sb_version_text(),
+                         .build_json      = build,
+                         .mpi_version     = mpi};
     sb_status      st = SB_OK;
+    if (o->list != NULL && strcmp(o->list, sweep->hash) != 0)
+        return sb_fail(SB_ERR_USAGE,
+                       "--list: found `%.64s`, allowed %s, of the points that %s and this launch "
+                       "have now",
+                       o->list, sweep->hash, sweep->path);
     if (o->point != NULL && (st = sb_sweep_select(sweep, o->point, &ro.first, &ro.last)) != SB_OK)
         return st;
     sb_launch_command(argv, command, sizeof command);

@@ -15,21 +15,26 @@
  *                corpus default | zipf | {path: DIR}, the suite's parameters [list]};
  *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
  *   methods*     list of NAME or {name, its parameters [list]}
- *   sharding     list of allgather or {name: allgather, layout [list] block_striped | zigzag |
- *                contiguous, heads_at_once [list] of KV heads: their keys come in groups of so
- * many, one group while another is attended to; all heads at once if not said}, or {name: ring,
- * layout}: keys go round instead of being gathered, for methods that choose without reading keys,
- * others are unsupported rows; or {name: ulysses, layout contiguous}: heads are shared out, tokens
- * are whole; or {name: usp, ulysses U, layout zigzag}: heads are shared out in teams of U ranks,
- * whose keys go round; without U as many ranks of a host as can; or {name: fetch, layout
- * contiguous}: only keys that the selection needs, or all where it needs 0.6 of them; or {name:
- * pass_q, layout}: queries go round and keys stay, for methods that choose without reading keys; or
- * state (contiguous); methods that carry a state (lightning, linear) run under state whatever
- * stands here, as one point; under state every other method is an unsupported row decode [list]
- * method | dense quality      sampled | none | exact or {mode, detail: summary | per_head} timing
- * {warmup 1, repetitions 3}; repetitions 0: accuracy and quality of one pass, nothing timed, no
- * speed-ups exclude      list of mappings over method, its parameters, task, suite, length, seed,
- * sharding, layout, decode; a point goes when all keys of one of them match, a list of values
+ *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous, and}
+ *                  allgather  heads_at_once [list]: KV heads gathered while those before them are
+ *                             attended to; all of them if not said. The default
+ *                  ring       keys go round, for methods that choose without reading keys
+ *                  ulysses    heads are shared out, tokens are whole; contiguous
+ *                  usp        ulysses [list] U: heads are shared out in teams of U ranks, the
+ *                             keys of teams go round; as many ranks of a host as can if not
+ *                             said; zigzag
+ *                  fetch      keys that the selection needs, or all where it needs 0.6 of them;
+ *                             contiguous
+ *                  pass_q     queries go round, keys stay, for methods as under ring
+ *                  state      of methods that carry a state (lightning, linear); contiguous only
+ *                those methods run under state whatever stands here, as one point; what a scheme
+ *                cannot do is an unsupported row
+ *   decode       [list] method | dense
+ *   quality      sampled | none | exact or {mode, detail: summary | per_head}
+ *   timing       {warmup 1, repetitions 3}; repetitions 0: accuracy and quality of one pass,
+ *                nothing timed, no speed-ups
+ *   exclude      list of mappings over method, its parameters, task, suite, length, seed, sharding,
+ *                layout, decode; a point goes when all keys of one of them match, a list of values
  *                matches any of them
  *
  * experiment: attention (q, k, v without a model) has, instead of model, workloads and decode:
@@ -83,6 +88,7 @@ typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAI
 
 const char *sb_layout_name(sb_layout_kind k);
 const char *sb_scheme_name(sb_scheme s);
+const char *sb_scheme_summary(sb_scheme s); /* one line for `list shardings` */
 const char *sb_decode_name(sb_decode_kind d);
 
 /* What a point of experiment: attention attends to. */

@@ -33,6 +33,7 @@ typedef struct runner {
     int32_t               has_ceiling[SB_BACKEND_COUNT]; /* measured, whatever came out */
     sb_energy_basis       energy[SB_BACKEND_COUNT];
     sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
+    int64_t               published_ns, publish_ns; /* when, and how long it took */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
     sb_progress     progress;
     sb_run_outcome *out;
@@ -161,6 +162,29 @@ static sb_status need_link(runner *r, const sb_point *p)
     return SB_OK;
 }
 
+/* ---- the copy that others see ---- */
+
+static sb_status publish(runner *r)
+{
+    int64_t   begin = sb_now_ns();
+    sb_status st    = sb_store_publish(r->store, r->o->publish);
+    r->published_ns = sb_now_ns();
+    r->publish_ns   = r->published_ns - begin;
+    return st;
+}
+
+/* Between samples. A copy that fails now is tried again after the next one; the last must not fail.
+ */
+static void publish_some(runner *r)
+{
+    int64_t since = sb_now_ns() - r->published_ns;
+    if (!is_root(r) || r->o->publish == NULL || (double)since < r->o->publish_every_s * 1e9 ||
+        since < 50 * r->publish_ns)
+        return;
+    if (publish(r) != SB_OK)
+        sb_log(SB_LOG_WARN, "%s", sb_error_text());
+}
+
 static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
 {
     const sb_backend *backend = sbi_backend_of(p);
@@ -243,6 +267,7 @@ static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
         if (strcmp(res.facts.status, "ok") == 0 && rate > r->rate_s)
             r->rate_s = rate;
         count_result(r, &res);
+        publish_some(r);
         if (is_root(r))
             sb_progress_result(&r->progress, res.facts.status, res.facts.error, res.facts.score,
                                res.median_ms);
@@ -361,6 +386,10 @@ static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_ou
     if (!is_root(r))
         return SB_OK;
     sb_status st = s->dump_dir != NULL ? sb_dump_open_dir(s->dump_dir) : SB_OK;
+    if (st == SB_OK && o->publish != NULL && access(o->db_path, F_OK) != 0 &&
+        access(o->publish, F_OK) == 0)
+        st = sb_store_fetch(o->publish, o->db_path);
+    r->published_ns = sb_now_ns();
     return st == SB_OK ? sb_store_open(o->db_path, SB_STORE_WRITE, &r->store) : st;
 }
 
@@ -402,6 +431,9 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
                                   st != SB_OK ? "failed"
                                   : stop      ? "stopped"
                                               : "finished");
+        sb_status ps = o->publish != NULL ? publish(&r) : SB_OK; /* whatever the others say */
+        if (es == SB_OK)
+            es = ps;
         if (st == SB_OK)
             st = es;
     }

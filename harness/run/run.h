@@ -8,6 +8,11 @@
 
 typedef struct sb_run_options {
     const char *db_path;
+    const char *publish; /* a copy of the database, whole at any time: renewed every
+                          * publish_every_s (as long as that costs less than a fiftieth of the time)
+                          * and at the end; where db_path is missing and it is not, the run goes on
+                          * from it. NULL: none */
+    double      publish_every_s;
     int64_t     first, last; /* points, inclusive */
     int64_t     row;         /* -1: all rows; else this one alone, also when it is stored already */
     double      time_limit_s; /* 0: none */

@@ -196,12 +196,13 @@ static sb_status prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const voi
     return sbi_prefill_ring(s, ctx, m, params, q, cache, scale, o, lse, st);
 }
 
-sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                               int64_t heads, int64_t kv_heads, int64_t head_dim)
+sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
+                               const sb_comm *comm, int64_t heads, int64_t kv_heads,
+                               int64_t head_dim)
 {
     sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
     s->prefill   = prefill;
     return st == SB_OK && map->ranks > 1
-               ? sbi_ring_layout(s, a, map, heads, kv_heads, map->rank_tokens[comm->rank])
+               ? sbi_ring_layout(s, data, map, heads, kv_heads, map->rank_tokens[comm->rank])
                : st;
 }

@@ -76,9 +76,10 @@ static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb
     if (carries_state(c))
         return sb_shard_layout_local(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
     if (u.team > 0 && c->map->ranks > 1)
-        return sb_shard_layout_team(s, a, c->map, c->comm, c->team);
+        return sb_shard_layout_team(s, data, a, c->map, c->comm, c->team);
     if (u.ring)
-        return sb_shard_layout_ring(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
+        return sb_shard_layout_ring(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
+                                    c->head_dim);
     if (u.fetch)
         return sb_shard_layout_fetch(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
                                      c->head_dim, whole);
@@ -88,7 +89,8 @@ static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb
     if (u.heads_at_once > 0)
         return sb_shard_layout_groups(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
                                       c->head_dim, u.heads_at_once, whole);
-    return sb_shard_layout(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
+    sb_status st = sb_shard_layout_local(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
+    return st == SB_OK ? sb_shard_layout_gather(s, data) : st;
 }
 
 sb_status sb_scheme_layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb_shard *s)

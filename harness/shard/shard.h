@@ -141,22 +141,25 @@ sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_
 sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
                                 int64_t heads, int64_t kv_heads, int64_t head_dim);
 
-/* The same for a ring [sharding 4b]: room for the K and V of two ranks of the map and for a running
- * output, instead of that for all keys. A prefill then passes keys from rank to rank over s->link
- * while it attends; o and lse equal those of gathered keys but for the order of sums. Decode as
- * ever. Errors besides: methods that ring.h's check refuses are not to be called so. */
-sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                               int64_t heads, int64_t kv_heads, int64_t head_dim);
+/* The same for a ring [sharding 4b], rows from `data`: room for the K and V of two ranks of the map
+ * and for a running output, instead of that for all keys. A prefill then passes keys from rank to
+ * rank over s->link while it attends; o and lse equal those of gathered keys but for the order of
+ * sums. Decode as ever. Errors besides: methods that ring.h's check refuses are not to be called
+ * so. */
+sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
+                               const sb_comm *comm, int64_t heads, int64_t kv_heads,
+                               int64_t head_dim);
 
-/* The same for heads over ranks [sharding 4c, 4d]: room for some heads of the team's tokens (q, k,
- * v, o bf16, lse), for transfers, for a stage of one head where ranks have many runs, and with
- * several teams for a ring of their keys. A prefill then exchanges tokens for heads over s->link,
- * plans and attends as one rank does, and sends o back. q_gid cut as above must be cut in the team
- * too. o must be bf16; lse NULL: it is not sent. Decode as ever, over the tokens of this rank:
- * its cache keeps all heads of them. Methods that sb_ulysses_check refuses are not to be called so.
+/* The same for heads over ranks [sharding 4c, 4d], rows from `data`: room for some heads of the
+ * team's tokens (q, k, v, o bf16, lse), for transfers, for a stage of one head where ranks have
+ * many runs, and with several teams for a ring of their keys. A prefill then exchanges tokens for
+ * heads over s->link, plans and attends as one rank does, and sends o back. q_gid cut as above must
+ * be cut in the team too. o must be bf16; lse NULL: it is not sent. Decode as ever, over the tokens
+ * of this rank: its cache keeps all heads of them. Methods that sb_ulysses_check refuses are not to
+ * be called so.
  */
-sb_status sb_shard_layout_team(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                               const sb_team *team);
+sb_status sb_shard_layout_team(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
+                               const sb_comm *comm, const sb_team *team);
 
 /* A prefill as the method saw it, where that is not the rows of this rank's tokens. Borrowed; k and
  * v with several teams: those of sb_shard_gather_keys. Returns 0, and nothing else, where ranks

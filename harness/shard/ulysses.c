@@ -36,7 +36,7 @@ static sb_status part_alloc(sb_arena *a, sb_tensor *t, int64_t heads, const sb_g
     return sb_arena_alloc(a, heads * t->head_stride, sizeof(sb_bf16), what, &t->data);
 }
 
-static sb_status transfers_alloc(sb_shard *s, sb_arena *a, const sb_team *t)
+static sb_status transfers_alloc(sb_shard *s, sb_arena *data, sb_arena *a, const sb_team *t)
 {
     int64_t   n = sbi_exchange_transfers(t), ring = 4 * t->kv_heads;
     void     *p = NULL;
@@ -45,14 +45,14 @@ static sb_status transfers_alloc(sb_shard *s, sb_arena *a, const sb_team *t)
     s->transfers = p;
     if (st != SB_OK || !t->stages)
         return st;
-    st = sb_arena_alloc(a, t->keys.gid.n_tokens * t->head_dim, sizeof(sb_bf16), "staging of a head",
-                        &p);
+    st            = sb_arena_alloc(data, t->keys.gid.n_tokens * t->head_dim, sizeof(sb_bf16),
+                                   "staging of a head", &p);
     s->head_stage = p;
     return st;
 }
 
-sb_status sb_shard_layout_team(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                               const sb_team *t)
+sb_status sb_shard_layout_team(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
+                               const sb_comm *comm, const sb_team *t)
 {
     void     *lse = NULL;
     int64_t   d   = t->head_dim;
@@ -61,22 +61,22 @@ sb_status sb_shard_layout_team(sb_shard *s, sb_arena *a, const sb_map *map, cons
     s->team = t;
     if (st != SB_OK || map->ranks == 1)
         return st;
-    if ((st = part_alloc(a, &s->q_part, t->heads, &t->q.gid, d, "queries of some heads")) !=
+    if ((st = part_alloc(data, &s->q_part, t->heads, &t->q.gid, d, "queries of some heads")) !=
             SB_OK ||
-        (st = part_alloc(a, &s->k_part, t->kv_heads, &t->keys.gid, d, "keys of some heads")) !=
+        (st = part_alloc(data, &s->k_part, t->kv_heads, &t->keys.gid, d, "keys of some heads")) !=
             SB_OK ||
-        (st = part_alloc(a, &s->v_part, t->kv_heads, &t->keys.gid, d, "values of some heads")) !=
+        (st = part_alloc(data, &s->v_part, t->kv_heads, &t->keys.gid, d, "values of some heads")) !=
             SB_OK ||
-        (st = part_alloc(a, &s->o_part, t->heads, &t->q.gid, d, "outputs of some heads")) !=
+        (st = part_alloc(data, &s->o_part, t->heads, &t->q.gid, d, "outputs of some heads")) !=
             SB_OK ||
-        (st = sb_arena_alloc(a, t->heads * t->q.gid.n_tokens, sizeof(float), "LSE of some heads",
+        (st = sb_arena_alloc(data, t->heads * t->q.gid.n_tokens, sizeof(float), "LSE of some heads",
                              &lse)) != SB_OK ||
-        (st = transfers_alloc(s, a, t)) != SB_OK)
+        (st = transfers_alloc(s, data, a, t)) != SB_OK)
         return st;
     s->lse_part = lse;
     return t->teams == 1
                ? SB_OK
-               : sbi_ring_layout(s, a, &t->groups, t->heads, t->kv_heads, t->q.gid.n_tokens);
+               : sbi_ring_layout(s, data, &t->groups, t->heads, t->kv_heads, t->q.gid.n_tokens);
 }
 
 /* ---- exchange ---- */
