@@ -88,6 +88,7 @@ typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAI
 
 const char *sb_layout_name(sb_layout_kind k);
 const char *sb_scheme_name(sb_scheme s);
+const char *sb_scheme_summary(sb_scheme s); /* one line for `list shardings` */
 const char *sb_decode_name(sb_decode_kind d);
 
 /* What a point of experiment: attention attends to. */
