@@ -22,7 +22,7 @@ struct sb_device_call {
     struct laid {     /* the last call of layout_device: a call like it finds its plan here */
         const sb_method *method;
         void            *params; /* a copy */
-        int64_t          n_keys, n_queries;
+        int64_t          n_keys, n_queries, heads, first_head;
         int32_t          layer, n_layers, is_decode;
         sb_plan          plan;
     } laid;
@@ -227,6 +227,7 @@ static int is_laid(const sb_device_call *c, const sb_ctx *ctx, const sb_method *
 {
     const struct laid *l = &c->laid;
     return l->method == m && l->n_keys == shape->n_keys && l->n_queries == shape->q_gid.n_tokens &&
+           l->heads == shape->heads && l->first_head == shape->first_head &&
            l->is_decode == shape->is_decode && l->layer == ctx->layer &&
            l->n_layers == ctx->n_layers && memcmp(l->params, params, m->params_bytes) == 0;
 }
@@ -244,6 +245,8 @@ static sb_status note_laid(sb_device_call *c, const sb_ctx *ctx, const sb_method
                             .params    = copy,
                             .n_keys    = shape->n_keys,
                             .n_queries = shape->q_gid.n_tokens,
+                            .heads     = shape->heads,
+                            .first_head = shape->first_head,
                             .layer     = ctx->layer,
                             .n_layers  = ctx->n_layers,
                             .is_decode = shape->is_decode,
