@@ -31,7 +31,7 @@ static const char help_text[] =
     "Verdicts: pass (the bound is shown to be kept), fail (shown to be broken), inconclusive "
     "(neither: too few or too noisy\n"
     "repetitions, other inputs, other device), missing (the baseline has it, new does not). "
-    "results/README.md says how.\n\n"
+    "results/gate/README.md says how.\n\n"
     "Exit code: 0 the gate passes; 1 it fails, or a database cannot be read; 2 usage or a bad "
     "gate file.\n";
 

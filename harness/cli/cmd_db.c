@@ -1,4 +1,5 @@
-/* spanbench db check | merge | diff | migrate: whole files. */
+/* spanbench db check | merge | diff | migrate | anonymize: whole files. */
+#include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,7 +10,8 @@ static const char help_text[] =
     "Usage: spanbench db check DB\n"
     "       spanbench db merge MAIN SHARD...\n"
     "       spanbench db diff A B\n"
-    "       spanbench db migrate DB...\n\n"
+    "       spanbench db migrate DB...\n"
+    "       spanbench db anonymize DB... [-o OUT]\n\n"
     "  check   is the file whole, and do its facts keep their promises? One line a finding.\n"
     "  merge   copy every shard's rows into MAIN (created when missing). Merging twice changes "
     "nothing; a damaged or foreign\n"
@@ -20,8 +22,14 @@ static const char help_text[] =
     "  migrate bring files of older programs up to date, in place. What they hold stays; columns "
     "that they lack are NULL;\n"
     "          stored intervals and comparisons are computed where they are missing or out of "
-    "date.\n\n"
-    "Exit code: 0 sound, merged, equal, up to date; 1 findings, refused files, differences; 2 "
+    "date.\n"
+    "  anonymize put host-1, user-1, path-1 ... in place of what names people and places (hosts, "
+    "users, accounts, jobs, paths,\n"
+    "          devices' ids), before a file is published; no figure and no key changes. In place, "
+    "or into OUT (a new file).\n"
+    "          Shards that are to be merged: in one call, so that a host is the same in all.\n\n"
+    "Exit code: 0 sound, merged, equal, up to date, without names; 1 findings, refused files, "
+    "differences; 2 "
     "usage.\n";
 
 static sb_status count_arguments(const char *verb, int found, int least, int most)
@@ -92,12 +100,44 @@ static int migrate(int argc, char **argv)
     return code;
 }
 
+static int anonymize(int argc, char **argv)
+{
+    const char *out_path = NULL;
+    sb_status   st       = SB_OK;
+    int         c;
+    opterr = 0;
+    optind = 0;
+    /* the verb's own name stands where getopt wants the program's */
+    while ((c = getopt(argc + 1, argv - 1, "o:")) != -1) {
+        if (c == 'o')
+            out_path = optarg;
+        else
+            st = sb_fail(SB_ERR_USAGE, "anonymize: -%c: no such option, or its value is missing",
+                         optopt);
+    }
+    int64_t n = argc + 1 - optind;
+    if (st == SB_OK && n < 1)
+        st = sb_fail(SB_ERR_USAGE, "anonymize: found no database");
+    if (st == SB_OK && out_path != NULL && n != 1)
+        st = sb_fail(SB_ERR_USAGE, "anonymize: found %lld databases, allowed one with -o",
+                     (long long)n);
+    if (st == SB_OK)
+        st = sb_store_anonymize((const char *const *)(argv - 1 + optind), n, out_path, stdout);
+    if (st != SB_OK)
+        sb_cmd_error("db");
+    return st == SB_OK ? 0 : st == SB_ERR_USAGE ? 2 : 1;
+}
+
 int sb_cmd_db(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(int, char **);
-    } verbs[] = {{"check", check}, {"merge", merge}, {"diff", diff}, {"migrate", migrate}};
+    } verbs[] = {{"check", check},
+                 {"merge", merge},
+                 {"diff", diff},
+                 {"migrate", migrate},
+                 {"anonymize", anonymize}};
 
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -111,8 +151,8 @@ int sb_cmd_db(int argc, char **argv)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 2, argv + 2);
-    (void)sb_fail(SB_ERR_USAGE, "found %s, allowed check, merge, diff, migrate; see --help",
-                  argv[1]);
+    (void)sb_fail(SB_ERR_USAGE,
+                  "found %s, allowed check, merge, diff, migrate, anonymize; see --help", argv[1]);
     sb_cmd_error("db");
     return 2;
 }

@@ -10,14 +10,16 @@
 #include "workloads/registry.h"
 
 static const char HELP[] =
-    "Usage: spanbench list methods|workloads|metrics|models|views\n\n"
+    "Usage: spanbench list methods|workloads|metrics|models|views|schema\n\n"
     "  methods    attention methods: capabilities, parameters with defaults and ranges, source\n"
     "  workloads  suites and tasks with their parameters, metric and chance level; distributions "
     "of\n"
     "             experiment: attention\n"
     "  metrics    scorers of text: what they score, 0 or 1 or a fraction, what they need, source\n"
     "  models     models and their knobs\n"
-    "  views      the database's public views\n";
+    "  views      the database's public views\n"
+    "  schema     all tables, views and columns of the database, with types, units and meanings "
+    "(Markdown)\n";
 
 static void list_params(const sb_param *table)
 {
@@ -136,6 +138,14 @@ static void list_views(void)
         (void)printf("%-14s %s\n", v->name, v->summary);
 }
 
+static int list_schema(void)
+{
+    sb_status st = sb_store_schema(stdout);
+    if (st != SB_OK)
+        sb_cmd_error("list");
+    return sb_cmd_exit_code(st);
+}
+
 int sb_cmd_list(int argc, char **argv)
 {
     static const struct {
@@ -150,6 +160,8 @@ int sb_cmd_list(int argc, char **argv)
         (void)fputs(HELP, stdout);
         return 0;
     }
+    if (argc == 2 && strcmp(argv[1], "schema") == 0)
+        return list_schema();
     for (size_t i = 0; argc == 2 && i < sizeof what / sizeof *what; i++)
         if (strcmp(argv[1], what[i].name) == 0) {
             what[i].list();
@@ -158,7 +170,7 @@ int sb_cmd_list(int argc, char **argv)
     if (argc == 2)
         (void)fprintf(stderr,
                       "spanbench list: found `%s`, allowed methods, workloads, metrics, models, "
-                      "views\n",
+                      "views, schema\n",
                       argv[1]);
     else
         (void)fputs(HELP, stderr);

@@ -4,6 +4,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "harness/cli/cmd.h"
@@ -19,23 +20,30 @@ typedef struct request {
 
 static void help(FILE *out)
 {
-    (void)fputs("Usage: spanbench report DB (-o FILE | --terminal) [--no-plots]\n\n"
-                "Writes one HTML page that needs nothing but a browser: what ran where, accuracy "
-                "with intervals,\n"
-                "losses against dense, accuracy beside latency, needles by depth, speed-ups and "
-                "break-even lengths,\n"
-                "phases, density and recall, scaling, memory, and what did not run and why. Every "
-                "plot has its\n"
-                "data as a table and as CSV. The same database gives the same page.\n\n"
-                "  -o, --output FILE   the page; - is standard output. A page that cannot be "
-                "finished leaves FILE as\n"
-                "                      it was\n"
-                "  -n, --no-plots      tables alone; without it gnuplot 5.4 or later is needed "
-                "(Debian: gnuplot-nox)\n"
-                "  -t, --terminal      print the essentials as text; alone or beside -o FILE\n"
-                "  -h, --help          this text\n\n"
-                "Example: spanbench report results/quickstart.db -o report.html\n",
-                out);
+    (void)fputs(
+        "Usage: spanbench report DB (-o FILE | --terminal) [--no-plots]\n\n"
+        "Writes one HTML page that needs nothing but a browser: what ran where, accuracy "
+        "with intervals,\n"
+        "losses against dense, accuracy beside latency, needles by depth, speed-ups and "
+        "break-even lengths,\n"
+        "phases, density and recall, scaling, communication, memory, energy, and what did not run "
+        "and why.\n"
+        "Every plot has its data as a table and as CSV. The same database gives the same page.\n\n"
+        "  -o, --output FILE   the page; - is standard output. A page that cannot be "
+        "finished leaves FILE as\n"
+        "                      it was\n"
+        "  -n, --no-plots      tables alone; without it gnuplot 5.4 or later is needed "
+        "(Debian: gnuplot-nox)\n"
+        "  -t, --terminal      print the essentials as text, alone or beside -o FILE; as wide as "
+        "the "
+        "terminal (or\n"
+        "                      COLUMNS): a name that does not fit keeps the values of its "
+        "parameters "
+        "alone. In a pipe\n"
+        "                      a row is a line\n"
+        "  -h, --help          this text\n\n"
+        "Example: spanbench report results/quickstart.db -o report.html\n",
+        out);
 }
 
 static sb_status page_in_memory(sb_store *s, const sb_report_facts *f, sb_report_plots plots,
@@ -85,6 +93,18 @@ static sb_status write_page(sb_store *s, const sb_report_facts *f, const request
     return st;
 }
 
+/* Columns of the terminal, or those that COLUMNS says; 0: standard output is none. */
+static int terminal_width(void)
+{
+    struct winsize size;
+    const char    *text = getenv("COLUMNS");
+    char          *end  = NULL;
+    if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
+    long n = text == NULL ? 0 : strtol(text, &end, 10);
+    return text != NULL && end != text && *end == '\0' && n > 0 && n < 100000 ? (int)n : 0;
+}
+
 static sb_status report(const request *r)
 {
     sb_store *s    = NULL;
@@ -96,7 +116,7 @@ static sb_status report(const request *r)
     if (st == SB_OK && r->out != NULL)
         st = write_page(s, &f, r);
     if (st == SB_OK && r->terminal)
-        st = sb_report_write_text(s, &f, stdout);
+        st = sb_report_write_text(s, &f, terminal_width(), stdout);
     sb_store_close(s);
     free(name);
     return st;

@@ -14,6 +14,7 @@ typedef struct verb {
 
 static const verb verbs[] = {
     {"run", sb_cmd_run, "run a sweep file and store accuracy and latency of every sample"},
+    {"plan", sb_cmd_plan, "predict time, traffic and memory of a sweep, without running it"},
     {"gen", sb_cmd_gen, "write the questions of a sweep's text workloads, without a model"},
     {"query", sb_cmd_query, "ask a results database, read-only"},
     {"report", sb_cmd_report, "a results database as one page of tables and plots"},

@@ -15,12 +15,15 @@ static const int64_t *bytes_of(const sbi_gate_sample *s, const char *kind)
 static sb_status bound(sbi_gate *g, const sbi_gate_pair *pair, sb_gate_check check,
                        const char *what, double was, double is, double ratio, int64_t n)
 {
-    sb_gate_finding *f = NULL;
+    int              bytes = check == SB_GATE_MEMORY;
+    double           unit  = bytes ? 1048576 : 1;
+    const char      *name  = bytes ? " MiB" : "";
+    sb_gate_finding *f     = NULL;
     /* of nothing, nothing is as much */
     double    x  = was > 0 ? is / was : is > 0 ? INFINITY : 1;
     sb_status st = sbi_gate_add(g, pair, check, what, x <= ratio ? SB_GATE_PASS : SB_GATE_FAIL, &f,
-                                "%.6g -> %.6g, ratio %.4f, at most %.4g, %lld inputs", was, is, x,
-                                ratio, (long long)n);
+                                "%.6g%s -> %.6g%s, ratio %.4f, at most %.4g, %lld inputs",
+                                was / unit, name, is / unit, name, x, ratio, (long long)n);
     if (st == SB_OK) {
         f->estimate = x;
         f->bound    = ratio;

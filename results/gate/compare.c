@@ -46,7 +46,8 @@ static sb_status make_pairs(sbi_gate *g, sbi_gate_pair **out, int64_t *n)
 {
     sbi_gate_pair *pairs =
         calloc((size_t)(g->base->n_cells > 0 ? g->base->n_cells : 1), sizeof *pairs);
-    sb_status st    = pairs == NULL ? sbi_gate_nomem() : SB_OK;
+    sb_names  names = {0};
+    sb_status st    = pairs == NULL ? sbi_gate_nomem() : sbi_gate_names(g, &names);
     int64_t   count = 0;
     for (int64_t i = 0; st == SB_OK && i < g->base->n_cells; i++)
         if (g->base->cells[i].n_samples > 0)
@@ -60,10 +61,11 @@ static sb_status make_pairs(sbi_gate *g, sbi_gate_pair **out, int64_t *n)
         if (p->new != NULL && p->new->n_samples == 0)
             p->new = NULL;
         sbi_gate_bounds_of(g->rules, p->base, &p->bounds);
-        p->label = sbi_gate_label(g, p->base);
+        p->label = sbi_gate_label(g, &names, p->base);
         if (p->label == NULL)
             st = sbi_gate_nomem();
     }
+    sb_names_fini(&names);
     if (st != SB_OK) {
         free(pairs);
         return st;

@@ -3,6 +3,7 @@
 #define SB_RESULTS_GATE_INTERNAL_H
 
 #include "results/gate/gate.h"
+#include "results/names/names.h"
 
 /* ---- grow.c: arrays and texts ---- */
 /* `v` with room for one more behind n, or NULL (then v is as it was). */
@@ -59,7 +60,7 @@ typedef struct sbi_gate_run {
 
 typedef struct sbi_gate_cell {
     const char *hash, *method, *method_json, *model, *suite, *task, *backend, *sharding, *decode;
-    const char *experiment;
+    const char *experiment, *model_json, *task_json;
     int64_t     length_tokens, ranks;
     const char *place;  /* all axes but the method: cells of one place share their dense anchor */
     const char *anchor; /* the place of its dense anchor */
@@ -116,8 +117,10 @@ sb_status sbi_gate_add(sbi_gate *g, const sbi_gate_pair *pair, sb_gate_check che
     __attribute__((format(printf, 7, 8)))
 #endif
     ;
+/* Names of the methods, models and tasks of both sides. */
+sb_status sbi_gate_names(const sbi_gate *g, sb_names *out);
 /* The label of a cell in the report's texts, NULL without memory. */
-const char *sbi_gate_label(sbi_gate *g, const sbi_gate_cell *cell);
+const char *sbi_gate_label(sbi_gate *g, const sb_names *names, const sbi_gate_cell *cell);
 sb_status   sbi_gate_nomem(void);
 
 /* ---- the checks, one file each ---- */

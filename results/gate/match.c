@@ -77,34 +77,35 @@ static char *printed(const char *fmt, ...)
     return text;
 }
 
-/* {"a":1,"b":"x"} as a=1 b=x: canonical JSON of plain values. */
-static char *plain_params(const char *json)
+sb_status sbi_gate_names(const sbi_gate *g, sb_names *out)
 {
-    char  *out = malloc(strlen(json) + 2);
-    size_t n   = 0;
-    if (out == NULL)
-        return NULL;
-    out[n++] = ' ';
-    for (const char *p = json; *p != '\0'; p++) {
-        if (strchr("{}\"", *p) != NULL)
-            continue;
-        out[n++] = *p == ':' ? '=' : *p == ',' ? ' ' : *p;
-    }
-    out[n] = '\0';
-    if (n == 1)
-        out[0] = '\0';
-    return out;
+    const sbi_gate_side *const sides[] = {g->base, g->new};
+    sb_name_facts             *facts =
+        calloc((size_t)(3 * (g->base->n_cells + g->new->n_cells) + 1), sizeof *facts);
+    int64_t n = 0;
+    if (facts == NULL)
+        return sbi_gate_nomem();
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; i < sides[k]->n_cells; i++) {
+            const sbi_gate_cell *c = &sides[k]->cells[i];
+            facts[n++]             = (sb_name_facts){'m', c->method, c->method_json, 0};
+            facts[n++]             = (sb_name_facts){'o', c->model, c->model_json, 0};
+            facts[n++]             = (sb_name_facts){'t', c->task, c->task_json, 0};
+        }
+    sb_status st = sb_names_make(facts, n, out);
+    free(facts);
+    return st;
 }
 
-const char *sbi_gate_label(sbi_gate *g, const sbi_gate_cell *c)
+const char *sbi_gate_label(sbi_gate *g, const sb_names *names, const sbi_gate_cell *c)
 {
-    char *params = plain_params(c->method_json);
-    char *text   = params == NULL ? NULL
-                                  : printed("%s%s | %s %s %s %lld | %s %s x%lld", c->method, params,
-                                            c->model, c->suite, c->task, (long long)c->length_tokens,
-                                            c->backend, c->sharding, (long long)c->ranks);
-    free(params);
-    return report_keep(g->report, text);
+    const sb_name *method = sb_names_of(names, 'm', c->method, c->method_json);
+    const sb_name *model  = sb_names_of(names, 'o', c->model, c->model_json);
+    const sb_name *task   = sb_names_of(names, 't', c->task, c->task_json);
+    return report_keep(g->report,
+                       printed("%s | %s, %s %s %lld | %s %s x%lld", method->label, model->label,
+                               c->suite, task->label, (long long)c->length_tokens, c->backend,
+                               c->sharding, (long long)c->ranks));
 }
 
 sb_status sbi_gate_add(sbi_gate *g, const sbi_gate_pair *pair, sb_gate_check check,

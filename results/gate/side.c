@@ -37,7 +37,8 @@ static const char cells_sql[] =
                                                               "char(31) || p.backend || char(31) "
                                                               "|| p.dtype || char(31) "
                                                               "|| p.ranks || char(31) || p.method "
-                                                              "|| char(31) || p.method_json, '') "
+                                                              "|| char(31) || p.method_json, ''), "
+                                                              "p.model_json, p.task_json "
                                                               "FROM point AS p WHERE EXISTS "
                                                               "(SELECT 1 FROM sample AS s JOIN run "
                                                               "AS r ON r.id = s.run_id "
@@ -108,7 +109,8 @@ static sb_status add_cell(const sb_row *row, void *arg)
         if (!keep(l, row, i, texts[i]))
             return sbi_gate_nomem();
     if (!keep(l, row, 12, &c->place) || !keep(l, row, 13, &c->anchor) ||
-        !keep(l, row, 14, &c->group))
+        !keep(l, row, 14, &c->group) || !keep(l, row, 15, &c->model_json) ||
+        !keep(l, row, 16, &c->task_json))
         return sbi_gate_nomem();
     for (int64_t i = 0; i < l->rules->phases.n; i++)
         c->times[i].phase = l->rules->phases.v[i];

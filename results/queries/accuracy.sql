@@ -1,6 +1,13 @@
 -- Score of every point in [0,1] with its 95 % interval: Wilson where the metric is 0 or 1, stored bootstrap where it is a fraction.
 -- A failed sample counts with score 0 (n_failed of n). The square root in Wilson's interval is Newton's iteration, since stock
 -- builds of SQLite may lack sqrt(): w.v = k (n - k) / n + z^2 / 4 is at least 0.96 and the start lies above the root.
+--   n: [INTEGER] samples, failed ones too
+--   score: [REAL, 0..1] mean; a failed sample counts 0
+--   lo: [REAL, 0..1] lower end of the 95 % interval; NULL: not computed, or scores changed since
+--   hi: [REAL, 0..1] upper end
+--   interval_kind: [TEXT] wilson (metric 0 or 1) or bootstrap (stored)
+--   n_failed: [INTEGER] of n
+--   chance: expected score of guessing; NULL: unknown
 CREATE VIEW accuracy AS
 WITH a AS (
     SELECT point_id, metric, count(*) AS n, sum(status = 'failed') AS n_failed, avg(value) AS score, sum(value) AS k,

@@ -1,6 +1,17 @@
 -- Mean score over the tasks of a set, each task weighing the same, with the interval of the stratified bootstrap. The set is every
 -- task that any method has scores of under the same model, suite, length, seed and machine axes: a mean over fewer, or over
 -- unequal numbers of samples, is NULL and reason says so.
+--   n_tasks: [INTEGER] tasks that have scores
+--   n: [INTEGER] samples a task; NULL with reason
+--   n_total: [INTEGER] samples of all tasks
+--   score: [REAL, 0..1] mean over tasks, each weighing the same; NULL with reason
+--   lo: lower end of the 95 % interval
+--   hi: upper end
+--   interval_kind: [TEXT] stratified bootstrap
+--   reason: [TEXT] why score or interval is NULL
+--   n_failed: [INTEGER] of n_total
+--   chance: [REAL] mean over tasks; NULL: unknown of one
+--   n_set: [INTEGER] tasks there should be
 CREATE VIEW accuracy_mean AS
 WITH scored AS (
     SELECT m.group_id, sum(l.status = 'failed') AS n_failed, avg(l.value) AS score

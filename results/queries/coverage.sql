@@ -1,5 +1,12 @@
 -- What is there of every point that was asked for: samples by status, and why some are not ok.
 -- A point that only ever was an anchor is left out. status: ok (all), partial (some ok), failed, unsupported, no_fit, missing (no sample yet).
+--   status: [TEXT] ok (all), partial (some), failed, unsupported, no_fit, missing (no sample yet)
+--   n: [INTEGER] samples
+--   n_ok: [INTEGER] of n
+--   n_failed: [INTEGER] of n
+--   n_unsupported: [INTEGER] of n: the method cannot
+--   n_no_fit: [INTEGER] of n: not enough memory
+--   reason: [TEXT] of one that is not ok, a failed one first
 CREATE VIEW coverage AS
 WITH c AS (
     SELECT p.id AS point_id, count(s.sample_id) AS n, coalesce(sum(s.status = 'ok'), 0) AS n_ok,

@@ -1,6 +1,14 @@
 -- Energy of the devices over the timed repetitions, where the driver tells it and they lasted long enough to read the counter.
 -- joules: of one repetition, mean over all of them; above_idle_joules: less what the idle device would have used in that time.
 -- error: the counter's step twice, as a share of the duration. Newest runs; warm-ups left out.
+--   phase: prefill or decode
+--   n: [INTEGER] repetitions
+--   joules: [REAL, J] of one repetition, mean
+--   above_idle_joules: [REAL, J] less what the idle device uses in that time
+--   watts: [REAL, W] mean over the repetitions
+--   idle_watts: [REAL, W] of the same device with nothing to do, before the run
+--   error: [REAL] two steps of the counter / duration, the largest
+--   device: accelerator
 CREATE VIEW energy_use AS
 SELECT p.method, p.method_json AS params, p.model, p.task, p.length_tokens AS length, p.ranks, p.scheme AS sharding, p.backend,
        e.phase, count(*) AS n_samples, sum(e.repetitions) AS n,

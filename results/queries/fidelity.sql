@@ -1,6 +1,28 @@
 -- What the selection of every point keeps and loses, and what it costs in FLOP [quality_metrics B]. Summary rows of layers: a
 -- sample's figure is the mean over its layers, a point's the mean over its samples (recall_se: standard error between samples,
 -- NULL with one). Samples where the method fell back to dense are left out; n_fallback counts them.
+--   density: [REAL, 0..1] query-key pairs attended / visible
+--   tile_density: [REAL, 0..1] lanes issued by 64 x 64 tiles / those of dense
+--   block_density: [REAL, 0..1] the same in blocks of 128
+--   recall: [REAL, 0..1] attention mass kept, mean over layers and samples
+--   recall_se: [REAL] standard error between samples; NULL with one
+--   recall_tail: [REAL, 0..1] of the last 128 rows
+--   recall_min: [REAL, 0..1] lowest head of all layers and samples
+--   oracle_gap: [REAL, 0..1] mass of the likeliest keys, as many as kept, minus recall
+--   rel_l2: [REAL] relative L2 error of the attention output
+--   floor: [REAL] the same of our own dense kernel
+--   at_floor: [INTEGER] 1: rel_l2 < 2 floor: no error
+--   rel_l1: [REAL] relative L1 error
+--   rel_l2_p99: [REAL] 99th percentile of rows, worst layer and sample
+--   cos_row: [REAL] mean cosine of output rows
+--   needle_block_recall: [REAL, 0..1] share of (question row, needle key) pairs in the selection
+--   needle_mass_recall: [REAL, 0..1] dense attention mass on needle keys that is kept
+--   flop_ratio: [REAL, method / dense] FLOP, estimate included
+--   ideal_speedup: [REAL] 1 / flop_ratio
+--   estimate_ratio: [REAL, method / dense] FLOP of the estimate alone
+--   n_overflow: [INTEGER] layers with a row that keeps more than all: a bug
+--   n_unreliable: [INTEGER] layers whose rel_l2 hangs on one sampled row
+--   def_version: [INTEGER] of the definitions; NULL: mixed
 CREATE VIEW fidelity AS
 WITH asked AS MATERIALIZED (
     SELECT sample_id, point_id, fallback

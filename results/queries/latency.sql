@@ -1,5 +1,15 @@
 -- Times of every point, device and phase in ms: median, p95 (nearest rank), extremes and interquartile range over repetitions.
 -- Repetitions of ok samples of the newest runs, warm-ups left out; a repetition is the sum over layers where rows are by layer.
+--   phase: estimate, select, permute, compute, communicate, attention (the operator, made of those five), prefill (to the first token), decode_token
+--   n: [INTEGER] repetitions, of all samples together
+--   median_ms: [REAL, ms] over repetitions
+--   p95_ms: [REAL, ms] 95th percentile, nearest rank
+--   min_ms: [REAL, ms] fastest
+--   max_ms: [REAL, ms] slowest
+--   iqr_ms: [REAL, ms] third quartile - first
+--   device: [TEXT] accelerator, or processor on the CPU
+--   oversubscribed: 1: ranks x threads > cores on some host
+--   is_anchor: [INTEGER] 1: dense, timed only so that others have a time beside them
 CREATE VIEW latency AS
 WITH machine AS MATERIALIZED ( -- runs on equal devices, flagged or not, as one number
     SELECT id AS run_id, oversubscribed, coalesce(nullif(device, ''), cpu) AS device,

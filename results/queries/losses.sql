@@ -2,6 +2,25 @@
 -- difference with its 95 % interval, test, verdict; reason where there is none. Figures are stored (table comparison) and NULL when
 -- scores changed since. p_holm: corrected over n_tests, all tests of the family (every method and task of one model, suite, length,
 -- seed and machine axes); NULL while one of them is out of date.
+--   n: pairs: inputs scored at both points
+--   difference: [score] mean of point - dense: a loss is negative; NULL with reason
+--   lo: [score] lower end of the 95 % interval of difference
+--   hi: [score] upper end
+--   test: mcnemar (scores 0 or 1) or paired_bootstrap
+--   p: of the test, two-sided
+--   p_holm: [REAL] corrected over n_tests; NULL while one of them is out of date
+--   n_tests: [INTEGER] tests of the family
+--   verdict: [TEXT] gain, non-inferior, loss, undecided; NULL with reason
+--   reason: [TEXT] why there is no comparison
+--   margin: [score] non-inferiority margin
+--   non_inferior: 1: lo > -margin
+--   resolution: [score] half width that 0/1 scores have at this discordance
+--   b: pairs in which dense scores higher
+--   c: pairs in which the point scores higher
+--   n_unpaired: inputs that one of both has alone
+--   n_differ: row numbers that stand at both with other content
+--   base_id: dense point compared with; NULL: there is none
+--   family: [INTEGER] tests that Holm corrects together: all methods and tasks of one model, suite, length and machine axes
 CREATE VIEW losses AS
 WITH k AS MATERIALIZED (
     SELECT y.*, c.n_tasks, c.n, c.n_unpaired, c.n_differ, c.b, c.c, c.kind, c.reason, c.difference, c.lo, c.hi, c.p, c.p_holm,

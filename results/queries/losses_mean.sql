@@ -1,5 +1,24 @@
 -- The same as losses for the mean over the tasks of a set: mean over tasks of the mean paired differences. Family of p_holm: every
 -- method of one model, suite, length, seed and machine axes.
+--   n_tasks: [INTEGER] tasks of the mean
+--   n: pairs of all tasks
+--   difference: [score] mean over tasks of point - dense: a loss is negative; NULL with reason
+--   lo: [score] lower end of the 95 % interval of difference
+--   hi: [score] upper end
+--   test: paired_bootstrap, stratified by task, or mcnemar (one task of scores 0 or 1)
+--   p: of the test, two-sided
+--   p_holm: [REAL] corrected over n_tests; NULL while one of them is out of date
+--   n_tests: [INTEGER] tests of the family
+--   verdict: [TEXT] gain, non-inferior, loss, undecided; NULL with reason
+--   reason: [TEXT] why there is no comparison
+--   margin: [score] non-inferiority margin
+--   non_inferior: 1: lo > -margin
+--   resolution: [score] half width that 0/1 scores have at this discordance
+--   b: pairs in which dense scores higher
+--   c: pairs in which the point scores higher
+--   n_unpaired: inputs that one of both has alone
+--   n_differ: row numbers that stand at both with other content
+--   family: [INTEGER] tests that Holm corrects together: all methods of one model, suite, length and machine axes
 CREATE VIEW losses_mean AS
 WITH k AS MATERIALIZED (
     SELECT q.group_id, q.set_id, q.n_tasks, q.reason AS no_mean, y.n_parts, y.n_based, c.n, c.n_unpaired, c.n_differ, c.b, c.c,

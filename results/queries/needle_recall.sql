@@ -2,6 +2,13 @@
 -- found, what share of their keys the question rows see in the selection (mean over layers), and what share of the attention mass
 -- that dense attention gives them there. A failed sample finds nothing; samples where the method fell back to dense are left out
 -- of key_recall and mass_recall.
+--   depth: [REAL, 0..0.9] tenth of the context: 0.3 is [0.3, 0.4)
+--   n: [INTEGER] needles
+--   found: [REAL, 0..1] share of answers that have them
+--   key_recall: [REAL, 0..1] share of their keys that the question rows see, mean over layers
+--   mass_recall: [REAL, 0..1] dense attention mass on them that is kept
+--   mass: [REAL] dense attention mass on them
+--   n_samples: [INTEGER] ok and failed samples
 CREATE VIEW needle_recall AS
 WITH placed AS (
     SELECT s.sample_id, s.point_id, s.status, s.fallback, p.span_no,

@@ -5,6 +5,26 @@
 -- dense stay in the times and are left out of density, recall and flop_ratio.
 -- dense_impl: the kernel that ran dense, where the sample tells it. dense_mfu, mfu: shares of the run's measured ceiling. attention_norm_x: attention_x as if dense ran at 60 % of it.
 -- anchored_x: median over repetitions of dense / method, dense being the mean of the runs right before and after (timing: anchor).
+--   attention_x: [REAL, dense / method] of the operator's median time
+--   prefill_x: [REAL, dense / method] of the median time to the first token
+--   density: [REAL, 0..1] query-key pairs attended / visible
+--   recall: [REAL, 0..1] attention mass kept, mean over layers and samples
+--   dense_impl: [TEXT] kernel that ran dense
+--   dense_mfu: [REAL, 0..1] dense's share of the run's measured ceiling
+--   reason: [TEXT] why a ratio is NULL
+--   n: [INTEGER] repetitions of the method
+--   dense_n: [INTEGER] repetitions of dense
+--   flop_ratio: [REAL, method / dense] FLOP, estimate included
+--   ideal_speedup: [REAL] 1 / flop_ratio
+--   compute_x: [REAL, dense / method] dense's operator / the method's phase compute
+--   attention_norm_x: [REAL] attention_x as if dense ran at 60 % of the ceiling
+--   achieved_tflops: [REAL, TFLOP/s] FLOP as run / time of the operator
+--   equiv_tflops: [REAL, TFLOP/s] dense's FLOP / time of the operator
+--   mfu: [REAL, 0..1] achieved / ceiling
+--   kernel_efficiency: [REAL, method / dense] FLOP/s of phase compute / those of dense's operator
+--   anchored_x: [REAL, dense / method] median over repetitions, dense run right before and after each
+--   anchored_n: [INTEGER] repetitions that have such
+--   anchor_impl: [TEXT] kernel that ran that dense
 CREATE VIEW speedup AS
 WITH asked AS MATERIALIZED (
     SELECT s.sample_id, s.point_id, s.run_id, s.fallback, r.oversubscribed
@@ -13,17 +33,18 @@ WITH asked AS MATERIALIZED (
      WHERE s.is_anchor = 0 AND s.status = 'ok'),
 observed AS MATERIALIZED (
     SELECT sample_id, phase, ns FROM phase_time WHERE phase IN ('attention', 'prefill', 'compute')),
-timed AS ( -- the method's side: samples that count; the dense side: every ok dense sample of the run, anchors too
-    SELECT 0 AS is_dense, a.run_id, a.point_id, t.phase, t.ns
-      FROM asked AS a
-      JOIN observed AS t ON t.sample_id = a.sample_id
-     WHERE a.oversubscribed = 0
+timed AS ( -- the method's side: samples that count; the dense side: every ok dense sample of the run, anchors too.
+    -- CROSS JOIN and IN keep the order: from a time to its sample by number, whatever the planner expects
+    SELECT 0 AS is_dense, s.run_id, s.point_id, t.phase, t.ns
+      FROM observed AS t
+      CROSS JOIN sample AS s ON s.id = t.sample_id
+     WHERE t.sample_id IN (SELECT sample_id FROM asked WHERE oversubscribed = 0)
     UNION ALL
     SELECT 1, s.run_id, s.point_id, t.phase, t.ns
-      FROM point AS p
-      JOIN sample AS s ON s.point_id = p.id
-      JOIN run AS r ON r.id = s.run_id
-      JOIN observed AS t ON t.sample_id = s.id
+      FROM observed AS t
+      CROSS JOIN sample AS s ON s.id = t.sample_id
+      CROSS JOIN point AS p ON p.id = s.point_id
+      CROSS JOIN run AS r ON r.id = s.run_id
      WHERE p.method = 'dense' AND s.status = 'ok' AND r.oversubscribed = 0),
 ranked AS (
     SELECT timed.*, row_number() OVER w AS k, count(*) OVER w AS n

@@ -65,10 +65,10 @@ static sb_status frontier(const cloud *c, sbi_script *s)
 
 static sb_status one_point(const cloud *c, sbi_script *s, int64_t i)
 {
-    int             k    = (int)get(c, i, c->series);
-    const sbi_name *name = sbi_names_method(c->p->t->names, k);
-    double          x = get(c, i, c->x), y = get(c, i, c->y);
-    char            how[192];
+    int            k    = (int)get(c, i, c->series);
+    const sb_name *name = sb_names_method(c->p->t->names, k);
+    double         x = get(c, i, c->x), y = get(c, i, c->y);
+    char           how[192];
     sbi_script_block(s);
     (void)fprintf(s->f, "%.9g %.9g %.9g %.9g %.9g %.9g\n", x, 100 * y,
                   or_else(get(c, i, c->x_lo), x), or_else(get(c, i, c->x_hi), x),

@@ -1,5 +1,6 @@
 /* Lines over lengths or ranks (x doubles from tick to tick), a bar from lo to hi at every point.
- * Series stand a little beside each other at the same x, so that bars do not cover each other. */
+ * Where there are bars, series stand a little beside each other at the same x, so that bars do not
+ * cover each other; without bars every point stands at its x. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,22 +234,26 @@ static sb_status break_even(sbi_script *s, point *at, int n, int colour, const c
     return SB_OK;
 }
 
+static int is_bar(const lines *l, double lo, double hi)
+{
+    return isfinite(lo) && isfinite(hi) && hi > lo &&
+           ((l->p->plot->flags & SBI_LOG_Y) == 0 || lo > 0);
+}
+
 static sb_status one_series(const lines *l, sbi_script *s, int k, double shift, point *at)
 {
-    const sbi_name *name =
-        l->p->t->names->n_methods > 0 ? sbi_names_method(l->p->t->names, k) : NULL;
-    const char *label = name == NULL ? "" : name->label;
-    int         bars = 0, n = 0, colour = sbi_series_colour(k);
-    int         dash = sbi_series_dash(k, name != NULL && name->untrained);
-    char        how[192];
-    sb_status   st;
+    const sb_name *name = l->p->t->names->n_methods > 0 ? sb_names_method(l->p->t->names, k) : NULL;
+    const char    *label = name == NULL ? "" : name->label;
+    int            bars = 0, n = 0, colour = sbi_series_colour(k);
+    int            dash = sbi_series_dash(k, name != NULL && name->untrained);
+    char           how[192];
+    sb_status      st;
     sbi_script_block(s);
     for (int64_t i = 0; i < l->p->n_rows; i++) {
         if (!has(l, i) || number(l, i) != k)
             continue;
         double y = value(l, i, l->y), lo = value(l, i, l->lo), hi = value(l, i, l->hi);
-        int    bar = isfinite(lo) && isfinite(hi) && hi > lo &&
-                  ((l->p->plot->flags & SBI_LOG_Y) == 0 || lo > 0);
+        int    bar = is_bar(l, lo, hi);
         bars |= bar;
         at[n++] = (point){place(l, i), y};
         (void)fprintf(s->f, "%.9g %.9g %.9g %.9g\n", place(l, i) * shift, y, bar ? lo : y,
@@ -270,11 +275,16 @@ static sb_status one_series(const lines *l, sbi_script *s, int k, double shift, 
 
 static double step_between(const lines *l)
 {
+    int bars = 0;
+    for (int64_t i = 0; i < l->p->n_rows; i++)
+        bars |= has(l, i) && is_bar(l, value(l, i, l->lo), value(l, i, l->hi));
+    if (!bars)
+        return 0;
     sbi_span r     = bare_span(l);
     double   width = log2(r.hi / r.lo), gap = width; /* between neighbours, in octaves */
     for (int i = 1; i < l->n_xs; i++)
         gap = fmin(gap, log2(l->xs[i] / l->xs[i - 1]));
-    return fmin(width / 80, 0.6 * gap / l->n_numbers);
+    return fmin(width / 80, 0.3 * gap / l->n_numbers);
 }
 
 static sb_status write_lines(lines *l, sbi_script *s)

@@ -6,7 +6,7 @@
 #include "results/report/panel.h"
 #include "results/report/text.h"
 
-enum { MOST_LETTERS = 20 };
+enum { MOST_LETTERS = 24 };
 
 typedef struct stack {
     const sbi_panel *p;
@@ -40,33 +40,69 @@ static size_t letter(const char *text, int64_t n)
     return at;
 }
 
-/* A label's beginning and end where it is too long: parameters stand at the end. malloc'd. */
-static char *shortened(const char *label)
+/* A text's beginning and end where it is too long. malloc'd. */
+static char *shortened(const char *text)
 {
-    int64_t n   = sbi_width(label);
+    int64_t n   = sbi_width(text);
     char   *out = NULL;
     if (n <= MOST_LETTERS)
-        return strdup(label);
-    int head = (int)letter(label, MOST_LETTERS / 2 - 2);
-    return asprintf(&out, "%.*s\xe2\x80\xa6%s", head, label,
-                    label + letter(label, n - MOST_LETTERS / 2 - 1)) < 0
+        return strdup(text);
+    int head = (int)letter(text, MOST_LETTERS / 2 - 2);
+    return asprintf(&out, "%.*s\xe2\x80\xa6%s", head, text,
+                    text + letter(text, n - MOST_LETTERS / 2 - 1)) < 0
                ? NULL
                : out;
 }
 
+/* "a=1 b=2", where that is too long "1 2", where that is too long shortened. malloc'd. */
+static char *parameters(const char *text)
+{
+    if (sbi_width(text) <= MOST_LETTERS)
+        return strdup(text);
+    char *values = sbi_bare_values(text), *out = values == NULL ? NULL : shortened(values);
+    free(values);
+    return out;
+}
+
+/* The name, below it the parameters: they tell bars of one method apart. */
 static sb_status bar_label(const stack *k, sbi_script *s, int64_t i, int64_t place, int64_t n)
 {
     const char *label = sbi_table_text(k->p->t, k->p->rows[i], k->series);
-    char       *text  = shortened(label == NULL ? "" : label);
-    int         at    = 0;
-    sb_status   st = text == NULL ? sb_fail(SB_ERR_NOMEM, "report: no memory for a label") : SB_OK;
+    size_t      name  = label == NULL ? 0 : strcspn(label, " ");
+    char     *first = label == NULL ? strdup("") : strndup(label, name), *text = NULL, *more = NULL;
+    int       at = 0, below = 0;
+    sb_status st = SB_OK;
+    if (first != NULL)
+        text = shortened(first);
+    if (label != NULL && label[name] == ' ' && (more = parameters(label + name + 1)) == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "report: no memory for a label");
+    if (text == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "report: no memory for a label");
     if (st == SB_OK)
         st = sbi_script_label(s, text, &at);
+    if (st == SB_OK && more != NULL)
+        st = sbi_script_label(s, more, &below);
     if (st == SB_OK)
-        (void)fprintf(s->f, "%s'~%d~' %lld", place > 0 ? ", " : "set ytics (", at,
-                      (long long)(n - 1 - place));
+        (void)fprintf(s->f, "%s\"~%d~", place > 0 ? ", " : "set ytics (", at);
+    if (st == SB_OK && more != NULL)
+        (void)fprintf(s->f, "\\n~%d~", below);
+    if (st == SB_OK)
+        (void)fprintf(s->f, "\" %lld", (long long)(n - 1 - place));
+    free(first);
     free(text);
+    free(more);
     return st;
+}
+
+int sbi_stack_height(const sbi_panel *p)
+{
+    int series = sbi_table_series(p->t), lines = 1;
+    for (int64_t i = 0; i < p->n_rows; i++) {
+        const char *label = sbi_table_text(p->t, p->rows[i], series);
+        if (label != NULL && strchr(label, ' ') != NULL)
+            lines = 2;
+    }
+    return 64 + (lines == 2 ? 44 : 24) * (int)p->n_rows;
 }
 
 static sb_status axes(const stack *k, sbi_script *s, int64_t n)
@@ -84,7 +120,7 @@ static sb_status axes(const stack *k, sbi_script *s, int64_t n)
         x.hi = 1;
     (void)fprintf(
         s->f,
-        "set lmargin at screen 0.42\nset rmargin at screen 0.96\nset tmargin at screen %.4f\n"
+        "set lmargin at screen 0.44\nset rmargin at screen 0.96\nset tmargin at screen %.4f\n"
         "set bmargin at screen %.4f\nset border 1\nset grid noytics xtics lt 1 dt solid lw 1 lc "
         "rgb "
         "'#%06x'\nset yrange [-0.6:%.9g]\n",

@@ -29,7 +29,7 @@ static void marker(FILE *out, int type, int colour)
                   shapes[type - !open]);
 }
 
-static void series_entry(FILE *out, const sbi_name *name, int cloud)
+static void series_entry(FILE *out, const sb_name *name, int cloud)
 {
     int colour = sbi_series_colour(name->number),
         dash   = sbi_series_dash(name->number, name->untrained);
@@ -64,7 +64,7 @@ static sb_status series_legend(FILE *out, const sbi_table *t, int cloud)
     (void)fputs("<ul class=\"legend\">\n", out);
     for (int k = 0; k < t->names->n_methods; k++)
         if (seen[k])
-            series_entry(out, sbi_names_method(t->names, k), cloud);
+            series_entry(out, sb_names_method(t->names, k), cloud);
     (void)fputs("</ul>\n", out);
     free(seen);
     return SB_OK;
@@ -126,7 +126,7 @@ static sb_status script_of(const sbi_panel *p, sbi_script *s, int *drawn)
                                         [SBI_DRAW_CLOUD] = sbi_draw_cloud,
                                         [SBI_DRAW_HEAT]  = sbi_draw_heat,
                                         [SBI_DRAW_STACK] = sbi_draw_stack};
-    int       height                 = p->plot->draw == SBI_DRAW_STACK  ? 64 + 24 * (int)p->n_rows
+    int       height                 = p->plot->draw == SBI_DRAW_STACK  ? sbi_stack_height(p)
                                        : p->plot->draw == SBI_DRAW_HEAT ? 340
                                                                         : 300;
     sb_status st                     = sbi_script_init(s, WIDTH, height);
@@ -179,7 +179,8 @@ static sb_status put_panel(sbi_page *page, const sbi_panel *p, int apart)
     return st;
 }
 
-static sb_status put_plot(sbi_page *page, const sbi_table *t, const sbi_plot *q)
+/* *n_drawn: panels that have something in them. */
+static sb_status put_plot(sbi_page *page, const sbi_table *t, const sbi_plot *q, int *n_drawn)
 {
     int        apart  = sbi_table_column(t, q->apart);
     sbi_panels panels = {0};
@@ -191,7 +192,7 @@ static sb_status put_plot(sbi_page *page, const sbi_table *t, const sbi_plot *q)
         sbi_panel p = {t, q, panels.rows + panels.first[i], panels.first[i + 1] - panels.first[i]};
         st          = put_panel(page, &p, apart);
     }
-    if (st == SB_OK && (panels.n > 1 || page->n_plots == before))
+    if (st == SB_OK && panels.n > 1)
         in_grid(page, 0);
     if (st == SB_OK && panels.n > MOST_PANELS)
         (void)fprintf(
@@ -199,22 +200,34 @@ static sb_status put_plot(sbi_page *page, const sbi_table *t, const sbi_plot *q)
             "<p class=\"none\">%s: the first %d of %lld panels are drawn; the table has all "
             "rows.</p>\n",
             q->title, MOST_PANELS, (long long)panels.n);
-    if (st == SB_OK && page->n_plots == before)
-        (void)fprintf(page->out, "<p class=\"none\">%s: no row has a figure to draw.</p>\n",
-                      q->title);
+    *n_drawn = page->n_plots - before;
     sbi_panels_fini(&panels);
     return st;
 }
 
 sb_status sbi_put_figure(sbi_page *page, const sbi_table *t)
 {
-    const sbi_plot *q  = t->section->plots;
-    sb_status       st = SB_OK;
+    const sbi_plot *q     = t->section->plots;
+    sb_status       st    = SB_OK;
+    char           *text  = NULL;
+    size_t          bytes = 0;
     if (page->plots == SB_REPORT_NO_PLOTS || q == NULL || t->rows.n_rows == 0)
         return SB_OK;
+    FILE *notes = open_memstream(&text, &bytes);
+    if (notes == NULL)
+        return no_memory();
     st = legend(page->out, t, q);
-    for (; st == SB_OK && q->draw != SBI_DRAW_NONE; q++)
-        st = put_plot(page, t, q);
+    for (int n = 0; st == SB_OK && q->draw != SBI_DRAW_NONE; q++, n = 0) {
+        st = put_plot(page, t, q, &n);
+        if (st == SB_OK && n == 0)
+            (void)fprintf(notes, "<p class=\"none\">%s: no row has a figure to draw.</p>\n",
+                          q->title);
+    }
     in_grid(page, 0);
+    if (fclose(notes) != 0 && st == SB_OK) /* behind the panels, so that these share rows */
+        st = no_memory();
+    if (st == SB_OK)
+        (void)fputs(text, page->out);
+    free(text);
     return st;
 }

@@ -71,7 +71,7 @@ static void put_menu(FILE *out)
     (void)fputs("</ul></nav>\n</header>\n<main>\n", out);
 }
 
-static sb_status put_section(sbi_page *page, sb_store *s, const sbi_names *names,
+static sb_status put_section(sbi_page *page, sb_store *s, const sb_names *names,
                              const sbi_section *x)
 {
     sbi_table t   = {0};
@@ -120,10 +120,10 @@ sb_status sb_report_write_html(sb_store *s, const sb_report_facts *f, sb_report_
                                FILE *out)
 {
     sbi_page  page  = {.out = out, .plots = plots};
-    sbi_names names = {0};
+    sb_names  names = {0};
     sb_status st    = plots == SB_REPORT_PLOTS ? sbi_gnuplot_check() : SB_OK;
     if (st == SB_OK)
-        st = sbi_names_read(s, &names);
+        st = sb_names_read(s, &names);
     if (st == SB_OK) {
         put_head(out, f);
         st = put_counts(s, out);
@@ -133,7 +133,7 @@ sb_status sb_report_write_html(sb_store *s, const sb_report_facts *f, sb_report_
         st = put_section(&page, s, &names, x);
     if (st == SB_OK)
         put_foot(out, f);
-    sbi_names_fini(&names);
+    sb_names_fini(&names);
     if (st == SB_OK && (fflush(out) != 0 || ferror(out)))
         st = sb_fail(SB_ERR_IO, "report: cannot write the page out");
     return st;

@@ -73,6 +73,7 @@ sb_status sbi_draw_lines(const sbi_panel *p, sbi_script *s, int *drawn);
 sb_status sbi_draw_cloud(const sbi_panel *p, sbi_script *s, int *drawn);
 sb_status sbi_draw_heat(const sbi_panel *p, sbi_script *s, int *drawn);
 sb_status sbi_draw_stack(const sbi_panel *p, sbi_script *s, int *drawn);
+int       sbi_stack_height(const sbi_panel *p); /* that its bars need */
 
 /* svg.c: gnuplot's drawing as an element of the page. id makes its names unique; title says what it
  * is. */

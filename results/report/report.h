@@ -25,7 +25,8 @@ sb_status sb_report_check_gnuplot(void);
  * gnuplot failed (with its words); SB_ERR_NOMEM. */
 sb_status sb_report_write_html(sb_store *s, const sb_report_facts *f, sb_report_plots plots,
                                FILE *out);
-/* The essentials as text, a table a section; control characters are shown as pictures. */
-sb_status sb_report_write_text(sb_store *s, const sb_report_facts *f, FILE *out);
+/* The essentials as text, a table a section; control characters are shown as pictures. width: of
+ * the terminal in columns, which longer cells are wrapped to; 0: a row is a line. */
+sb_status sb_report_write_text(sb_store *s, const sb_report_facts *f, int width, FILE *out);
 
 #endif

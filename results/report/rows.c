@@ -37,11 +37,12 @@ sb_status sbi_put_common(sbi_page *page, const sbi_table *t)
 {
     int some = 0;
     for (int c = 0; t->rows.n_rows > 0 && c < t->n_columns; c++) {
-        const sbi_column *k = &t->section->columns[c];
-        if ((k->role & SBI_FACET) == 0 || t->varies[c] ||
+        const sbi_column *k  = &t->section->columns[c];
+        const char       *is = sbi_table_text(t, 0, c);
+        if ((k->role & SBI_FACET) == 0 || t->varies[c] || is == NULL || *is == '\0' ||
             (k->show == SBI_SHOW_FLAG && sbi_table_real(t, 0, c) == 0))
             continue;
-        char *cell = sbi_show_cell(k->show, sbi_table_text(t, 0, c), sbi_table_real(t, 0, c));
+        char *cell = sbi_show_cell(k->show, is, sbi_table_real(t, 0, c));
         if (cell == NULL)
             return no_memory();
         (void)fprintf(page->out, "%s<dt>%s</dt> <dd>", some++ ? " " : "<dl class=\"common\">\n",

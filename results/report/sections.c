@@ -169,6 +169,20 @@ const sbi_section sbi_sections[] = {
      .columns = sbi_columns_scaling,
      .plots   = sbi_plots_scaling,
      .level   = 2},
+    {.id    = "communication",
+     .title = "Communication",
+     .lead  = "What moves between ranks in one prefill (of the operator alone: one attention) and "
+              "in decoding one answer, on the rank with most: bytes, calls, and the time it waits "
+              "for data that no computation hides. Means over samples and tasks; the bar spans the "
+              "samples. Of the whole: waits over the time of the same repetition.",
+     .sql   = sbi_report_communication,
+     .why   = NO_OK
+     "WHEN (SELECT max(ranks) FROM point) < 2 THEN 'Every point ran on one rank: nothing moves.' "
+     "ELSE 'No sample on several ranks tells what it moved: its repetitions are 0, or the "
+     "predictions were made elsewhere.' END",
+     .columns = sbi_columns_communication,
+     .plots   = sbi_plots_communication,
+     .level   = 2},
     {.id    = "memory",
      .title = "Memory",
      .lead  = "The most that a sample of the point took on a rank. Own buffers: keys, values, "
@@ -179,6 +193,19 @@ const sbi_section sbi_sections[] = {
      .why = NO_SAMPLES "ELSE 'No sample tells its memory: predictions made elsewhere do not.' END",
      .columns = sbi_columns_memory,
      .plots   = sbi_plots_memory,
+     .level   = 2},
+    {.id    = "energy",
+     .title = "Energy",
+     .lead  = "Of the devices by their own counters, over the timed repetitions of a sample: one "
+              "repetition, and what is above an idle device. Within: two steps of the counter over "
+              "the time measured. n: repetitions. Of a model: mean over tasks, the bar spans them.",
+     .sql   = sbi_report_energy,
+     .why   = NO_OK
+     "WHEN EXISTS (SELECT 1 FROM energy) THEN 'What is stored of energy does not tell its "
+     "repetitions: an older program wrote it.' ELSE 'No sample has an energy: only GPUs tell it, "
+     "and only where the repetitions of a sample last 20 steps of the counter (some 2 s).' END",
+     .columns = sbi_columns_energy,
+     .plots   = sbi_plots_energy,
      .level   = 2},
     {.id      = "coverage",
      .title   = "Coverage",

@@ -68,10 +68,10 @@ static sb_status arrange(const sbi_section *s, sb_answer *r, int n)
 }
 
 /* "name 0x1f parameters" becomes the label. */
-static sb_status name_cell(const sbi_names *names, const sbi_column *c, char **text, double *real)
+static sb_status name_cell(const sb_names *names, const sbi_column *c, char **text, double *real)
 {
     char kind = strcmp(c->name, "method") == 0 ? 'm' : strcmp(c->name, "model") == 0 ? 'o' : 't';
-    const sbi_name *x = *text == NULL ? NULL : sbi_names_find(names, kind, *text);
+    const sb_name *x = *text == NULL ? NULL : sb_names_find(names, kind, *text);
     if (x == NULL)
         return SB_OK;
     char *label = strdup(x->label);
@@ -89,7 +89,7 @@ static int differ(const char *a, const char *b)
     return a == NULL || b == NULL ? a != b : strcmp(a, b) != 0;
 }
 
-sb_status sbi_table_read(sb_store *s, const sbi_names *names, const sbi_section *section,
+sb_status sbi_table_read(sb_store *s, const sb_names *names, const sbi_section *section,
                          sbi_table *out)
 {
     sbi_table t    = {.section = section, .names = names};

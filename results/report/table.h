@@ -2,14 +2,14 @@
 #ifndef SB_RESULTS_REPORT_TABLE_H
 #define SB_RESULTS_REPORT_TABLE_H
 
-#include "results/report/names.h"
+#include "results/names/names.h"
 #include "results/report/section.h"
 
 enum { SBI_MAX_COLUMNS = 40 };
 
 typedef struct sbi_table {
     const sbi_section *section;
-    const sbi_names   *names;
+    const sb_names    *names;
     sb_answer rows; /* columns in the section's order; names are labels, and a method's real is its
                      number */
     int n_columns;
@@ -17,7 +17,7 @@ typedef struct sbi_table {
 } sbi_table;
 
 /* A statement whose columns are not the section's is SB_ERR_INTERNAL. */
-sb_status sbi_table_read(sb_store *s, const sbi_names *names, const sbi_section *section,
+sb_status sbi_table_read(sb_store *s, const sb_names *names, const sbi_section *section,
                          sbi_table *out);
 void      sbi_table_fini(sbi_table *t);
 /* Column of that name; -1 for NULL or where there is none. */

@@ -2,10 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/report/grid.h"
 #include "results/report/page.h"
 #include "results/report/text.h"
-
-enum { WIDEST = 60 };
 
 static sb_status no_memory(void) { return sb_fail(SB_ERR_NOMEM, "report: no memory for a table"); }
 
@@ -25,8 +24,8 @@ static int wanted(const sbi_table *t, int c)
     return 0;
 }
 
-/* A cell without control characters, at most WIDEST columns but in the last column. malloc'd. */
-static char *plain(const char *text, int last)
+/* Text without control characters. malloc'd. */
+static char *plain(const char *text)
 {
     char  *out = NULL;
     size_t n   = 0;
@@ -38,41 +37,32 @@ static char *plain(const char *text, int last)
         free(out);
         return NULL;
     }
-    if (!last && sbi_width(out) > WIDEST) {
-        size_t at = 0;
-        for (int i = 0; i < WIDEST - 3; i++)
-            do
-                at++;
-            while (((unsigned char)out[at] & 0xc0) == 0x80);
-        memcpy(out + at, "...", 4);
-    }
     return out;
 }
 
-typedef struct grid {
-    char  **text; /* [row + 1][column]: headings first */
-    int    *column;
-    int     n;
-    int64_t n_rows;
-} grid;
-
-static sb_status fill(const sbi_table *t, grid *g)
+static sb_status fill(const sbi_table *t, sbi_grid *g)
 {
+    int column[SBI_MAX_COLUMNS];
     for (int c = 0; c < t->n_columns; c++)
-        if (wanted(t, c))
-            g->column[g->n++] = c;
+        if (wanted(t, c)) {
+            sbi_show show = t->section->columns[c].show;
+            g->name[g->n] = show == SBI_SHOW_NAME;
+            g->right[g->n] =
+                show != SBI_SHOW_TEXT && show != SBI_SHOW_TIME && show != SBI_SHOW_NAME;
+            column[g->n++] = c;
+        }
     g->n_rows = t->rows.n_rows + 1;
     g->text   = calloc((size_t)(g->n_rows * g->n) + 1, sizeof *g->text);
     if (g->text == NULL)
         return no_memory();
     for (int64_t i = 0; i < g->n_rows; i++)
         for (int k = 0; k < g->n; k++) {
-            int               c    = g->column[k];
+            int               c    = column[k];
             const sbi_column *col  = &t->section->columns[c];
             char             *cell = i == 0 ? strdup(col->heading)
                                             : sbi_show_cell(col->show, sbi_table_text(t, i - 1, c),
                                                             sbi_table_real(t, i - 1, c));
-            g->text[i * g->n + k]  = cell == NULL ? NULL : plain(cell, k == g->n - 1);
+            g->text[i * g->n + k]  = cell == NULL ? NULL : plain(cell);
             free(cell);
             if (g->text[i * g->n + k] == NULL)
                 return no_memory();
@@ -80,51 +70,66 @@ static sb_status fill(const sbi_table *t, grid *g)
     return SB_OK;
 }
 
-static void print(const sbi_table *t, const grid *g, FILE *out)
+/* What all rows have in common, once. */
+static sb_status put_common(const sbi_table *t, int width, FILE *out)
 {
-    int64_t width[SBI_MAX_COLUMNS] = {0};
-    for (int64_t i = 0; i < g->n_rows * g->n; i++)
-        if (sbi_width(g->text[i]) > width[i % g->n])
-            width[i % g->n] = sbi_width(g->text[i]);
-    for (int64_t i = 0; i < g->n_rows; i++)
-        for (int k = 0; k < g->n; k++) {
-            sbi_show show = t->section->columns[g->column[k]].show;
-            int right     = show != SBI_SHOW_TEXT && show != SBI_SHOW_TIME && show != SBI_SHOW_NAME;
-            int last      = k == g->n - 1;
-            int pad       = (int)(width[k] - sbi_width(g->text[i * g->n + k]));
-            (void)fprintf(out, "%s%*s%s%*s", k == 0 ? "  " : "  ", right ? pad : 0, "",
-                          g->text[i * g->n + k], right || last ? 0 : pad, "");
-            if (last)
-                (void)fputc('\n', out);
-        }
+    char  *text = NULL;
+    size_t n    = 0;
+    int    some = 0;
+    FILE  *f    = open_memstream(&text, &n);
+    if (f == NULL)
+        return no_memory();
+    for (int c = 0; c < t->n_columns; c++) {
+        const sbi_column *k  = &t->section->columns[c];
+        const char       *is = sbi_table_text(t, 0, c);
+        if ((k->role & SBI_FACET) == 0 || t->varies[c] || is == NULL || *is == '\0' ||
+            (k->show == SBI_SHOW_FLAG && sbi_table_real(t, 0, c) == 0))
+            continue;
+        (void)fprintf(f, "%s%s ", some++ ? "; " : "", k->heading);
+        sbi_put_plain(f, is);
+    }
+    if (fclose(f) != 0) {
+        free(text);
+        return no_memory();
+    }
+    if (some)
+        sbi_put_wrapped(out, text, width);
+    free(text);
+    return SB_OK;
 }
 
-static sb_status put_section(sb_store *s, const sbi_names *names, const sbi_section *x, FILE *out)
+static sb_status put_why(sb_store *s, const sbi_section *x, int width, FILE *out)
 {
-    sbi_table t   = {0};
-    char     *why = NULL;
-    int       column[SBI_MAX_COLUMNS];
-    grid      g  = {.column = column};
+    char     *why = NULL, *text = NULL;
+    sb_status st = sbi_ask_why(s, x, &why);
+    if (st == SB_OK && (text = plain(why)) == NULL)
+        st = no_memory();
+    if (st == SB_OK)
+        sbi_put_wrapped(out, text, width);
+    free(why);
+    free(text);
+    return st;
+}
+
+static sb_status put_section(sb_store *s, const sb_names *names, const sbi_section *x, int width,
+                             FILE *out)
+{
+    sbi_table t  = {0};
+    sbi_grid  g  = {0};
     sb_status st = sbi_table_read(s, names, x, &t);
     if (st != SB_OK)
         return sb_wrap(st, "report, section %s", x->id);
     (void)fprintf(out, "\n%s\n", x->title);
     if (t.rows.n_rows == 0) {
-        st = sbi_ask_why(s, x, &why);
-        if (st == SB_OK) {
-            (void)fputs("  ", out);
-            sbi_put_plain(out, why);
-            (void)fputc('\n', out);
-        }
+        st = put_why(s, x, width, out);
     } else {
-        st = fill(&t, &g);
+        st = put_common(&t, width, out);
         if (st == SB_OK)
-            print(&t, &g, out);
+            st = fill(&t, &g);
+        if (st == SB_OK)
+            st = sbi_grid_print(&g, width, out);
     }
-    for (int64_t i = 0; g.text != NULL && i < g.n_rows * g.n; i++)
-        free(g.text[i]);
-    free(g.text);
-    free(why);
+    sbi_grid_fini(&g);
     sbi_table_fini(&t);
     return st;
 }
@@ -138,10 +143,10 @@ static int is_brief(const sbi_section *x)
     return 0;
 }
 
-sb_status sb_report_write_text(sb_store *s, const sb_report_facts *f, FILE *out)
+sb_status sb_report_write_text(sb_store *s, const sb_report_facts *f, int width, FILE *out)
 {
-    sbi_names names = {0};
-    sb_status st    = sbi_names_read(s, &names);
+    sb_names  names = {0};
+    sb_status st    = sb_names_read(s, &names);
     if (st == SB_OK) {
         (void)fputs("spanbench report: ", out);
         sbi_put_plain(out, f->database);
@@ -149,8 +154,8 @@ sb_status sb_report_write_text(sb_store *s, const sb_report_facts *f, FILE *out)
     }
     for (const sbi_section *x = sbi_sections; st == SB_OK && x->id != NULL; x++)
         if (is_brief(x))
-            st = put_section(s, &names, x, out);
-    sbi_names_fini(&names);
+            st = put_section(s, &names, x, width, out);
+    sb_names_fini(&names);
     if (st == SB_OK && (fflush(out) != 0 || ferror(out)))
         st = sb_fail(SB_ERR_IO, "report: cannot write the text out");
     return st;

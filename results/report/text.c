@@ -104,6 +104,21 @@ void sbi_put_url(FILE *out, const char *text)
             (void)fprintf(out, "%%%02X", (unsigned char)*text);
 }
 
+char *sbi_bare_values(const char *text)
+{
+    char *out = calloc(strlen(text) + 1, 1);
+    for (size_t n = 0; out != NULL && *text != '\0';) {
+        size_t word = strcspn(text, " "), key = strcspn(text, "= ");
+        key = key < word ? key + 1 : 0;
+        memcpy(out + n, text + key, word - key);
+        n += word - key;
+        text += word;
+        if (*text == ' ')
+            out[n++] = *text++;
+    }
+    return out;
+}
+
 int64_t sbi_width(const char *text)
 {
     int64_t n = 0;

@@ -21,6 +21,8 @@ void sbi_put_url(FILE *out, const char *text);
 
 /* A cell as people read it, malloc'd; "" for a NULL. NULL: out of memory. */
 char *sbi_show_cell(sbi_show show, const char *text, double real);
+/* "hip a=1 b=x" -> "hip 1 x", malloc'd. NULL: out of memory. */
+char *sbi_bare_values(const char *text);
 /* Columns that a terminal needs for the text. */
 int64_t sbi_width(const char *text);
 /* 4096 -> "4K", 1048576 -> "1M", else the number. */

@@ -2,9 +2,11 @@
  * value), sorted by key, and the two lists are walked side by side. Measured values, hosts and run
  * ids are no facts here; how many timing rows there are is one. Anchors, which depend on where a
  * job was cut, are left out. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "results/store/internal.h"
+#include "results/store/names.h"
 
 enum { MAX_DIFFERENCES = 50 };
 
@@ -18,12 +20,13 @@ static const char facts_sql[] =
     "  WHERE l.is_anchor = 0) "
     "SELECT 'point ' || p.hash AS key, p.method || ' ' || p.task || ' ' || p.length_tokens AS "
     "label, "
-    "  p.identity_json || ' chance ' || quote(p.chance) || ' training_free ' || p.training_free AS "
+    "  unnamed(p.identity_json) || ' chance ' || quote(p.chance) || ' training_free ' || "
+    "p.training_free AS "
     "value "
     "  FROM point AS p WHERE p.id IN (SELECT point_id FROM s) "
     "UNION ALL SELECT 'input ' || i.sha256, 'row ' || i.row_no, 'dataset ' || d.suite || '/' || "
     "d.task || ' ' || d.mode || ' ' "
-    "  || d.generator_version || ' ' || d.params_json || ' ' || d.corpus_sha256 || ' ' || "
+    "  || d.generator_version || ' ' || unnamed(d.params_json) || ' ' || d.corpus_sha256 || ' ' || "
     "d.length_tokens || ' ' || d.seed || "
     "  ' tokens ' || i.n_prompt_tokens || '/' || i.n_context_tokens || '/' || i.n_gen_tokens || ' "
     "references ' || "
@@ -87,11 +90,28 @@ static sb_status advance(side *d)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SB_OK : sbi_db_fail(d->db, d->path, NULL);
 }
 
+/* Paths by their hash: a file without names holds the same facts. */
+static void unnamed(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    sbi_naming  none = {0};
+    char       *out  = NULL;
+    const char *text = (const char *)sqlite3_value_text(argv[0]);
+    (void)argc;
+    if (sbi_naming_replace(&none, SBI_TEXT_FACT, sbi_or_empty(text), &out) == SB_OK)
+        sqlite3_result_text(ctx, out, -1, SQLITE_TRANSIENT);
+    else
+        sqlite3_result_error_nomem(ctx);
+    free(out);
+}
+
 static sb_status side_open(side *d)
 {
     sb_status st = sbi_open_read(d->path, &d->db);
     if (st != SB_OK)
         return st;
+    if (sqlite3_create_function(d->db, "unnamed", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+                                unnamed, NULL, NULL) != SQLITE_OK)
+        return sbi_db_fail(d->db, d->path, "unnamed");
     if (sqlite3_prepare_v2(d->db, facts_sql, -1, &d->stmt, NULL) != SQLITE_OK)
         return sbi_db_fail(d->db, d->path, NULL);
     return advance(d);

@@ -162,7 +162,8 @@ char *sbi_cell_text(sqlite3_stmt *stmt, int c, int digits);
 /* What the last step of a statement means: SB_OK when it came to its end. */
 sb_status sbi_stepped(sqlite3_stmt *stmt, const char *path, int rc);
 
-/* ---- answer.c ---- */
+/* ---- rows.c, answer.c: every row of a statement to a function, and into memory ---- */
+sb_status sbi_rows(sqlite3_stmt *stmt, const char *path, sb_row_fn fn, void *arg);
 sb_status sbi_answer_read(sqlite3_stmt *stmt, const char *path, sb_answer *out);
 
 /* ---- stale.c: stored figures that are out of date ---- */

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "results/store/comments.h"
 #include "results/store/internal.h"
 #include "results/store/sql.h"
 
@@ -54,6 +55,16 @@ const sb_view sb_views[] = {
 };
 
 int sbi_schema_version(void) { return SBI_COUNT(migrations); }
+
+sb_status sbi_schema_comments(sbi_comments *c)
+{
+    sb_status st = SB_OK;
+    for (int v = 0; st == SB_OK && v < sbi_schema_version(); v++)
+        st = sbi_comments_read(c, migrations[v], v + 1);
+    for (int i = 0; st == SB_OK && i < SBI_COUNT(views); i++)
+        st = sbi_comments_read(c, views[i].sql, 0);
+    return st;
+}
 
 sb_status sbi_migrate(sqlite3 *db, const char *path, int from)
 {

@@ -63,3 +63,17 @@ sb_status sb_store_ask(sb_store *s, const char *sql, sb_answer *out)
     sqlite3_finalize(stmt);
     return st;
 }
+
+sb_status sb_store_each(sb_store *s, const char *sql, const char *const *texts, int n_texts,
+                        sb_row_fn fn, void *arg)
+{
+    sqlite3_stmt *stmt = NULL;
+    sb_status     st   = reading(s, sql, &stmt);
+    for (int i = 0; st == SB_OK && i < n_texts; i++)
+        if (sqlite3_bind_text(stmt, i + 1, texts[i], -1, SQLITE_STATIC) != SQLITE_OK)
+            st = sbi_db_fail(s->db, s->path, NULL);
+    if (st == SB_OK)
+        st = sbi_rows(stmt, s->path, fn, arg);
+    sqlite3_finalize(stmt);
+    return st;
+}

@@ -1,7 +1,6 @@
-/* Rows of one read-only statement, handed to a function one by one: for code above the store that
+/* Rows of one statement, handed to a function one by one: for code above the store that
  * computes what SQL cannot. */
 #include <math.h>
-#include <string.h>
 
 #include "results/store/internal.h"
 
@@ -25,23 +24,11 @@ const char *sb_row_text(const sb_row *row, int column)
     return (const char *)sqlite3_column_text((sqlite3_stmt *)row, column);
 }
 
-sb_status sb_store_each(sb_store *s, const char *sql, const char *const *texts, int n_texts,
-                        sb_row_fn fn, void *arg)
+sb_status sbi_rows(sqlite3_stmt *stmt, const char *path, sb_row_fn fn, void *arg)
 {
-    sqlite3_stmt *stmt = NULL;
-    sb_status     st   = SB_OK;
-    int           rc   = SQLITE_DONE;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) != SQLITE_OK)
-        return sbi_db_fail(s->db, s->path, NULL);
-    if (!sqlite3_stmt_readonly(stmt))
-        st = sb_fail(SB_ERR_INTERNAL, "%s: only reading is allowed here", s->path);
-    for (int i = 0; st == SB_OK && i < n_texts; i++)
-        if (sqlite3_bind_text(stmt, i + 1, texts[i], -1, SQLITE_STATIC) != SQLITE_OK)
-            st = sbi_db_fail(s->db, s->path, NULL);
+    sb_status st = SB_OK;
+    int       rc = SQLITE_DONE;
     while (st == SB_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
         st = fn((const sb_row *)stmt, arg);
-    if (st == SB_OK && rc != SQLITE_DONE)
-        st = sbi_db_fail(s->db, s->path, NULL);
-    sqlite3_finalize(stmt);
-    return st;
+    return st == SB_OK ? sbi_stepped(stmt, path, rc) : st;
 }

@@ -23,6 +23,14 @@ static int authorize(void *unused, int action, const char *first, const char *se
     }
 }
 
+/* Table-valued functions that only read their argument. SQLite declares them at their first use,
+ * which the authorizer would take for a write; declared before it is set, they are tables to read.
+ */
+static sb_status declare_functions(sb_store *s)
+{
+    return sbi_exec(s->db, s->path, "SELECT 1 FROM json_each('[]'), json_tree('[]')");
+}
+
 sb_status sb_store_open(const char *path, sb_store_mode mode, sb_store **out)
 {
     sb_status st = SB_OK;
@@ -37,8 +45,11 @@ sb_status sb_store_open(const char *path, sb_store_mode mode, sb_store **out)
     st      = mode == SB_STORE_WRITE ? sbi_open_write(path, &s->db) : sbi_open_read(path, &s->db);
     if (st != SB_OK)
         goto done;
-    if (mode == SB_STORE_READ)
+    if (mode == SB_STORE_READ) {
+        if ((st = declare_functions(s)) != SB_OK)
+            goto done;
         sqlite3_set_authorizer(s->db, authorize, NULL);
+    }
     *out = s;
     s    = NULL;
 done:

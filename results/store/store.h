@@ -234,6 +234,9 @@ typedef struct sb_view {
     const char *name, *summary;
 } sb_view;
 extern const sb_view sb_views[]; /* ends with {0} */
+/* Every table and view of the present schema with its columns, types, units and meanings, as
+ * Markdown: results/SCHEMA.md. SB_ERR_INTERNAL: a column without a comment, which it names. */
+sb_status   sb_store_schema(FILE *out);
 const char *sb_store_library_version(void); /* of SQLite, for --version */
 
 /* ---- whole files ---- */
@@ -244,5 +247,11 @@ sb_status sb_store_merge(const char *main_path, const char *const *shards, int64
 /* Compare facts (points, samples, predictions, scores, quality, plan digests, number of timing rows of the newest run of each (point,
  * input)); measured values, hosts and run ids may differ. *equal; differences to `out`. */
 sb_status sb_store_diff(const char *a, const char *b, FILE *out, int *equal);
+/* Put pseudonyms (host-1, user-1, path-1) in place of what names people and places, and leave no
+ * page with an old text behind. Facts, keys and every figure stay. In place, or with out_path (of
+ * one file) as a new file; either all of it or nothing. Several files share their pseudonyms. Rows
+ * changed of each column go to `out`. SB_ERR_IO also where a file or its directory is read-only or
+ * the disk is full; it needs room for two copies beside the result. */
+sb_status sb_store_anonymize(const char *const *paths, int64_t n, const char *out_path, FILE *out);
 
 #endif

@@ -117,7 +117,7 @@ look() { python3 "$work/look.py" "$1"; }
 sound="unclosed [] []
 outside [] [] False
 twice []
-sections 15 tables and csv True
+sections 17 tables and csv True
 csv rows True
 plots without data []"
 case_is "a sound page" "$sound
@@ -127,10 +127,11 @@ untrained True" "$(look "$page")"
 if command -v gnuplot >/dev/null; then
     case_ok "the page with plots" "$spanbench" report "$db" -o "$page"
     # on 1 and 2 ranks: means, tasks, losses, speed-ups of attention and prefill, density, recall, memory; clouds and phases at 2 lengths;
-    # needles of 3 methods; scaling of 2 phases x 2 lengths. What dense reaches: 2, where a BLAS was found
+    # needles of 3 methods; scaling of 2 phases x 2 lengths; traffic and waits of prefill and decode on 2 ranks. What dense reaches: 2, where
+    # a BLAS was found
     case_is "a sound page with plots" "$sound" "$(look "$page" | sed -n 1,6p)"
     n=$(look "$page" | sed -n 's/^plots \([0-9]*\).*/\1/p')
-    case_is "every plot" "1" "$((n == 34 || n == 36))"
+    case_is "every plot" "1" "$((n == 38 || n == 40))"
     echo "$n plots"
     case_ok "once more" "$spanbench" report "$db" -o "$work/again.html"
     case_ok "the same page" cmp "$page" "$work/again.html"

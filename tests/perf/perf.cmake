@@ -1,5 +1,5 @@
 # Benchmarks, built on request (ninja bench_sparse bench_decode bench_linear bench_dense bench_method bench_attend_cuda
-# bench_probe_cuda bench_scan_cuda bench_graph_cuda bench_tokenizer bench_ruler bench_store) and never part of ctest; OpenBLAS
+# bench_probe_cuda bench_scan_cuda bench_graph_cuda bench_tokenizer bench_ruler bench_store) and, but for a small bench_store, never part of ctest; OpenBLAS
 # is the yardstick here only.
 function(span_bench name)
   add_executable(${name} EXCLUDE_FROM_ALL perf/${name}.c perf/bench.c)
@@ -13,6 +13,10 @@ span_bench(bench_decode)
 span_bench(bench_tokenizer sb_workloads)
 span_bench(bench_ruler sb_workloads)
 span_bench(bench_store sb_store)
+# by hand at 1,000,000 samples; here only to see that it works
+set_target_properties(bench_store PROPERTIES EXCLUDE_FROM_ALL FALSE)
+add_test(NAME perf_store COMMAND bench_store 10000 ${CMAKE_BINARY_DIR}/perf_store.db)
+set_tests_properties(perf_store PROPERTIES LABELS perf TIMEOUT 300)
 pkg_check_modules(openblas QUIET IMPORTED_TARGET openblas)
 if(openblas_FOUND)
   span_bench(bench_dense PkgConfig::openblas)

@@ -2,14 +2,14 @@
 set(STORE_FACTS unit/results/facts.c)
 span_test(test_stats SOURCES unit/results/test_stats.c LINK sb_stats LABELS unit)
 span_test(test_stats_compare SOURCES unit/results/test_compare.c LINK sb_stats m LABELS unit)
-foreach(part store kill query views losses fidelity merge check nomem)
+foreach(part store kill query views losses fidelity merge check anonymize schema nomem)
   span_test(test_store_${part} SOURCES unit/results/test_${part}.c ${STORE_FACTS} LINK sb_store LABELS unit)
 endforeach()
 set(GATE_TRIALS unit/results/gate/trials.c)
 span_test(test_gate_trials SOURCES unit/results/gate/test_trials.c ${GATE_TRIALS} LINK sb_gate m LABELS unit)
 span_test(test_rank_sum SOURCES unit/results/test_rank_sum.c LINK sb_stats m LABELS unit)
 span_test(test_gate SOURCES unit/results/gate/test_gate.c ${STORE_FACTS} LINK sb_gate m LABELS unit)
-target_link_options(test_store_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+target_link_options(test_store_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup)
 span_test(test_cmd_db
   SOURCES unit/harness/cli/test_cmd_db.c ${STORE_FACTS} ../harness/cli/cmd_common.c ../harness/cli/cmd_db.c
           ../harness/cli/cmd_query.c

@@ -88,6 +88,7 @@ void report_fill_named(sb_store *s, const char *name)
     FACTS_OK(sb_store_refresh_intervals(s));
 }
 
+/* text: the columns that it may take, 0 any; -1: a page */
 static char *written(const char *path, sb_report_plots plots, int text)
 {
     const sb_report_facts f   = {"t.db", "0.1.0", "abc"};
@@ -96,7 +97,8 @@ static char *written(const char *path, sb_report_plots plots, int text)
     size_t                n   = 0;
     FILE                 *to  = open_memstream(&out, &n);
     ck_assert_ptr_nonnull(to);
-    sb_status st = text ? sb_report_write_text(s, &f, to) : sb_report_write_html(s, &f, plots, to);
+    sb_status st =
+        text >= 0 ? sb_report_write_text(s, &f, text, to) : sb_report_write_html(s, &f, plots, to);
     (void)fclose(to);
     sb_store_close(s);
     ck_assert_msg(st == SB_OK, "%s", sb_error_text());
@@ -104,11 +106,11 @@ static char *written(const char *path, sb_report_plots plots, int text)
     return out;
 }
 
-char *report_page(const char *path, sb_report_plots plots) { return written(path, plots, 0); }
+char *report_page(const char *path, sb_report_plots plots) { return written(path, plots, -1); }
 
-char *report_text(const char *path) { return written(path, SB_REPORT_NO_PLOTS, 1); }
+char *report_text(const char *path, int width) { return written(path, SB_REPORT_NO_PLOTS, width); }
 
-sbi_table report_table(sb_store *s, const sbi_names *names, const char *id)
+sbi_table report_table(sb_store *s, const sb_names *names, const char *id)
 {
     sbi_table t = {0};
     for (const sbi_section *x = sbi_sections; x->id != NULL; x++)

@@ -14,9 +14,9 @@ void report_fill(sb_store *s);
 void report_fill_named(sb_store *s, const char *name);
 /* The page of a database, malloc'd; fails the test on an error. */
 char *report_page(const char *path, sb_report_plots plots);
-char *report_text(const char *path);
+char *report_text(const char *path, int width); /* 0: any */
 /* The section of that id, read. */
-sbi_table report_table(sb_store *s, const sbi_names *names, const char *id);
+sbi_table report_table(sb_store *s, const sb_names *names, const char *id);
 /* Cell of the only row whose columns have these texts: "method=hip", ..., NULL. */
 const char *report_cell(const sbi_table *t, const char *column, ...) __attribute__((sentinel));
 int         report_count(const char *text, const char *word);

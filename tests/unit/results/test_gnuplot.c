@@ -108,13 +108,16 @@ START_TEST(no_half_page)
 }
 END_TEST
 
-/* A drawing becomes an element of the page: own names, our colours, texts put in. */
+/* A drawing becomes an element of the page: own names, our colours, texts put in, no marker that
+ * nothing draws. */
 START_TEST(element)
 {
     static const char svg[] =
         "<?xml version='1.0'?>\n<svg viewBox=\"0 0 1 1\">\n<title>Gnuplot</title>\n<g "
         "id=\"gnuplot_canvas\">\n"
-        "<path id='gpPt0'/><filter id='x'><feFlood/></filter><use xlink:href='#gpPt0' "
+        "<defs><path id='gpPt0'/>\n\t<path id='gpPt1'/>\n\t<path id='gpPt2'/><use "
+        "xlink:href='#gpPt2' id='gpPt3'/><use xlink:href='#gpPt1' id='gpPt4'/></defs>"
+        "<use xlink:href='#gpPt3'/><filter id='x'><feFlood/></filter><use xlink:href='#gpPt0' "
         "color='white'/>"
         "<g fill=\"none\" color=\"black\">\n</g>\n<path stroke='rgb(  1,   1,   3)' "
         "fill=\"rgb(1,2,0)\"/>"
@@ -122,21 +125,24 @@ START_TEST(element)
         "><title>gnuplot_plot_1</title></g>"
         "<g id=\"gnuplot_plot_2\" "
         "><title>gnuplot_plot_2</title></g><text>~0~</text><text>~7~</text></g>\n</svg>\n";
-    static const char want[] = "<g id=\"p-1-gnuplot_canvas\">\n<path id='p-1-gpPt0'/><use "
-                               "xlink:href='#p-1-gpPt0' color='var(--paper)'/>"
-                               "<path stroke='var(--s3)' fill=\"var(--ink)\"/><rect fill = "
-                               "'#0a14ff'/><g id=\"p-1-gnuplot_plot_1\" >"
-                               "<title>a &lt;b&gt; ~0~</title></g><g id=\"p-1-gnuplot_plot_2\" "
-                               "></g><text>x&amp;y</text><text>~7~</text></g>\n</svg>\n";
-    char             *out    = NULL;
-    size_t            n      = 0;
-    FILE             *to     = open_memstream(&out, &n);
-    sbi_script        s      = {.width    = 4,
-                                .height   = 3,
-                                .titles   = {(char[]){"a <b> ~0~"}},
-                                .n_titles = 2,
-                                .labels   = {(char[]){"x&y"}},
-                                .n_labels = 1};
+    static const char want[] =
+        "<g id=\"p-1-gnuplot_canvas\">\n<defs><path id='p-1-gpPt0'/>\n\t<path "
+        "id='p-1-gpPt2'/><use xlink:href='#p-1-gpPt2' "
+        "id='p-1-gpPt3'/></defs><use xlink:href='#p-1-gpPt3'/><use "
+        "xlink:href='#p-1-gpPt0' color='var(--paper)'/>"
+        "<path stroke='var(--s3)' fill=\"var(--ink)\"/><rect fill = "
+        "'#0a14ff'/><g id=\"p-1-gnuplot_plot_1\" >"
+        "<title>a &lt;b&gt; ~0~</title></g><g id=\"p-1-gnuplot_plot_2\" "
+        "></g><text>x&amp;y</text><text>~7~</text></g>\n</svg>\n";
+    char      *out = NULL;
+    size_t     n   = 0;
+    FILE      *to  = open_memstream(&out, &n);
+    sbi_script s   = {.width    = 4,
+                      .height   = 3,
+                      .titles   = {(char[]){"a <b> ~0~"}},
+                      .n_titles = 2,
+                      .labels   = {(char[]){"x&y"}},
+                      .n_labels = 1};
     FACTS_OK(sbi_put_svg(to, svg, &s, "p-1", "what \"it\" is"));
     (void)fclose(to);
     ck_assert_msg(strstr(out, "viewBox=\"0 0 4 3\"") != NULL, "%s", out);

@@ -1,7 +1,8 @@
-/* The k-th allocation of a refresh fails, for k = 1, 2, ... until one needs fewer: each returns
- * no_memory, the transaction is rolled back, and nothing leaks (the address sanitizer watches).
- * Linked with --wrap for malloc, calloc, realloc; the names with two underscores are the linker's.
- * Allocations inside SQLite's library are not ours and are not counted. */
+/* The k-th allocation of a refresh, or of what takes names out, fails, for k = 1, 2, ... until one
+ * needs fewer: each returns no_memory, the transaction is rolled back, and nothing leaks (the
+ * address sanitizer watches). Linked with --wrap for malloc, calloc, realloc, strdup, strndup; the
+ * names with two underscores are the linker's. Allocations inside SQLite's library are not ours and
+ * are not counted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,13 @@
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t bytes);
 void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+char *__real_strndup(const char *s, size_t n);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t bytes);
 void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
 
 static int countdown; /* 0: not armed */
 
@@ -25,6 +30,10 @@ void *__wrap_malloc(size_t n) { return fails() ? NULL : __real_malloc(n); }
 void *__wrap_calloc(size_t n, size_t bytes) { return fails() ? NULL : __real_calloc(n, bytes); }
 
 void *__wrap_realloc(void *p, size_t n) { return fails() ? NULL : __real_realloc(p, n); }
+
+char *__wrap_strdup(const char *s) { return fails() ? NULL : __real_strdup(s); }
+
+char *__wrap_strndup(const char *s, size_t n) { return fails() ? NULL : __real_strndup(s, n); }
 
 /* Two methods and dense on two tasks, fractions and not: every kind of figure. */
 static void fill(sb_store *s)
@@ -75,6 +84,44 @@ START_TEST(refresh)
 }
 END_TEST
 
+START_TEST(anonymize)
+{
+    const char *dir  = facts_dir();
+    char       *path = strdup(facts_path(dir, "t.db"));
+    FILE       *none = fopen("/dev/null", "w");
+    sb_store   *s    = facts_open(path, SB_STORE_WRITE);
+    int         k    = 1;
+    fill(s);
+    FACTS_OK(sbi_exec(s->db, path,
+                      "UPDATE run SET command = 'run /home/someone/a.yaml', env_json = "
+                      "'{\"SLURM_JOB_USER\":\"someone\",\"SPAN_X\":\"/b\"}', hosts_json = "
+                      "'[\"node1.site\",\"node2\"]'"));
+    sb_store_close(s);
+    for (;; k++) {
+        countdown         = k;
+        sb_status st      = sb_store_anonymize((const char *const *)&path, 1, NULL, none);
+        int       ran_out = countdown == 0;
+        countdown         = 0;
+        if (!ran_out) {
+            FACTS_OK(st);
+            break;
+        }
+        ck_assert_msg(st == SB_ERR_NOMEM, "allocation %d: status %d: %s", k, (int)st,
+                      sb_error_text());
+        ck_assert_int_eq(
+            facts_int(path, "SELECT count(*) FROM run WHERE command = 'run /home/someone/a.yaml'"),
+            1);
+    }
+    ck_assert_int_gt(k, 10);
+    char *text = facts_text(path, "SELECT command || hosts_json FROM run");
+    ck_assert_str_eq(text, "run path-2[\"host-1\",\"host-2\"]");
+    free(text);
+    (void)fclose(none);
+    facts_remove(dir);
+    free(path);
+}
+END_TEST
+
 START_TEST(statistics)
 {
     const double v[]  = {0.5, 0.25, 0.75};
@@ -96,6 +143,7 @@ int main(void)
     TCase *t     = tcase_create("no memory");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, refresh);
+    tcase_add_test(t, anonymize);
     tcase_add_test(t, statistics);
     suite_add_tcase(suite, t);
     return run_suite(suite);

@@ -61,6 +61,10 @@ static const char *const hostile[] = {
     "COMMIT",
     "SAVEPOINT s",
     "SELECT load_extension('x')",
+    "UPDATE sqlite_schema SET sql = ''",
+    "SELECT * FROM dbstat",
+    "CREATE VIRTUAL TABLE j USING json_each",
+    "WITH t AS (SELECT * FROM json_each('[1]')) INSERT INTO merged_shards SELECT * FROM t",
     "SELECT 1; SELECT 2",
     "SELECT 1; DROP TABLE run",
     "SELECT 1; nonsense",
@@ -100,6 +104,11 @@ START_TEST(reading_in_all_its_forms_is_allowed)
         "SELECT * FROM coverage",
         "SELECT name FROM sqlite_schema",
         "SELECT json_extract(identity_json, '$[0]') FROM point",
+        "SELECT p.method, j.value FROM point AS p, json_each(p.identity_json) AS j WHERE j.key = 5",
+        "SELECT fullkey, atom FROM point, json_tree(point.identity_json)",
+        "SELECT sqrt(2), log2(8), pow(2, 0.5), exp(1), json_group_array(hash) FROM point",
+        "SELECT date('now'), unixepoch(), printf('%5.2f', 1), 'a' GLOB '*', ntile(4) OVER () FROM "
+        "point",
     };
     for (size_t i = 0; i < sizeof kind / sizeof kind[0]; i++) {
         char *text = NULL;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "results/report/gnuplot.h"
+#include "results/report/grid.h"
 #include "results/report/text.h"
 #include "tests/unit/results/main.h"
 #include "tests/unit/results/report_case.h"
@@ -166,7 +167,7 @@ END_TEST
 /* ---- names ---- */
 START_TEST(names)
 {
-    sbi_names n = {0};
+    sb_names  n = {0};
     sb_store *s = facts_open(path, SB_STORE_WRITE);
     (void)facts_point(
         s, (sb_point_facts){.method = "hip", .method_json = "{\"a\":1,\"b\":2,\"s\":\"x\"}"});
@@ -181,18 +182,18 @@ START_TEST(names)
                             .model_json = "{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}"});
     sb_store_close(s);
     s = facts_open(path, SB_STORE_READ);
-    FACTS_OK(sbi_names_read(s, &n));
+    FACTS_OK(sb_names_read(s, &n));
     ck_assert_int_eq(n.n_methods, 5);
-    ck_assert_str_eq(sbi_names_method(&n, 0)->label, "dense");
-    ck_assert_str_eq(sbi_names_method(&n, 1)->label, "a_shape");
-    ck_assert_str_eq(sbi_names_method(&n, 2)->label, "hip b=2 s=x");
-    ck_assert_str_eq(sbi_names_method(&n, 3)->label, "hip b=3 s=y");
-    ck_assert_str_eq(sbi_names_method(&n, 4)->label, "odd");
+    ck_assert_str_eq(sb_names_method(&n, 0)->label, "dense");
+    ck_assert_str_eq(sb_names_method(&n, 1)->label, "a_shape");
+    ck_assert_str_eq(sb_names_method(&n, 2)->label, "hip b=2 s=x");
+    ck_assert_str_eq(sb_names_method(&n, 3)->label, "hip b=3 s=y");
+    ck_assert_str_eq(sb_names_method(&n, 4)->label, "odd");
     ck_assert_str_eq(
-        sbi_names_find(&n, 'o', "none\x1f{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}")->label,
+        sb_names_find(&n, 'o', "none\x1f{\"heads\":8,\"kv_heads\":2,\"head_dim\":64}")->label,
         "operator alone, 8/2 heads of 64");
-    ck_assert_ptr_null(sbi_names_find(&n, 'm', "none"));
-    sbi_names_fini(&n);
+    ck_assert_ptr_null(sb_names_find(&n, 'm', "none"));
+    sb_names_fini(&n);
     sb_store_close(s);
 }
 END_TEST
@@ -200,10 +201,10 @@ END_TEST
 /* ---- figures ---- */
 START_TEST(figures)
 {
-    sbi_names n = {0};
+    sb_names n = {0};
     fill(report_fill);
     sb_store *s = facts_open(path, SB_STORE_READ);
-    FACTS_OK(sbi_names_read(s, &n));
+    FACTS_OK(sb_names_read(s, &n));
 
     sbi_table t =
         report_table(s, &n, "break_even"); /* 0.5 at 1024, 2 at 2048: a third of the way */
@@ -268,6 +269,34 @@ START_TEST(figures)
                      "4096");
     sbi_table_fini(&t);
 
+    t = report_table(s, &n, "communication"); /* ranks 1 move nothing and have no row */
+    ck_assert_int_eq(t.rows.n_rows, 4);
+    ck_assert_str_eq(
+        report_cell(&t, "received", "part=prefill", "method=dense", "length=1024", "ranks=2", NULL),
+        "100");
+    ck_assert_str_eq(report_cell(&t, "sent", "method=dense", "length=2048", NULL), "200");
+    ck_assert_str_eq(report_cell(&t, "exposed_ms", "method=dense", "length=2048", NULL), "4e-05");
+    ck_assert_str_eq(report_cell(&t, "exposed_share", "method=dense", "length=2048", NULL),
+                     "1e-05");
+    ck_assert_str_eq(report_cell(&t, "whole_ms", "method=dense", "length=2048", NULL), "4");
+    sbi_table_fini(&t);
+
+    t = report_table(s, &n, "energy"); /* 1200 J in 9 repetitions of 2 s, idle 100 W */
+    ck_assert_int_eq(t.rows.n_rows, 8);
+    ck_assert_double_eq_tol(strtod(report_cell(&t, "joules", "part=prefill", "method=dense",
+                                               "length=1024", "ranks=1", NULL),
+                                   NULL),
+                            1200.0 / 9, 1e-9);
+    ck_assert_double_eq_tol(
+        strtod(report_cell(&t, "above_idle_joules", "method=dense", "length=1024", "ranks=1", NULL),
+               NULL),
+        1000.0 / 9, 1e-9);
+    ck_assert_str_eq(report_cell(&t, "watts", "method=dense", "length=2048", "ranks=2", NULL),
+                     "600");
+    ck_assert_str_eq(report_cell(&t, "error", "method=dense", "length=2048", "ranks=2", NULL),
+                     "0.05");
+    sbi_table_fini(&t);
+
     t = report_table(s, &n, "failures");
     ck_assert_int_eq(t.rows.n_rows, 3);
     ck_assert_str_eq(report_cell(&t, "status", "reason=needs 80 GiB, 64 are free", NULL), "no_fit");
@@ -275,7 +304,7 @@ START_TEST(figures)
                      "hip top_k_tokens=64");
     sbi_table_fini(&t);
 
-    sbi_names_fini(&n);
+    sb_names_fini(&n);
     sb_store_close(s);
 }
 END_TEST
@@ -283,11 +312,11 @@ END_TEST
 /* Ranks drawn apart, lengths of a cloud too. */
 START_TEST(panels)
 {
-    sbi_names  n = {0};
+    sb_names   n = {0};
     sbi_panels p = {0};
     fill(report_fill);
     sb_store *s = facts_open(path, SB_STORE_READ);
-    FACTS_OK(sbi_names_read(s, &n));
+    FACTS_OK(sb_names_read(s, &n));
     sbi_table t = report_table(s, &n, "pareto");
     FACTS_OK(sbi_panels_make(&t, -1, &p));
     ck_assert_int_eq(p.n, 2);
@@ -300,7 +329,7 @@ START_TEST(panels)
     ck_assert_str_eq(say, "ranks 1");
     free(say);
     sbi_table_fini(&t);
-    sbi_names_fini(&n);
+    sb_names_fini(&n);
     sb_store_close(s);
 }
 END_TEST
@@ -317,7 +346,7 @@ static int n_sections(void)
 START_TEST(empty)
 {
     fill(nothing);
-    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path);
+    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path, 0);
     ck_assert_int_eq(report_count(page, "<table>"), 0);
     ck_assert_int_eq(report_count(page, "<p class=\"none\">"), n_sections());
     ck_assert_int_eq(report_count(page, "The database is empty"), n_sections());
@@ -351,6 +380,7 @@ START_TEST(attention_only)
     ck_assert_ptr_nonnull(strstr(page, "Nothing: every sample that was asked for is ok."));
     ck_assert_ptr_nonnull(strstr(page, "Every point has the same number of ranks: 1."));
     ck_assert_ptr_nonnull(strstr(page, "Dense is the only method that ran."));
+    ck_assert_ptr_nonnull(strstr(page, "Every point ran on one rank: nothing moves."));
     free(page);
 }
 END_TEST
@@ -358,7 +388,7 @@ END_TEST
 START_TEST(failures)
 {
     fill(report_fill);
-    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path);
+    char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path, 0);
     ck_assert_ptr_nonnull(strstr(page, ">needs 80 GiB, 64 are free</td>"));
     ck_assert_ptr_nonnull(strstr(page, ">no such shape</td>"));
     ck_assert_ptr_nonnull(strstr(page,
@@ -369,6 +399,98 @@ START_TEST(failures)
     ck_assert_int_eq(report_count(page, "href=\"data:text/csv"), n_sections());
     ck_assert_int_eq(report_count(page, "class=\"plot\""), 0);
     free(page), free(text);
+}
+END_TEST
+
+/* No line is wider than the terminal, and nothing is cut off. */
+static void long_names(sb_store *s)
+{
+    static const char *const settings[] = {
+        "{\"pattern\":\"vertical_slash\",\"slash_tokens\":6096,\"vertical_tokens\":1000}",
+        "{\"pattern\":\"block_sparse\",\"slash_tokens\":2048,\"vertical_tokens\":512}"};
+    int64_t run = facts_run(s, "abc123", 0);
+    report_fill(s);
+    for (int i = 0; i < 2; i++) {
+        int64_t at =
+            facts_point(s, (sb_point_facts){.method = "minference", .method_json = settings[i]});
+        sb_sample_facts f = facts_ok(run, at, facts_input(s, 0), 1, 1000000);
+        facts_put(s, &f);
+        f = (sb_sample_facts){
+            .run_id = run, .point_id = at, .input_id = facts_input(s, 1), .status = "unsupported"};
+        f.error = "a reason of many words that does not end where the line of a terminal does, nor "
+                  "where two of them do";
+        facts_put(s, &f);
+    }
+    FACTS_OK(sb_store_refresh_intervals(s));
+}
+
+START_TEST(terminal_width)
+{
+    static const int widths[] = {80, 120, 0};
+    fill(long_names);
+    char *text = report_text(path, widths[_i]);
+    for (const char *p = text; widths[_i] > 0 && *p != '\0'; p++) {
+        char   line[512];
+        size_t n = strcspn(p, "\n");
+        (void)snprintf(line, sizeof line, "%.*s", (int)n, p);
+        ck_assert_msg(sbi_width(line) <= widths[_i], "%s", line);
+        ck_assert_msg(n == 0 || p[n - 1] != ' ', "a blank at the end: %s", line);
+        p += n;
+    }
+    ck_assert_int_eq(report_count(text, "..."), 0);
+    ck_assert_ptr_nonnull(strstr(text, "reason of"));
+    ck_assert_ptr_nonnull(strstr(text, "them do\n"));
+    if (widths[_i] == 0)
+        ck_assert_ptr_nonnull(strstr(
+            text, "minference pattern=vertical_slash slash_tokens=6096 vertical_tokens=1000"));
+    if (widths[_i] == 120)
+        ck_assert_ptr_nonnull(strstr(text, "minference vertical_slash 6096 1000"));
+    free(text);
+}
+END_TEST
+
+static const struct {
+    int         width;
+    const char *first, *out;
+} grids[] = {
+    {0, "a reason of words",
+     "  method    n, any  why\n"
+     "  hip k=64       7  a reason of words\n"},
+    {34, "a reason of words", /* the heading gives way first */
+     "  method     n,  why\n"
+     "            any\n"
+     "  hip k=64    7  a reason of words\n"},
+    {32, "a reason of words", /* then the name, whose value says enough */
+     "  method   n,  why\n"
+     "          any\n"
+     "  hip 64    7  a reason of words\n"},
+    {27, "a reason of words", /* then the widest text */
+     "  method   n,  why\n"
+     "          any\n"
+     "  hip 64    7  a reason of\n"
+     "               words\n"},
+    {0, "",
+     "  method    n, any  why\n"
+     "  hip k=64       7\n"},
+};
+START_TEST(grid_fits)
+{
+    const char *row[] = {"method", "n, any", "why", "hip k=64", "7", grids[_i].first};
+    sbi_grid    g     = {.text   = calloc(6, sizeof *g.text),
+                         .n      = 3,
+                         .n_rows = 2,
+                         .right  = {0, 1, 0},
+                         .name   = {1, 0, 0}};
+    char       *out   = NULL;
+    size_t      n     = 0;
+    FILE       *f     = open_memstream(&out, &n);
+    for (int i = 0; i < 6; i++)
+        g.text[i] = strdup(row[i]);
+    FACTS_OK(sbi_grid_print(&g, grids[_i].width, f));
+    (void)fclose(f);
+    ck_assert_str_eq(out, grids[_i].out);
+    sbi_grid_fini(&g);
+    free(out);
 }
 END_TEST
 
@@ -413,7 +535,7 @@ START_TEST(hostile_names)
     int drawn = strpbrk(hostile[_i], "`~'[") != NULL || strstr(hostile[_i], "svg") != NULL;
     sb_report_plots plots =
         drawn && sb_report_check_gnuplot() == SB_OK ? SB_REPORT_PLOTS : SB_REPORT_NO_PLOTS;
-    char *page = report_page(path, plots), *text = report_text(path), *keep = NULL;
+    char *page = report_page(path, plots), *text = report_text(path, 0), *keep = NULL;
     ck_assert_ptr_null(strstr(page, "<script"));
     ck_assert_ptr_null(strstr(page, "<img"));
     ck_assert_int_eq(report_count(page, "onerror="),
@@ -440,9 +562,9 @@ START_TEST(plots)
     char *page = report_page(path, SB_REPORT_PLOTS);
     int   n    = report_count(page, "class=\"plot\"");
     /* on 1 and 2 ranks: means, tasks, losses, two speed-ups, what dense reaches, density, recall,
-     * memory: 18; clouds and phases at two lengths: 8; needles of two methods: 4, of the failed
-     * point: 1; scaling of two phases at two lengths: 4 */
-    ck_assert_int_eq(n, 35);
+     * memory, energy: 20; clouds and phases at two lengths: 8; needles of two methods: 4, of the
+     * failed point: 1; scaling of two phases at two lengths: 4; traffic and waits of 2 ranks: 2 */
+    ck_assert_int_eq(n, 39);
     ck_assert_int_eq(report_count(page, "</svg>"), report_count(page, "<svg "));
     ck_assert_int_eq(report_count(page, "~"), 0); /* every label was put in */
     ck_assert_int_eq(report_count(page, "gnuplot_plot_1</title>"), 0);
@@ -470,6 +592,8 @@ int main(void)
     tcase_add_test(t, empty);
     tcase_add_test(t, attention_only);
     tcase_add_test(t, failures);
+    tcase_add_loop_test(t, terminal_width, 0, 3);
+    tcase_add_loop_test(t, grid_fits, 0, (int)(sizeof grids / sizeof *grids));
     tcase_add_test(t, same_page_twice);
     tcase_add_loop_test(t, hostile_names, 0, (int)(sizeof hostile / sizeof *hostile));
     tcase_add_test(t, plots);

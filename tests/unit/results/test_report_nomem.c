@@ -32,7 +32,7 @@ static sb_status write_it(sb_store *s, int text)
 {
     const sb_report_facts f  = {"t.db", "0", "c"};
     FILE                 *to = fopen("/dev/null", "w");
-    sb_status             st = text ? sb_report_write_text(s, &f, to)
+    sb_status             st = text ? sb_report_write_text(s, &f, 60, to)
                                     : sb_report_write_html(s, &f, SB_REPORT_NO_PLOTS, to);
     (void)fclose(to);
     return st;

@@ -12,13 +12,14 @@
 #include "tests/unit/results/main.h"
 
 static char  dir[256];
-static char *path, *other, *out_path, *err_path;
+static char *path, *other, *fresh, *out_path, *err_path;
 
 static void setup(void)
 {
     (void)snprintf(dir, sizeof dir, "%s", facts_dir());
     path     = strdup(facts_path(dir, "t.db"));
     other    = strdup(facts_path(dir, "other.db"));
+    fresh    = strdup(facts_path(dir, "new.db"));
     out_path = strdup(facts_path(dir, "out"));
     err_path = strdup(facts_path(dir, "err"));
     for (int i = 0; i < 2; i++) {
@@ -33,7 +34,7 @@ static void setup(void)
 static void teardown(void)
 {
     facts_remove(dir);
-    free(path), free(other), free(out_path), free(err_path);
+    free(path), free(other), free(fresh), free(out_path), free(err_path);
 }
 
 static void redirect(const char *file, int to)
@@ -43,14 +44,17 @@ static void redirect(const char *file, int to)
         _exit(99);
 }
 
-/* Arguments are split at '|'; D and O stand for the two databases. */
+/* Arguments are split at '|'; D and O stand for the two databases, N for a name that is free. */
 static int call(const char *line)
 {
     char *copy = strdup(line);
     char *argv[16];
     int   argc = 0;
     for (char *p = strtok(copy, "|"); p != NULL; p = strtok(NULL, "|"))
-        argv[argc++] = strcmp(p, "D") == 0 ? path : strcmp(p, "O") == 0 ? other : p;
+        argv[argc++] = strcmp(p, "D") == 0   ? path
+                       : strcmp(p, "O") == 0 ? other
+                       : strcmp(p, "N") == 0 ? fresh
+                                             : p;
     argv[argc] = NULL;
     (void)fflush(NULL);
     pid_t child = fork();
@@ -103,7 +107,7 @@ static const struct {
     {"query|D|DELETE FROM point", 2, "", "only reading is allowed"},
     {"query|/no/such.db|SELECT 1", 1, "", "No such file"},
     {"db", 2, "", "Usage"},
-    {"db|vacuum", 2, "", "found vacuum, allowed check, merge, diff, migrate"},
+    {"db|vacuum", 2, "", "found vacuum, allowed check, merge, diff, migrate, anonymize"},
     {"db|migrate", 2, "", "found no database"},
     {"db|migrate|D|O", 0, "", "up to date"},
     {"db|migrate|/no/such.db", 1, "", "no such file"},
@@ -115,6 +119,14 @@ static const struct {
     {"db|diff|D|O", 1, "only in", ""},
     {"db|diff|D", 2, "", "wanted two databases"},
     {"db|diff|D|/no/such.db", 1, "", "No such file"},
+    {"db|anonymize|D", 0, "run.hosts_json: 1 rows", ""},
+    {"db|anonymize|D|O", 0, "host: 1 names", ""},
+    {"db|anonymize|-o|N|D", 0, "run.hosts_json", ""},
+    {"db|anonymize|D|-o|O", 2, "", "is there already"},
+    {"db|anonymize|D|O|-o|N", 2, "", "allowed one with -o"},
+    {"db|anonymize|D|-o", 2, "", "-o"},
+    {"db|anonymize", 2, "", "found no database"},
+    {"db|anonymize|/no/such.db", 1, "", "No such file"},
     {"db|merge|D", 2, "", "at least one shard"},
     {"db|merge|D|O", 0, "1 samples added", ""},
     {"db|merge|D|O|/no/such.db", 1, "refused", "1 of 2 shards refused"},

@@ -408,6 +408,47 @@ START_TEST(cells_have_their_own_bounds)
 }
 END_TEST
 
+/* Cells are called as the report calls them: parameters that differ on either side, no others. */
+START_TEST(labels_are_short)
+{
+    static const char *const settings[] = {"{\"align\":1,\"top_k_tokens\":512}",
+                                           "{\"align\":1,\"top_k_tokens\":64}"};
+    static const char *const expected[] = {
+        "dense | operator alone, 8/2 heads of 64, synthetic random 1024 | cpu allgather/zigzag x1",
+        "hip top_k_tokens=512 | operator alone, 8/2 heads of 64, synthetic random 1024 | cpu "
+        "allgather/zigzag x1"};
+    for (int side = 0; side < 2; side++) { /* base has 512 alone, new has both */
+        sb_store *s   = facts_open(paths[side], SB_STORE_WRITE);
+        int64_t   run = facts_run(s, "c", 0);
+        for (int m = 0; m < 2 + side; m++) {
+            sb_sample_facts f = facts_ok(
+                run,
+                facts_point(s, (sb_point_facts){.method      = m == 0 ? "dense" : "hip",
+                                                .method_json = m == 0 ? "{}" : settings[m - 1],
+                                                .model       = "none",
+                                                .model_json  = "{\"head_dim\":64,"
+                                                               "\"heads\":8,"
+                                                               "\"kv_heads\":2}",
+                                                .suite       = "synthetic",
+                                                .task        = "random"}),
+                facts_input(s, 0), 1, 1000);
+            facts_put(s, &f);
+        }
+        sb_store_close(s);
+    }
+    sb_gate_rules   rules   = rules_of();
+    sb_gate_report *r       = compare_by(&rules, NULL, NULL);
+    int             seen[2] = {0, 0};
+    for (int64_t i = 0; i < r->n_findings; i++) {
+        int k = strncmp(r->findings[i].cell, "hip", 3) == 0;
+        ck_assert_str_eq(r->findings[i].cell, expected[k]);
+        seen[k]++;
+    }
+    ck_assert(seen[0] > 0 && seen[1] > 0);
+    sb_gate_report_free(r);
+}
+END_TEST
+
 START_TEST(means_over_tasks)
 {
     static const char *const tasks[] = {"niah_single", "vt", "cwe"};
@@ -525,6 +566,7 @@ int main(void)
     tcase_add_test(tc, empty_baseline_never_passes);
     tcase_add_test(tc, two_commits_of_one_database);
     tcase_add_test(tc, cells_have_their_own_bounds);
+    tcase_add_test(tc, labels_are_short);
     tcase_add_test(tc, means_over_tasks);
     tcase_add_test(tc, reports_are_as_recorded);
     tcase_add_test(tc, reports_escape_names);

@@ -186,6 +186,8 @@ void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_ru
                                            .sharding      = "allgather/block_striped",
                                            .decode        = "none",
                                            .experiment    = "task",
+                                           .model_json    = "{}",
+                                           .task_json     = "{}",
                                            .length_tokens = 1024,
                                            .ranks         = 1,
                                            .place         = "here",

@@ -1,0 +1,247 @@
+#include "harness/run/forecast.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/run/attention.h"
+#include "harness/run/passes.h"
+#include "harness/run/sample.h"
+
+enum { ALL_RANKS = 16 };
+
+/* ---- a rank that is not there ---- */
+
+static sb_status nothing_gathers(sb_comm *c, const void *send, void *recv, const int64_t *count,
+                                 const int64_t *displ)
+{
+    (void)send, (void)recv, (void)count, (void)displ;
+    return sb_fail(SB_ERR_INTERNAL, "forecast: rank %d of %d is imagined", c->rank, c->size);
+}
+
+static sb_status nothing_bcasts(sb_comm *c, void *data, int64_t bytes, int32_t root)
+{
+    (void)data, (void)bytes, (void)root;
+    if (c->size == 1)
+        return SB_OK;
+    return sb_fail(SB_ERR_INTERNAL, "forecast: rank %d of %d is imagined", c->rank, c->size);
+}
+
+static sb_status nothing_reduces(sb_comm *c, int64_t *data, int64_t count, sb_reduce_op op)
+{
+    (void)data, (void)count, (void)op;
+    return sb_fail(SB_ERR_INTERNAL, "forecast: rank %d of %d is imagined", c->rank, c->size);
+}
+
+static sb_status nothing_waits(sb_comm *c)
+{
+    return sb_fail(SB_ERR_INTERNAL, "forecast: rank %d of %d is imagined", c->rank, c->size);
+}
+
+static void nothing_ends(sb_comm *c) { (void)c; }
+
+static const sb_comm_ops imagined_ops = {.name          = "imagined",
+                                         .allgatherv    = nothing_gathers,
+                                         .bcast         = nothing_bcasts,
+                                         .allreduce_i64 = nothing_reduces,
+                                         .barrier       = nothing_waits,
+                                         .destroy       = nothing_ends};
+
+/* ---- memory ---- */
+
+/* A device that this build or program does not serve at that number of ranks holds what the host
+ * would: rows, gathered keys, index. */
+static const sb_backend *counted_on(const sb_point *p, int *on_host)
+{
+    const sb_backend *b = sbi_backend_of(p);
+    *on_host            = b == NULL || (b->id != SB_CPU && p->ranks > 1);
+    return *on_host ? &sb_backend_cpu : b;
+}
+
+static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input *in, int32_t rank,
+                           int32_t local_size, int32_t threads, sb_forward_room *out)
+{
+    int      on_host;
+    sb_comm  comm = {.ops        = &imagined_ops,
+                     .rank       = rank,
+                     .size       = p->ranks,
+                     .local_rank = rank % local_size,
+                     .local_size = local_size};
+    sb_bench b    = {
+           .comm = &comm, .backend = counted_on(p, &on_host), .model = s->model, .threads = threads};
+    sb_status st = p->task != NULL ? sb_sample_bytes(&b, p, in, out)
+                                   : sb_attention_bytes(&b, p, s->operands, out);
+    if (st == SB_OK && on_host)
+        out->device_bytes = out->host_bytes;
+    return st;
+}
+
+/* The most of any rank: of all while they are few, else of the first, the middle and the last. */
+static sb_status room_of(const sb_source *s, const sb_machine *m, const sb_forecast_options *o,
+                         const sb_point *p, const sb_input *in, sb_forward_room *out)
+{
+    int32_t   local = p->ranks < m->ranks_per_host ? p->ranks : (int32_t)m->ranks_per_host;
+    int32_t   n     = p->ranks <= ALL_RANKS ? p->ranks : 3;
+    sb_status st    = SB_OK;
+    *out            = (sb_forward_room){0};
+    for (int32_t i = 0; st == SB_OK && i < n; i++) {
+        int32_t         rank = n == p->ranks ? i : i * ((p->ranks - 1) / 2);
+        sb_forward_room room = {0};
+        if ((st = rank_room(s, p, in, rank, local, o->threads, &room)) != SB_OK)
+            break;
+        out->host_bytes = room.host_bytes > out->host_bytes ? room.host_bytes : out->host_bytes;
+        out->device_bytes =
+            room.device_bytes > out->device_bytes ? room.device_bytes : out->device_bytes;
+    }
+    return st;
+}
+
+/* ---- time ---- */
+
+static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const sb_point *p,
+                         const sb_input *in, sb_plan_case *out)
+{
+    sb_model_shape m;
+    *out = (sb_plan_case){.method   = p->method,
+                          .params   = p->method_params,
+                          .task     = p->task_name,
+                          .n_layers = 1,
+                          .scheme   = p->scheme,
+                          .layout   = p->layout,
+                          .ulysses  = o->ulysses,
+                          .ranks    = p->ranks,
+                          .threads  = o->threads};
+    if (p->task == NULL) {
+        const sb_operand_shape *f = &s->operands->shape;
+        out->n_tokens             = f->n_tokens;
+        out->n_queries            = f->n_queries;
+        out->heads                = f->heads;
+        out->kv_heads             = f->kv_heads;
+        out->head_dim             = f->head_dim;
+        return SB_OK;
+    }
+    sb_status st = s->model->ops->shape(s->model, in, &m);
+    if (st != SB_OK)
+        return st;
+    out->n_tokens = out->n_queries = in->n_tokens;
+    out->heads                     = m.heads;
+    out->kv_heads                  = m.kv_heads;
+    out->head_dim                  = m.head_dim;
+    out->n_layers                  = m.n_layers;
+    out->is_model                  = 1;
+    out->decode_tokens             = in->n_feed;
+    return SB_OK;
+}
+
+/* Dense attention twice a repetition and warm-up. */
+static sb_status anchors_s(const sb_machine *m, const sb_plan_case *c, const sb_point *p,
+                           double *out)
+{
+    sb_prediction a;
+    sb_plan_case  d  = *c;
+    sb_status     st = SB_OK;
+    *out             = 0;
+    if (p->anchor == NULL)
+        return SB_OK;
+    d.method = p->anchor;
+    d.params = p->anchor_params;
+    if ((st = sb_plan_predict(m, &d, &a)) == SB_OK)
+        *out = 2 * (double)(p->warmup + p->repetitions) * sb_plan_repetition_s(&d, &a);
+    return st;
+}
+
+static sb_status time_of(const sb_machine *m, const sb_plan_case *c, const sb_point *p,
+                         sb_forecast *f)
+{
+    double    anchors, passes = (double)sbi_passes(p);
+    sb_status st = sb_plan_predict(m, c, &f->p);
+    if (st != SB_OK || (st = anchors_s(m, c, p, &anchors)) != SB_OK)
+        return st;
+    f->repetition_s = sb_plan_repetition_s(c, &f->p);
+    f->sample_s     = f->p.seconds[SB_PHASE_LOAD] + passes * f->repetition_s + anchors +
+                  (double)c->decode_tokens * f->p.seconds[SB_PHASE_DECODE_TOKEN];
+    f->total_s = f->sample_s * (double)p->samples;
+    f->limit_s = sb_plan_time_limit_s(f->total_s);
+    return SB_OK;
+}
+
+static sb_status forecast(sb_source *s, const sb_machine *m, const sb_forecast_options *o,
+                          const sb_point *p, const sb_input *in, sb_forecast *out)
+{
+    sb_plan_case    c;
+    sb_forward_room room = {0};
+    sb_status       st   = case_of(s, o, p, in, &c);
+    if (st == SB_OK && !o->no_memory)
+        st = room_of(s, m, o, p, in, &room);
+    if (st == SB_OK)
+        st = time_of(m, &c, p, out);
+    if (st == SB_OK) {
+        sb_plan_fit_memory(m, p->ranks, (int64_t)room.host_bytes, (int64_t)room.device_bytes,
+                           &out->p, out->why, sizeof out->why);
+    } else if (st == SB_ERR_UNSUPPORTED) {
+        *out = (sb_forecast){.status = st, .p.fits = 1};
+        (void)snprintf(out->why, sizeof out->why, "%s", sb_error_text());
+        st = SB_OK;
+    }
+    return st;
+}
+
+sb_status sb_forecast_point(sb_source *s, const sb_machine *m, const sb_forecast_options *o,
+                            const sb_point *p, sb_forecast *out)
+{
+    sb_input    in = {0};
+    sb_forecast f  = {.status = SB_OK};
+    sb_status   st = sb_source_input(s, p, 0, &in);
+    if (st == SB_OK)
+        st = forecast(s, m, o, p, &in, &f);
+    sb_input_fini(&in);
+    if (st == SB_OK)
+        *out = f;
+    return st;
+}
+
+sb_status sb_forecast_points(const sb_sweep *s, int64_t first, int64_t last,
+                             const sb_machine *const    machines[SB_BACKEND_COUNT],
+                             const sb_forecast_options *o, sb_forecast *out)
+{
+    sb_comm   alone  = {.ops = &imagined_ops, .size = 1, .local_size = 1};
+    sb_source source = {.comm = &alone, .threads = o->threads};
+    sb_status st     = SB_OK;
+    for (int64_t i = first; st == SB_OK && i <= last; i++) {
+        const sb_machine *m = machines[s->points[i].backend];
+        if (m == NULL)
+            st = sb_fail(SB_ERR_INTERNAL, "forecast: no machine for backend %d",
+                         (int)s->points[i].backend);
+        else
+            st = sb_forecast_point(&source, m, o, &s->points[i], &out[i - first]);
+    }
+    sb_source_fini(&source);
+    return st;
+}
+
+sb_forecast_total sb_forecast_sum(const sb_forecast *f, int64_t n)
+{
+    sb_forecast_total t = {.points = n};
+    for (int64_t i = 0; i < n; i++) {
+        t.seconds += f[i].total_s;
+        t.no_fit += f[i].status == SB_OK && !f[i].p.fits;
+        t.unsupported += f[i].status != SB_OK;
+        t.host_bytes = f[i].p.host_bytes > t.host_bytes ? f[i].p.host_bytes : t.host_bytes;
+        t.device_bytes =
+            f[i].p.device_bytes > t.device_bytes ? f[i].p.device_bytes : t.device_bytes;
+    }
+    t.limit_s = sb_plan_time_limit_s(t.seconds);
+    return t;
+}
+
+void sb_forecast_processor(char *buf, size_t bytes)
+{
+    char  line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    buf[0]  = '\0';
+    while (f != NULL && buf[0] == '\0' && fgets(line, sizeof line, f) != NULL)
+        if (strncmp(line, "model name", 10) == 0 && strchr(line, ':') != NULL)
+            (void)snprintf(buf, bytes, "%.*s", (int)strcspn(strchr(line, ':') + 2, "\n"),
+                           strchr(line, ':') + 2);
+    if (f != NULL)
+        (void)fclose(f);
+}

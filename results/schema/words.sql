@@ -1,0 +1,112 @@
+-- Words for the schema page (`spanbench list schema`, results/SCHEMA.md) of columns that have no comment where they are made: "name:"
+-- means the same in every table and view, "object.name:" in one, "object.:" the object itself. [TYPE, unit] in front where the
+-- column has no type of its own, or its name no unit. This file is no migration and is never run.
+
+-- id: number of the row in this file; a merge gives new ones
+-- run_id: the launch
+-- point_id: the cell
+-- input_id: the question
+-- sample_id: the sample that it is of
+-- dataset_id: what it was drawn from
+-- method: dense, flexprefill, ...: `spanbench list methods`
+-- params: [JSON] every parameter of the method, defaults included
+-- model: probe, a checkpoint's name, or none (experiment attention)
+-- model_params: [JSON] every parameter of the model, defaults included
+-- suite: probe, ruler, ...: `spanbench list workloads`; synthetic or tensors for the operator alone
+-- task: of the suite; for the operator alone its distribution, or the file of its operands
+-- task_params: [JSON] every parameter of the task, and its corpus
+-- length: [tokens] of the whole input, question included
+-- ranks: processes
+-- sharding: allgather, ring, ulysses or state: how a sequence is spread over ranks
+-- layout: contiguous, zigzag or block_striped: which tokens a rank owns
+-- decode: method, dense or none: who attends in decode
+-- backend: cpu or cuda; elsewhere: answers that `spanbench score` read
+-- dtype: bf16, ...: of queries, keys and values
+-- seed: [INTEGER or TEXT] of the data set, 0..2^64-1; text above 2^63-1
+-- experiment: task, or attention: the operator alone
+-- metric: name@version of the scorer: `spanbench list metrics`
+-- untrained: [INTEGER] 1: the method needs trained weights, its accuracy is of untrained use
+-- point_hash: SHA-256 of the point's identity: the same cell in every database
+-- group_id: [INTEGER] points that differ in their task only: the id of the first
+-- half_width: [REAL] of the interval: (hi - lo) / 2
+-- n_samples: [INTEGER] ok samples
+-- n_fallback: [INTEGER] of these, where the method ran dense by its own rule: in the times, not in density, recall and FLOP
+-- rows_key: key of the rows that a stored figure comes from; another key than the view's: out of date
+
+-- run.version: of the program
+-- run.sweep_name: name the sweep file gives itself
+-- run.cores: of the host with the fewest
+-- run.status: running (still, or killed), finished, stopped (time limit, signal) or failed
+-- point.method_json: every method parameter, defaults included
+-- point.seed: [uint64 as int64] of the data set: negative above 2^63-1
+-- point.suite: probe, ruler, ...
+-- point.task: of the suite
+-- point.experiment: task, or attention: the operator alone
+-- dataset.suite: of the task
+-- dataset.task: what is asked
+-- dataset.mode: native: drawn here; compat: as the reference implementation draws it; import: read from a file
+-- dataset.params_json: parameters it was drawn with
+-- dataset.length_tokens: of the whole input, question included
+-- dataset.seed: [uint64 as int64] negative above 2^63-1
+-- input.n_prompt_tokens: context and question
+-- input.n_context_tokens: without the question
+-- reference.ref_no: 0, 1, ...
+-- reference.text: an answer that is right
+-- span.span_no: 0, 1, ...
+-- span.kind: needle, distractor, query, ...
+-- span.tok_begin: first token
+-- span.tok_end: behind the last
+-- sample.status: ok, failed (score 0), unsupported (the method cannot), no_fit (memory)
+-- sample.run_id: the launch that ran it
+-- sample.point_id: the cell that it is one of
+-- sample.input_id: the question asked
+-- score.metric: name@version of the scorer
+-- score.is_binary: 1: value is 0 or 1
+-- hit.ref_no: reference of the sample's input
+-- hit.hit: 1: found
+-- timing.phase: load, estimate, select, permute, compute, communicate, attention (made of these five), prefill (to the first token), decode_token
+-- timing.is_warmup: 1: not counted
+-- timing.ns: [ns] maximum over ranks
+-- quality.layer: 0, 1, ...
+-- quality.def_version: of the definitions (results/README.md, What quality means)
+-- quality.recall_hi: upper end of that interval
+-- quality.rows_sampled: query rows looked at
+-- quality.rows_total: query rows there are
+-- comm.phase: prefill or decode
+-- comm.received_bytes: by the rank that received most
+-- comm.sent_bytes: by the rank that sent most
+-- comm.calls: of the communicator
+-- memory.bytes: maximum over ranks
+-- ceiling.kind: matmul, memory (copy), exp2, link
+-- ceiling.bytes_per_s: of the whole job
+-- energy.phase: prefill or decode
+-- energy.millijoules: [mJ] all that the devices used
+-- interval.point_id: point whose mean score it is of
+-- interval.metric: name@version of the scorer
+-- interval.kind: bootstrap: percentiles of 10,000 draws
+-- interval.rows_key: of the scores it comes from (view interval_key)
+-- interval.n: scores
+-- merged_shards.path: of the shard when it was merged
+-- merged_shards.merged_utc: when
+-- needle.layer: 0, 1, ...
+-- comparison.scope: task: one metric of a point; mean: all tasks of a group
+-- comparison.metric: name@version of the scorer; empty for scope mean
+-- comparison.kind: mcnemar (scores 0 or 1, one task) or paired_bootstrap; NULL: refused
+-- comparison.lo: lower end of the 95 % interval of difference
+-- comparison.n_tasks: tasks it is of
+-- comparison.hi: upper end
+-- comparison.margin: non-inferiority margin it was judged by: 0.03 of a task, 0.01 of a mean
+-- mean_interval.n_tasks: tasks of the mean
+-- mean_interval.lo: 2.5 % quantile
+-- mean_interval.hi: 97.5 % quantile
+-- device_state.: How the device stood right before and after the timed repetitions of a sample.
+-- device_state.place: before or after the timed repetitions
+-- device_state.sm_clock_mhz: of the multiprocessors; NULL here and below: the driver does not tell
+-- device_state.memory_clock_mhz: of the device's memory
+-- device_state.power_mw: [mW] drawn
+-- device_state.temperature_c: [degree C] of the device
+-- device_state.ecc: 1: error correction of the memory is on
+-- device_state.mig: 1: the device is a slice of one
+-- anchor_timing.: Dense attention run right before and right after a timed repetition of a sample, in the same process on the same operands.
+-- anchor_timing.before_ns: right before the repetition, phase attention, maximum over ranks
+-- anchor_timing.after_ns: right after the repetition

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# spanbench plan: memory that equals what runs take, exit codes, formats, fits from a database just made.
+#   tests/cli/plan.sh SPANBENCH
+set -euo pipefail
+spanbench=$1
+here=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$here"
+# shellcheck source=slurm/lib/mpi_env.sh
+. slurm/lib/mpi_env.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/cli/cases.sh
+. tests/cli/cases.sh
+export OMP_NUM_THREADS=1
+
+cat >"$work/op.yaml" <<'Y'
+sweep: op
+experiment: attention
+backend: cpu
+inputs:
+  - {distribution: random, heads: 4, kv_heads: 2, head_dim: 64, lengths: [513, 2048], seed: 7}
+methods: [dense, {name: streaming_llm, window_tokens: 128}, {name: flexprefill, min_budget_tokens: 128}, xattention, pbs_attn, minference,
+  {name: hip, top_k_tokens: 128}, anchor_attention, lightning]
+sharding: [allgather, {name: ring, layout: zigzag}]
+quality: none
+timing: {warmup: 0, repetitions: 2}
+Y
+cat >"$work/task.yaml" <<'Y'
+sweep: task
+experiment: task
+backend: cpu
+model: {name: probe}
+workloads:
+  - {suite: probe, tasks: [niah_single, vt], lengths: [1024], samples: 1, seed: 3, corpus: zipf}
+methods: [dense, {name: hip, top_k_tokens: 128}, {name: power_attention, block_tokens: 64}]
+quality: sampled
+timing: {warmup: 0, repetitions: 1}
+Y
+
+# memory NAME RANKS: hash, bytes of the rank that needs most, as the plan has it and as it was
+planned() {
+    "$spanbench" plan "$work/$1.yaml" --ranks "$2" --format json |
+        python3 -c 'import json, sys
+for p in json.load(sys.stdin)["points"]:
+    if p["status"] != "unsupported":
+        print(p["hash"], p["host_bytes"])' | sort
+}
+measured() {
+    sqlite3 -separator ' ' "$work/$1$2.db" "select p.hash, max(m.bytes) from memory m join sample s on s.id = m.sample_id
+        join point p on p.id = s.point_id where m.kind = 'arena_high_water' and s.is_anchor = 0 group by p.hash" | sort
+}
+# most percent by which planned and measured bytes differ, and of how many points
+worst() { join <(planned "$1" "$2") <(measured "$1" "$2") | awk '{e = $2 / $3 - 1; e = e < 0 ? -e : e; if (e > w) w = e; n++}
+    END {print n, (w <= 0.05 ? "within 5 %" : "off by " 100 * w " %")}'; }
+
+for ranks in 1 2; do
+    for name in op task; do
+        if [ "$ranks" = 1 ]; then
+            case_ok "$name runs alone" "$spanbench" run "$work/$name.yaml" --db "$work/${name}1.db" --no-table
+        else
+            case_ok "$name runs on two ranks" mpirun -np 2 "$spanbench" run "$work/$name.yaml" --db "$work/${name}2.db" --no-table
+        fi
+    done
+done
+case_is "memory of the operator, one rank" "22 within 5 %" "$(worst op 1)"
+case_is "memory of the operator, two ranks" "22 within 5 %" "$(worst op 2)"
+case_is "memory of a model, one rank" "6 within 5 %" "$(worst task 1)"
+case_is "memory of a model, two ranks" "6 within 5 %" "$(worst task 2)"
+
+# ---- exit codes ----
+case_is "all fit" "0" "$(code_of "$spanbench" plan "$work/task.yaml")"
+sed 's/lengths: \[513, 2048\]/lengths: [64M]/' "$work/op.yaml" >"$work/large.yaml"
+case_is "64M tokens do not fit" "3" "$(code_of "$spanbench" plan "$work/large.yaml" --point 0)"
+case_is "and the reason stands there" "1" "$("$spanbench" plan "$work/large.yaml" --point 0 | grep -c 'needs .* GiB for the 1 ranks of a host' || true)"
+case_is "a thousand ranks" "0" "$(code_of "$spanbench" plan "$work/task.yaml" --ranks 1024)"
+case_is "no sweep" "2" "$(code_of "$spanbench" plan)"
+case_is "an unknown machine" "2" "$(code_of "$spanbench" plan "$work/op.yaml" --machine pdp11)"
+case_is "a machine of the other backend" "2" "$(code_of "$spanbench" plan "$work/op.yaml" --machine h100)"
+case_is "no ranks" "2" "$(code_of "$spanbench" plan "$work/op.yaml" --ranks 0)"
+case_is "an unknown format" "2" "$(code_of "$spanbench" plan "$work/op.yaml" --format xml)"
+case_is "a fit without a machine" "2" "$(code_of "$spanbench" plan --fit "$work/op1.db")"
+case_is "--output without a fit" "2" "$(code_of "$spanbench" plan "$work/op.yaml" -o "$work/x.yaml")"
+case_is "a database that is none" "1" "$(code_of "$spanbench" plan --machine epyc_milan --fit "$work/op.yaml")"
+case_is "a database of another backend" "2" "$(code_of "$spanbench" plan --machine h100 --fit "$work/op1.db")"
+printf 'machine: m\ncolour: red\n' >"$work/bad.yaml"
+case_is "a bad machine file" "2" "$(code_of "$spanbench" plan "$work/op.yaml" --machine "$work/bad.yaml")"
+
+# ---- a fit from what was just run, and with it the plan of the same sweep ----
+case_ok "a fit" "$spanbench" plan --machine epyc_milan --fit "$work/op1.db" -o "$work/fitted.yaml" "$work/op.yaml"
+case_is "its file is a machine" "0" "$(code_of "$spanbench" plan "$work/op.yaml" --machine "$work/fitted.yaml")"
+case_is "fitted costs say where they come from" "1" \
+    "$(grep -c 'phase: compute, method: dense.*source: fitted, from: "op1.db, median of repetitions", rows: ' "$work/fitted.yaml" || true)"
+case_ok "a check" "$spanbench" plan --machine "$work/fitted.yaml" --check "$work/op1.db"
+case_is "of every sample" "22" "$("$spanbench" plan --machine "$work/fitted.yaml" --check "$work/op1.db" --format json | grep -c measured_s)"
+cases_end

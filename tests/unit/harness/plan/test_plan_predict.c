@@ -1,0 +1,273 @@
+/* The model against the figures of sharding.md, brute force, and itself. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/plan/parts.h"
+#include "kernels/registry.h"
+#include "tests/unit/harness/plan/rig.h"
+
+#define M (INT64_C(1) << 20)
+
+/* ---- closed forms ---- */
+
+static double count(sb_run q, sb_run k, double keys)
+{
+    double n = 0;
+    for (int64_t t = q.start; t < q.start + q.len; t++)
+        for (int64_t j = k.start; j < k.start + k.len; j++)
+            n += j <= t && (double)(t - j) < keys;
+    return n;
+}
+
+START_TEST(pairs_are_those_that_counting_finds)
+{
+    static const sb_run runs[] = {{0, 1}, {0, 7}, {3, 5}, {10, 20}, {29, 4}, {50, 13}};
+    static const double keys[] = {1, 3, 8, 40, INFINITY};
+    for (size_t a = 0; a < sizeof runs / sizeof *runs; a++)
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            sb_run all = {0, 100};
+            ck_assert_double_eq(sbi_pairs(runs[a], keys[i]), count(runs[a], all, keys[i]));
+            for (size_t b = 0; b < sizeof runs / sizeof *runs; b++)
+                ck_assert_double_eq(sbi_pairs_between(runs[a], runs[b], keys[i]),
+                                    count(runs[a], runs[b], keys[i]));
+        }
+    double keys_seen = sbi_pairs_keys(0, 1000, 0.25);
+    ck_assert_double_eq_tol(sbi_pairs((sb_run){0, 1000}, keys_seen), 0.25 * 500500, 1);
+}
+END_TEST
+
+/* ---- sharding.md 2: imbalance ---- */
+
+START_TEST(imbalance_is_that_of_the_layouts)
+{
+    sb_machine  *m = rig_machine("45e9");
+    sb_plan_case c = rig_case("dense", "", 0, M, 8, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_eq_tol(rig_predict(m, &c).imbalance, 1.875, 1e-4);
+    c.layout = SB_LAYOUT_ZIGZAG;
+    ck_assert_double_eq_tol(rig_predict(m, &c).imbalance, 1, 1e-4);
+    c.layout = SB_LAYOUT_BLOCK_STRIPED;
+    ck_assert_double_eq_tol(rig_predict(m, &c).imbalance, 1 + 7.0 / 8192, 1e-4);
+    /* every query sees as many keys: flat */
+    c = rig_case("streaming_llm", "window_tokens=4096", 0, M, 8, SB_SCHEME_ALLGATHER,
+                 SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_le(rig_predict(m, &c).imbalance, 1.003);
+    sb_machine_free(m);
+}
+END_TEST
+
+START_TEST(ring_loses_what_its_steps_wait)
+{
+    sb_machine *m = rig_machine("45e9");
+    for (int32_t R = 8; R <= 64; R *= 8) {
+        sb_plan_case  c = rig_case("dense", "", 0, M, R, SB_SCHEME_RING, SB_LAYOUT_CONTIGUOUS, 1);
+        sb_prediction p = rig_predict(m, &c);
+        double        even = p.compute_flops / p.imbalance / 500e12;
+        ck_assert_double_eq_tol(even / p.seconds[SB_PHASE_COMPUTE], R == 8 ? 0.533 : 0.504, 1e-3);
+        c.layout = SB_LAYOUT_ZIGZAG;
+        p        = rig_predict(m, &c);
+        ck_assert_double_eq_tol(even / p.seconds[SB_PHASE_COMPUTE], 1, 1e-3);
+    }
+    sb_machine_free(m);
+}
+END_TEST
+
+/* ---- sharding.md 5: volumes ---- */
+
+START_TEST(volumes_are_those_of_the_table)
+{
+    sb_machine  *m = rig_machine("45e9");
+    double       G = 0x1p30;
+    sb_plan_case c = rig_case("dense", "", 0, M, 8, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_int_eq(rig_predict(m, &c).received_bytes, (int64_t)(3.5 * G));
+    c.scheme = SB_SCHEME_RING;
+    ck_assert_int_eq(rig_predict(m, &c).received_bytes, (int64_t)(3.5 * G));
+    c.scheme  = SB_SCHEME_ALLGATHER;
+    c.ulysses = 8;
+    ck_assert_double_eq_tol((double)rig_predict(m, &c).received_bytes, 2.1875 * G, 1);
+    c = rig_case("lightning", "", 0, M, 8, SB_SCHEME_STATE, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_int_eq(rig_predict(m, &c).received_bytes, 14 << 20);
+    sb_machine_free(m);
+}
+END_TEST
+
+START_TEST(ulysses_refuses_heads_it_cannot_share_out)
+{
+    sb_machine   *m = rig_machine("45e9");
+    sb_prediction p;
+    sb_plan_case  c = rig_case("dense", "", 0, M, 64, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    c.ulysses       = 64;
+    ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "found 64 ranks, 32 heads"));
+    c.ulysses = 3;
+    ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_ERR_UNSUPPORTED);
+    c.ulysses = 32;
+    c.ranks   = 32;
+    ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_OK);
+    sb_machine_free(m);
+}
+END_TEST
+
+/* ---- sharding.md 10: predictions, 32 layers at 500e12 ---- */
+
+START_TEST(dense_takes_what_the_spec_says)
+{
+    static const struct {
+        int64_t n;
+        int32_t ranks;
+        double  s;
+    } said[] = {{M, 8, 72}, {M, 64, 9.0}, {4 * M, 8, 1153}, {4 * M, 64, 144}, {10 * M, 8, 7206},
+                {10 * M, 64, 901}};
+    sb_machine *m = rig_machine("45e9");
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        sb_plan_case  c = rig_case("dense", "", 0, said[i].n, said[i].ranks, SB_SCHEME_RING,
+                                   SB_LAYOUT_ZIGZAG, 32);
+        sb_prediction p = rig_predict(m, &c);
+        ck_assert_double_eq_tol(p.seconds[SB_PHASE_COMPUTE] / said[i].s, 1, 0.01);
+        ck_assert_double_lt(p.seconds[SB_PHASE_COMMUNICATE], 0.01 * said[i].s);
+    }
+    /* its traffic, hidden: 0.33 s by NVLink, 2.7 s between hosts */
+    sb_plan_case c = rig_case("dense", "", 0, M, 8, SB_SCHEME_RING, SB_LAYOUT_ZIGZAG, 32);
+    sb_prediction p = rig_predict(m, &c);
+    ck_assert_double_eq_tol(p.hidden_s, 0.335, 0.01);
+    c.ranks = 9;
+    ck_assert_double_eq_tol(rig_predict(m, &c).hidden_s, 2.7, 0.1);
+    sb_machine_free(m);
+}
+END_TEST
+
+/* ---- shapes of the answer ---- */
+
+START_TEST(plan_is_monotone_in_tokens_and_ranks)
+{
+    static const char *const methods[] = {"dense", "streaming_llm", "power_attention", "flexprefill",
+                                          "hip",   "xattention",    "pbs_attn",        "minference",
+                                          "anchor_attention", "random_blocks", "lightning", "linear"};
+    sb_machine *m = rig_machine("45e9");
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        int       state  = (sb_method_find(methods[i])->caps & SB_CAP_STATE) != 0;
+        sb_scheme scheme = state ? SB_SCHEME_STATE : SB_SCHEME_ALLGATHER;
+        for (int32_t R = 1; R <= 8; R *= 2) {
+            double before = 0;
+            for (int64_t n = 32768; n <= 16 * M; n *= 2) {
+                sb_plan_case  c = rig_case(methods[i], "", 0, n, R, scheme,
+                                           state ? SB_LAYOUT_CONTIGUOUS : SB_LAYOUT_BLOCK_STRIPED, 1);
+                sb_prediction p = rig_predict(m, &c);
+                ck_assert_msg(p.seconds[SB_PHASE_ATTENTION] > before, "%s %lld R %d", methods[i],
+                              (long long)n, R);
+                before = p.seconds[SB_PHASE_ATTENTION];
+                /* work, not waiting, is shared out: half of it with twice the ranks, but for what
+                 * layouts leave uneven */
+                sb_plan_case twice = c;
+                twice.ranks        = 2 * R;
+                sb_prediction q    = rig_predict(m, &twice);
+                ck_assert_double_lt(q.compute_flops, p.compute_flops);
+                ck_assert_double_le(q.estimate_flops, p.estimate_flops);
+                ck_assert_double_lt(q.seconds[SB_PHASE_COMPUTE], p.seconds[SB_PHASE_COMPUTE]);
+            }
+        }
+    }
+    sb_machine_free(m);
+}
+END_TEST
+
+START_TEST(densities_come_from_the_table)
+{
+    sb_machine  *m = rig_machine("45e9");
+    sb_plan_case c = rig_case("flexprefill", "", 0, 32768, 1, SB_SCHEME_ALLGATHER,
+                              SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_eq_tol(rig_predict(m, &c).density, 0.2, 1e-9); /* geometric mean: half way */
+    c.n_tokens = c.n_queries = M;
+    ck_assert_double_eq_tol(rig_predict(m, &c).density, 0.1, 1e-9);
+    ck_assert_str_eq(rig_predict(m, &c).note, "density of a shorter length");
+    c = rig_case("flexprefill", "gamma=0.5", 0, 32768, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS,
+                 1);
+    ck_assert_str_eq(rig_predict(m, &c).note, "density of other parameters of the method");
+    c = rig_case("hip", "", 0, 32768, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_eq_tol(rig_predict(m, &c).density, 0.05, 1e-9);
+    c = rig_case("xattention", "", 0, 32768, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_eq(rig_predict(m, &c).density, 1);
+    ck_assert_str_eq(rig_predict(m, &c).note, "no density of this method is known: taken for dense");
+    c.density = 0.3;
+    ck_assert_double_eq(rig_predict(m, &c).density, 0.3);
+    c = rig_case("streaming_llm", "sink_tokens=128 window_tokens=3968", 0, 131072, 1,
+                 SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_eq_tol(rig_predict(m, &c).density, 0.0625, 0.001); /* results/baselines */
+    sb_machine_free(m);
+}
+END_TEST
+
+START_TEST(sparse_attention_over_slow_links_waits_for_them)
+{
+    sb_machine   *m = rig_machine("5e9");
+    sb_plan_case  c = rig_case("streaming_llm", "window_tokens=4096", 0, 4 * M, 64,
+                               SB_SCHEME_ALLGATHER, SB_LAYOUT_BLOCK_STRIPED, 1);
+    sb_prediction p = rig_predict(m, &c);
+    ck_assert_double_gt(p.seconds[SB_PHASE_COMMUNICATE], 10 * p.seconds[SB_PHASE_COMPUTE]);
+    sb_machine_free(m);
+}
+END_TEST
+
+START_TEST(limits_and_deadlines)
+{
+    sb_machine   *m = rig_machine("45e9");
+    sb_prediction p = {.seconds = {[SB_PHASE_PREFILL] = 100, [SB_PHASE_DECODE_TOKEN] = 0.01}};
+    char          why[256];
+    ck_assert_double_eq(sb_plan_time_limit_s(1000), 1620);
+    ck_assert_double_eq(sb_plan_deadline_s(&p, SB_PHASE_PREFILL), 500);
+    ck_assert_double_eq(sb_plan_deadline_s(&p, SB_PHASE_DECODE_TOKEN), 60);
+    sb_plan_fit_memory(m, 4, INT64_C(25) << 30, INT64_C(78) << 30, &p, why, sizeof why);
+    ck_assert_int_eq(p.fits, 1);
+    sb_plan_fit_memory(m, 5, INT64_C(25) << 30, INT64_C(78) << 30, &p, why, sizeof why);
+    ck_assert_int_eq(p.fits, 0);
+    ck_assert_str_eq(why, "needs 125.00 GiB for the 5 ranks of a host, rig has 100");
+    sb_plan_fit_memory(m, 4, 1, INT64_C(79) << 30, &p, why, sizeof why);
+    ck_assert_int_eq(p.fits, 0);
+    ck_assert_str_eq(why, "needs 79.00 GiB on the device, rig has 78");
+    sb_plan_fit_memory(m, 64, INT64_C(12) << 30, 0, &p, why, sizeof why); /* 8 share a host */
+    ck_assert_int_eq(p.fits, 1);
+    sb_machine_free(m);
+}
+END_TEST
+
+START_TEST(a_machine_without_the_cost_says_so)
+{
+    sb_machine *m = rig_parse(
+        "machine: bare\nbackend: cpu\nprocessor: none\nranks_per_host: 1\n"
+        "memory: {host_gib: 1, source: seed, from: test}\n"
+        "links:\n  - {name: inside, latency_s: 0, bytes_per_s: 1, source: seed, from: test}\n"
+        "  - {name: between, latency_s: 0, bytes_per_s: 1, source: seed, from: test}\n"
+        "costs:\n  - {phase: compute, method: hip, rate: 1, start_s: 0, source: seed, from: test}\n");
+    sb_prediction p;
+    sb_plan_case c = rig_case("dense", "", 0, 4096, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_ERR_USAGE);
+    ck_assert_str_eq(sb_error_text(),
+                     "machine bare: found no cost of phase compute for method dense or any");
+    sb_machine_free(m);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("plan");
+    TCase *t = tcase_create("predict");
+    tcase_add_test(t, pairs_are_those_that_counting_finds);
+    tcase_add_test(t, imbalance_is_that_of_the_layouts);
+    tcase_add_test(t, ring_loses_what_its_steps_wait);
+    tcase_add_test(t, volumes_are_those_of_the_table);
+    tcase_add_test(t, ulysses_refuses_heads_it_cannot_share_out);
+    tcase_add_test(t, dense_takes_what_the_spec_says);
+    tcase_add_test(t, plan_is_monotone_in_tokens_and_ranks);
+    tcase_add_test(t, densities_come_from_the_table);
+    tcase_add_test(t, sparse_attention_over_slow_links_waits_for_them);
+    tcase_add_test(t, limits_and_deadlines);
+    tcase_add_test(t, a_machine_without_the_cost_says_so);
+    tcase_set_timeout(t, 60);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failures = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failures != 0;
+}
