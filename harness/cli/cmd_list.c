@@ -4,14 +4,16 @@
 
 #include "harness/cli/cmd.h"
 #include "harness/model/model.h"
+#include "harness/shard/scheme.h"
 #include "kernels/registry.h"
 #include "results/store/store.h"
 #include "workloads/metrics/scorer.h"
 #include "workloads/registry.h"
 
 static const char HELP[] =
-    "Usage: spanbench list methods|workloads|metrics|models|views|schema\n\n"
+    "Usage: spanbench list methods|shardings|workloads|metrics|models|views|schema\n\n"
     "  methods    attention methods: capabilities, parameters with defaults and ranges, source\n"
+    "  shardings  how prefills share tokens and heads out over ranks, and which methods run so\n"
     "  workloads  suites and tasks with their parameters, metric and chance level; distributions "
     "of\n"
     "             experiment: attention\n"
@@ -53,6 +55,22 @@ static void list_methods(void)
         (void)printf("%s%s\n", (*m)->plan[SB_CPU] != NULL ? " cpu" : "",
                      (*m)->attend[SB_CUDA] != NULL ? " cuda" : "");
         list_params((*m)->params);
+    }
+}
+
+/* With heads enough for teams of 2 of 4 ranks, so that usp has a ring in it. */
+static void list_shardings(void)
+{
+    enum { RANKS = 4, ENOUGH_HEADS = 4, TEAM = 2 };
+    for (int s = 0; s < SB_SCHEME_COUNT; s++) {
+        sb_scheme     scheme = (sb_scheme)s;
+        sb_scheme_use use = sb_scheme_used(scheme, scheme == SB_SCHEME_USP ? TEAM : 0, RANKS, RANKS,
+                                           ENOUGH_HEADS, ENOUGH_HEADS);
+        (void)printf("%s\n    %s\n    methods:", sb_scheme_name(scheme), sb_scheme_summary(scheme));
+        for (const sb_method *const *m = sb_methods; *m != NULL; m++)
+            if (sb_scheme_check(scheme, use, *m, RANKS, ENOUGH_HEADS, ENOUGH_HEADS) == SB_OK)
+                (void)printf(" %s", (*m)->name);
+        (void)printf("\n");
     }
 }
 
@@ -151,11 +169,9 @@ int sb_cmd_list(int argc, char **argv)
     static const struct {
         const char *name;
         void (*list)(void);
-    } what[] = {{"methods", list_methods},
-                {"workloads", list_workloads},
-                {"metrics", list_metrics},
-                {"models", list_models},
-                {"views", list_views}};
+    } what[] = {{"methods", list_methods},     {"shardings", list_shardings},
+                {"workloads", list_workloads}, {"metrics", list_metrics},
+                {"models", list_models},       {"views", list_views}};
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         (void)fputs(HELP, stdout);
         return 0;
@@ -169,8 +185,8 @@ int sb_cmd_list(int argc, char **argv)
         }
     if (argc == 2)
         (void)fprintf(stderr,
-                      "spanbench list: found `%s`, allowed methods, workloads, metrics, models, "
-                      "views, schema\n",
+                      "spanbench list: found `%s`, allowed methods, shardings, workloads, metrics, "
+                      "models, views, schema\n",
                       argv[1]);
     else
         (void)fputs(HELP, stderr);

@@ -42,7 +42,7 @@ static int64_t count_points(const sbi_spec *s)
         work = plus(work, times(times(w->params.n, w->tasks.n), times(w->lengths.n, w->seeds.n)));
     }
     for (int64_t i = 0; i < s->n_shardings; i++)
-        layouts = plus(layouts, s->shardings[i].layouts.n);
+        layouts = plus(layouts, times(s->shardings[i].layouts.n, s->shardings[i].counts.n));
     for (int64_t i = 0; i < s->n_methods; i++) {
         int64_t *n = &variants[carries_state(&s->methods[i])];
         *n         = plus(*n, s->methods[i].params.n);
@@ -101,21 +101,34 @@ static int add_cell(expansion *e, const sb_point *cell, int state, const sbi_ori
     return 1;
 }
 
+/* All layouts and counts of one scheme. */
+static int add_sharding(expansion *e, sb_point *p, const sbi_sharding *x, sbi_origin *from)
+{
+    p->scheme      = x->scheme;
+    from->sharding = x->node;
+    for (int64_t t = 0; t < x->counts.n; t++)
+        for (int64_t j = 0; j < x->layouts.n; j++)
+            for (int64_t k = 0; k < e->s->decodes.n; k++) {
+                p->team          = x->scheme == SB_SCHEME_USP ? (int32_t)x->counts.v[t] : 0;
+                p->heads_at_once = x->scheme == SB_SCHEME_ALLGATHER ? x->counts.v[t] : 0;
+                p->layout        = (sb_layout_kind)x->layouts.v[j];
+                p->decode        = (sb_decode_kind)e->s->decodes.v[k];
+                if (!add_cell(e, p, 0, from))
+                    return 0;
+            }
+    return 1;
+}
+
 static int add_shardings(expansion *e, sb_point *p, sbi_origin *from)
 {
     const sbi_spec *s = e->s;
     for (int64_t i = 0; i < s->n_shardings; i++)
-        for (int64_t j = 0; j < s->shardings[i].layouts.n; j++)
-            for (int64_t k = 0; k < s->decodes.n; k++) {
-                p->scheme      = s->shardings[i].scheme;
-                p->layout      = (sb_layout_kind)s->shardings[i].layouts.v[j];
-                p->decode      = (sb_decode_kind)s->decodes.v[k];
-                from->sharding = s->shardings[i].node;
-                if (!add_cell(e, p, 0, from))
-                    return 0;
-            }
+        if (!add_sharding(e, p, &s->shardings[i], from))
+            return 0;
     for (int64_t k = 0; s->n_shardings > 0 && k < s->decodes.n; k++) {
         p->scheme      = SB_SCHEME_STATE;
+        p->team          = 0;
+        p->heads_at_once = 0;
         p->layout      = SB_LAYOUT_CONTIGUOUS;
         p->decode      = (sb_decode_kind)s->decodes.v[k];
         from->sharding = s->shardings[0].node;

@@ -112,6 +112,7 @@ sb_status sbi_sha256_text(const char *text, size_t bytes, char out[65])
 
 sb_status sbi_point_identify(sbi_pool *pool, sb_point *p)
 {
+    char sharding[SB_SHARDING_BYTES];
     /* `o` takes over the parsed texts, and fails the whole when one of them is NULL */
     json_t *root = json_pack(
         "{s:s, s:{s:s, s:o}, s:s, s:s, s:o, s:I, s:I, s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:s}",
@@ -120,7 +121,7 @@ sb_status sbi_point_identify(sbi_pool *pool, sb_point *p)
         json_loads(p->task_json, 0, NULL), "length", (json_int_t)p->length_tokens, "seed",
         (json_int_t)p->seed, "method", p->method->name, "params",
         json_loads(p->method_json, 0, NULL), "decode", sb_decode_name(p->decode), "sharding",
-        sb_scheme_name(p->scheme), "layout", sb_layout_name(p->layout), "backend",
+        sb_point_sharding(p, sharding), "layout", sb_layout_name(p->layout), "backend",
         p->backend == SB_CUDA ? "cuda" : "cpu", "ranks", (int)p->ranks, "dtype", "bf16");
     p->identity_json = dump(pool, root);
     if (p->identity_json == NULL)

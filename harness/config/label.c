@@ -32,3 +32,12 @@ sb_status sb_point_label(const sb_point *p, char *buf, size_t buf_bytes)
     free(defaults);
     return st;
 }
+
+const char *sb_point_sharding(const sb_point *p, char buf[SB_SHARDING_BYTES])
+{
+    int64_t n = p->team > 0 ? p->team : p->heads_at_once;
+    if (n == 0)
+        return sb_scheme_name(p->scheme);
+    (void)snprintf(buf, SB_SHARDING_BYTES, "%s:%lld", sb_scheme_name(p->scheme), (long long)n);
+    return buf;
+}

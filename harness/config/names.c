@@ -1,7 +1,10 @@
 /* Words of the sweep file's own choices, in one place: the enums of sweep.h as parameter ranges. */
 #include "harness/config/spec.h"
 
-const sb_param sbi_param_scheme = {"sharding", "allgather", "allgather|state|ring", "", SB_ENUM, 0};
+const sb_param sbi_param_scheme = {
+    "sharding", "allgather", "allgather|state|ring|ulysses|usp|fetch|pass_q", "", SB_ENUM, 0};
+const sb_param sbi_param_team    = {"ulysses", "1", "[1,65536]", "", SB_I64, 0};
+const sb_param sbi_param_at_once = {"heads_at_once", "1", "[1,4096]", "", SB_I64, 0};
 const sb_param sbi_param_layout = {"layout", "block_striped", "contiguous|zigzag|block_striped",
                                    "",       SB_ENUM,         0};
 /* A state passes from rank to rank in token order. */
@@ -19,8 +22,25 @@ const char *sb_layout_name(sb_layout_kind k)
 
 const char *sb_scheme_name(sb_scheme s)
 {
-    static const char *const names[SB_SCHEME_COUNT] = {"allgather", "state", "ring"};
+    static const char *const names[SB_SCHEME_COUNT] = {"allgather", "state", "ring",  "ulysses",
+                                                       "usp",       "fetch", "pass_q"};
     return (unsigned)s < SB_SCHEME_COUNT ? names[s] : "unknown";
+}
+
+const char *sb_scheme_summary(sb_scheme s)
+{
+    static const char *const lines[SB_SCHEME_COUNT] = {
+        [SB_SCHEME_ALLGATHER] = "keys of all ranks are gathered on each; heads_at_once: so many KV "
+                                "heads while those before are attended to",
+        [SB_SCHEME_STATE]     = "a state passes from rank to rank; contiguous",
+        [SB_SCHEME_RING]      = "keys go round while ranks attend to those they have",
+        [SB_SCHEME_ULYSSES]   = "heads are shared out: a rank has some of them, of all tokens",
+        [SB_SCHEME_USP]       = "heads are shared out in teams of `ulysses` ranks, whose keys go "
+                                "round; without it as many ranks of a host as can; a single team "
+                                "runs what ulysses runs",
+        [SB_SCHEME_FETCH]     = "keys that the selection needs, or all where it needs 0.6 of them",
+        [SB_SCHEME_PASS_Q]    = "queries go round, keys stay: for short chunks behind many keys"};
+    return (unsigned)s < SB_SCHEME_COUNT ? lines[s] : "unknown";
 }
 
 const char *sb_decode_name(sb_decode_kind d)

@@ -65,6 +65,30 @@ void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)
     }
 }
 
+/* unless named [DESIGN 10.6] */
+static sb_layout_kind default_layout(sb_scheme s)
+{
+    switch (s) {
+    case SB_SCHEME_STATE:
+    case SB_SCHEME_ULYSSES:
+    case SB_SCHEME_FETCH: /* the fewest neighbours */
+        return SB_LAYOUT_CONTIGUOUS;
+    case SB_SCHEME_USP:
+        return SB_LAYOUT_ZIGZAG;
+    default:
+        return SB_LAYOUT_BLOCK_STRIPED;
+    }
+}
+
+static void one_value(sbi_ctx *c, int64_t v, sbi_values *out)
+{
+    out->v = sbi_pool_alloc(&c->temp, 1, sizeof *out->v);
+    if (out->v == NULL)
+        return;
+    out->v[0] = v;
+    out->n    = 1;
+}
+
 static void one_sharding(sbi_ctx *c, sbi_node *n, sbi_sharding *out)
 {
     static const char allowed[] = "contiguous, zigzag or block_striped";
@@ -74,25 +98,34 @@ static void one_sharding(sbi_ctx *c, sbi_node *n, sbi_sharding *out)
     sbi_node         *layout    = sbi_map_get(n, "layout");
     int               known     = name != NULL && sbi_enum_read(c, name, &sbi_param_scheme, &v);
     int               state     = known && v == SB_SCHEME_STATE;
+    const sb_param   *count     = known && v == SB_SCHEME_USP         ? &sbi_param_team
+                                  : known && v == SB_SCHEME_ALLGATHER ? &sbi_param_at_once
+                                                                      : NULL;
+    sbi_node         *counts    = count != NULL ? sbi_map_get(n, count->name) : NULL;
     out->node                   = n;
     out->scheme                 = (sb_scheme)v;
     sbi_names_add(c, &keys, "name");
     sbi_names_add(c, &keys, "layout");
+    if (count != NULL)
+        sbi_names_add(c, &keys, count->name);
     if (n->kind == SBI_MAP)
         sbi_check_keys(c, n, &keys);
     if (layout != NULL)
         sbi_values_read(c, layout, state ? "contiguous" : allowed, sbi_value_enum,
                         state ? &sbi_param_state_layout : &sbi_param_layout, &out->layouts);
-    if (!known)
+    if (counts != NULL)
+        sbi_values_read(c, counts,
+                        count == &sbi_param_team ? "a whole number of ranks from 1 to 65536"
+                                                 : "a whole number of KV heads from 1 to 4096",
+                        sbi_value_i64, count, &out->counts);
+    if (!known) {
         out->layouts.n = 0;
-    if (!known || layout != NULL)
         return;
-    out->layouts.v = sbi_pool_alloc(&c->temp, 1, sizeof *out->layouts.v);
-    if (out->layouts.v == NULL)
-        return;
-    /* unless named [DESIGN 10.6] */
-    out->layouts.v[0] = state ? SB_LAYOUT_CONTIGUOUS : SB_LAYOUT_BLOCK_STRIPED;
-    out->layouts.n    = 1;
+    }
+    if (layout == NULL)
+        one_value(c, default_layout(out->scheme), &out->layouts);
+    if (counts == NULL)
+        one_value(c, 0, &out->counts);
 }
 
 void sbi_sharding_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)

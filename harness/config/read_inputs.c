@@ -270,6 +270,12 @@ void sbi_dump_read(sbi_ctx *c, sbi_node *n, sbi_spec *s)
         sbi_refuse_missing(c, n, "what", need_what);
     else
         sbi_values_read(c, list, need_what, what_read, &what_param, &what);
+    for (int64_t i = 0; i < s->n_shardings; i++)
+        if (s->shardings[i].scheme == SB_SCHEME_ULYSSES || s->shardings[i].scheme == SB_SCHEME_USP)
+            sbi_error_add(c, n->pos, "dump",
+                          "found beside sharding %s, allowed beside those whose ranks have all "
+                          "heads",
+                          sb_scheme_name(s->shardings[i].scheme));
     for (int64_t i = 0; i < what.n; i++)
         s->dump_what |= (uint32_t)what.v[i];
 }

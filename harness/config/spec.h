@@ -53,6 +53,8 @@ typedef struct sbi_sharding {
     const sbi_node *node;
     sb_scheme       scheme;
     sbi_values      layouts;
+    sbi_values
+        counts; /* usp: ranks that share heads out; allgather: KV heads at once; 0: not said */
 } sbi_sharding;
 
 typedef struct sbi_spec {
@@ -110,8 +112,8 @@ void sbi_sharding_read(sbi_ctx *c, sbi_node *list, sbi_spec *s); /* NULL: the de
 /* The seeds of `n`, the default when NULL. */
 void sbi_seeds_read(sbi_ctx *c, sbi_node *n, sbi_values *out);
 
-extern const sb_param sbi_param_scheme, sbi_param_layout, sbi_param_state_layout, sbi_param_decode,
-    sbi_param_seed;
+extern const sb_param sbi_param_scheme, sbi_param_layout, sbi_param_state_layout, sbi_param_team,
+    sbi_param_at_once, sbi_param_decode, sbi_param_seed;
 extern const sb_param sbi_param_heads, sbi_param_kv_heads;
 
 #endif

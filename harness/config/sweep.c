@@ -102,6 +102,8 @@ static sb_status dense_beside(sweep_box *b, const sb_point *of, sb_point *out)
     out->anchor_params = NULL;
     if (of->scheme == SB_SCHEME_STATE) { /* dense has no state: as it runs by default */
         out->scheme = SB_SCHEME_ALLGATHER;
+        out->team          = 0;
+        out->heads_at_once = 0;
         out->layout = SB_LAYOUT_BLOCK_STRIPED;
     }
     out->method_params = sbi_pool_alloc(&b->keep, 1, dense->params_bytes);

@@ -15,12 +15,20 @@
  *                corpus default | zipf | {path: DIR}, the suite's parameters [list]};
  *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
  *   methods*     list of NAME or {name, its parameters [list]}
- *   sharding     list of allgather or {name: allgather, layout [list] block_striped | zigzag |
- *                contiguous}, or {name: ring, layout}: keys go round instead of being gathered, for
- *                methods that choose without reading keys, others are unsupported rows;
- *                or state (contiguous); methods that carry a state (lightning, linear)
- *                run under state whatever stands here, as one point; under state every other
- *                method is an unsupported row
+ *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous, and}
+ *                  allgather  heads_at_once [list]: KV heads gathered while those before them are
+ *                             attended to; all of them if not said. The default
+ *                  ring       keys go round, for methods that choose without reading keys
+ *                  ulysses    heads are shared out, tokens are whole; contiguous
+ *                  usp        ulysses [list] U: heads are shared out in teams of U ranks, the
+ *                             keys of teams go round; as many ranks of a host as can if not
+ *                             said; zigzag
+ *                  fetch      keys that the selection needs, or all where it needs 0.6 of them;
+ *                             contiguous
+ *                  pass_q     queries go round, keys stay, for methods as under ring
+ *                  state      of methods that carry a state (lightning, linear); contiguous only
+ *                those methods run under state whatever stands here, as one point; what a scheme
+ *                cannot do is an unsupported row
  *   decode       [list] method | dense
  *   quality      sampled | none | exact or {mode, detail: summary | per_head}
  *   timing       {warmup 1, repetitions 3}; repetitions 0: accuracy and quality of one pass,
@@ -63,6 +71,10 @@ typedef enum sb_scheme {
     SB_SCHEME_ALLGATHER,
     SB_SCHEME_STATE,
     SB_SCHEME_RING,
+    SB_SCHEME_ULYSSES,
+    SB_SCHEME_USP,
+    SB_SCHEME_FETCH,
+    SB_SCHEME_PASS_Q,
     SB_SCHEME_COUNT
 } sb_scheme;
 typedef enum sb_decode_kind {
@@ -76,6 +88,7 @@ typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAI
 
 const char *sb_layout_name(sb_layout_kind k);
 const char *sb_scheme_name(sb_scheme s);
+const char *sb_scheme_summary(sb_scheme s); /* one line for `list shardings` */
 const char *sb_decode_name(sb_decode_kind d);
 
 /* What a point of experiment: attention attends to. */
@@ -111,6 +124,8 @@ typedef struct sb_point {
     void            *method_params;
     char            *method_json;   /* canonical JSON, defaults included */
     sb_scheme        scheme;
+    int32_t          team;          /* of usp: ranks that share heads out; 0: the launch decides */
+    int64_t          heads_at_once; /* of allgather: KV heads gathered at a time; 0: all */
     sb_layout_kind   layout;
     sb_decode_kind   decode;
     sb_backend_id    backend;       /* `auto` resolved */
@@ -170,6 +185,11 @@ sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
 /* --point: "7", "3-12" (places in s->points, counted from 0, both ends included), or a hash prefix (>= 6 hex digits, unique).
  * Digits alone are a place when there is such a place, else a prefix. SB_ERR_USAGE says what was found and what there is. */
 sb_status sb_sweep_select(const sb_sweep *s, const char *what, int64_t *first, int64_t *last);
+
+/* The sharding as identity and database have it: the scheme's name, "usp:4" where a number of ranks
+ * is asked for, "allgather:1" where one of heads is. */
+enum { SB_SHARDING_BYTES = 32 };
+const char *sb_point_sharding(const sb_point *p, char buf[SB_SHARDING_BYTES]);
 
 /* "a_shape window_tokens=256": the method and those of its parameters that are not at their defaults. Cut at buf_bytes. */
 sb_status sb_point_label(const sb_point *p, char *buf, size_t buf_bytes);

@@ -11,7 +11,7 @@
 #define SB_HARNESS_MODEL_FORWARD_H
 
 #include "harness/model/model.h"
-#include "harness/shard/shard.h"
+#include "harness/shard/scheme.h"
 #include "kernels/base/method.h"
 
 typedef struct sb_forward sb_forward;
@@ -25,8 +25,8 @@ typedef struct sb_forward_config {
     const sb_backend *backend;
     sb_comm          *comm;
     sb_layout_kind    layout;
-    int32_t  ring; /* 1: prefill passes keys round over `link`, instead of gathering them */
-    sb_link *link; /* borrowed; needed by a ring of more than one rank alone */
+    sb_scheme_use     use;  /* of the sharding: how a prefill runs */
+    sb_link          *link; /* borrowed; needed by schemes that link more than one rank */
     int32_t           threads;
     /* 1: looks compare with dense attention and find K and V of all tokens, also after methods that
      * carry a state and gather none: those then need the room. */
@@ -69,6 +69,7 @@ typedef struct sb_layer_view {
                                      earlier tokens */
     const sb_tensor *o;         /* bf16 */
     const float     *lse;       /* [heads][local rows] */
+    const sb_shard  *shard;     /* whose tokens are whose, what was moved */
     sb_ctx          *ctx;       /* scratch arena for the look: what it takes is given back */
     float            scale;
 } sb_layer_view;

@@ -41,8 +41,10 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
     sb_comm_stats         moved  = f->cfg.comm->stats;
     sb_shape              shape  = sbi_forward_shape(f);
     const sb_cache       *cache  = &f->caches[ctx->layer];
-    int                   local  = sbi_keeps_apart(f);
+    sb_scheme_call        scheme = sbi_forward_scheme(f);
+    int                   local  = sb_scheme_keeps_apart(&scheme);
     sb_ctx                looker = *ctx;
+    sb_shard_view         seen;
     sb_layer_view         view   = {.layer    = ctx->layer,
                                     .n_layers = s->n_layers,
                                     .method   = f->cfg.method,
@@ -53,6 +55,7 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
                                     .v        = local ? &cache->v : &f->shard.v_all,
                                     .o        = &f->o,
                                     .lse      = f->lse,
+                                    .shard    = &f->shard,
                                     .ctx      = &looker,
                                     .scale    = s->scale};
     sb_status             st     = SB_OK;
@@ -63,6 +66,14 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
         st     = sb_shard_gather_keys(&f->shard, f->cfg.comm, cache);
         view.k = &f->shard.k_all;
         view.v = &f->shard.v_all;
+    }
+    if (sb_shard_seen(&f->shard, &seen)) {
+        view.shape = &seen.shape;
+        view.q     = &seen.q;
+        view.k     = &seen.k;
+        view.v     = &seen.v;
+        view.o     = &seen.o;
+        view.lse   = seen.lse;
     }
     if (st == SB_OK)
         st = look(look_arg, &view);

@@ -10,6 +10,7 @@
 #define SB_HARNESS_MODEL_FORWARD_PARTS_H
 
 #include "harness/model/forward.h"
+#include "harness/shard/team.h"
 
 /* q, k, v of all tokens, o and lse of a layer in host memory. */
 typedef struct sbi_layer_copy {
@@ -23,6 +24,7 @@ struct sb_forward {
     const sb_input     *in;
     sb_model_shape      shape;
     sb_map              map;
+    sb_team             team;
     sb_gid              gid; /* this rank's prompt tokens */
     sb_arena            arena, room;
     sb_device_call     *device; /* NULL on the cpu */
@@ -41,13 +43,13 @@ static inline int sbi_on_device(const sb_forward *f) { return f->cfg.backend->id
 
 static inline int sbi_carries_state(const sb_method *m) { return (m->caps & SB_CAP_STATE) != 0; }
 
-/* 1: no rank has all keys after a prefill, each its own. */
-static inline int sbi_keeps_apart(const sb_forward *f)
+static inline int sbi_shares_heads(const sb_forward *f)
 {
-    return (sbi_carries_state(f->cfg.method) || f->cfg.ring) && f->cfg.comm->size > 1;
+    return f->cfg.use.team > 0 && f->cfg.comm->size > 1;
 }
 
 /* ---- forward_room.c ---- */
+sb_scheme_call sbi_forward_scheme(const sb_forward *f);
 sb_ctx   sbi_forward_ctx(sb_forward *f, int32_t layer, sb_phase_times *times);
 sb_shape sbi_forward_shape(const sb_forward *f); /* of the prefill */
 

@@ -91,7 +91,8 @@ static sb_status lay_out_rows(sb_forward *f, sb_arena *data)
         (st = tensor_alloc(&f->o1, data, "output of a decode step")) != SB_OK ||
         (st = tensor_alloc(&f->k1, data, "key of a decode step")) != SB_OK ||
         (st = tensor_alloc(&f->v1, data, "value of a decode step")) != SB_OK ||
-        (st = sb_arena_alloc(data, s->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK)
+        (!sbi_shares_heads(f) && /* nobody reads it: a look finds that of its heads */
+         (st = sb_arena_alloc(data, s->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK))
         return st;
     f->lse   = lse;
     f->q.gid = f->o.gid = f->gid;
@@ -135,30 +136,31 @@ static sb_status lay_out_output_rows(sb_forward *f)
     return st;
 }
 
-static sb_status lay_out_shard(sb_forward *f)
+sb_scheme_call sbi_forward_scheme(const sb_forward *f)
 {
-    const sb_model_shape *s     = &f->shape;
-    int                   state = sbi_carries_state(f->cfg.method);
-    sb_status             st;
-    if (state || !f->cfg.ring)
-        return (state && !f->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
-            &f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads, s->head_dim);
-    st = sb_shard_layout_ring(&f->shard, &f->arena, &f->map, f->cfg.comm, s->heads, s->kv_heads,
-                              s->head_dim);
-    if (st == SB_OK && f->cfg.compares)
-        st = sb_shard_layout_gather(&f->shard, &f->arena);
-    f->shard.link = f->cfg.link;
-    return st;
+    const sb_model_shape *s = &f->shape;
+    return (sb_scheme_call){.use      = f->cfg.use,
+                            .method   = f->cfg.method,
+                            .map      = &f->map,
+                            .comm     = f->cfg.comm,
+                            .team     = &f->team,
+                            .link     = f->cfg.link,
+                            .heads    = s->heads,
+                            .kv_heads = s->kv_heads,
+                            .head_dim = s->head_dim,
+                            .compares = f->cfg.compares};
 }
 
 /* Everything that outlives a call, in one order, over whichever arenas f's are. */
 static sb_status lay_out(sb_forward *f)
 {
-    sb_arena *data = sbi_on_device(f) ? &f->room : &f->arena;
-    sb_status st;
+    sb_arena      *data   = sbi_on_device(f) ? &f->room : &f->arena;
+    sb_scheme_call scheme = sbi_forward_scheme(f);
+    sb_status      st;
     if ((st = f->ops->layout(f->cfg.model, f->in, f->gid.n_tokens, data)) != SB_OK ||
         (st = lay_out_caches(f, data)) != SB_OK || (st = lay_out_rows(f, data)) != SB_OK ||
-        (st = lay_out_output_rows(f)) != SB_OK || (st = lay_out_shard(f)) != SB_OK)
+        (st = lay_out_output_rows(f)) != SB_OK ||
+        (st = sb_scheme_layout(&scheme, &f->arena, &f->arena, &f->shard)) != SB_OK)
         return st;
     if (sbi_on_device(f) && (st = lay_out_copy(f)) != SB_OK)
         return st;
@@ -230,7 +232,11 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
         return st;
     f->map.decode_stays = sbi_carries_state(cfg->decode_method);
 
-    f->gid    = sb_map_gid(&f->map, cfg->comm->rank);
+    f->gid = sb_map_gid(&f->map, cfg->comm->rank);
+    if (sbi_shares_heads(f) &&
+        (st = sb_team_create(&f->map, cfg->comm->rank, cfg->use.team, f->shape.heads,
+                             f->shape.kv_heads, f->shape.head_dim, 0, &f->team)) != SB_OK)
+        return st;
     f->caches = calloc((size_t)f->shape.n_layers, sizeof *f->caches);
     if (f->caches == NULL)
         return sb_fail(SB_ERR_NOMEM, "forward pass: no memory for %d layers", f->shape.n_layers);
@@ -240,6 +246,7 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
 static void fini(sb_forward *f)
 {
     sb_device_call_close(f->device);
+    sb_team_fini(&f->team);
     sb_map_fini(&f->map);
     free(f->caches);
 }
@@ -255,7 +262,7 @@ sb_status sb_forward_bytes(const sb_forward_config *cfg, const sb_input *in, sb_
         if ((st = lay_out(&f)) == SB_OK && (st = lay_out_calls(&f, &there)) == SB_OK)
             *out = (sb_forward_room){.host_bytes   = f.arena.high_water_bytes,
                                      .device_bytes = f.room.high_water_bytes + there.index +
-                                                     there.work + there.lse};
+                                                     there.work + there.lse + there.partial};
     }
     fini(&f);
     return st;

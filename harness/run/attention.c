@@ -35,7 +35,7 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
                        "%s: found %lld queries over %lld keys, allowed as many: the state of the "
                        "tokens before them is not at hand",
                        p->method->name, (long long)s->n_queries, (long long)s->n_tokens);
-    sb_status st = sbi_check_sharding(p);
+    sb_status st = sbi_check_sharding(b, p, &shape);
     if (st != SB_OK)
         return st;
     return p->method->check(p->method_params, &shape);
@@ -49,6 +49,7 @@ static int anchored(const sb_bench *b, const sb_point *p)
 
 static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_operands *o)
 {
+    sb_scheme_use use = sbi_sharding(b, p, o->shape.heads, o->shape.kv_heads);
     return (sb_operator_config){.operands      = o,
                                 .method        = p->method,
                                 .params        = p->method_params,
@@ -57,8 +58,8 @@ static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_
                                 .backend       = b->backend,
                                 .comm          = b->comm,
                                 .layout        = p->layout,
-                                .ring          = p->scheme == SB_SCHEME_RING,
-                                .link          = p->scheme == SB_SCHEME_RING ? b->link : NULL,
+                                .use           = use,
+                                .link          = sb_scheme_links(use) ? b->link : NULL,
                                 .threads       = b->threads,
                                 .compares      = p->quality != SB_QUALITY_NONE};
 }
@@ -81,7 +82,7 @@ typedef struct passes {
 static sb_status stop_asked(const sb_bench *b)
 {
     sb_status st = SB_OK;
-    if (b->should_stop != NULL && b->should_stop(NULL))
+    if (b->should_stop != NULL && b->should_stop(b->stop_arg))
         st = sb_fail(SB_ERR_STOPPED, "stopped inside a sample");
     return sb_comm_agree(b->comm, st);
 }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/shard/team.h"
+
 enum { FILL_ROWS = 256, TEXT_BYTES = 512 };
 
 struct sb_operator {
@@ -10,6 +12,7 @@ struct sb_operator {
     sb_map             map;
     sb_gid             kv_gid, q_gid; /* this rank's tokens, and those of them that have a query */
     sb_run            *q_runs;
+    sb_team            team;
     sb_arena           arena;
     sb_cache           cache;
     sb_shard           shard;
@@ -57,27 +60,25 @@ static sb_status rows_alloc(sb_operator *op, sb_tensor *t, const char *what)
     return sb_arena_alloc(&op->arena, t->heads * t->head_stride, sizeof(sb_bf16), what, &t->data);
 }
 
-static int carries_state(const sb_operator *op)
+static int is_teamed(const sb_operator *op)
 {
-    return (op->cfg.method->caps & SB_CAP_STATE) != 0;
+    return op->cfg.use.team > 0 && op->cfg.comm->size > 1;
 }
 
-/* 1: no rank has all keys after a pass, each its own. */
-static int keeps_apart(const sb_operator *op)
-{
-    return (carries_state(op) || op->cfg.ring) && op->cfg.comm->size > 1;
-}
-
-static sb_status lay_out_shard(sb_operator *op)
+static sb_scheme_call scheme_call(const sb_operator *op)
 {
     const sb_operand_shape *s = &op->cfg.operands->shape;
-    sb_status               st;
-    if (carries_state(op) || !op->cfg.ring)
-        return (carries_state(op) && !op->cfg.compares ? sb_shard_layout_local : sb_shard_layout)(
-            &op->shard, &op->arena, &op->map, op->cfg.comm, s->heads, s->kv_heads, s->head_dim);
-    st = sb_shard_layout_ring(&op->shard, &op->arena, &op->map, op->cfg.comm, s->heads, s->kv_heads,
-                              s->head_dim);
-    return st == SB_OK && op->cfg.compares ? sb_shard_layout_gather(&op->shard, &op->arena) : st;
+    return (sb_scheme_call){.use         = op->cfg.use,
+                            .method      = op->cfg.method,
+                            .map         = &op->map,
+                            .comm        = op->cfg.comm,
+                            .team        = &op->team,
+                            .link        = op->cfg.link,
+                            .heads       = s->heads,
+                            .kv_heads    = s->kv_heads,
+                            .head_dim    = s->head_dim,
+                            .first_query = s->n_tokens - s->n_queries,
+                            .compares    = op->cfg.compares};
 }
 
 /* Everything that outlives a call, in one order, over whichever arena op->arena is. */
@@ -87,6 +88,7 @@ static sb_status lay_out(sb_operator *op)
     const sb_method        *m     = op->cfg.method;
     sb_arena               *a     = &op->arena;
     sb_shape                shape = shape_of(op);
+    sb_scheme_call          scheme = scheme_call(op);
     void                   *lse   = NULL;
     int64_t   state = m->state_bytes != NULL ? m->state_bytes(op->cfg.params, &shape) : 0;
     sb_status st;
@@ -95,12 +97,12 @@ static sb_status lay_out(sb_operator *op)
         (st = sb_cache_layout_state(&op->cache, a, state)) != SB_OK ||
         (st = rows_alloc(op, &op->q, "queries")) != SB_OK ||
         (st = rows_alloc(op, &op->o, "attention output")) != SB_OK ||
-        (st = sb_arena_alloc(a, s->heads * op->q_gid.n_tokens, sizeof(float), "LSE", &lse)) !=
-            SB_OK ||
-        (st = lay_out_shard(op)) != SB_OK)
+        (!is_teamed(op) && /* nobody reads it: a look finds that of its heads */
+         (st = sb_arena_alloc(a, s->heads * op->q_gid.n_tokens, sizeof(float), "LSE", &lse)) !=
+             SB_OK) ||
+        (st = sb_scheme_layout(&scheme, a, a, &op->shard)) != SB_OK)
         return st;
     op->lse         = lse;
-    op->shard.link  = op->cfg.link;
     op->shard.q_gid = op->q_gid;
     return SB_OK;
 }
@@ -119,12 +121,15 @@ static sb_status init(sb_operator *op, const sb_operator_config *cfg)
     if (op->q_runs == NULL)
         return sb_fail(SB_ERR_NOMEM, "operator: no memory for %d runs", op->kv_gid.n_runs);
     op->q_gid = sb_map_gid_from(&op->map, rank, s->n_tokens - s->n_queries, op->q_runs);
-    return SB_OK;
+    return !is_teamed(op) ? SB_OK
+                          : sb_team_create(&op->map, rank, cfg->use.team, s->heads, s->kv_heads,
+                                           s->head_dim, s->n_tokens - s->n_queries, &op->team);
 }
 
 static void fini(sb_operator *op)
 {
     sb_device_call_close(op->device);
+    sb_team_fini(&op->team);
     sb_map_fini(&op->map);
     free(op->q_runs);
 }
@@ -346,8 +351,10 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     sb_ctx                  ctx   = context(op, NULL);
     sb_shape                shape = shape_of(op);
     sb_comm_stats           moved = op->cfg.comm->stats;
-    int                     local = keeps_apart(op);
+    sb_scheme_call          scheme = scheme_call(op);
+    int                     local  = sb_scheme_keeps_apart(&scheme);
     int                     own   = local || op->device != NULL;
+    sb_shard_view           seen;
     sb_layer_view           view  = {.n_layers    = 1,
                                      .method      = op->cfg.method,
                                      .shape       = &shape,
@@ -358,6 +365,7 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
                                      .first_query = s->n_tokens - s->n_queries,
                                      .o           = &op->o,
                                      .lse         = op->lse,
+                                     .shard       = &op->shard,
                                      .ctx         = &ctx,
                                      .scale       = op->cfg.operands->scale};
     sb_status               st    = SB_OK;
@@ -373,6 +381,14 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
         st     = sb_shard_gather_keys(&op->shard, op->cfg.comm, &op->cache);
         view.k = &op->shard.k_all;
         view.v = &op->shard.v_all;
+    }
+    if (sb_shard_seen(&op->shard, &seen)) {
+        view.shape = &seen.shape;
+        view.q     = &seen.q;
+        view.k     = &seen.k;
+        view.v     = &seen.v;
+        view.o     = &seen.o;
+        view.lse   = seen.lse;
     }
     if (st == SB_OK)
         st = look(look_arg, &view);

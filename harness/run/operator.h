@@ -10,6 +10,7 @@
 #define SB_HARNESS_RUN_OPERATOR_H
 
 #include "harness/model/forward.h"
+#include "harness/shard/scheme.h"
 #include "workloads/base/operands.h"
 
 typedef struct sb_operator sb_operator;
@@ -24,8 +25,8 @@ typedef struct sb_operator_config {
                                    copies, of one rank */
     sb_comm           *comm;
     sb_layout_kind     layout;
-    int32_t            ring; /* 1: keys go round over `link`, instead of being gathered */
-    sb_link           *link; /* borrowed; needed by passes of a ring of more than one rank alone */
+    sb_scheme_use      use; /* of the sharding */
+    sb_link *link;          /* borrowed; needed by passes of schemes that link more than one rank */
     int32_t            threads;
     sb_arena_flags     arena_flags;
     int32_t            compares; /* 1: a look compares with dense attention: it needs all keys, also

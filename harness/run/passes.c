@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "harness/run/memory.h"
-#include "harness/shard/ring.h"
 
 void sb_block_fini(sb_block *b)
 {
@@ -21,6 +20,7 @@ void sb_result_fini(sb_result *r)
     free(r->own.timings);
     free(r->own.quality);
     free(r->own.needles);
+    free(r->own.balance);
     free(r->own.anchors);
     free(r->own.hits);
     free(r->own.prediction);
@@ -39,22 +39,32 @@ sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out
     return SB_OK;
 }
 
-sb_status sbi_check_sharding(const sb_point *p)
+int sbi_may_link(const sb_point *p)
 {
-    int state = (p->method->caps & SB_CAP_STATE) != 0;
-    if (p->scheme == SB_SCHEME_RING)
-        return sb_ring_check(p->method);
-    if (state == (p->scheme == SB_SCHEME_STATE))
-        return SB_OK;
-    return state
-               ? sb_fail(
-                     SB_ERR_UNSUPPORTED,
-                     "sharding: found %s, allowed state: %s carries a state and gathers no keys",
-                     sb_scheme_name(p->scheme), p->method->name)
-               : sb_fail(SB_ERR_UNSUPPORTED,
-                         "sharding: found state, allowed allgather: %s reads keys and has no state "
-                         "to pass on",
-                         p->method->name);
+    return p->heads_at_once > 0 ||
+           (p->scheme != SB_SCHEME_ALLGATHER && p->scheme != SB_SCHEME_STATE);
+}
+
+sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads)
+{
+    int32_t asked = p->team > 0 ? p->team : (int32_t)p->heads_at_once;
+    return sb_scheme_used(p->scheme, asked, b->comm->size, b->host_ranks > 0 ? b->host_ranks : 1,
+                          heads, kv_heads);
+}
+
+sb_status sbi_check_sharding(const sb_bench *b, const sb_point *p, sb_shape *shape)
+{
+    int64_t       heads = shape->heads, kv = shape->kv_heads;
+    sb_scheme_use use = sbi_sharding(b, p, heads, kv);
+    sb_status     st  = sb_scheme_check(p->scheme, use, p->method, b->comm->size, heads, kv);
+    if (st != SB_OK || use.team < 2)
+        return st;
+    shape->model_heads    = heads;
+    shape->model_kv_heads = kv;
+    shape->heads          = heads / use.team;
+    shape->kv_heads       = use.team < kv ? kv / use.team : 1;
+    shape->first_head     = b->comm->rank % use.team * shape->heads;
+    return SB_OK;
 }
 
 const sb_backend *sbi_backend_of(const sb_point *p)
@@ -179,6 +189,9 @@ void sbi_quality_facts(sb_quality *q, sb_result *out)
     out->own.needles     = q->needles;
     q->facts             = NULL;
     q->needles           = NULL;
+    out->own.balance     = q->balance;
+    q->balance           = NULL;
+    out->facts.n_balance = q->n_balance;
     out->facts.n_quality = q->n_facts;
     out->facts.n_needles = q->n_needles;
     out->facts.fallback  = q->fallback;
@@ -193,6 +206,7 @@ void sbi_own_facts(sb_status st, sb_result *out)
     out->facts.timings     = out->own.timings;
     out->facts.quality     = out->own.quality;
     out->facts.needles     = out->own.needles;
+    out->facts.balance     = out->own.balance;
     out->facts.comm        = out->own.comm;
     out->facts.memory      = out->own.memory;
     out->facts.states      = out->own.states;

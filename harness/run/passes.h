@@ -5,11 +5,17 @@
 
 #include "harness/run/quality.h"
 #include "harness/run/sample.h"
+#include "harness/shard/scheme.h"
 #include "kernels/base/phase.h"
 
-/* A state passes from rank to rank, keys are gathered: a method can do one of the two. SB_OK, or
- * SB_ERR_UNSUPPORTED with the reason when the point asks for the other. */
-sb_status sbi_check_sharding(const sb_point *p);
+/* How the point's prefill shares tokens and heads out over b's ranks. */
+int           sbi_may_link(const sb_point *p); /* 1: with several ranks, blocks move over a link */
+sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads);
+
+/* The shape of one rank's call, of a whole one: some of the heads, where they are shared out.
+ * SB_OK, or SB_ERR_UNSUPPORTED with the reason why the point's sharding cannot be, for this method
+ * or these heads. */
+sb_status sbi_check_sharding(const sb_bench *b, const sb_point *p, sb_shape *shape);
 
 #define SBI_NO_CUDA "this build has no cuda backend (SPAN_CUDA)"
 const sb_backend *sbi_backend_of(const sb_point *p); /* NULL: not in this build */

@@ -25,6 +25,8 @@ typedef struct sb_quality {
     int64_t           n_facts, capacity;
     sb_needle_facts  *needles; /* one a layer and needle span */
     int64_t           n_needles, needle_capacity;
+    sb_balance_facts *balance; /* one a layer, with several ranks */
+    int64_t           n_balance, balance_capacity;
     uint64_t          digest;   /* of all layers' selections; does not depend on ranks */
     int32_t           has_index; /* 0: the method selects nothing, digest means nothing */
     int32_t           fallback;  /* 1: the method ran dense by its own rule in some layer */
@@ -36,7 +38,7 @@ void sb_quality_fini(sb_quality *q);
 
 /* An sb_layer_fn; arg is the sb_quality. Collective. Cost of a sampled layer: dense attention of
  * 576 rows (1024 where the error hangs on few of them), and a third of that for 80 rows' best
- * selections; independent of the method. */
+ * selections; independent of the method. An output that is not finite is an error. */
 sb_status sb_quality_look(void *arg, const sb_layer_view *view);
 
 #endif

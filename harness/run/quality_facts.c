@@ -153,7 +153,7 @@ static void set_rows(sb_quality_facts *f, const sb_layer_view *v, const sb_rows 
 {
     double most = 0;
     for (int64_t i = 0; i < rows->n; i++) {
-        const sbi_row_value *at = values + i * v->shape->heads;
+        const sbi_row_value *at = values + i * sbi_all_heads(v);
         r[i]                    = merge_heads(at, first, n, rows->row[i]);
         for (int64_t h = first; h < first + n; h++)
             most = at[h].recall > most ? at[h].recall : most;
@@ -212,7 +212,7 @@ static sb_status add_rows(sb_quality *q, const sb_layer_view *v, const sbi_index
                           const sb_rows *rows, const sbi_row_value *values, const double *gap,
                           const sbi_needles *needles, row *r, double *of_head)
 {
-    int64_t   heads    = v->shape->heads;
+    int64_t   heads    = sbi_all_heads(v);
     double    mean_gap = 0;
     int       recall   = sbi_has_recall(v);
     sb_status st       = SB_OK;
@@ -246,11 +246,11 @@ sb_status sbi_facts_add(sb_quality *q, const sb_layer_view *v, const sbi_index *
                         const sbi_needles *needles)
 {
     if (rows == NULL) {
-        sb_quality_facts f = index_fact(v, index, 0, v->shape->heads, -1);
+        sb_quality_facts f = index_fact(v, index, 0, sbi_all_heads(v), -1);
         return add_fact(q, &f);
     }
     row      *r       = malloc((size_t)(rows->n + 1) * sizeof *r);
-    double   *of_head = malloc((size_t)v->shape->heads * sizeof *of_head);
+    double   *of_head = malloc((size_t)sbi_all_heads(v) * sizeof *of_head);
     sb_status st      = SB_OK;
     if (r == NULL || of_head == NULL)
         st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows", (long long)rows->n);

@@ -36,18 +36,18 @@ static int64_t causal_pairs(const sb_gid *gid)
     return n;
 }
 
-/* Local rows only: ranks add up. The digest is a wrapping sum as well. */
+/* Local rows and heads only: ranks add up. The digest is a wrapping sum as well. */
 sb_status sbi_index_count(const sb_layer_view *v, sbi_index *out)
 {
-    int64_t         n       = v->shape->heads;
-    int64_t         flat[3] = {causal_pairs(&v->shape->q_gid), v->plan->estimate_flops,
+    int64_t         n = sbi_all_heads(v), here = v->shape->heads;
+    int64_t         flat[3] = {causal_pairs(&v->shape->q_gid) * here, v->plan->estimate_flops,
                                v->plan->attend_flops};
     sb_status       st      = SB_OK;
     sbi_head_index *head    = calloc((size_t)n, sizeof *head);
     if (head == NULL)
         st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld heads", (long long)n);
-    for (int64_t h = 0; st == SB_OK && sbi_has_index(v) && h < n; h++)
-        st = count_head(v, h, &head[h]);
+    for (int64_t h = 0; st == SB_OK && sbi_has_index(v) && h < here; h++)
+        st = count_head(v, h, &head[v->shape->first_head + h]);
     if ((st = sb_comm_agree(v->ctx->comm, st)) == SB_OK &&
         (st = sb_comm_allreduce_i64(v->ctx->comm, (int64_t *)(void *)head, FIELDS * n,
                                     SB_REDUCE_SUM)) == SB_OK)
@@ -57,7 +57,7 @@ sb_status sbi_index_count(const sb_layer_view *v, sbi_index *out)
         return st;
     }
     *out = (sbi_index){
-        .head = head, .pairs = flat[0], .estimate_flops = flat[1], .attend_flops = flat[2]};
+        .head = head, .pairs = flat[0] / n, .estimate_flops = flat[1], .attend_flops = flat[2]};
     return SB_OK;
 }
 
@@ -70,8 +70,8 @@ void sbi_index_fini(sbi_index *x)
 uint64_t sbi_index_digest(const sb_layer_view *v, const sbi_index *x)
 {
     uint64_t sum = 0;
-    for (int64_t h = 0; sbi_has_index(v) && h < v->shape->heads; h++)
-        sum += sb_mix((uint64_t)x->head[h].digest +
-                      sb_mix((uint64_t)(v->layer * v->shape->heads + h)));
+    int64_t  n   = sbi_all_heads(v);
+    for (int64_t h = 0; sbi_has_index(v) && h < n; h++)
+        sum += sb_mix((uint64_t)x->head[h].digest + sb_mix((uint64_t)(v->layer * n + h)));
     return sum;
 }

@@ -23,7 +23,7 @@ typedef struct work {
     int64_t first_row, n_rows; /* question rows among the sampled ones; a gap is left out by asks */
     uint8_t *asks;             /* [n_rows] */
     uint8_t *sees;             /* [n_keys] of one row and head */
-    /* [n_rows][heads], [n_rows][n_spans] */
+    /* [n_rows][heads], [n_rows][heads][n_spans]: of one row and head each, on one rank */
     sbi_needle_value *of_head, *of_span;
 } work;
 
@@ -103,7 +103,7 @@ static sb_status list_rows(const sb_input *in, const sb_rows *rows, int64_t head
     w->n_rows                = census->n_drawn;
     w->asks                  = calloc((size_t)w->n_rows + 1, 1);
     w->of_head               = calloc((size_t)(w->n_rows * heads) + 1, sizeof *w->of_head);
-    w->of_span               = calloc((size_t)(w->n_rows * n_spans) + 1, sizeof *w->of_span);
+    w->of_span = calloc((size_t)(w->n_rows * heads * n_spans) + 1, sizeof *w->of_span);
     if (w->asks == NULL || w->of_head == NULL || w->of_span == NULL)
         return no_memory(in);
     for (int64_t i = 0; i < w->n_rows; i++)
@@ -130,7 +130,7 @@ static void add(sbi_needle_value *to, double seen, double p)
     to->kept += seen * p;
 }
 
-/* One question row of one head. span [n_spans] adds up over heads. */
+/* One question row of one head. span [n_spans] */
 static void look_at(const sb_layer_view *v, const work *w, int64_t head, int64_t id, int64_t local,
                     double lse, sbi_needle_value *all, sbi_needle_value *span)
 {
@@ -146,40 +146,50 @@ static void look_at(const sb_layer_view *v, const work *w, int64_t head, int64_t
 static void look_local(const sb_layer_view *v, const sb_rows *rows, const sbi_row_value *values,
                        int64_t n_spans, const work *w)
 {
-    int64_t heads = v->shape->heads;
+    int64_t heads = v->shape->heads, all = sbi_all_heads(v), first = v->shape->first_head;
     for (int64_t i = 0; i < w->n_rows; i++) {
         int64_t id = rows->row[w->first_row + i], local = sbi_local_row(&v->shape->q_gid, id);
         if (!w->asks[i] || local < 0)
             continue;
-        for (int64_t h = 0; h < heads; h++)
-            look_at(v, w, h, id, local, values[(w->first_row + i) * heads + h].lse,
-                    &w->of_head[i * heads + h], &w->of_span[i * n_spans]);
+        for (int64_t h = 0; h < heads; h++) {
+            int64_t at = i * all + first + h;
+            look_at(v, w, h, id, local, values[w->first_row * all + at].lse, &w->of_head[at],
+                    &w->of_span[at * n_spans]);
+        }
     }
 }
 
-/* Over the question rows, in their order: sums of keys and seen, means of the masses, of which
- * `parts` are added up in each row. */
+static void sum_up(sbi_needle_value *to, const sbi_needle_value *v)
+{
+    to->keys += v->keys;
+    to->seen += v->seen;
+    to->mass += v->mass;
+    to->kept += v->kept;
+}
+
+/* Over the question rows, in their order, and over `heads` records of each, `step` apart: sums of
+ * keys and seen, means of the masses. */
 static sbi_needle_value over_rows(const sbi_needle_value *v, int64_t stride, const work *w,
-                                  double parts)
+                                  int64_t heads, int64_t step)
 {
     sbi_needle_value sum = {0};
     int64_t          n   = 0;
     for (int64_t i = 0; i < w->n_rows; i++) {
+        sbi_needle_value row = {0};
         n += w->asks[i];
-        sum.keys += v[i * stride].keys;
-        sum.seen += v[i * stride].seen;
-        sum.mass += v[i * stride].mass;
-        sum.kept += v[i * stride].kept;
+        for (int64_t h = 0; h < heads; h++)
+            sum_up(&row, &v[i * stride + h * step]);
+        sum_up(&sum, &row);
     }
-    sum.mass /= (double)n * parts;
-    sum.kept /= (double)n * parts;
+    sum.mass /= (double)n * (double)heads;
+    sum.kept /= (double)n * (double)heads;
     return sum;
 }
 
 sb_status sbi_needles_find(const sb_layer_view *v, const sb_input *in, const sb_rows *rows,
                            const sbi_row_value *values, sbi_needles *out)
 {
-    int64_t     heads = v->shape->heads;
+    int64_t     heads = sbi_all_heads(v);
     work        w     = {0};
     sbi_needles n     = {.head    = calloc((size_t)heads, sizeof *n.head),
                          .span    = calloc((size_t)in->n_spans + 1, sizeof *n.span),
@@ -191,13 +201,13 @@ sb_status sbi_needles_find(const sb_layer_view *v, const sb_input *in, const sb_
     if ((st = sb_comm_agree(v->ctx->comm, st)) != SB_OK ||
         (st = sbi_share(v->ctx->comm, (double *)(void *)w.of_head, w.n_rows * heads * PARTS)) !=
             SB_OK ||
-        (st = sbi_share(v->ctx->comm, (double *)(void *)w.of_span, w.n_rows * n.n_spans * PARTS)) !=
-            SB_OK)
+        (st = sbi_share(v->ctx->comm, (double *)(void *)w.of_span,
+                        w.n_rows * heads * n.n_spans * PARTS)) != SB_OK)
         goto done;
     for (int64_t h = 0; n.n_spans > 0 && h < heads; h++)
-        n.head[h] = over_rows(w.of_head + h, heads, &w, 1);
+        n.head[h] = over_rows(w.of_head + h, heads, &w, 1, 0);
     for (int64_t s = 0; s < n.n_spans; s++)
-        n.span[s] = over_rows(w.of_span + s, n.n_spans, &w, (double)heads);
+        n.span[s] = over_rows(w.of_span + s, heads * n.n_spans, &w, heads, n.n_spans);
     *out = n;
     n    = (sbi_needles){0};
 done:

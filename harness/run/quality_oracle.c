@@ -86,6 +86,7 @@ static sb_status pack(packed *p, const sb_layer_view *v, const sb_rows *rows, co
                       const sbi_row_value *values)
 {
     int64_t heads = v->shape->heads, dim = v->shape->head_dim;
+    int64_t all = sbi_all_heads(v), first = v->shape->first_head;
     for (int64_t i = 0; i < c->n; i++)
         if (sbi_local_row(&v->shape->q_gid, rows->row[c->index[i]]) >= 0) {
             p->gid[p->n]     = rows->row[c->index[i]];
@@ -98,7 +99,7 @@ static sb_status pack(packed *p, const sb_layer_view *v, const sb_rows *rows, co
             int64_t at = h * p->n + i, local = sbi_local_row(&v->shape->q_gid, p->gid[i]);
             memcpy(sb_tensor_bf16(&p->q, h, i), sb_tensor_bf16(v->q, h, local),
                    (size_t)dim * sizeof(sb_bf16));
-            p->lse[at]  = (float)values[c->index[p->place[i]] * heads + h].lse;
+            p->lse[at]  = (float)values[c->index[p->place[i]] * all + first + h].lse;
             p->keep[at] = sb_row_support_count(v->plan, h, p->gid[i]);
             if (p->keep[at] < 0)
                 return sb_fail(SB_ERR_INTERNAL, "quality: the plan has no list for row %lld",
@@ -107,11 +108,11 @@ static sb_status pack(packed *p, const sb_layer_view *v, const sb_rows *rows, co
     return SB_OK;
 }
 
-/* gap [chosen][heads] of the local rows. */
+/* gap [chosen][all heads] of the local rows and heads. */
 static sb_status local_gaps(const sb_layer_view *v, const sb_rows *rows, const chosen *c,
                             const sbi_row_value *values, double *gap)
 {
-    int64_t   heads = v->shape->heads;
+    int64_t   heads = v->shape->heads, all = sbi_all_heads(v), own = v->shape->first_head;
     packed    p;
     sb_status st = packed_init(&p, v->shape, c->n);
     if (st == SB_OK)
@@ -120,8 +121,8 @@ static sb_status local_gaps(const sb_layer_view *v, const sb_rows *rows, const c
         st = sb_top_mass_cpu(v->ctx, &p.q, p.gid, v->k, v->scale, p.lse, p.keep, p.mass);
     for (int64_t h = 0; st == SB_OK && h < heads; h++)
         for (int64_t i = 0; i < p.n; i++)
-            gap[p.place[i] * heads + h] =
-                p.mass[h * p.n + i] - values[c->index[p.place[i]] * heads + h].recall;
+            gap[p.place[i] * all + own + h] =
+                p.mass[h * p.n + i] - values[c->index[p.place[i]] * all + own + h].recall;
     packed_fini(&p);
     return st;
 }
@@ -129,7 +130,7 @@ static sb_status local_gaps(const sb_layer_view *v, const sb_rows *rows, const c
 sb_status sbi_oracle_gap(const sb_layer_view *v, const sb_rows *rows, const sbi_row_value *values,
                          uint64_t seed, double *gap)
 {
-    int64_t   heads = v->shape->heads;
+    int64_t   heads = sbi_all_heads(v);
     chosen    c;
     double   *of_row = NULL;
     sb_status st     = chosen_init(&c, rows, seed);

@@ -6,8 +6,9 @@
  *   needles  question rows | needle keys of the input       needle recall
  *   facts    rows and heads to one record a layer (a head)
  *
- * A rank works on the rows it owns; then values travel as they are, so that all ranks sum the same
- * numbers in the same order. */
+ * A rank works on the rows it owns, or (heads over ranks) on its heads; arrays by head have all
+ * heads of the model, and each number of them is worked out on one rank. Then values travel as they
+ * are, so that all ranks sum the same numbers in the same order. */
 #ifndef SB_HARNESS_RUN_QUALITY_PARTS_H
 #define SB_HARNESS_RUN_QUALITY_PARTS_H
 
@@ -24,6 +25,12 @@ static inline int sbi_has_index(const sb_layer_view *v)
 static inline int sbi_has_recall(const sb_layer_view *v)
 {
     return sbi_has_index(v) && !v->plan->own_softmax;
+}
+
+/* Query heads of the model, on all ranks together, and the number of the first one here. */
+static inline int64_t sbi_all_heads(const sb_layer_view *v)
+{
+    return sb_shape_model_heads(v->shape);
 }
 
 /* ---- quality_parts.c ---- */
@@ -47,6 +54,10 @@ sb_status sbi_index_count(const sb_layer_view *v, sbi_index *out); /* collective
 void      sbi_index_fini(sbi_index *x);
 /* Selections of a layer into the running digest; the same for any number of ranks. */
 uint64_t sbi_index_digest(const sb_layer_view *v, const sbi_index *x);
+
+/* ---- quality_balance.c ---- */
+sb_status sbi_balance_add(sb_quality          *q,
+                          const sb_layer_view *v); /* collective; nothing of one rank */
 
 /* ---- quality_rows.c ---- */
 /* One query row of one head. o' is the method's output, o dense attention's in fp32. */

@@ -70,6 +70,7 @@ static sbi_row_value compare_row(const sb_bf16 *got, const float *want, int64_t 
 static sb_status chunk_flush(chunk *c, const sb_layer_view *v, sbi_row_value *values)
 {
     int64_t heads = v->shape->heads, dim = v->shape->head_dim, local_rows = v->q->tokens;
+    int64_t all = sbi_all_heads(v), first = v->shape->first_head;
     if (c->n == 0)
         return SB_OK;
     c->q.tokens = c->o.tokens = c->n;
@@ -86,7 +87,7 @@ static sb_status chunk_flush(chunk *c, const sb_layer_view *v, sbi_row_value *va
             r.lse = (double)c->lse[h * c->n + i];
             r.recall =
                 sbi_has_recall(v) ? exp((double)v->lse[h * local_rows + c->local[i]] - r.lse) : NAN;
-            values[c->index[i] * heads + h] = r;
+            values[c->index[i] * all + first + h] = r;
         }
     c->n = 0;
     return st;

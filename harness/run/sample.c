@@ -20,8 +20,14 @@ enum { N_PREFILL_PHASES = sizeof PREFILL_PHASES / sizeof *PREFILL_PHASES };
 
 /* Decode is the method again, or dense; a method without a decode of its own always decodes dense.
  */
-static sb_status forward_config(const sb_bench *b, const sb_point *p, sb_forward_config *out)
+static sb_status forward_config(const sb_bench *b, const sb_point *p, const sb_input *in,
+                                sb_forward_config *out)
 {
+    sb_model_shape m;
+    sb_status      st = b->model->ops->shape(b->model, in, &m);
+    if (st != SB_OK)
+        return st;
+    sb_scheme_use    use    = sbi_sharding(b, p, m.heads, m.kv_heads);
     const sb_method *dense = sb_method_find("dense");
     int method = p->decode == SB_DECODE_METHOD && (p->method->caps & SB_CAP_DECODE) != 0;
     *out                    = (sb_forward_config){.model         = b->model,
@@ -32,11 +38,12 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, sb_forward
                                                   .backend       = b->backend,
                                                   .comm          = b->comm,
                                                   .layout        = p->layout,
-                                                  .ring          = p->scheme == SB_SCHEME_RING,
-                                                  .link          = p->scheme == SB_SCHEME_RING ? b->link : NULL,
+                                                  .use           = use,
+                                                  .link          = sb_scheme_links(use) ? b->link : NULL,
                                                   .threads       = b->threads,
                                                   .compares      = p->quality != SB_QUALITY_NONE,
-                                                  .should_stop   = b->should_stop};
+                                                  .should_stop   = b->should_stop,
+                                                  .stop_arg      = b->stop_arg};
     if (dense == NULL)
         return sb_fail(SB_ERR_INTERNAL, "no method dense in the registry");
     return SB_OK;
@@ -66,7 +73,7 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
                        p->method->name, b->backend->name);
     if (b->comm->size > 1 && (p->method->caps & SB_CAP_SHARDED) == 0)
         return sb_fail(SB_ERR_UNSUPPORTED, "%s cannot run on a sharded sequence", p->method->name);
-    if ((st = sbi_check_sharding(p)) != SB_OK)
+    if ((st = sbi_check_sharding(b, p, &shape)) != SB_OK)
         return st;
     return p->method->check(p->method_params, &shape);
 }
@@ -76,7 +83,7 @@ sb_status sb_sample_bytes(const sb_bench *b, const sb_point *p, const sb_input *
 {
     sb_forward_config cfg;
     sb_status         st = check_supported(b, p, in);
-    if (st == SB_OK && (st = forward_config(b, p, &cfg)) == SB_OK)
+    if (st == SB_OK && (st = forward_config(b, p, in, &cfg)) == SB_OK)
         st = sb_forward_bytes(&cfg, in, out);
     return st;
 }
@@ -215,7 +222,7 @@ sb_status sb_sample_run(sb_bench *b, const sb_point *pt, const sb_input *in, sb_
     sb_quality_init(&p.quality, pt->quality, pt->detail, in->sha256, in);
     sb_status st = sb_sample_bytes(b, pt, in, &room);
     if (st == SB_OK && (st = sbi_reserve(b, room.host_bytes)) == SB_OK &&
-        (st = forward_config(b, pt, &cfg)) == SB_OK)
+        (st = forward_config(b, pt, in, &cfg)) == SB_OK)
         st = sb_forward_create(&cfg, in, b->block.base, b->block.bytes, &p.f);
     if ((st = sb_comm_agree(b->comm, st)) == SB_OK) {
         out->facts.status = "ok";

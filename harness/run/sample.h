@@ -27,12 +27,16 @@ typedef struct sb_energy_basis {
 typedef struct sb_bench {
     sb_comm          *comm;
     const sb_backend *backend;
-    sb_link *link; /* of rings, over the memory of backend; NULL: one rank, or not asked for */
+    /* Of rings and of heads over ranks, over the memory of backend; NULL: one rank, or not asked
+     * for. */
+    sb_link          *link;
+    int32_t           host_ranks; /* the same on all ranks: fewest of any host; 0 counts as 1 */
     sb_model         *model;
     int32_t           threads;
     sb_energy_basis   energy;
     sb_block          block;
-    int (*should_stop)(void *arg);
+    int (*should_stop)(void *arg); /* asked before each layer, or pass of the operator alone */
+    void *stop_arg;
     void (*progress)(void *arg, int64_t pass,
                      int64_t n_passes); /* NULL: silent; called after each pass */
     void *progress_arg;
@@ -48,7 +52,7 @@ typedef struct sb_result {
     int32_t         has_index;  /* 0: the method selects no keys */
     struct {
         sb_timing_facts *timings;
-        void            *quality, *needles;
+        void            *quality, *needles, *balance;
         uint8_t         *hits;
         char            *prediction, *error;
         char             digest[17];

@@ -10,10 +10,6 @@
 
 #include <string.h>
 
-enum {
-    DIRECT_RUNS = 4
-}; /* a gather of a few runs costs less than copying the whole head once more */
-
 static int32_t most_runs(const sb_map *map)
 {
     int32_t most = 0;
@@ -26,7 +22,7 @@ static int32_t most_runs(const sb_map *map)
 
 int sbi_gather_needs_stage(const sb_map *map)
 {
-    return map->ranks > 1 && most_runs(map) > DIRECT_RUNS;
+    return map->ranks > 1 && most_runs(map) > SBI_DIRECT_RUNS;
 }
 
 /* Run j of every rank, where it has one: straight from the shard to its ids. */

@@ -4,6 +4,10 @@
 
 #include "harness/shard/shard.h"
 
+/* Up to so many runs a rank travel one by one, straight to their places; more come in one block a
+ * head and rank and are copied out: moving a few runs costs less than copying a head once more. */
+enum { SBI_DIRECT_RUNS = 4 };
+
 /* Would a gather of this map go through s->stage? */
 int sbi_gather_needs_stage(const sb_map *map);
 

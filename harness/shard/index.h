@@ -12,6 +12,17 @@ sb_status sbi_call_check(const sb_shard *s, const sb_ctx *ctx, const sb_method *
 sb_status sbi_index_layout(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                            const sb_shape *shape, sb_cache *cache);
 
+/* What a device does not plan itself is planned on the host. */
+sb_status sbi_plan_here(sb_shard *s, const sb_ctx *ctx, const sb_method *m, const void *params,
+                        const sb_shape *shape, const sb_tensor *rows, const sb_tensor *k,
+                        sb_cache *cache);
+
+/* What the link moves from here on counts anew. */
+static inline void sbi_link_begin(sb_link *l)
+{
+    l->received_bytes = l->sent_bytes = l->groups = l->ns = 0;
+}
+
 /* fp32 numbers of one rank's partial: o [heads][head_dim], lse [heads], its status. */
 static inline int64_t sbi_partial_floats(const sb_shard *s)
 {

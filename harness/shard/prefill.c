@@ -3,11 +3,13 @@
  * gather: their attend exchanges the state [sharding 8]. */
 #include "harness/shard/gather.h"
 #include "harness/shard/index.h"
-#include "harness/shard/ring.h"
+#include "harness/shard/ulysses.h"
 
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
-                       const sb_cache *cache)
+                       const sb_cache *cache, const sb_tensor *o)
 {
+    if (sbi_is_teamed(s) && o->dtype != SB_BF16)
+        return sb_fail(SB_ERR_INTERNAL, "prefill: heads over ranks give bf16 outputs only");
     int64_t rows = s->map->rank_tokens[ctx->comm->rank];
     if (cache->k.tokens != rows)
         return sb_fail(SB_ERR_INTERNAL, "prefill: the cache holds %lld tokens, the shard has %lld",
@@ -32,19 +34,6 @@ sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache
     return sbi_gather(s, comm, &cache->v, &s->v_all);
 }
 
-/* What a device does not plan itself is planned on the host. */
-static sb_status plan_here(sb_shard *s, const sb_ctx *ctx, const sb_method *m, const void *params,
-                           const sb_shape *shape, const sb_tensor *rows, const sb_tensor *k,
-                           sb_cache *cache)
-{
-    sb_ctx planner = *ctx;
-    if (s->device != NULL && sb_device_plans(ctx->backend, m))
-        return SB_OK; /* by the device call */
-    if (s->device != NULL)
-        planner.backend = &sb_backend_cpu;
-    return m->plan[planner.backend->id](&planner, params, shape, rows, k, cache, &s->plan);
-}
-
 /* Over the own keys; attend is collective, so all ranks enter it or none. st: of the layout. */
 static sb_status attend_local(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                               const sb_shape *shape, const sb_tensor *rows, sb_cache *cache,
@@ -58,7 +47,7 @@ static sb_status attend_local(sb_shard *s, sb_ctx *ctx, const sb_method *m, cons
                        .beta  = s->beta};
     sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
     if (st == SB_OK)
-        st = plan_here(s, ctx, m, params, shape, rows, &cache->k, cache);
+        st = sbi_plan_here(s, ctx, m, params, shape, rows, &cache->k, cache);
     if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
         return st;
     if (s->device == NULL)
@@ -84,7 +73,13 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
                        .head_dim = s->head_dim};
     sb_tensor rows  = *q;
     rows.gid        = shape.q_gid;
-    sb_status st    = check(s, ctx, m, q, cache);
+    sb_status st    = check(s, ctx, m, q, cache, o);
+    if (sbi_is_teamed(s)) {
+        st = sb_comm_agree(ctx->comm,
+                           sbi_prefill_team(s, ctx, m, params, &rows, cache, scale, o, lse, st));
+        sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
+        return st;
+    }
     if (st == SB_OK)
         st = sbi_index_layout(s, ctx, m, params, &shape, cache);
     if (m->caps & SB_CAP_STATE) {
@@ -92,10 +87,8 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
         return st;
     }
-    if (s->link != NULL && ctx->comm->size > 1) {
-        if (st == SB_OK)
-            st = plan_here(s, ctx, m, params, &shape, &rows, &cache->k, cache);
-        st = sbi_prefill_ring(s, ctx, m, params, &rows, cache, scale, o, lse, st);
+    if (s->prefill != NULL && ctx->comm->size > 1) {
+        st = s->prefill(s, ctx, m, params, &shape, &rows, cache, scale, o, lse, st);
         st = sb_comm_agree(ctx->comm, st);
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
         return st;
@@ -110,7 +103,7 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t1);
     if (st == SB_OK) {
         const sb_tensor *k = m->plan_keys == SB_PLAN_KEYS_ALL ? &s->k_all : &cache->k;
-        st                 = plan_here(s, ctx, m, params, &shape, &rows, k, cache);
+        st                 = sbi_plan_here(s, ctx, m, params, &shape, &rows, k, cache);
     }
     if (st == SB_OK) {
         sb_attn_in  in  = {.q = &rows, .k = &s->k_all, .v = &s->v_all, .scale = scale};

@@ -15,22 +15,20 @@ typedef struct part {
     sb_tensor k, v;
 } part;
 
-sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                               int64_t heads, int64_t kv_heads, int64_t head_dim)
+sb_status sbi_ring_layout(sb_shard *s, sb_arena *a, const sb_map *map, int64_t heads,
+                          int64_t kv_heads, int64_t rows)
 {
-    int64_t   most = 0, rows = map->rank_tokens[comm->rank];
+    int64_t   most = 0, d = s->head_dim;
     void     *p;
-    sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
+    sb_status st = SB_OK;
     for (int32_t r = 0; r < map->ranks; r++)
         most = map->rank_tokens[r] > most ? map->rank_tokens[r] : most;
-    for (int i = 0; st == SB_OK && map->ranks > 1 && i < 2; i++) {
-        st = sb_arena_alloc(a, 2 * kv_heads * most * head_dim, sizeof(sb_bf16), "keys in the ring",
-                            &p);
+    for (int i = 0; st == SB_OK && i < 2; i++) {
+        st = sb_arena_alloc(a, 2 * kv_heads * most * d, sizeof(sb_bf16), "keys in the ring", &p);
         s->ring[i] = p;
     }
-    if (st == SB_OK && map->ranks > 1)
-        st = sb_arena_alloc(a, heads * rows * head_dim, sizeof(float), "running output", &p);
-    if (st == SB_OK && map->ranks > 1)
+    if (st == SB_OK &&
+        (st = sb_arena_alloc(a, heads * rows * d, sizeof(float), "running output", &p)) == SB_OK)
         s->running = p;
     return st;
 }
@@ -138,6 +136,14 @@ static void round_off(const sb_tensor *from, const sb_tensor *to, sb_phase_times
     sb_phase_add(times, SB_PHASE_COMPUTE, t0);
 }
 
+void sbi_link_account(const sb_link *l, sb_comm *comm)
+{
+    comm->stats.received_bytes += l->received_bytes;
+    comm->stats.sent_bytes += l->sent_bytes;
+    comm->stats.calls += l->groups;
+    comm->stats.ns += l->ns;
+}
+
 sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                            const sb_tensor *q, sb_cache *cache, float scale, sb_tensor *o,
                            float *lse, sb_status st)
@@ -156,29 +162,47 @@ sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
         t.running.data        = s->running;
         t.running.head_stride = o->tokens * o->dim;
     }
-    s->link->received_bytes = s->link->sent_bytes = s->link->groups = s->link->ns = 0;
+    sbi_link_begin(s->link);
     st = go_round(&t, st);
-    /* one account of what ranks move, whatever moves it */
-    ctx->comm->stats.received_bytes += s->link->received_bytes;
-    ctx->comm->stats.sent_bytes += s->link->sent_bytes;
-    ctx->comm->stats.calls += s->link->groups;
-    ctx->comm->stats.ns += s->link->ns;
+    sbi_link_account(s->link, ctx->comm);
     if (st == SB_OK && o->dtype == SB_BF16)
         round_off(&t.running, o, ctx->phases);
     return st;
 }
 
-sb_status sb_ring_check(const sb_method *m)
+sb_status sb_ring_check_as(const char *name, const sb_method *m)
 {
     if (m->caps & (SB_CAP_STATE | SB_CAP_NO_INDEX))
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found ring, allowed state: %s has no keys "
-                       "that could go round",
-                       m->name);
+                       "sharding: found %s, allowed state: %s has no keys that could go round",
+                       name, m->name);
     if (m->plan_keys != SB_PLAN_KEYS_LOCAL)
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found ring, allowed allgather: %s looks at all keys before it "
+                       "sharding: found %s, allowed allgather: %s looks at all keys before it "
                        "attends to any",
-                       m->name);
+                       name, m->name);
     return SB_OK;
+}
+
+sb_status sb_ring_check(const sb_method *m) { return sb_ring_check_as("ring", m); }
+
+/* The ring as the scheme of a whole prefill. */
+static sb_status prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                         const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
+                         sb_tensor *o, float *lse, sb_status st)
+{
+    if (st == SB_OK)
+        st = sbi_plan_here(s, ctx, m, params, shape, q, &cache->k, cache);
+    return sbi_prefill_ring(s, ctx, m, params, q, cache, scale, o, lse, st);
+}
+
+sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
+                               const sb_comm *comm, int64_t heads, int64_t kv_heads,
+                               int64_t head_dim)
+{
+    sb_status st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
+    s->prefill   = prefill;
+    return st == SB_OK && map->ranks > 1
+               ? sbi_ring_layout(s, data, map, heads, kv_heads, map->rank_tokens[comm->rank])
+               : st;
 }

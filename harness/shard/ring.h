@@ -10,6 +10,17 @@ enum { SB_RING_HEADS = 256 }; /* KV heads */
  * none. */
 sb_status sb_ring_check(const sb_method *m);
 
+/* The same for a scheme of another name that has a ring in it. */
+sb_status sb_ring_check_as(const char *name, const sb_method *m);
+
+/* Room of a ring in which each member has the tokens of a rank of `map`; rows: queries here. */
+sb_status sbi_ring_layout(sb_shard *s, sb_arena *a, const sb_map *map, int64_t heads,
+                          int64_t kv_heads, int64_t rows);
+
+/* What the link moved since its numbers were zero, on the communicator's account: one for all that
+ * ranks move, whatever moves it. */
+void sbi_link_account(const sb_link *l, sb_comm *comm);
+
 /* The steps of sb_shard_prefill after plan; st: of plan, on this rank. Collective over s->link. */
 sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                            const sb_tensor *q, sb_cache *cache, float scale, sb_tensor *o,

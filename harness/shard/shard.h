@@ -4,6 +4,9 @@
  *   prefill   gather K, V of all ranks into id order -> plan -> attend, local queries x all keys
  *   decode    plan -> attend, one query x own keys -> gather the partials -> merge, on every rank
  *
+ * Instead of gathering keys a prefill may pass them round (ring.h), share heads out (team.h), or
+ * both.
+ *
  * Methods with SB_CAP_STATE gather no keys: attend exchanges their state [sharding 8], which needs
  * a contiguous map. In decode the rank that has the last token carries the state on and all others
  * have empty partials. */
@@ -14,6 +17,8 @@
 #include "harness/shard/device.h"
 #include "kernels/base/link.h"
 #include "kernels/base/method.h"
+
+typedef struct sb_team sb_team; /* team.h */
 
 /* The token map of one prefill: every rank's runs. Runs start at multiples of quantum_tokens and
  * are multiples of it but for the sequence's end; there are no pad tokens, so shards may differ in
@@ -48,8 +53,43 @@ int32_t   sb_map_owner(const sb_map *m, int64_t token); /* token < n_tokens; O(1
  * decode_stays: the owner of the last prefill token. */
 int32_t sb_map_decode_owner(const sb_map *m, int64_t token);
 
+/* Keys that come some heads at a time (groups.h). */
+typedef struct sb_groups {
+    int64_t      heads_at_once; /* KV heads */
+    int32_t      whole_keys;    /* 1: K of all heads is gathered first, groups are of V alone */
+    int32_t      staged;        /* 1: a group arrives rank by rank and is put in order */
+    sb_bf16     *part[2];       /* [K, V][heads_at_once][n_tokens][head_dim] */
+    sb_transfer *transfer;
+    int64_t      max_transfers;
+} sb_groups;
+
+/* Needed keys alone, or all of them (fetch.h). */
+typedef struct sb_fetch {
+    int32_t      whole_keys; /* 1: K of all ranks is gathered in any case */
+    int          fetched;    /* by the last prefill: 1 needed keys alone, 0 all */
+    int32_t     *edge;       /* [n_tokens + 1] */
+    uint64_t    *bits;       /* [kv_heads][words of n_tokens] */
+    uint8_t     *asked;      /* [other ranks][kv_heads][a bit for each of their tokens] */
+    uint8_t     *wanted;     /* [other ranks][kv_heads][a bit for each own token] */
+    sb_bf16     *send, *receive;
+    sb_transfer *transfer;
+} sb_fetch;
+
+/* Queries that go round (pass_q.h). */
+typedef struct sb_pass_q {
+    int64_t      first_query;
+    sb_run      *run;     /* storage of gid */
+    sb_gid      *gid;     /* [ranks] queries of each */
+    sb_plan      plan;    /* of the queries of all ranks */
+    sb_bf16     *part[2]; /* [heads][most queries of a rank][head_dim], on their way */
+    float       *foreign; /* rank by rank but the own: o [heads][its queries][head_dim], then lse */
+    float       *own;     /* the same of the own queries, of every rank's keys */
+    sb_transfer *transfer;
+} sb_pass_q;
+
 /* Room and results of the operator calls of one sequence, shared by its layers. */
-typedef struct sb_shard {
+typedef struct sb_shard sb_shard;
+struct sb_shard {
     const sb_map *map;          /* borrowed */
     sb_tensor     k_all, v_all; /* of the last prefill: [kv_heads][n_tokens][head_dim] bf16 in id
                                    order; with one rank they alias its cache */
@@ -61,11 +101,27 @@ typedef struct sb_shard {
     int64_t   heads, kv_heads, head_dim;
     sb_bf16  *stage;   /* [rank][its tokens][head_dim], or NULL: see sb_shard_layout */
     float    *partial; /* decode: [ranks][heads * head_dim + heads + 1], see sb_shard_decode */
+    sb_bf16  *merged;  /* decode over several devices: [heads][head_dim], in host memory */
     int64_t  *count_bytes, *displ_bytes; /* [ranks] */
-    /* Of a ring; link is set by the caller and borrowed, NULL: keys are gathered. */
+    /* Of a ring or a team; link is set by the caller and borrowed, NULL: keys are gathered. */
     sb_link *link;
     void    *ring[2]; /* [2][kv_heads][most tokens of a rank][head_dim] bf16: K, V on their way */
+    /* The steps of a prefill behind the layout of its index, of schemes that have their own; st: of
+     * that, on this rank. NULL: keys are gathered, a state is passed on, or heads are shared out.
+     */
+    sb_status (*prefill)(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                         const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
+                         sb_tensor *o, float *lse, sb_status st);
+    sb_groups groups;
+    sb_fetch  fetch;
+    sb_pass_q pass_q;
     void    *running; /* [heads][local tokens][head_dim] fp32 */
+    /* Of heads over ranks: some heads of the team's tokens. */
+    const sb_team   *team; /* borrowed; NULL: ranks have all heads */
+    sb_tensor        q_part, k_part, v_part, o_part;
+    float           *lse_part;
+    sb_transfer     *transfers;
+    void            *head_stage;
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */
     sb_device_call  *device; /* of calls on a device, set by the caller, borrowed; NULL: attend on
@@ -73,7 +129,7 @@ typedef struct sb_shard {
                                 memory  then, and there is one rank */
     sb_arena *method_arena; /* where the method's index lives, and from which mark on */
     size_t    method_mark;
-} sb_shard;
+};
 
 /* Room for prefill and decode of one layer at a time. comm must have map->ranks ranks.
  * With R > 1: 2 * kv_heads * n_tokens * head_dim * 2 bytes of gathered K and V; a map with more
@@ -86,12 +142,35 @@ sb_status sb_shard_layout(sb_shard *s, sb_arena *a, const sb_map *map, const sb_
 sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
                                 int64_t heads, int64_t kv_heads, int64_t head_dim);
 
-/* The same for a ring [sharding 4b]: room for the K and V of two ranks of the map and for a running
- * output, instead of that for all keys. A prefill then passes keys from rank to rank over s->link
- * while it attends; o and lse equal those of gathered keys but for the order of sums. Decode as
- * ever. Errors besides: methods that ring.h's check refuses are not to be called so. */
-sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
-                               int64_t heads, int64_t kv_heads, int64_t head_dim);
+/* The same for a ring [sharding 4b], rows from `data`: room for the K and V of two ranks of the map
+ * and for a running output, instead of that for all keys. A prefill then passes keys from rank to
+ * rank over s->link while it attends; o and lse equal those of gathered keys but for the order of
+ * sums. Decode as ever. Errors besides: methods that ring.h's check refuses are not to be called
+ * so. */
+sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
+                               const sb_comm *comm, int64_t heads, int64_t kv_heads,
+                               int64_t head_dim);
+
+/* The same for heads over ranks [sharding 4c, 4d], rows from `data`: room for some heads of the
+ * team's tokens (q, k, v, o bf16, lse), for transfers, for a stage of one head where ranks have
+ * many runs, and with several teams for a ring of their keys. A prefill then exchanges tokens for
+ * heads over s->link, plans and attends as one rank does, and sends o back. q_gid cut as above must
+ * be cut in the team too. o must be bf16; lse NULL: it is not sent. Decode as ever, over the tokens
+ * of this rank: its cache keeps all heads of them. Methods that sb_ulysses_check refuses are not to
+ * be called so.
+ */
+sb_status sb_shard_layout_team(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
+                               const sb_comm *comm, const sb_team *team);
+
+/* A prefill as the method saw it, where that is not the rows of this rank's tokens. Borrowed; k and
+ * v with several teams: those of sb_shard_gather_keys. Returns 0, and nothing else, where ranks
+ * have all heads. */
+typedef struct sb_shard_view {
+    sb_shape  shape;
+    sb_tensor q, k, v, o;
+    float    *lse;
+} sb_shard_view;
+int sb_shard_seen(const sb_shard *s, sb_shard_view *out);
 
 /* K and V of all ranks into k_all, v_all, as a prefill leaves them; for those who look at a call
  * that gathered none. Needs the room of sb_shard_layout. Collective, not timed. */

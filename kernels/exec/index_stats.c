@@ -132,10 +132,10 @@ static uint64_t hash_list(const sb_csr *c, int64_t head, int64_t row, int64_t n_
                                 seed);
 }
 
-/* Row block `row` of this plan as one number. */
-static uint64_t digest_row(const sb_plan *plan, int64_t head, int64_t row)
+/* Row block `row` of this plan as one number. number: the head's, in the model. */
+static uint64_t digest_row(const sb_plan *plan, int64_t head, int64_t number, int64_t row)
 {
-    int64_t  key[] = {head, plan->row_id[row], plan->row_tokens};
+    int64_t  key[] = {number, plan->row_id[row], plan->row_tokens};
     uint64_t h     = hash_words(key, 3);
     if (plan->parts & SB_PART_TILES) {
         int64_t form[] = {(int64_t)h, plan->tiles.unit_tokens, plan->tiles.width_tokens};
@@ -155,10 +155,10 @@ static uint64_t digest_row(const sb_plan *plan, int64_t head, int64_t row)
 }
 
 /* The window rule of a head as one number. */
-static uint64_t digest_window(const sb_plan *plan, int64_t head)
+static uint64_t digest_window(const sb_plan *plan, int64_t head, int64_t number)
 {
     sb_head_window w      = sb_plan_window(plan, head);
-    int64_t        rule[] = {head, w.sink_tokens, w.window_tokens};
+    int64_t        rule[] = {number, w.sink_tokens, w.window_tokens};
     uint64_t       h      = hash_words(rule, 3);
     if (sb_plan_window_is_plain(plan))
         return h;
@@ -203,10 +203,10 @@ sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64
             count_tile(plan, head, row, a, b, &tile, &dense, &sum);
         }
         if (plan->parts & SB_PART_WINDOW) /* one rule for all rows: it counts once a row */
-            sum.digest += (uint64_t)run.len * digest_window(plan, head);
+            sum.digest += (uint64_t)run.len * digest_window(plan, head, shape->first_head + head);
     }
     for (int64_t row = 0; lists && row < plan->n_rows; row++)
-        sum.digest += digest_row(plan, head, row);
+        sum.digest += digest_row(plan, head, shape->first_head + head, row);
     *out = sum;
     return SB_OK;
 }

@@ -110,3 +110,15 @@
 -- anchor_timing.: Dense attention run right before and right after a timed repetition of a sample, in the same process on the same operands.
 -- anchor_timing.before_ns: right before the repetition, phase attention, maximum over ranks
 -- anchor_timing.after_ns: right after the repetition
+-- rank_work.: How a layer's prefill was shared out over ranks; of samples with more than one.
+-- rank_work.layer: 0, 1, ...
+-- balance.: How evenly the work of a prefill lay on the ranks, and what moved between them.
+-- balance.imbalance: [REAL] most work of a rank / mean over ranks, layers by their work
+-- balance.step_imbalance: [REAL] the same where every step of a ring waits for its slowest rank
+-- balance.lpt_imbalance: [REAL] of a greedy deal of the same rows, longest first: a lower end for layouts
+-- balance.phi: [REAL] keys of other ranks that the selection needs / all of them
+-- balance.fetched: [REAL] share of layers where needed keys alone were moved; NULL: shardings but fetch
+-- balance.exposed_ms: [REAL, ms] communication that computing did not hide, of the last repetition, mean over samples
+-- balance.received_bytes: [REAL] of a prefill, the rank that has most, mean over samples
+-- balance.sent_bytes: [REAL] likewise
+-- balance.n_samples: [INTEGER] ok, of several ranks

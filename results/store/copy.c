@@ -34,6 +34,7 @@ static const copied tables[] = {
     {"memory", NULL, {"sample", NULL}},
     {"energy", NULL, {"sample", NULL}},
     {"device_state", NULL, {"sample", NULL}},
+    {"rank_work", NULL, {"sample", NULL}},
     {"anchor_timing", NULL, {"sample", NULL}},
 };
 

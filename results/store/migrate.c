@@ -8,9 +8,9 @@
 #include "results/store/sql.h"
 
 /* Entry i brings a database from user_version i to i + 1. Only ever appended to. */
-static const char *const migrations[] = {sbi_sql_0001_first,      sbi_sql_0002_quality,
-                                         sbi_sql_0003_comparison, sbi_sql_0004_device,
-                                         sbi_sql_0005_energy,     sbi_sql_0006_anchor};
+static const char *const migrations[] = {
+    sbi_sql_0001_first,  sbi_sql_0002_quality, sbi_sql_0003_comparison, sbi_sql_0004_device,
+    sbi_sql_0005_energy, sbi_sql_0006_anchor,  sbi_sql_0007_rank_work};
 
 /* In the order they use each other. */
 static const struct {
@@ -34,6 +34,7 @@ static const struct {
     {"fidelity", sbi_sql_fidelity},
     {"needle_recall", sbi_sql_needle_recall},
     {"energy_use", sbi_sql_energy_use},
+    {"balance", sbi_sql_balance},
     {"coverage", sbi_sql_coverage},
 };
 
@@ -50,6 +51,8 @@ const sb_view sb_views[] = {
     {"fidelity", "density, recall, output error and FLOP of every point, over layers and samples"},
     {"needle_recall", "answers found and needle keys seen, by depth, length and method"},
     {"energy_use", "joules and watts of a repetition, above idle too, where the device tells"},
+    {"balance",
+     "work of the ranks, most / mean, share of keys they need, traffic; of several ranks"},
     {"coverage", "samples of every point by status, with a reason where some are not ok"},
     {NULL, NULL},
 };

@@ -96,6 +96,20 @@ static sb_status insert_state(sb_store *s, int64_t id, const sb_state_facts *d)
     return sbi_run(s, SBI_STATE_INSERT, v, SBI_COUNT(v));
 }
 
+static sb_status insert_balance(sb_store *s, int64_t id, const sb_balance_facts *b)
+{
+    const sbi_value v[] = {sbi_int(id),
+                           sbi_int(b->layer),
+                           sbi_int(b->work_max),
+                           sbi_int(b->work_sum),
+                           sbi_int(b->step_work),
+                           sbi_int(b->lpt_max),
+                           sbi_int_or_null(b->keys_needed, b->keys_needed >= 0),
+                           sbi_int_or_null(b->keys_foreign, b->keys_foreign >= 0),
+                           sbi_int_or_null(b->fetched, b->fetched >= 0)};
+    return sbi_run(s, SBI_BALANCE_INSERT, v, SBI_COUNT(v));
+}
+
 static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts *f)
 {
     sb_status st = SB_OK;
@@ -120,6 +134,8 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
                                     sbi_int(c->exposed_ns)};
         st                       = sbi_run(s, SBI_COMM_INSERT, v, SBI_COUNT(v));
     }
+    for (int64_t i = 0; st == SB_OK && i < f->n_balance; i++)
+        st = insert_balance(s, id, &f->balance[i]);
     for (int64_t i = 0; st == SB_OK && i < f->n_memory; i++) {
         const sbi_value v[] = {sbi_int(id), sbi_text(f->memory[i].kind),
                                sbi_int(f->memory[i].bytes)};

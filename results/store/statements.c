@@ -63,6 +63,10 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
                           "duration_ns, step_ns, idle_mw) VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SBI_ANCHOR_INSERT] = "INSERT INTO anchor_timing (sample_id, repetition, before_ns, after_ns, "
                           "kernel) VALUES (?, ?, ?, ?, ?)",
+    [SBI_BALANCE_INSERT] =
+        "INSERT INTO rank_work (sample_id, layer, work_max, work_sum, step_work, "
+        "lpt_max, keys_needed, keys_foreign, fetched) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_MEMORY_INSERT] = "INSERT INTO memory (sample_id, kind, bytes) VALUES (?, ?, ?)",
     [SBI_SAMPLE_DONE] =
         "SELECT iif(s.status = 'ok', 1, 2) FROM sample AS s JOIN run AS r ON r.id = "

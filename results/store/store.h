@@ -113,6 +113,13 @@ typedef struct sb_comm_facts {
     const char *phase; /* prefill | decode */
     int64_t     received_bytes, sent_bytes, calls, exposed_ns; /* maximum over ranks */
 } sb_comm_facts;
+/* How a layer's prefill was shared out over ranks; harness/shard/balance.h says in which units. */
+typedef struct sb_balance_facts {
+    int32_t layer;
+    int64_t work_max, work_sum, step_work, lpt_max;
+    int64_t keys_needed, keys_foreign; /* -1 -> NULL */
+    int32_t fetched;                   /* likewise */
+} sb_balance_facts;
 typedef struct sb_memory_facts {
     const char *kind;  /* arena_high_water | rss_high_water | predicted | device_high_water */
     int64_t     bytes; /* maximum over ranks */
@@ -168,6 +175,8 @@ typedef struct sb_sample_facts {
     int64_t                 n_needles;
     const sb_comm_facts    *comm;
     int64_t                 n_comm;
+    const sb_balance_facts *balance;
+    int64_t                 n_balance;
     const sb_memory_facts  *memory;
     int64_t                 n_memory;
     const char             *kernel; /* that attended last: avx2, sm90, cudnn; NULL: not told */
@@ -194,6 +203,14 @@ sb_status sb_store_sample_same(sb_store *s, const char *point_hash, const char *
  * commits when st is SB_OK, else rolls back and passes st on with its text. */
 sb_status sb_store_begin(sb_store *s);
 sb_status sb_store_end(sb_store *s, sb_status st);
+
+/* A whole copy of the database as `path`, which is replaced in one step (a file beside it, written
+ * to the disk, renamed): a reader sees the old one or the new one. s is open for writing and
+ * between transactions. Errors: SB_ERR_IO, after which `path` is what it was. Cost: one pass over
+ * the file. */
+sb_status sb_store_publish(sb_store *s, const char *path);
+/* The same from a file that nobody writes: a database at `path`, to go on with. */
+sb_status sb_store_fetch(const char *published, const char *path);
 
 /* Stored bytes a sample (file size / samples), for the end-of-run line. */
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);

@@ -145,7 +145,7 @@ case_is "help" "0" "$(code_of "$spanbench" run --help)"
 case_is "version names the commit" "1" "$("$spanbench" --version | grep -c '^commit ')"
 case_is "no database was made by mistake" "absent" "$([ -e "$work/none.db" ] && echo there || echo absent)"
 case_is "a directory is no database" "2" "$(code_of "$spanbench" run "$work/dense.yaml" --db "$work")"
-for what in methods workloads models views; do
+for what in methods shardings workloads models views; do
     case_ok "list $what" "$spanbench" list "$what"
 done
 case_ok "doctor" "$spanbench" doctor "$work"

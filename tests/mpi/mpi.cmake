@@ -8,7 +8,7 @@ endif()
 math(EXPR SPAN_MPI_CTEST_S "${SPAN_MPI_TEST_S} + 30")
 
 add_executable(test_mpi
-  mpi/test_mpi.c mpi/cases_comm.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c mpi/shard_case.c)
+  mpi/test_mpi.c mpi/cases_balance.c mpi/cases_comm.c mpi/cases_fetch.c mpi/cases_groups.c mpi/cases_pass_q.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c mpi/cases_heads.c mpi/shard_case.c)
 target_link_libraries(test_mpi PRIVATE sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
 set_target_properties(test_mpi PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 foreach(ranks 1 2 3 4)
@@ -23,7 +23,7 @@ foreach(ranks 1 2 3 4)
 endforeach()
 
 span_test(test_shard_threads
-  SOURCES mpi/test_threads.c mpi/thread_ranks.c mpi/cases_comm.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c
+  SOURCES mpi/test_threads.c mpi/thread_ranks.c mpi/cases_balance.c mpi/cases_comm.c mpi/cases_fetch.c mpi/cases_groups.c mpi/cases_pass_q.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c mpi/cases_heads.c
           mpi/shard_case.c
   LINK sb_run sb_shard sb_methods sb_workloads sb_comm_impl Threads::Threads
   LABELS mpi)
@@ -31,7 +31,7 @@ span_test(test_shard_threads
 # Links: over MPI, through pinned memory, and over a double of NCCL that the same dlopen finds. Without nccl.h there is no double,
 # and the test says so.
 add_executable(test_link mpi/test_link.c)
-target_link_libraries(test_link PRIVATE sb_flags sb_comm_impl dep_check ${CMAKE_DL_LIBS})
+target_link_libraries(test_link PRIVATE sb_flags sb_comm_impl sb_watch dep_check ${CMAKE_DL_LIBS})
 set_target_properties(test_link PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 if(SPAN_NCCL_INCLUDE)
   add_library(fake_nccl SHARED mpi/fake_nccl.c)
@@ -67,3 +67,23 @@ if(SPAN_NCCL_INCLUDE)
   set_tests_properties(link_old_nccl PROPERTIES LABELS mpi PASS_REGULAR_EXPRESSION "nccl: found version 2.10.0, allowed 2.18 and newer"
                        ENVIRONMENT "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake;FAKE_NCCL=version=21000;ASAN_OPTIONS=detect_leaks=0")
 endif()
+
+# Every method under every scheme and layout; `build/tests/test_matrix --all` prints the whole table.
+add_executable(test_matrix mpi/matrix.c mpi/shard_case.c mpi/thread_ranks.c)
+target_link_libraries(test_matrix PRIVATE sb_flags sb_run sb_shard sb_methods sb_comm_impl Threads::Threads)
+set_target_properties(test_matrix PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME matrix COMMAND test_matrix WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(matrix PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S})
+
+# Bytes counted between the program and MPI against the formulas.
+add_executable(test_volume mpi/test_volume.c mpi/count_mpi.c mpi/shard_case.c)
+target_link_libraries(test_volume PRIVATE sb_run sb_shard sb_methods sb_comm_impl MPI::MPI_C dep_check)
+set_target_properties(test_volume PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+foreach(ranks 1 2 3 4 8)
+  add_test(NAME test_volume_${ranks}
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_volume>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_volume_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endforeach()

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "kernels/base/comm.h"
+#include "kernels/base/link.h"
 
 typedef struct span_rank {
     sb_comm *comm;
@@ -23,7 +24,16 @@ extern const span_case span_comm_cases[];    /* cases_comm.c */
 extern const span_case span_shard_cases[];   /* cases_shard.c */
 extern const span_case span_state_cases[];   /* cases_state.c */
 extern const span_case span_quality_cases[]; /* cases_quality.c */
+extern const span_case span_balance_cases[]; /* cases_balance.c */
+extern const span_case span_fetch_cases[];   /* cases_fetch.c */
+extern const span_case span_pass_q_cases[];  /* cases_pass_q.c */
+extern const span_case span_groups_cases[];  /* cases_groups.c */
+extern const span_case span_heads_cases[];   /* cases_heads.c */
 extern const span_case span_operator_cases[]; /* cases_operator.c */
+
+/* A link between these ranks, over MPI or between threads (thread_ranks.c): whichever the runner
+ * has. Collective; aborts when there is none. The caller destroys it. */
+sb_link *span_link(sb_comm *comm);
 
 #define SPAN_EXPECT(r, cond, ...)                                                                  \
     do {                                                                                           \

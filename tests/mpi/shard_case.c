@@ -71,7 +71,7 @@ static sb_status tensor_alloc(sb_tensor *t, sb_arena *a, int64_t heads, int64_t 
 
 static sb_shape shape_of(const span_seq *s)
 {
-    return (sb_shape){.q_gid    = s->gid,
+    return (sb_shape){.q_gid    = s->q_gid,
                       .n_keys   = s->spec.n_tokens,
                       .heads    = s->spec.heads,
                       .kv_heads = s->spec.kv_heads,
@@ -84,25 +84,52 @@ static int64_t state_bytes(const span_seq *s)
     return s->method->state_bytes == NULL ? 0 : s->method->state_bytes(s->params, &shape);
 }
 
+static sb_status lay_out_shard(span_seq *s)
+{
+    const span_seq_spec *p    = &s->spec;
+    sb_scheme_call       call = {.use         = s->how.use,
+                                 .method      = s->method,
+                                 .map         = &s->map,
+                                 .comm        = s->ctx.comm,
+                                 .team        = &s->team,
+                                 .link        = s->how.link,
+                                 .heads       = p->heads,
+                                 .kv_heads    = p->kv_heads,
+                                 .head_dim    = p->head_dim,
+                                 .first_query = s->how.first_query,
+                                 /* cases look at K and V of methods that carry a state */
+                                 .compares = (s->method->caps & SB_CAP_STATE) != 0};
+    sb_status            st   = sb_scheme_layout(&call, &s->arena, &s->arena, &s->shard);
+    s->shard.q_gid            = s->q_gid;
+    return st;
+}
+
 static sb_status lay_out(span_seq *s)
 {
     const span_seq_spec *p   = &s->spec;
-    int64_t              n   = s->gid.n_tokens;
+    int64_t              n = s->gid.n_tokens, rows = s->q_gid.n_tokens;
     void                *lse = NULL;
     sb_status            st;
     if ((st = sb_cache_layout(&s->cache, &s->arena, p->kv_heads, p->head_dim, n + p->max_new_tokens,
                               s->gid.n_runs + (int32_t)p->max_new_tokens)) != SB_OK ||
         (st = sb_cache_layout_state(&s->cache, &s->arena, state_bytes(s))) != SB_OK ||
-        (st = tensor_alloc(&s->q, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
-        (st = tensor_alloc(&s->o, &s->arena, p->heads, n, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->q, &s->arena, p->heads, rows, p->head_dim)) != SB_OK ||
+        (st = tensor_alloc(&s->o, &s->arena, p->heads, rows, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->q1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
         (st = tensor_alloc(&s->o1, &s->arena, p->heads, 1, p->head_dim)) != SB_OK ||
-        (st = sb_arena_alloc(&s->arena, p->heads * n, sizeof(float), "LSE", &lse)) != SB_OK ||
-        (st = sb_shard_layout(&s->shard, &s->arena, &s->map, s->ctx.comm, p->heads, p->kv_heads,
-                              p->head_dim)) != SB_OK)
+        (st = sb_arena_alloc(&s->arena, p->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK ||
+        (st = lay_out_shard(s)) != SB_OK)
         return st;
     s->lse = lse;
     return SB_OK;
+}
+
+/* The method, or dense. */
+static const sb_method *decoder(const span_seq *s, const void **params)
+{
+    int own = (s->method->caps & SB_CAP_DECODE) != 0;
+    *params = own ? s->params : s->dense;
+    return own ? s->method : sb_method_find("dense");
 }
 
 static sb_status count_bytes(span_seq *s)
@@ -110,7 +137,9 @@ static sb_status count_bytes(span_seq *s)
     int64_t   last    = s->spec.n_tokens + s->spec.max_new_tokens - 1;
     sb_run    one     = {last, 1};
     sb_shape  prefill = shape_of(s), decode = prefill;
-    sb_status st;
+    const void      *params;
+    const sb_method *m = decoder(s, &params);
+    sb_status        st;
     decode.q_gid     = (sb_gid){.run = &one, .n_runs = 1, .n_tokens = 1};
     decode.n_keys    = last + 1;
     decode.is_decode = 1;
@@ -118,7 +147,7 @@ static sb_status count_bytes(span_seq *s)
     if ((st = lay_out(s)) != SB_OK ||
         (st = sb_shard_layout_method(&s->shard, &s->ctx, s->method, s->params, &prefill)) !=
             SB_OK ||
-        (st = sb_shard_layout_method(&s->shard, &s->ctx, s->method, s->params, &decode)) != SB_OK)
+        (st = sb_shard_layout_method(&s->shard, &s->ctx, m, params, &decode)) != SB_OK)
         return st;
     s->predicted_bytes = s->arena.high_water_bytes;
     return SB_OK;
@@ -126,7 +155,7 @@ static sb_status count_bytes(span_seq *s)
 
 static sb_status fill_cache(span_seq *s)
 {
-    int64_t slot = 0;
+    int64_t slot = 0, row = 0;
     sb_cache_reset(&s->cache);
     for (int32_t j = 0; j < s->gid.n_runs; j++) {
         sb_run    run = s->gid.run[j];
@@ -136,7 +165,8 @@ static sb_status fill_cache(span_seq *s)
         for (int64_t i = 0; i < run.len; i++) {
             fill_row(&s->cache.k, SPAN_K, slot + i, run.start + i);
             fill_row(&s->cache.v, SPAN_V, slot + i, run.start + i);
-            fill_row(&s->q, SPAN_Q, slot + i, run.start + i);
+            if (run.start + i >= s->how.first_query)
+                fill_row(&s->q, SPAN_Q, row++, run.start + i);
         }
     }
     s->cache.n_global = s->spec.n_tokens;
@@ -145,8 +175,19 @@ static sb_status fill_cache(span_seq *s)
 
 sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
 {
-    sb_status st;
-    *s = (span_seq){.spec = *spec, .method = sb_method_find(spec->method)};
+    return span_seq_open_as(spec, &(span_how){0}, comm, s);
+}
+
+sb_status span_seq_open_as(const span_seq_spec *spec, const span_how *how, sb_comm *comm,
+                           span_seq *s)
+{
+    const sb_method *dense = sb_method_find("dense");
+    sb_status        st;
+    *s = (span_seq){.spec = *spec, .how = *how, .method = sb_method_find(spec->method)};
+    if (dense->params_bytes > sizeof s->dense)
+        abort();
+    if ((st = sb_params_default(dense->params, s->dense)) != SB_OK)
+        return st;
     if (s->method == NULL)
         return sb_fail(SB_ERR_USAGE, "no method %s", spec->method);
     s->ctx    = (sb_ctx){.backend  = &sb_backend_cpu,
@@ -165,7 +206,15 @@ sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
         return st;
     s->map.decode_stays = (s->method->caps & SB_CAP_STATE) != 0;
 
-    s->gid = sb_map_gid(&s->map, comm->rank);
+    s->gid    = sb_map_gid(&s->map, comm->rank);
+    s->q_runs = calloc((size_t)s->gid.n_runs + 1, sizeof *s->q_runs);
+    if (s->q_runs == NULL)
+        abort();
+    s->q_gid = sb_map_gid_from(&s->map, comm->rank, how->first_query, s->q_runs);
+    if (how->use.team > 0 &&
+        (st = sb_team_create(&s->map, comm->rank, how->use.team, spec->heads, spec->kv_heads,
+                             spec->head_dim, how->first_query, &s->team)) != SB_OK)
+        return st;
     if ((st = count_bytes(s)) != SB_OK)
         return st;
     s->block = aligned_alloc(SB_ARENA_ALIGN, s->predicted_bytes);
@@ -179,7 +228,9 @@ sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
 
 void span_seq_close(span_seq *s)
 {
+    sb_team_fini(&s->team);
     sb_map_fini(&s->map);
+    free(s->q_runs);
     free(s->params);
     free(s->file);
     free(s->block);
@@ -252,6 +303,7 @@ sb_status span_seq_step(span_seq *s)
         s->shard.gate = &s->gate1;
         s->shard.beta = &s->beta1;
     }
-    return sb_shard_decode(&s->shard, &s->ctx, s->method, s->params, &s->q1, token, &s->cache,
-                           0.25f, &s->o1);
+    const void      *params;
+    const sb_method *m = decoder(s, &params);
+    return sb_shard_decode(&s->shard, &s->ctx, m, params, &s->q1, token, &s->cache, 0.25f, &s->o1);
 }

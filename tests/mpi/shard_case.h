@@ -3,7 +3,8 @@
 #ifndef SB_TESTS_MPI_SHARD_CASE_H
 #define SB_TESTS_MPI_SHARD_CASE_H
 
-#include "harness/shard/shard.h"
+#include "harness/shard/scheme.h"
+#include "harness/shard/team.h"
 
 typedef struct span_seq_spec {
     const char    *method;
@@ -13,12 +14,22 @@ typedef struct span_seq_spec {
     int64_t        heads, kv_heads, head_dim;
 } span_seq_spec;
 
+/* How the prefill runs; all zero: keys are gathered. */
+typedef struct span_how {
+    sb_scheme_use use;
+    sb_link      *link;        /* of schemes that link more than one rank; borrowed */
+    int64_t       first_query; /* of prefill; tokens before it have none */
+} span_how;
+
 typedef struct span_seq {
     span_seq_spec    spec;
     const sb_method *method;
     void            *params, *file;
+    span_how         how;
     sb_map           map;
-    sb_gid           gid;
+    sb_team          team;
+    sb_gid           gid, q_gid;
+    sb_run          *q_runs;
     void            *block;
     size_t           predicted_bytes;
     sb_arena         arena;
@@ -31,6 +42,8 @@ typedef struct span_seq {
     float            lowest;
     sb_phase_times   times;
     sb_ctx           ctx;
+    _Alignas(
+        16) unsigned char dense[64]; /* parameters of dense: it decodes for methods that do not */
 } span_seq;
 
 typedef enum span_what { SPAN_Q, SPAN_K, SPAN_V } span_what;
@@ -41,6 +54,8 @@ sb_bf16 span_value(span_what what, int64_t head, int64_t token, int64_t dim);
 /* Storage in a guarded arena of exactly the counted size; the cache holds the local K and V.
  * Aborts when there is no memory. Local. */
 sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s);
+sb_status span_seq_open_as(const span_seq_spec *spec, const span_how *how, sb_comm *comm,
+                           span_seq *s);
 void      span_seq_close(span_seq *s);
 
 /* Made-up gates of `dim` channels a token, in (lowest, 0], and betas in [0, 1), for prefill and

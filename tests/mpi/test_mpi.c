@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "harness/comm/comms.h"
+#include "harness/comm/links.h"
 #include "tests/mpi/ranks.h"
 
 static sb_comm *world;
@@ -27,6 +28,14 @@ static void run_on_all(const span_case *c, int64_t chunk_bytes)
     ck_assert_msg(failed == 0, "%s failed on %lld ranks", c->name, (long long)failed);
 }
 
+sb_link *span_link(sb_comm *comm)
+{
+    sb_link *l = NULL;
+    if (sb_link_mpi_create(comm, &l) != SB_OK)
+        abort();
+    return l;
+}
+
 static int count(const span_case *cases)
 {
     int n = 0;
@@ -42,6 +51,23 @@ START_TEST(shard) { run_on_all(&span_shard_cases[_i / 2], chunks[_i % 2]); }
 END_TEST
 
 START_TEST(state) { run_on_all(&span_state_cases[_i / 2], chunks[_i % 2]); }
+END_TEST
+
+START_TEST(balance) { run_on_all(&span_balance_cases[_i], chunks[0]); }
+END_TEST
+
+START_TEST(groups) { run_on_all(&span_groups_cases[_i], chunks[0]); }
+END_TEST
+
+START_TEST(pass_q) { run_on_all(&span_pass_q_cases[_i], chunks[0]); }
+END_TEST
+
+START_TEST(fetch) { run_on_all(&span_fetch_cases[_i], chunks[0]); }
+END_TEST
+
+START_TEST(heads) { run_on_all(&span_heads_cases[_i], chunks[_i % 2]); }
+END_TEST
+
 START_TEST(quality) { run_on_all(&span_quality_cases[_i], chunks[0]); }
 END_TEST
 
@@ -76,6 +102,11 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, comm, 0, count(span_comm_cases) * N_CHUNKS);
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * 2);
     tcase_add_loop_test(tc, state, 0, count(span_state_cases) * 2);
+    tcase_add_loop_test(tc, balance, 0, count(span_balance_cases));
+    tcase_add_loop_test(tc, groups, 0, count(span_groups_cases));
+    tcase_add_loop_test(tc, pass_q, 0, count(span_pass_q_cases));
+    tcase_add_loop_test(tc, fetch, 0, count(span_fetch_cases));
+    tcase_add_loop_test(tc, heads, 0, count(span_heads_cases));
     tcase_add_loop_test(tc, quality, 0, count(span_quality_cases));
     tcase_add_loop_test(tc, operator_alone, 0, count(span_operator_cases));
     tcase_add_test(tc, library_errors_become_status);

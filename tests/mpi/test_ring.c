@@ -98,7 +98,7 @@ static sb_status run(const ring_spec *s, const sb_method *m, sb_link *link, int 
                               .backend     = &sb_backend_cpu,
                               .comm        = world,
                               .layout      = s->layout,
-                              .ring        = ring,
+                              .use         = {.ring = ring},
                               .link        = ring ? link : NULL,
                               .threads     = 1,
                               .arena_flags = SB_ARENA_GUARD,

@@ -30,6 +30,23 @@ START_TEST(shard) { run(&span_shard_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
 START_TEST(state) { run(&span_state_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
+START_TEST(balance) { run(&span_balance_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
+START_TEST(groups) { run(&span_groups_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
+START_TEST(pass_q) { run(&span_pass_q_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
+START_TEST(fetch) { run(&span_fetch_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
+START_TEST(heads) { run(&span_heads_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
+END_TEST
+
 START_TEST(quality) { run(&span_quality_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
@@ -44,6 +61,11 @@ int main(void)
     tcase_add_loop_test(tc, comm, 0, count(span_comm_cases) * N_SIZES);
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * N_SIZES);
     tcase_add_loop_test(tc, state, 0, count(span_state_cases) * N_SIZES);
+    tcase_add_loop_test(tc, balance, 0, count(span_balance_cases) * N_SIZES);
+    tcase_add_loop_test(tc, groups, 0, count(span_groups_cases) * N_SIZES);
+    tcase_add_loop_test(tc, pass_q, 0, count(span_pass_q_cases) * N_SIZES);
+    tcase_add_loop_test(tc, fetch, 0, count(span_fetch_cases) * N_SIZES);
+    tcase_add_loop_test(tc, heads, 0, count(span_heads_cases) * N_SIZES);
     tcase_add_loop_test(tc, quality, 0, count(span_quality_cases) * N_SIZES);
     tcase_add_loop_test(tc, operator_alone, 0, count(span_operator_cases) * N_SIZES);
     suite_add_tcase(s, tc);

@@ -17,9 +17,16 @@ typedef struct call {
     int32_t        what; /* root or operation */
 } call;
 
+/* What a rank of a link has under way. */
+typedef struct thread_group {
+    sb_transfer *t;
+    int64_t      n;
+} thread_group;
+
 typedef struct world {
     pthread_barrier_t barrier;
-    call             *calls; /* [size] */
+    call             *calls;  /* [size] */
+    thread_group     *groups; /* [size] */
 } world;
 
 static sb_status meet(sb_comm *c, const call *mine)
@@ -111,6 +118,96 @@ static const sb_comm_ops thread_ops = {
     .destroy       = thread_destroy,
 };
 
+/* ---- the link: what was posted is copied when all ranks wait ---- */
+
+static sb_status link_post(sb_link *l, const sb_transfer *t, int64_t n, void *stream)
+{
+    world        *w = l->impl;
+    thread_group *g = &w->groups[l->rank];
+    (void)stream;
+    g->t = malloc((size_t)(n + 1) * sizeof *g->t);
+    g->n = n;
+    if (g->t == NULL)
+        abort();
+    memcpy(g->t, t, (size_t)n * sizeof *t);
+    return SB_OK;
+}
+
+/* The next block after *at that `from` sends to `to`; NULL: no more. */
+static const sb_transfer *next_sent(const thread_group *from, int32_t to, int64_t *at)
+{
+    while (*at < from->n) {
+        const sb_transfer *t = &from->t[(*at)++];
+        if (!t->is_receive && t->peer == to && t->bytes > 0)
+            return t;
+    }
+    return NULL;
+}
+
+static sb_status receive(const sb_link *l, const world *w, int32_t peer)
+{
+    const thread_group *mine = &w->groups[l->rank];
+    int64_t             at   = 0;
+    for (int64_t i = 0; i < mine->n; i++) {
+        const sb_transfer *to = &mine->t[i];
+        if (!to->is_receive || to->peer != peer || to->bytes == 0)
+            continue;
+        const sb_transfer *from = next_sent(&w->groups[peer], l->rank, &at);
+        if (from == NULL || from->bytes != to->bytes)
+            return sb_fail(SB_ERR_COMM, "rank %d waits for %lld bytes of rank %d, which sends %lld",
+                           l->rank, (long long)to->bytes, peer,
+                           from == NULL ? 0 : (long long)from->bytes);
+        memcpy(to->data, from->data, (size_t)to->bytes);
+    }
+    return next_sent(&w->groups[peer], l->rank, &at) == NULL
+               ? SB_OK
+               : sb_fail(SB_ERR_COMM, "rank %d sends more than rank %d waits for", peer, l->rank);
+}
+
+static sb_status link_wait(sb_link *l, void *stream)
+{
+    world    *w  = l->impl;
+    sb_status st = SB_OK;
+    (void)stream;
+    pthread_barrier_wait(&w->barrier);
+    for (int32_t p = 0; p < l->size; p++)
+        if (p != l->rank && st == SB_OK)
+            st = receive(l, w, p);
+    pthread_barrier_wait(&w->barrier);
+    free(w->groups[l->rank].t);
+    w->groups[l->rank] = (thread_group){0};
+    return st;
+}
+
+static sb_status link_drain(sb_link *l, void *stream)
+{
+    (void)l;
+    (void)stream;
+    return SB_OK;
+}
+
+static void link_destroy(sb_link *l) { free(l); }
+
+static const sb_link_ops link_ops = {.name    = "threads",
+                                     .post    = link_post,
+                                     .wait    = link_wait,
+                                     .drain   = link_drain,
+                                     .destroy = link_destroy,
+                                     .give_up = NULL};
+
+sb_link *span_link(sb_comm *comm)
+{
+    sb_link *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        abort();
+    *l = (sb_link){.ops     = &link_ops,
+                   .backend = &sb_backend_cpu,
+                   .rank    = comm->rank,
+                   .size    = comm->size,
+                   .impl    = comm->impl};
+    return l;
+}
+
 typedef struct thread_arg {
     const span_case *which;
     span_rank        rank;
@@ -127,14 +224,16 @@ static void *thread_main(void *p)
 
 void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_bytes)
 {
-    world       w    = {.calls = calloc((size_t)ranks, sizeof *w.calls)};
+    world       w    = {.calls  = calloc((size_t)ranks, sizeof *w.calls),
+                        .groups = calloc((size_t)ranks, sizeof *w.groups)};
     thread_arg *args = calloc((size_t)ranks, sizeof *args);
     pthread_t  *ids  = calloc((size_t)ranks, sizeof *ids);
     why[0]           = '\0';
-    if (w.calls == NULL || args == NULL || ids == NULL ||
+    if (w.calls == NULL || w.groups == NULL || args == NULL || ids == NULL ||
         pthread_barrier_init(&w.barrier, NULL, (unsigned)ranks) != 0) {
         snprintf(why, why_bytes, "no memory for %d threads", ranks);
         free(w.calls);
+        free(w.groups);
         free(args);
         free(ids);
         return;
@@ -157,6 +256,7 @@ void span_run_threads(const span_case *c, int32_t ranks, char *why, size_t why_b
             snprintf(why, why_bytes, "%s", args[r].rank.why);
     pthread_barrier_destroy(&w.barrier);
     free(w.calls);
+    free(w.groups);
     free(args);
     free(ids);
 }

@@ -157,6 +157,7 @@ sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score
     static int             next;
     static const sb_memory_facts  memory    = {"arena_high_water", 4096};
     static const sb_comm_facts    comm      = {"prefill", 100, 200, 3, 40};
+    static const sb_balance_facts balance   = {0, 30, 40, 36, 24, 6, 24, 1}; /* of 2 ranks */
     static const sb_quality_facts quality   = {.layer        = 0,
                                                .head         = -1,
                                                .def_version  = 1,
@@ -197,6 +198,8 @@ sb_sample_facts facts_ok(int64_t run, int64_t point, int64_t input, double score
                              .n_quality       = 1,
                              .comm            = &comm,
                              .n_comm          = 1,
+                             .balance         = &balance,
+                             .n_balance       = 1,
                              .memory          = &memory,
                              .n_memory        = 1,
                              .kernel          = "avx2",

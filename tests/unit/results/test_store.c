@@ -58,10 +58,10 @@ START_TEST(write_creates_directories_and_schema)
     ck_assert_int_eq(facts_int(deep, "SELECT user_version FROM pragma_user_version"),
                      sbi_schema_version());
     static const char *const tables[] = {
-        "run",           "point",      "dataset",       "input",        "reference",    "span",
-        "sample",        "score",      "hit",           "timing",       "quality",      "needle",
-        "comm",          "memory",     "ceiling",       "energy",       "device_state", "interval",
-        "merged_shards", "comparison", "mean_interval", "anchor_timing"};
+        "run",           "point",      "dataset",       "input",         "reference",    "span",
+        "sample",        "score",      "hit",           "timing",        "quality",      "needle",
+        "comm",          "memory",     "ceiling",       "energy",        "device_state", "interval",
+        "merged_shards", "comparison", "mean_interval", "anchor_timing", "rank_work"};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char sql[128];
         (void)snprintf(sql, sizeof sql, "SELECT strict FROM pragma_table_list('%s')", tables[i]);

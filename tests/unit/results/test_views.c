@@ -502,6 +502,48 @@ START_TEST(anchored_ratio_is_the_median_of_repetitions)
 }
 END_TEST
 
+/* A layer of 30, 40 (the fixture's) and one of 50, 60 on 2 ranks: 80 * 2 / 100; what has no index
+ * has no phi. */
+START_TEST(balance_adds_layers_up)
+{
+    sb_store              *s        = facts_open(path, SB_STORE_WRITE);
+    const sb_balance_facts layers[] = {{0, 30, 40, 36, 24, 6, 24, 1}, {1, 50, 60, 54, 31, 3, 6, 0}};
+    const sb_balance_facts rows     = {0, 10, 20, 10, 10, -1, -1, -1};
+    int64_t                run      = facts_run(s, "c", 0);
+    sb_sample_facts f = facts_ok(run, facts_point(s, (sb_point_facts){.method = "hip", .ranks = 2}),
+                                 facts_input(s, 0), 1.0, 10);
+    f.balance         = layers;
+    f.n_balance       = 2;
+    facts_put(s, &f);
+    f         = facts_ok(run, facts_point(s, (sb_point_facts){.method = "linear", .ranks = 2}),
+                         facts_input(s, 0), 1.0, 10);
+    f.balance = &rows;
+    facts_put(s, &f);
+    f = facts_ok(run, facts_point(s, (sb_point_facts){.method = "dense"}), facts_input(s, 0), 1.0,
+                 10);
+    f.n_balance = 0;
+    facts_put(s, &f);
+    sb_store_close(s);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM balance"), 2);
+    ck_assert_double_eq(facts_real(path, "SELECT imbalance FROM balance WHERE method = 'hip'"),
+                        1.6);
+    ck_assert_double_eq(facts_real(path, "SELECT step_imbalance FROM balance WHERE method = 'hip'"),
+                        1.8);
+    ck_assert_double_eq(facts_real(path, "SELECT lpt_imbalance FROM balance WHERE method = 'hip'"),
+                        1.1);
+    ck_assert_double_eq(facts_real(path, "SELECT phi FROM balance WHERE method = 'hip'"), 0.3);
+    ck_assert_double_eq(facts_real(path, "SELECT fetched FROM balance WHERE method = 'hip'"), 0.5);
+    ck_assert_double_eq(facts_real(path, "SELECT exposed_ms FROM balance WHERE method = 'hip'"),
+                        40e-6);
+    ck_assert_int_eq(facts_int(path, "SELECT received_bytes FROM balance WHERE method = 'hip'"),
+                     100);
+    ck_assert_int_eq(facts_int(path,
+                               "SELECT phi IS NULL AND fetched IS NULL AND imbalance = 1 FROM "
+                               "balance WHERE method = 'linear'"),
+                     1);
+}
+END_TEST
+
 START_TEST(views_in_the_stock_shell)
 {
     foreign_reader("sqlite3", "sqlite3 -readonly -separator ' ' %s \"SELECT (SELECT count(*) FROM "
@@ -545,6 +587,7 @@ int main(void)
     tcase_add_test(t, dense_mfu_needs_a_ceiling);
     tcase_add_test(t, energy_is_of_a_repetition_and_above_idle);
     tcase_add_test(t, anchored_ratio_is_the_median_of_repetitions);
+    tcase_add_test(t, balance_adds_layers_up);
     tcase_add_test(t, seeds_above_int64_print_unsigned);
     tcase_add_test(t, views_in_the_stock_shell);
     tcase_add_test(t, views_in_python);

@@ -1,0 +1,104 @@
+#include "harness/shard/scheme.h"
+
+#include "harness/shard/fetch.h"
+#include "harness/shard/groups.h"
+#include "harness/shard/pass_q.h"
+#include "harness/shard/ring.h"
+#include "harness/shard/team.h"
+#include "harness/shard/ulysses.h"
+
+sb_scheme_use sb_scheme_used(sb_scheme s, int32_t asked, int32_t ranks, int32_t host_ranks,
+                             int64_t heads, int64_t kv_heads)
+{
+    if (s == SB_SCHEME_RING)
+        return (sb_scheme_use){.ring = 1};
+    if (s == SB_SCHEME_ULYSSES)
+        return (sb_scheme_use){.team = ranks};
+    if (s == SB_SCHEME_ALLGATHER)
+        return (sb_scheme_use){.heads_at_once = asked};
+    if (s == SB_SCHEME_FETCH)
+        return (sb_scheme_use){.fetch = 1};
+    if (s == SB_SCHEME_PASS_Q)
+        return (sb_scheme_use){.pass_q = 1};
+    if (s != SB_SCHEME_USP)
+        return (sb_scheme_use){0};
+    int32_t u = asked > 0 ? asked : sb_team_choose(ranks, host_ranks, heads, kv_heads);
+    return u == 1 ? (sb_scheme_use){.ring = 1} : (sb_scheme_use){.team = u};
+}
+
+sb_status sb_scheme_check(sb_scheme s, sb_scheme_use use, const sb_method *m, int32_t ranks,
+                          int64_t heads, int64_t kv_heads)
+{
+    const char *name  = sb_scheme_name(s);
+    int         state = (m->caps & SB_CAP_STATE) != 0;
+    sb_status   st;
+    if (use.ring)
+        return sb_ring_check_as(name, m);
+    if (use.fetch)
+        return sb_fetch_check(m);
+    if (use.pass_q)
+        return sb_pass_q_check(m);
+    if (use.heads_at_once > 0)
+        return sb_groups_check(m);
+    if (use.team > 0) {
+        st = sb_ulysses_check(name, m, use.team < ranks);
+        return st == SB_OK ? sb_team_check(name, ranks, use.team, heads, kv_heads) : st;
+    }
+    if (state == (s == SB_SCHEME_STATE))
+        return SB_OK;
+    return state
+               ? sb_fail(
+                     SB_ERR_UNSUPPORTED,
+                     "sharding: found %s, allowed state: %s carries a state and gathers no keys",
+                     name, m->name)
+               : sb_fail(SB_ERR_UNSUPPORTED,
+                         "sharding: found state, allowed allgather: %s reads keys and has no state "
+                         "to pass on",
+                         m->name);
+}
+
+static int carries_state(const sb_scheme_call *c) { return (c->method->caps & SB_CAP_STATE) != 0; }
+
+static int one_team(const sb_scheme_call *c)
+{
+    return c->use.team > 0 && c->map->ranks > 1 && c->team->teams == 1;
+}
+
+int sb_scheme_keeps_apart(const sb_scheme_call *c)
+{
+    return c->map->ranks > 1 && !one_team(c) && (carries_state(c) || sb_scheme_links(c->use));
+}
+
+static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb_shard *s)
+{
+    sb_scheme_use u     = c->use;
+    int           whole = c->method->plan_keys == SB_PLAN_KEYS_ALL;
+    if (carries_state(c))
+        return sb_shard_layout_local(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
+    if (u.team > 0 && c->map->ranks > 1)
+        return sb_shard_layout_team(s, data, a, c->map, c->comm, c->team);
+    if (u.ring)
+        return sb_shard_layout_ring(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
+                                    c->head_dim);
+    if (u.fetch)
+        return sb_shard_layout_fetch(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
+                                     c->head_dim, whole);
+    if (u.pass_q)
+        return sb_shard_layout_pass_q(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
+                                      c->head_dim, c->first_query);
+    if (u.heads_at_once > 0)
+        return sb_shard_layout_groups(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
+                                      c->head_dim, u.heads_at_once, whole);
+    sb_status st = sb_shard_layout_local(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
+    return st == SB_OK ? sb_shard_layout_gather(s, data) : st;
+}
+
+sb_status sb_scheme_layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb_shard *s)
+{
+    sb_status st = layout(c, data, a, s);
+    /* a fetch has the room in any case: it may come to a gather */
+    if (st == SB_OK && c->compares && sb_scheme_keeps_apart(c) && !c->use.fetch)
+        st = sb_shard_layout_gather(s, data);
+    s->link = c->link;
+    return st;
+}
