@@ -321,7 +321,7 @@ int sb_cmd_generate(int argc, char **argv)
     }
     if (o.help)
         return fputs(HELP, stdout) < 0;
-    if ((st = sb_launch_begin(0, &l)) != SB_OK) {
+    if ((st = sb_launch_begin(0, "0", &l)) != SB_OK) {
         sb_cmd_error("generate");
         return 1;
     }

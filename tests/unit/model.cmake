@@ -22,4 +22,4 @@ foreach(name gguf config checkpoint)
 endforeach()
 span_test(test_llama
   SOURCES unit/harness/model/checkpoint/test_llama.c unit/harness/model/checkpoint/llama_rig.c mpi/thread_ranks.c ${checkpoint_files}
-  LINK sb_model sb_methods sb_workloads sb_comm_impl Threads::Threads m LABELS unit)
+  LINK sb_model sb_shard sb_config sb_methods sb_workloads sb_comm_impl Threads::Threads m LABELS unit)
