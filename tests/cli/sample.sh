@@ -50,8 +50,12 @@ P
 
 for name in cpu h100; do
     page=results/sample/$name.html
-    db=results/sample/$name.db
-    [ -e "$db" ] || db=results/baselines/methods_h100.db
+    stored=results/sample/$name.db
+    [ -e "$stored" ] || stored=results/baselines/methods_h100.db
+    mkdir "$work/$name.d"
+    db=$work/$name.d/$(basename "$stored") # the page has its name
+    cp "$stored" "$db"
+    case_ok "$name: brought up to date" "$spanbench" db migrate "$db"
     options=()
     drawn=0
     [ "$gnuplot" = none ] && options=(--no-plots)
