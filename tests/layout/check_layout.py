@@ -64,8 +64,8 @@ MAY_EXIT = {"harness/run/stop.c", "harness/comm/launch.c"}
 # C against NVIDIA's C libraries, without device code.
 MAY_USE_CUDA = {"kernels/exec/cudnn.c", "kernels/exec/cudnn_library.h"}
 GENERATED = {"spanbench_build.h", "spanbench_commit.h"}
-LONG = ("tests/golden/", "results/SCHEMA.md")  # written by programs
 MAX_LINES = 800
+WRITTEN_BY_PROGRAM = {"results/SCHEMA.md"}  # and compared with it by a test: nobody edits it
 UNFINISHED = ["TO" + "DO", "FIX" + "ME"]
 C_FILES = (".c", ".h", ".cu", ".cuh")
 TEXT_FILES = C_FILES + (".py", ".sh", ".cmake", ".sql", ".yaml", ".md", ".txt", ".in", ".json")
@@ -201,7 +201,7 @@ def rule_lengths(tree):
     """files stay readable"""
     for f, text in tree.text.items():
         lines = text.count("\n")
-        if lines > MAX_LINES and not f.startswith(LONG):
+        if lines > MAX_LINES and not f.startswith("tests/golden/") and f not in WRITTEN_BY_PROGRAM:
             yield f"{f}: {lines} lines, at most {MAX_LINES}"
 
 
