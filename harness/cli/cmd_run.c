@@ -8,12 +8,14 @@
 #include "harness/cli/launch.h"
 #include "harness/cli/summary.h"
 #include "harness/cli/version.h"
+#include "harness/cli/watchdog.h"
 #include "harness/comm/links.h"
 #include "harness/run/run.h"
 #include "harness/run/stop.h"
 
 /* What NCCL may take of a GPU while it computes [sharding 4b], and how long it may be silent. */
 enum { LINK_CTAS = 8, LINK_TIMEOUT_S = 120 };
+enum { READ_S = 60, TABLE_S = 60 }; /* should take at most: a sweep of many points; the table */
 
 static const char HELP[] =
     "Usage: spanbench run SWEEP.yaml [options]           (alone, or under mpirun / srun)\n"
@@ -35,17 +37,17 @@ static const char HELP[] =
     "  --dry-run          check the sweep and list its points with the memory they need; run "
     "nothing\n"
     "  --threads N        CPU threads a rank (default: OMP_NUM_THREADS, else cores of the host / "
-    "ranks on it)\n"
-    "  --no-table         do not print the table at the end\n"
+    "ranks on it)\n" SB_WATCHDOG_HELP "  --no-table         do not print the table at the end\n"
     "  -h, --help         this text\n"
     "\n"
     "Exit codes: 0 ok, 1 failed points, 2 usage or bad configuration, 75 interrupted and "
-    "resumable.\n";
+    "resumable,\n"
+    "124 watchdog (resumable as well).\n";
 
 enum { MAX_SETS = 64 };
 
 typedef struct options {
-    const char *sweep, *db, *point, *publish, *list;
+    const char *sweep, *db, *point, *publish, *list, *watchdog;
     sb_set      sets[MAX_SETS];
     int64_t     n_sets, row, threads;
     double      time_limit_s, publish_every_s;
@@ -77,7 +79,20 @@ static sb_status add_set(options *o, char *text)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, NO_TABLE, PUBLISH, EVERY, LIST };
+    enum {
+        DB = 256,
+        POINT,
+        ROW,
+        SET,
+        LIMIT,
+        DRY,
+        THREADS,
+        WATCHDOG,
+        NO_TABLE,
+        PUBLISH,
+        EVERY,
+        LIST
+    };
     static const struct option longs[] = {{"db", 1, NULL, DB},
                                           {"point", 1, NULL, POINT},
                                           {"row", 1, NULL, ROW},
@@ -85,6 +100,7 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"time-limit", 1, NULL, LIMIT},
                                           {"dry-run", 0, NULL, DRY},
                                           {"threads", 1, NULL, THREADS},
+                                          {"watchdog", 1, NULL, WATCHDOG},
                                           {"no-table", 0, NULL, NO_TABLE},
                                           {"publish", 1, NULL, PUBLISH},
                                           {"publish-every", 1, NULL, EVERY},
@@ -129,6 +145,9 @@ static sb_status parse(int argc, char **argv, options *o)
             break;
         case LIST:
             o->list = optarg;
+            break;
+        case WATCHDOG:
+            o->watchdog = optarg;
             break;
         case NO_TABLE:
             o->no_table = 1;
@@ -228,6 +247,7 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                          .row             = o->row,
                          .time_limit_s    = o->time_limit_s,
                          .comm            = l->comm,
+                         .watch           = l->watch,
                          .open_link       = open_link,
                          .threads         = l->threads,
                          .command         = command,
@@ -250,6 +270,7 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
         st = sb_run_list(sweep, &ro, stdout);
     } else {
         st = sb_run_sweep(sweep, &ro, out);
+        sb_watch_enter(l->watch, "printing the table", TABLE_S);
         if (st == SB_OK && l->comm->rank == 0) {
             if (!o->no_table)
                 st = sb_summary_print(db, sweep, stdout);
@@ -277,10 +298,11 @@ int sb_cmd_run(int argc, char **argv)
         return fputs(HELP, stdout) < 0;
     /* The clock of --time-limit starts before MPI does. */
     sb_stop_set_limit(o.time_limit_s);
-    if ((st = sb_launch_begin((int32_t)o.threads, &l)) != SB_OK) {
+    if ((st = sb_launch_begin((int32_t)o.threads, o.watchdog, &l)) != SB_OK) {
         sb_cmd_error("run");
-        return 1;
+        return sb_cmd_exit_code(st);
     }
+    sb_watch_enter(l.watch, "reading the sweep", READ_S);
     sb_stop_install();
     if (o.db == NULL)
         st = default_db(o.sweep, db, sizeof db);

@@ -89,24 +89,31 @@ static void gather(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use
     out->first_s = use.heads_at_once > 0 ? out->seconds / (double)groups : out->seconds;
 }
 
-/* Rows with a window need the keys before their shard, others all of them [7.1]. */
+/* Rows with a window need the keys before their shard, powers of two a shard's worth for each
+ * doubling of the distance, nearest ones inside the host; others need all keys [7.1]. */
 static void fetch(const sb_machine *m, const sb_plan_case *c, const sb_map *map, double keys,
                   sbi_traffic *out)
 {
-    double own = (double)fewest_tokens(map), all = (double)c->n_tokens - own, some = all;
-    if (map->kind == SB_LAYOUT_CONTIGUOUS && strcmp(c->method->name, "power_attention") == 0)
-        some = own * log2_up(c->ranks);
-    else if (map->kind == SB_LAYOUT_CONTIGUOUS && isfinite(keys))
-        some = keys;
-    if (some >= 0.6 * all) { /* then all are gathered [7.3] */
+    net    t   = net_of(m, c->ranks);
+    double own = (double)fewest_tokens(map), all = (double)c->n_tokens - own;
+    double near = 0, far = all, row = (double)row_bytes(c);
+    int    line = map->kind == SB_LAYOUT_CONTIGUOUS;
+    if (line && strcmp(c->method->name, "power_attention") == 0) {
+        near = own * log2_up(t.here);
+        far  = own * (log2_up(c->ranks) - log2_up(t.here));
+    } else if (line && isfinite(keys)) {
+        near = t.hosts > 1 ? 0 : keys;
+        far  = t.hosts > 1 ? keys : 0;
+    }
+    if (near + far >= 0.6 * all) { /* then all are gathered [7.3] */
         gather(m, c, (sb_scheme_use){0}, map, out);
         return;
     }
-    const sb_link_cost *l = c->ranks > m->ranks_per_host ? &m->between : &m->inside;
-    out->rounds           = 2; /* the bitmaps, then the blocks */
-    out->received_bytes   = (int64_t)(some * (double)row_bytes(c));
-    out->seconds = out->first_s =
-        2 * l->latency_s + (double)out->received_bytes / l->bytes_per_s;
+    out->rounds         = 2; /* the bitmaps, then the blocks */
+    out->received_bytes = (int64_t)((near + far) * row);
+    out->seconds        = out->first_s =
+        2 * (t.hosts > 1 ? m->between : m->inside).latency_s +
+        fmax(near * row / m->inside.bytes_per_s, far * row / m->between.bytes_per_s);
 }
 
 /* `steps` passes of what one of the ring's ranks has to the next. span: how far apart they stand. */

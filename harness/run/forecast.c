@@ -235,6 +235,21 @@ sb_status sb_forecast_point(sb_source *s, const sb_machine *m, const sb_forecast
     return st;
 }
 
+sb_status sb_forecast_times(const sb_source *s, const sb_machine *m, int32_t threads,
+                            const sb_point *p, const sb_input *in, double *repetition_s,
+                            double *sample_s)
+{
+    const sb_forecast_options o = {.threads = threads, .no_memory = 1};
+    sb_forecast               f = {.status = SB_OK};
+    sb_plan_case              c;
+    sb_status                 st = case_of(s, &o, p, in, &c);
+    if (st == SB_OK && (st = time_of(m, &c, p, &f)) == SB_OK) {
+        *repetition_s = f.repetition_s;
+        *sample_s     = f.sample_s;
+    }
+    return st;
+}
+
 sb_status sb_forecast_points(const sb_sweep *s, int64_t first, int64_t last,
                              const sb_machine *const    machines[SB_BACKEND_COUNT],
                              const sb_forecast_options *o, sb_forecast *out)

@@ -3,6 +3,7 @@
 #define SB_HARNESS_RUN_RUN_H
 
 #include "harness/config/sweep.h"
+#include "harness/watch/watch.h"
 #include "kernels/base/link.h"
 #include "results/store/store.h"
 
@@ -17,6 +18,7 @@ typedef struct sb_run_options {
     int64_t     row;         /* -1: all rows; else this one alone, also when it is stored already */
     double      time_limit_s; /* 0: none */
     sb_comm    *comm;
+    sb_watch   *watch; /* NULL: none */
     int32_t     threads;
     /* Makes the link between ranks over a backend's memory, when a point needs one; why: a phrase
      * on the choice. Collective. NULL: no point may. */

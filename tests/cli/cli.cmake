@@ -20,6 +20,8 @@ add_test(NAME cli_gate COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/gate.sh $<TARGET_FI
 set_tests_properties(cli_gate PROPERTIES LABELS cli TIMEOUT 600 SKIP_RETURN_CODE 77)
 add_test(NAME cli_report COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/report.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_report PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 600)
+add_test(NAME cli_worked_queries COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/worked_queries.sh $<TARGET_FILE:spanbench>)
+set_tests_properties(cli_worked_queries PROPERTIES LABELS cli TIMEOUT 300)
 add_test(NAME cli_sample COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/sample.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_sample PROPERTIES LABELS cli TIMEOUT 600)
 add_test(NAME cli_sbatch COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/sbatch.sh $<TARGET_FILE:spanbench>)

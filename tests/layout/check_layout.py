@@ -34,6 +34,7 @@ FLOORS = {
     "kernels": (4, 0),  # registry.c
     "harness/tensors": (5, -1),
     "harness/config": (5, 0),
+    "harness/watch": (5, -1),
     "harness/comm": (5, 0),
     "harness/shard": (5, 1),
     "harness/model": (5, 2),
