@@ -20,7 +20,8 @@ static const char HELP[] =
     "             experiment: attention\n"
     "  metrics    scorers of text: what they score, 0 or 1 or a fraction, what they need, source\n"
     "  models     models and their knobs\n"
-    "  machines   whose costs `spanbench plan` knows, and how many constants are measured or guessed\n"
+    "  machines   whose costs `spanbench plan` knows, and how many constants are measured or "
+    "guessed\n"
     "  views      the database's public views\n"
     "  schema     all tables, views and columns of the database, with types, units and meanings "
     "(Markdown)\n";
@@ -155,20 +156,20 @@ static void list_models(void)
 static void list_machines(void)
 {
     for (const char *const *name = sb_plan_machine_names(); *name != NULL; name++) {
-        sb_machine *m     = NULL;
-        int64_t     fit   = 0, seeds = 0;
+        sb_machine *m   = NULL;
+        int64_t     fit = 0, seeds = 0;
         if (sb_plan_machine(*name, stderr, &m) != SB_OK)
             continue; /* its errors are told; tests hold shipped files to being good */
         for (int64_t i = 0; i < m->n_costs; i++) {
             fit += m->costs[i].origin.source <= SB_SOURCE_FITTED;
             seeds += m->costs[i].origin.source == SB_SOURCE_SEED;
         }
-        (void)printf("%-12s %s; %s\n    costs: %lld measured or fitted, %lld guessed; links: %s inside "
-                     "a host, %s between; %lld densities\n",
-                     *name, m->backend == SB_CPU ? "cpu" : "cuda", m->about, (long long)fit,
-                     (long long)seeds, sb_source_name((sb_source_kind)m->inside.origin.source),
-                     sb_source_name((sb_source_kind)m->between.origin.source),
-                     (long long)m->n_densities);
+        (void)printf(
+            "%-12s %s; %s\n    costs: %lld measured or fitted, %lld guessed; links: %s inside "
+            "a host, %s between; %lld densities\n",
+            *name, m->backend == SB_CPU ? "cpu" : "cuda", m->about, (long long)fit,
+            (long long)seeds, sb_source_name((sb_source_kind)m->inside.origin.source),
+            sb_source_name((sb_source_kind)m->between.origin.source), (long long)m->n_densities);
         sb_machine_free(m);
     }
 }
