@@ -28,7 +28,8 @@ static const char HELP[] =
     "                     fewer beside sharding ring a hybrid of both\n"
     "  --no-memory        leave the memory out: quicker at millions of tokens\n"
     "  --format NAME      table or json (table)\n"
-    "  --fit DB           refit the machine's constants to the stored samples of a database, print\n"
+    "  --fit DB           refit the machine's constants to the stored samples of a database, "
+    "print\n"
     "                     each beside the old one, and go on with them\n"
     "  --fit-up-to N      rates from samples of at most N tokens alone\n"
     "  --densities-up-to N  densities likewise\n"
@@ -236,9 +237,8 @@ static sb_status machines_open(const sb_machine *named, const sb_sweep *s,
                          "`backend`)",
                          named->name, named->backend == SB_CPU ? "cpu" : "cuda",
                          b == SB_CPU ? "cpu" : "cuda");
-        else if (machines[b] == NULL &&
-                 (st = sb_plan_machine(sb_plan_machine_default(b, processor), stderr,
-                                       &opened[b])) == SB_OK)
+        else if (machines[b] == NULL && (st = sb_plan_machine(sb_plan_machine_default(b, processor),
+                                                              stderr, &opened[b])) == SB_OK)
             machines[b] = opened[b];
     }
     return st;

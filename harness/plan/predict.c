@@ -140,8 +140,8 @@ static void ring(const guess *g, double total_s, double *compute, double *expose
     const sbi_traffic *t     = &g->traffic;
     int32_t            R     = g->map.ranks;
     double             start = cost_of(g, SB_PHASE_COMPUTE)->start_s, work = total_s - start;
-    double             pass = (t->seconds - t->first_s) / (R - 1), own = all_pairs_of(g) * g->busiest;
-    int                few  = g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
+    double pass = (t->seconds - t->first_s) / (R - 1), own = all_pairs_of(g) * g->busiest;
+    int    few = g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
     *compute = 0;
     *exposed = t->first_s;
     for (int32_t s = 0; s < R; s++) { /* many runs: every step is as long as another */
@@ -174,11 +174,11 @@ static sb_status weigh(guess *g, sb_prediction *p)
     double    threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1, *x = g->x;
     double    tokens = (double)c->n_tokens * even, row = (double)c->head_dim * sizeof(sb_bf16);
     double    kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
-    sb_status st = sbi_traffic_of(g->m, c, &g->map, &g->traffic);
+    sb_status           st = sbi_traffic_of(g->m, c, &g->map, &g->traffic);
     if (st != SB_OK)
         return st;
-    g->lanes = w.has_lanes ? sbi_lanes_of(g->m, c)
-                           : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
+    g->lanes =
+        w.has_lanes ? sbi_lanes_of(g->m, c) : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
     /* heads are shared out, not tokens */
     shares own   = c->ulysses == c->ranks ? (shares){even, even} : shares_of(g);
     double share = w.has_lanes ? g->lanes.share * own.pairs : own.rows;

@@ -66,8 +66,11 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
                      .size       = p->ranks,
                      .local_rank = rank % local_size,
                      .local_size = local_size};
-    sb_bench b    = {
-           .comm = &comm, .backend = counted_on(p, &on_host), .model = s->model, .threads = threads};
+    sb_bench  b    = {.comm       = &comm,
+                      .backend    = counted_on(p, &on_host),
+                      .host_ranks = local_size,
+                      .model      = s->model,
+                      .threads    = threads};
     sb_status st = p->task != NULL ? sb_sample_bytes(&b, p, in, out)
                                    : sb_attention_bytes(&b, p, s->operands, out);
     if (st == SB_OK && on_host)
@@ -96,6 +99,18 @@ static sb_status room_of(const sb_source *s, const sb_machine *m, const sb_forec
 }
 
 /* ---- time ---- */
+
+/* The prediction knows heads over ranks as `ulysses` beside gathered keys or a ring. */
+static void set_teams(const sb_machine *m, const sb_point *p, sb_plan_case *c)
+{
+    int32_t       local = p->ranks < m->ranks_per_host ? p->ranks : (int32_t)m->ranks_per_host;
+    sb_scheme_use use = sb_scheme_used(p->scheme, p->team, p->ranks, local, c->heads, c->kv_heads);
+    if (p->scheme != SB_SCHEME_ULYSSES && p->scheme != SB_SCHEME_USP)
+        return;
+    c->scheme = use.ring || use.team < p->ranks ? SB_SCHEME_RING : SB_SCHEME_ALLGATHER;
+    if (c->ulysses == 0)
+        c->ulysses = use.team;
+}
 
 static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const sb_point *p,
                          const sb_input *in, sb_plan_case *out)
@@ -172,6 +187,8 @@ static sb_status forecast(sb_source *s, const sb_machine *m, const sb_forecast_o
     sb_status       st   = case_of(s, o, p, in, &c);
     if (st == SB_OK && !o->no_memory)
         st = room_of(s, m, o, p, in, &room);
+    if (st == SB_OK)
+        set_teams(m, p, &c);
     if (st == SB_OK)
         st = time_of(m, &c, p, out);
     if (st == SB_OK) {
