@@ -52,6 +52,7 @@ skip() {
 sections=(build test)
 command -v nvcc >/dev/null && sections+=(cuda)
 [ "$parts" = coverage ] && sections+=(coverage)
+[ -n "${SPAN_REQUIRE_SLURM:-}" ] && sections+=(slurm) # daemons: not on a machine that did not ask for them
 if command -v dpkg-query >/dev/null; then
     missing=$(span_not_installed "${sections[@]}" | xargs)
     if [ -n "$missing" ]; then

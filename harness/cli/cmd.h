@@ -7,6 +7,7 @@
 #include "kernels/base/status.h"
 
 int sb_cmd_run(int argc, char **argv);
+int sb_cmd_sbatch(int argc, char **argv);
 int sb_cmd_score(int argc, char **argv);
 int sb_cmd_gen(int argc, char **argv);
 int sb_cmd_plan(int argc, char **argv);
@@ -19,7 +20,8 @@ int sb_cmd_compare(int argc, char **argv);
 
 /* "spanbench VERB: <the thread's error text>" on stderr. */
 void sb_cmd_error(const char *verb);
-/* Exit code of a status: 0, 2 where the user can mend it, 75 where it can go on later, else 1. */
+/* Exit code of a status: 0, 2 where the user can mend it, 3 where it does not fit, 75 where it can
+ * go on later, else 1. */
 int sb_cmd_exit_code(sb_status st);
 
 #endif

@@ -15,6 +15,8 @@ int sb_cmd_exit_code(sb_status st)
         return 0;
     case SB_ERR_USAGE:
         return 2;
+    case SB_ERR_NO_FIT:
+        return 3;
     case SB_ERR_STOPPED:
         return 75;
     default:

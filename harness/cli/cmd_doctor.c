@@ -183,10 +183,10 @@ int sb_cmd_doctor(int argc, char **argv)
         (void)fputs(HELP, stderr);
         return 2;
     }
-    sb_status st = sb_launch_begin(0, &l);
+    sb_status st = sb_launch_begin(0, NULL, &l);
     if (st != SB_OK) {
         sb_cmd_error("doctor");
-        return 1;
+        return sb_cmd_exit_code(st);
     }
     if ((st = sb_facts_oversubscribed(l.comm, l.threads, &over)) != SB_OK)
         sb_cmd_error("doctor");

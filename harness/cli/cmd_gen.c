@@ -306,9 +306,9 @@ int sb_cmd_gen(int argc, char **argv)
     }
     if (o.help)
         return fputs(HELP, stdout) < 0;
-    if ((st = sb_launch_begin(0, &l)) != SB_OK) {
+    if ((st = sb_launch_begin(0, "0", &l)) != SB_OK) {
         sb_cmd_error("gen");
-        return 1;
+        return sb_cmd_exit_code(st);
     }
     sb_stop_install();
     st = sb_gen_load(o.sweep, o.sets, o.n_sets, l.comm->rank == 0 ? stderr : NULL, &plan);

@@ -7,6 +7,7 @@
 
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
+#include "harness/cli/machines.h"
 #include "harness/cli/plan_print.h"
 
 static const char HELP[] =
@@ -24,12 +25,9 @@ static const char HELP[] =
     "                     the backend of each point\n"
     "  --point WHAT       these points alone: K, K-L (from 0) or the first digits of a hash\n"
     "  --set PATH=VALUE   change the sweep, as `spanbench run --set`\n"
-    "  --ulysses U        as if U ranks shared heads out among them: all of them is Ulysses,\n"
-    "                     fewer beside sharding ring a hybrid of both\n"
     "  --no-memory        leave the memory out: quicker at millions of tokens\n"
     "  --format NAME      table or json (table)\n"
-    "  --fit DB           refit the machine's constants to the stored samples of a database, "
-    "print\n"
+    "  --fit DB           refit the machine's constants to the stored samples of a database, print\n"
     "                     each beside the old one, and go on with them\n"
     "  --fit-up-to N      rates from samples of at most N tokens alone\n"
     "  --densities-up-to N  densities likewise\n"
@@ -98,7 +96,6 @@ enum {
     MACHINE,
     POINT,
     SET,
-    ULYSSES,
     NO_MEMORY,
     FORMAT,
     FIT,
@@ -118,10 +115,6 @@ static sb_status take(options *o, int c)
     case THREADS:
         st                  = whole("threads", optarg, 4096, &v);
         o->forecast.threads = (int32_t)v;
-        return st;
-    case ULYSSES:
-        st                  = whole("ulysses", optarg, 1 << 20, &v);
-        o->forecast.ulysses = (int32_t)v;
         return st;
     case MACHINE:
         o->machine = optarg;
@@ -186,7 +179,6 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"machine", 1, NULL, MACHINE},
                                           {"point", 1, NULL, POINT},
                                           {"set", 1, NULL, SET},
-                                          {"ulysses", 1, NULL, ULYSSES},
                                           {"no-memory", 0, NULL, NO_MEMORY},
                                           {"format", 1, NULL, FORMAT},
                                           {"fit", 1, NULL, FIT},
@@ -219,31 +211,6 @@ static sb_status parse(int argc, char **argv, options *o)
     return check_options(o, argc - optind, argc > optind + 1 ? argv[optind + 1] : NULL);
 }
 
-/* The machines that the points need: the one that was named serves its own backend alone. */
-static sb_status machines_open(const sb_machine *named, const sb_sweep *s,
-                               const sb_machine *machines[SB_BACKEND_COUNT],
-                               sb_machine       *opened[SB_BACKEND_COUNT])
-{
-    char      processor[256];
-    sb_status st = SB_OK;
-    sb_forecast_processor(processor, sizeof processor);
-    if (named != NULL)
-        machines[named->backend] = named;
-    for (int64_t i = 0; st == SB_OK && i < s->n_points; i++) {
-        sb_backend_id b = s->points[i].backend;
-        if (machines[b] == NULL && named != NULL)
-            st = sb_fail(SB_ERR_USAGE,
-                         "machine %s: found backend %s, allowed %s, that of the sweep (key "
-                         "`backend`)",
-                         named->name, named->backend == SB_CPU ? "cpu" : "cuda",
-                         b == SB_CPU ? "cpu" : "cuda");
-        else if (machines[b] == NULL && (st = sb_plan_machine(sb_plan_machine_default(b, processor),
-                                                              stderr, &opened[b])) == SB_OK)
-            machines[b] = opened[b];
-    }
-    return st;
-}
-
 static sb_status plan(const options *o, const sb_machine *named, const sb_sweep *s, int *no_fit)
 {
     const sb_machine *machines[SB_BACKEND_COUNT] = {NULL};
@@ -256,7 +223,7 @@ static sb_status plan(const options *o, const sb_machine *named, const sb_sweep 
     if (st == SB_OK && o->point != NULL)
         st = sb_sweep_select(s, o->point, &first, &last);
     if (st == SB_OK)
-        st = machines_open(named, s, machines, opened);
+        st = sb_machines_open(named, s, machines, opened);
     if (st == SB_OK)
         st = sb_forecast_points(s, first, last, machines, &o->forecast, f);
     if (st == SB_OK) {

@@ -8,12 +8,14 @@
 #include "harness/cli/launch.h"
 #include "harness/cli/summary.h"
 #include "harness/cli/version.h"
+#include "harness/cli/watchdog.h"
 #include "harness/comm/links.h"
 #include "harness/run/run.h"
 #include "harness/run/stop.h"
 
 /* What NCCL may take of a GPU while it computes [sharding 4b], and how long it may be silent. */
 enum { LINK_CTAS = 8, LINK_TIMEOUT_S = 120 };
+enum { READ_S = 60, TABLE_S = 60 }; /* should take at most: a sweep of many points; the table */
 
 static const char HELP[] =
     "Usage: spanbench run SWEEP.yaml [options]           (alone, or under mpirun / srun)\n"
@@ -21,6 +23,12 @@ static const char HELP[] =
     "Runs every point of the sweep that the database does not have yet, and prints a table.\n"
     "\n"
     "  --db FILE          results database (default: results/NAME.db for NAME.yaml)\n"
+    "  --publish FILE     keep FILE a whole copy of the database, renewed every half minute and at "
+    "the end; where the\n"
+    "                     database is missing and FILE is not, go on from it\n"
+    "  --publish-every S  renew it every S seconds instead\n"
+    "  --list HASH        refuse a sweep whose list of points is another (as sbatch wrote it "
+    "down)\n"
     "  --point WHAT       only point K, points A-B, or the point whose hash starts with HASH\n"
     "  --row R            only row R of the points, also when it is stored already\n"
     "  --set PATH=VALUE   override a key of the sweep, e.g. --set workloads[0].samples=2 "
@@ -29,20 +37,20 @@ static const char HELP[] =
     "  --dry-run          check the sweep and list its points with the memory they need; run "
     "nothing\n"
     "  --threads N        CPU threads a rank (default: OMP_NUM_THREADS, else cores of the host / "
-    "ranks on it)\n"
-    "  --no-table         do not print the table at the end\n"
+    "ranks on it)\n" SB_WATCHDOG_HELP "  --no-table         do not print the table at the end\n"
     "  -h, --help         this text\n"
     "\n"
     "Exit codes: 0 ok, 1 failed points, 2 usage or bad configuration, 75 interrupted and "
-    "resumable.\n";
+    "resumable,\n"
+    "124 watchdog (resumable as well).\n";
 
 enum { MAX_SETS = 64 };
 
 typedef struct options {
-    const char *sweep, *db, *point;
+    const char *sweep, *db, *point, *publish, *list, *watchdog;
     sb_set      sets[MAX_SETS];
     int64_t     n_sets, row, threads;
-    double      time_limit_s;
+    double      time_limit_s, publish_every_s;
     int         dry_run, no_table, help;
 } options;
 
@@ -71,7 +79,20 @@ static sb_status add_set(options *o, char *text)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    enum { DB = 256, POINT, ROW, SET, LIMIT, DRY, THREADS, NO_TABLE };
+    enum {
+        DB = 256,
+        POINT,
+        ROW,
+        SET,
+        LIMIT,
+        DRY,
+        THREADS,
+        WATCHDOG,
+        NO_TABLE,
+        PUBLISH,
+        EVERY,
+        LIST
+    };
     static const struct option longs[] = {{"db", 1, NULL, DB},
                                           {"point", 1, NULL, POINT},
                                           {"row", 1, NULL, ROW},
@@ -79,10 +100,14 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"time-limit", 1, NULL, LIMIT},
                                           {"dry-run", 0, NULL, DRY},
                                           {"threads", 1, NULL, THREADS},
+                                          {"watchdog", 1, NULL, WATCHDOG},
                                           {"no-table", 0, NULL, NO_TABLE},
+                                          {"publish", 1, NULL, PUBLISH},
+                                          {"publish-every", 1, NULL, EVERY},
+                                          {"list", 1, NULL, LIST},
                                           {"help", 0, NULL, 'h'},
                                           {0}};
-    *o                                 = (options){.row = -1};
+    *o                                 = (options){.row = -1, .publish_every_s = 30};
     sb_status st                       = SB_OK;
     double    v                        = 0;
     int       c;
@@ -111,6 +136,18 @@ static sb_status parse(int argc, char **argv, options *o)
         case THREADS:
             st         = number("threads", optarg, 1, 4096, &v);
             o->threads = (int64_t)v;
+            break;
+        case PUBLISH:
+            o->publish = optarg;
+            break;
+        case EVERY:
+            st = number("publish-every", optarg, 0, 1e6, &o->publish_every_s);
+            break;
+        case LIST:
+            o->list = optarg;
+            break;
+        case WATCHDOG:
+            o->watchdog = optarg;
             break;
         case NO_TABLE:
             o->no_table = 1;
@@ -202,20 +239,28 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                      char **argv, sb_run_outcome *out)
 {
     char           command[2048], build[2048], mpi[128];
-    sb_run_options ro = {.db_path      = db,
-                         .first        = 0,
-                         .last         = sweep->n_points - 1,
-                         .row          = o->row,
-                         .time_limit_s = o->time_limit_s,
-                         .comm         = l->comm,
-                         .open_link    = open_link,
-                         .threads      = l->threads,
-                         .command      = command,
-                         .commit       = sb_version_commit(),
-                         .version      = sb_version_text(),
-                         .build_json   = build,
-                         .mpi_version  = mpi};
+    sb_run_options ro = {.db_path         = db,
+                         .publish         = o->publish,
+                         .publish_every_s = o->publish_every_s,
+                         .first           = 0,
+                         .last            = sweep->n_points - 1,
+                         .row             = o->row,
+                         .time_limit_s    = o->time_limit_s,
+                         .comm            = l->comm,
+                         .watch           = l->watch,
+                         .open_link       = open_link,
+                         .threads         = l->threads,
+                         .command         = command,
+                         .commit          = sb_version_commit(),
+                         .version         = sb_version_text(),
+                         .build_json      = build,
+                         .mpi_version     = mpi};
     sb_status      st = SB_OK;
+    if (o->list != NULL && strcmp(o->list, sweep->hash) != 0)
+        return sb_fail(SB_ERR_USAGE,
+                       "--list: found `%.64s`, allowed %s, of the points that %s and this launch "
+                       "have now",
+                       o->list, sweep->hash, sweep->path);
     if (o->point != NULL && (st = sb_sweep_select(sweep, o->point, &ro.first, &ro.last)) != SB_OK)
         return st;
     sb_launch_command(argv, command, sizeof command);
@@ -225,6 +270,7 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
         st = sb_run_list(sweep, &ro, stdout);
     } else {
         st = sb_run_sweep(sweep, &ro, out);
+        sb_watch_enter(l->watch, "printing the table", TABLE_S);
         if (st == SB_OK && l->comm->rank == 0) {
             if (!o->no_table)
                 st = sb_summary_print(db, sweep, stdout);
@@ -252,10 +298,11 @@ int sb_cmd_run(int argc, char **argv)
         return fputs(HELP, stdout) < 0;
     /* The clock of --time-limit starts before MPI does. */
     sb_stop_set_limit(o.time_limit_s);
-    if ((st = sb_launch_begin((int32_t)o.threads, &l)) != SB_OK) {
+    if ((st = sb_launch_begin((int32_t)o.threads, o.watchdog, &l)) != SB_OK) {
         sb_cmd_error("run");
-        return 1;
+        return sb_cmd_exit_code(st);
     }
+    sb_watch_enter(l.watch, "reading the sweep", READ_S);
     sb_stop_install();
     if (o.db == NULL)
         st = default_db(o.sweep, db, sizeof db);

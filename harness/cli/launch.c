@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/cli/watchdog.h"
 #include "harness/comm/comms.h"
 #include "harness/model/model.h"
 #include "kernels/base/backend.h"
@@ -25,15 +26,23 @@ static int32_t default_threads(const sb_comm *c)
     return share > 1 ? (int32_t)share : 1;
 }
 
-sb_status sb_launch_begin(int32_t threads, sb_launch *out)
+sb_status sb_launch_begin(int32_t threads, const char *watchdog, sb_launch *out)
 {
     sb_launch l  = {.mpi = sb_mpi_launched()};
-    sb_status st = SB_OK;
-    if (l.mpi && (st = sb_mpi_init(NULL, NULL)) != SB_OK)
+    sb_status st = sb_watchdog_start(watchdog, &l.watch);
+    if (st == SB_OK && l.mpi)
+        st = sb_mpi_init(NULL, NULL);
+    if (st == SB_OK)
+        st = l.mpi ? sb_comm_mpi_create(&l.comm) : sb_comm_self_create(&l.comm);
+    if (st == SB_OK)
+        st = sb_watch_comm(l.watch, l.comm, &l.comm);
+    if (st != SB_OK) {
+        sb_comm_destroy(l.comm);
+        sb_watch_stop(l.watch);
         return st;
-    st = l.mpi ? sb_comm_mpi_create(&l.comm) : sb_comm_self_create(&l.comm);
-    if (st != SB_OK)
-        return st;
+    }
+    if (l.mpi)
+        sb_watch_rank(l.watch, l.comm->rank, l.comm->size);
     l.threads = threads > 0 ? threads : default_threads(l.comm);
     sb_log_init(l.comm->size > 1 ? l.comm->rank : -1, SB_LOG_INFO);
     *out = l;
@@ -43,11 +52,14 @@ sb_status sb_launch_begin(int32_t threads, sb_launch *out)
 int sb_launch_end(sb_launch *l, int code)
 {
     int64_t highest = code;
+    sb_watch_point(l->watch, "");
+    sb_watch_enter(l->watch, "leaving", 0);
     if (sb_comm_allreduce_i64(l->comm, &highest, 1, SB_REDUCE_MAX) != SB_OK)
         highest = code > 0 ? code : 1;
     sb_comm_destroy(l->comm);
     if (l->mpi)
         sb_mpi_fini();
+    sb_watch_stop(l->watch);
     *l = (sb_launch){0};
     return (int)highest;
 }

@@ -3,17 +3,20 @@
 #define SB_HARNESS_CLI_LAUNCH_H
 
 #include "harness/config/sweep.h"
+#include "harness/watch/watch.h"
 #include "kernels/base/comm.h"
 
 typedef struct sb_launch {
-    sb_comm *comm;
-    int32_t  threads; /* CPU threads of this rank */
-    int32_t  mpi;     /* MPI was initialised */
+    sb_comm  *comm;
+    sb_watch *watch;   /* NULL: off */
+    int32_t   threads; /* CPU threads of this rank */
+    int32_t   mpi;     /* MPI was initialised */
 } sb_launch;
 
 /* Alone: `self`. Under mpirun or srun: `mpi`. threads 0: OMP_NUM_THREADS, else the host's cores
- * over its ranks (what the affinity mask leaves, when the launcher binds). */
-sb_status sb_launch_begin(int32_t threads, sb_launch *out);
+ * over its ranks (what the affinity mask leaves, when the launcher binds). watchdog: the value of
+ * --watchdog, or NULL. Errors: SB_ERR_USAGE (the watchdog's), SB_ERR_COMM, SB_ERR_NOMEM. */
+sb_status sb_launch_begin(int32_t threads, const char *watchdog, sb_launch *out);
 
 /* All ranks leave with the highest code of any of them, after MPI_Finalize. */
 int sb_launch_end(sb_launch *l, int code);

@@ -1,5 +1,7 @@
 /* spanbench VERB ...: the verbs, and nothing else. Only harness/cli prints, parses arguments and
  * decides exit codes. */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +17,7 @@ typedef struct verb {
 static const verb verbs[] = {
     {"run", sb_cmd_run, "run a sweep file and store accuracy and latency of every sample"},
     {"plan", sb_cmd_plan, "predict time, traffic and memory of a sweep, without running it"},
+    {"sbatch", sb_cmd_sbatch, "write a sweep as a Slurm job: array, requeue, merge, report, gate"},
     {"gen", sb_cmd_gen, "write the questions of a sweep's text workloads, without a model"},
     {"query", sb_cmd_query, "ask a results database, read-only"},
     {"report", sb_cmd_report, "a results database as one page of tables and plots"},
@@ -39,24 +42,38 @@ static void usage(FILE *out)
                 out);
 }
 
+/* What could not be written out is an error, whichever verb wrote it. */
+static int finish(int code)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != 0)
+        return code;
+    (void)fprintf(stderr, "spanbench: standard output: %s\n",
+                  errno != 0 ? strerror(errno) : "not all could be written");
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
+    /* A file that reaches the size limit of the shell is an error of that write, which is reported,
+     * and not the end of the program. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         usage(stderr);
         return 2;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         sb_version_print(stdout);
-        return 0;
+        return finish(0);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         usage(stdout);
-        return 0;
+        return finish(0);
     }
     for (int i = 0; i < N_VERBS; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
+            return finish(verbs[i].run(argc - 1, argv + 1));
     (void)fprintf(stderr, "spanbench: unknown verb `%s`; allowed:", argv[1]);
     for (int i = 0; i < N_VERBS; i++)
         (void)fprintf(stderr, " %s", verbs[i].name);

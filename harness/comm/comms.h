@@ -17,14 +17,14 @@ void sb_comm_destroy(sb_comm *c);
  * pieces. All ranks must agree on the value; tests turn it down. At least 1. */
 extern int64_t sb_comm_mpi_chunk_bytes;
 
-/* MPI_Init_thread(FUNNELED) and MPI_Finalize behind names without mpi.h, for harness/cli.
- * launched: 1 under mpirun or srun with PMI (environment of the launcher), so that a plain start
- * needs no MPI_Init at all. */
+/* MPI_Init_thread(MULTIPLE; FUNNELED suffices) and MPI_Finalize behind names without mpi.h, for
+ * harness/cli. launched: 1 under mpirun or srun with PMI (environment of the launcher), so that a
+ * plain start needs no MPI_Init at all. */
 int       sb_mpi_launched(void);
 sb_status sb_mpi_init(int *argc, char ***argv); /* a second call is a no-op */
 void      sb_mpi_fini(void);                    /* a no-op before init and after the first call */
 /* Ends all ranks with this exit code, without flushing or cleaning up; just this process when MPI
- * is not up. */
+ * is not up, or cannot be called by this thread: the launcher then ends the others. Any thread. */
 _Noreturn void sb_mpi_abort(int code);
 void           sb_mpi_version(char *buf, int buf_bytes); /* "Open MPI 4.1.4"; needs no init */
 

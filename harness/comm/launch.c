@@ -27,7 +27,8 @@ sb_status sb_mpi_init(int *argc, char ***argv)
     MPI_Initialized(&up);
     if (up)
         return SB_OK;
-    if ((st = sbi_mpi_status(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level),
+    /* MULTIPLE, so that the watchdog's thread may call MPI_Abort */
+    if ((st = sbi_mpi_status(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &level),
                              "MPI_Init_thread")) != SB_OK)
         return st;
     if (level < MPI_THREAD_FUNNELED)
@@ -51,9 +52,19 @@ void sb_mpi_fini(void)
         MPI_Finalize();
 }
 
+static int may_call_mpi(void)
+{
+    int level = MPI_THREAD_SINGLE, is_main = 0;
+    if (!mpi_is_up())
+        return 0;
+    MPI_Query_thread(&level);
+    MPI_Is_thread_main(&is_main);
+    return level == MPI_THREAD_MULTIPLE || is_main;
+}
+
 _Noreturn void sb_mpi_abort(int code)
 {
-    if (mpi_is_up())
+    if (may_call_mpi())
         MPI_Abort(MPI_COMM_WORLD, code);
     _exit(code);
 }

@@ -88,7 +88,7 @@ static void mpi_destroy(sb_link *l)
     free(l);
 }
 
-static const sb_link_ops mpi_ops = {"mpi", mpi_post, mpi_wait, mpi_drain, mpi_destroy};
+static const sb_link_ops mpi_ops = {"mpi", mpi_post, mpi_wait, mpi_drain, mpi_destroy, NULL};
 
 sb_status sb_link_mpi_create(sb_comm *comm, sb_link **out)
 {

@@ -192,7 +192,8 @@ static void host_destroy(sb_link *l)
     free(l);
 }
 
-static const sb_link_ops host_ops = {"mpi_host", host_post, host_wait, host_drain, host_destroy};
+static const sb_link_ops host_ops = {"mpi_host", host_post,    host_wait,
+                                     host_drain, host_destroy, NULL};
 
 sb_status sb_link_mpi_host_create(sb_comm *comm, const sb_backend *backend, sb_link **out)
 {

@@ -2,6 +2,7 @@
  * every call may come back "in progress" and is then asked about until it is through, with a
  * deadline, so that a rank that is gone does not take the others along. After an error or a
  * deadline the communicator is aborted and the link answers with that error ever after. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ typedef struct nccl_link {
     void           *stream;
     double          timeout_s;
     char            broken[256]; /* what went wrong; "": nothing */
+    atomic_int      told;        /* by another thread, to give up */
 } nccl_link;
 
 static sb_status give_up(nccl_link *n, sb_status st)
@@ -41,6 +43,16 @@ static void pause_ns(long ns)
     (void)nanosleep(&t, NULL);
 }
 
+static sb_status out_of_time(nccl_link *n, int64_t t0, const char *what)
+{
+    double s = (double)(sb_now_ns() - t0) * 1e-9;
+    if (atomic_load(&n->told))
+        return sb_fail(SB_ERR_COMM, "nccl: %s: given up after %.1f s, as told", what, s);
+    return s <= n->timeout_s
+               ? SB_OK
+               : sb_fail(SB_ERR_COMM, "nccl: %s: not through after %.0f s", what, n->timeout_s);
+}
+
 /* Until the last call is through. */
 static sb_status settle(nccl_link *n, ncclResult_t r, const char *what)
 {
@@ -51,9 +63,9 @@ static sb_status settle(nccl_link *n, ncclResult_t r, const char *what)
             r = asked;
         if (r != ncclInProgress)
             break;
-        if ((double)(sb_now_ns() - t0) * 1e-9 > n->timeout_s)
-            return give_up(
-                n, sb_fail(SB_ERR_COMM, "nccl: %s: not through after %.0f s", what, n->timeout_s));
+        sb_status st = out_of_time(n, t0, what);
+        if (st != SB_OK)
+            return give_up(n, st);
         pause_ns(POLL_NS);
     }
     sb_status st = sbi_nccl_status(n->lib, r, n->comm, what);
@@ -99,9 +111,8 @@ static sb_status nccl_drain(sb_link *l, void *stream)
         st = sbi_nccl_status(n->lib, asked != ncclSuccess ? asked : r, n->comm, "while waiting");
         if (st != SB_OK)
             return give_up(n, st);
-        if ((double)(sb_now_ns() - t0) * 1e-9 > n->timeout_s)
-            return give_up(n, sb_fail(SB_ERR_COMM, "nccl: a transfer is not through after %.0f s",
-                                      n->timeout_s));
+        if ((st = out_of_time(n, t0, "a transfer")) != SB_OK)
+            return give_up(n, st);
         pause_ns(POLL_NS);
     }
     return st;
@@ -118,7 +129,11 @@ static void nccl_destroy(sb_link *l)
     free(l);
 }
 
-static const sb_link_ops nccl_ops = {"nccl", nccl_post, nccl_wait, nccl_drain, nccl_destroy};
+/* The thread that uses the communicator is the one that aborts it, when it looks next. */
+static void nccl_give_up(sb_link *l) { atomic_store(&((nccl_link *)l->impl)->told, 1); }
+
+static const sb_link_ops nccl_ops = {"nccl",     nccl_post,    nccl_wait,
+                                     nccl_drain, nccl_destroy, nccl_give_up};
 
 /* Rank 0's id goes round; a rank that cannot go on says so before the others wait for it. */
 static sb_status make_comm(sb_comm *comm, nccl_link *n, const sb_nccl_options *o)

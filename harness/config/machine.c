@@ -25,7 +25,6 @@ typedef struct section {
 static const sb_param top_params[] = {
     {"backend", "cpu", "cpu|cuda", "", SB_ENUM, M(backend)},
     {"ranks_per_host", "1", "[1,1000000]", "", SB_I64, M(ranks_per_host)},
-    {"gather", "blocking", "blocking|overlapped", "", SB_ENUM, M(gather)},
     {0},
 };
 static const sb_param memory_params[] = {

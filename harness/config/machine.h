@@ -6,7 +6,6 @@
  *   backend*        cpu | cuda
  *   processor*      words that the model name of such a machine holds ("EPYC", "H100")
  *   ranks_per_host* ranks that share a host
- *   gather          blocking | overlapped (blocking): do keys travel while others are attended to?
  *   memory*         {host_gib*, device_gib (0), source*, from*}: what a host has for its ranks, and
  *                   a device for its one
  *   links*          list of {name* inside | between, latency_s*, bytes_per_s*, source*, from*,
@@ -38,11 +37,6 @@ typedef enum sb_source_kind {
     SB_SOURCE_COUNT
 } sb_source_kind; /* the weaker the later */
 
-typedef enum sb_gather_kind {
-    SB_GATHER_BLOCKING,
-    SB_GATHER_OVERLAPPED,
-    SB_GATHER_COUNT
-} sb_gather_kind;
 typedef enum sb_beyond { SB_BEYOND_FLAT, SB_BEYOND_KEYS, SB_BEYOND_COUNT } sb_beyond;
 
 /* Where a constant comes from. */

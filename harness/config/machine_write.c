@@ -69,8 +69,7 @@ sb_status sb_machine_write(const sb_machine *m, const char *head, FILE *out)
     }
     (void)fprintf(out, "backend: %s\nprocessor: ", m->backend == SB_CPU ? "cpu" : "cuda");
     text(out, m->processor);
-    (void)fprintf(out, "\nranks_per_host: %lld\ngather: %s\n", (long long)m->ranks_per_host,
-                  m->gather == SB_GATHER_OVERLAPPED ? "overlapped" : "blocking");
+    (void)fprintf(out, "\nranks_per_host: %lld\n", (long long)m->ranks_per_host);
     (void)fprintf(out, "memory: {host_gib: %g, device_gib: %g", m->host_gib, m->device_gib);
     origin(out, &m->memory, 0);
     (void)fputs("links:\n", out);

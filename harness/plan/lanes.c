@@ -46,15 +46,16 @@ int sbi_wanted_exact(const sb_wanted *w, const sb_method *m, const void *params)
     return same;
 }
 
-/* Sinks and a window; tiles of 64 x 64 compute half a tile more at each end. */
+/* Sinks and a window, in tiles of 64 x 64: those that any row of a block of rows sees. */
 static sbi_lanes window(const sb_plan_case *c, const char *window_key)
 {
     double sink = sbi_param_value(c->method, c->params, "sink_tokens", 0);
-    double near = sbi_param_value(c->method, c->params, window_key, 0);
+    double near = sbi_param_value(c->method, c->params, window_key, 1);
     sb_run rows = {c->n_tokens - c->n_queries, c->n_queries};
-    double keys = fmin(sink + near + TILE, (double)c->n_tokens);
-    return (sbi_lanes){.share  = sbi_pairs(rows, keys) / sbi_pairs(rows, INFINITY),
+    double keys = TILE * (ceil(sink / TILE) + ceil((near - 1) / TILE) + 1);
+    return (sbi_lanes){.share  = fmin(sbi_pairs(rows, keys) / sbi_pairs(rows, INFINITY), 1),
                        .keys   = keys,
+                       .window = 1,
                        .known  = 1,
                        .origin = by_formula};
 }

@@ -1,6 +1,7 @@
 /* What a scheme moves and how long that takes [sharding 5, 10]: seconds = rounds * latency + bytes
  * / bandwidth, over hosts of ranks_per_host ranks. */
 #include <math.h>
+#include <string.h>
 
 #include "harness/plan/parts.h"
 
@@ -66,53 +67,78 @@ static int64_t fewest_tokens(const sb_map *map)
     return least;
 }
 
-/* One gather a head of K and of V, and one a run where runs are few (shard/gather.c). */
-static void gather(const sb_machine *m, const sb_plan_case *c, const sb_map *map, sbi_traffic *out)
+static int64_t row_bytes(const sb_plan_case *c)
 {
-    net     t    = net_of(m, c->ranks);
-    int64_t row  = 2 * c->kv_heads * c->head_dim * (int64_t)sizeof(sb_bf16);
-    int64_t runs = most_runs(map);
-    out->rounds =
-        (int64_t)(2 * (double)c->kv_heads * (double)(runs > 4 ? 1 : runs) * log2_up(c->ranks));
-    out->received_bytes = (c->n_tokens - fewest_tokens(map)) * row;
-    out->seconds        = gather_s(&t, (double)(c->n_tokens * row), (double)out->rounds);
-    out->first_s =
-        m->gather == SB_GATHER_OVERLAPPED ? out->seconds / (double)c->kv_heads : out->seconds;
+    return 2 * c->kv_heads * c->head_dim * (int64_t)sizeof(sb_bf16);
 }
 
-/* `steps` passes of the keys of one of the ring's ranks to the next. */
-static void ring(const sb_machine *m, const sb_plan_case *c, int64_t tokens, int64_t kv_heads,
-                 int64_t ring_ranks, sbi_traffic *out)
+/* One gather a head of K and of V, and one a run where runs are few (shard/gather.c). In groups of
+ * heads all but the first travel while the one before is attended to [4a]. */
+static void gather(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use, const sb_map *map,
+                   sbi_traffic *out)
 {
-    double              row  = 2 * (double)kv_heads * (double)c->head_dim * sizeof(sb_bf16);
-    int64_t             span = c->ranks / ring_ranks; /* how far apart neighbours stand */
-    const sb_link_cost *l =
-        c->ranks > m->ranks_per_host || span > m->ranks_per_host ? &m->between : &m->inside;
-    double step = l->latency_s + (double)tokens * row / l->bytes_per_s;
+    net     t    = net_of(m, c->ranks);
+    int64_t runs = most_runs(map), groups = 2 * c->kv_heads;
+    if (use.heads_at_once > 0)
+        groups = (c->kv_heads + use.heads_at_once - 1) / use.heads_at_once;
+    else
+        groups *= runs > 4 ? 1 : runs;
+    out->rounds         = groups * (int64_t)log2_up(c->ranks);
+    out->received_bytes = (c->n_tokens - fewest_tokens(map)) * row_bytes(c);
+    out->seconds = gather_s(&t, (double)(c->n_tokens * row_bytes(c)), (double)out->rounds);
+    out->first_s = use.heads_at_once > 0 ? out->seconds / (double)groups : out->seconds;
+}
+
+/* Rows with a window need the keys before their shard, powers of two a shard's worth for each
+ * doubling of the distance, nearest ones inside the host; others need all keys [7.1]. */
+static void fetch(const sb_machine *m, const sb_plan_case *c, const sb_map *map, double keys,
+                  sbi_traffic *out)
+{
+    net    t   = net_of(m, c->ranks);
+    double own = (double)fewest_tokens(map), all = (double)c->n_tokens - own;
+    double near = 0, far = all, row = (double)row_bytes(c);
+    int    line = map->kind == SB_LAYOUT_CONTIGUOUS;
+    if (line && strcmp(c->method->name, "power_attention") == 0) {
+        near = own * log2_up(t.here);
+        far  = own * (log2_up(c->ranks) - log2_up(t.here));
+    } else if (line && isfinite(keys)) {
+        near = t.hosts > 1 ? 0 : keys;
+        far  = t.hosts > 1 ? keys : 0;
+    }
+    if (near + far >= 0.6 * all) { /* then all are gathered [7.3] */
+        gather(m, c, (sb_scheme_use){0}, map, out);
+        return;
+    }
+    out->rounds         = 2; /* the bitmaps, then the blocks */
+    out->received_bytes = (int64_t)((near + far) * row);
+    out->seconds        = out->first_s =
+        2 * (t.hosts > 1 ? m->between : m->inside).latency_s +
+        fmax(near * row / m->inside.bytes_per_s, far * row / m->between.bytes_per_s);
+}
+
+/* `steps` passes of what one of the ring's ranks has to the next. span: how far apart they stand. */
+static void ring(const sb_machine *m, const sb_plan_case *c, double step_bytes, int64_t ring_ranks,
+                 sbi_traffic *out)
+{
+    int64_t             span = c->ranks / ring_ranks;
+    const sb_link_cost *l    = ring_ranks * span > m->ranks_per_host ? &m->between : &m->inside;
     out->rounds += ring_ranks - 1;
-    out->received_bytes += (int64_t)((double)((ring_ranks - 1) * tokens) * row);
-    out->seconds += step * (double)(ring_ranks - 1);
+    out->received_bytes += (int64_t)((double)(ring_ranks - 1) * step_bytes);
+    out->seconds += (l->latency_s + step_bytes / l->bytes_per_s) * (double)(ring_ranks - 1);
 }
 
 /* Q, K, V to the ranks that have their heads, O back [4c]. */
-static sb_status ulysses(const sb_machine *m, const sb_plan_case *c, int64_t u, sbi_traffic *out)
+static void ulysses(const sb_machine *m, const sb_plan_case *c, int64_t u, sbi_traffic *out)
 {
-    net     t  = net_of(m, u);
-    int64_t kv = c->kv_heads > u ? c->kv_heads : u;
-    if (c->heads % u != 0 || (c->kv_heads >= u ? c->kv_heads % u : u % c->kv_heads) != 0)
-        return sb_fail(
-            SB_ERR_UNSUPPORTED,
-            "ulysses: found %lld ranks, %lld heads and %lld KV heads, allowed ranks that "
-            "divide the heads and divide the KV heads or are a multiple of them",
-            (long long)u, (long long)c->heads, (long long)c->kv_heads);
-    double row   = (double)c->head_dim * sizeof(sb_bf16) * (2 * (double)c->heads + 2 * (double)kv);
-    double local = (double)c->n_tokens / (double)c->ranks;
+    net     t     = net_of(m, u);
+    int64_t kv    = c->kv_heads > u ? c->kv_heads : u;
+    double  row   = (double)c->head_dim * sizeof(sb_bf16) * (2 * (double)c->heads + 2 * (double)kv);
+    double  local = (double)c->n_tokens / (double)c->ranks;
+    double  s     = exchange_s(&t, local * row, (double)(2 * (u - 1)));
     out->rounds += 2 * (u - 1);
     out->received_bytes += (int64_t)(local * row * (double)(u - 1) / (double)u);
-    double s = exchange_s(&t, local * row, (double)(2 * (u - 1)));
     out->seconds += s;
     out->first_s += s; /* nothing can be attended to before, and O goes after */
-    return SB_OK;
 }
 
 /* A state of every head from every rank [8]. */
@@ -125,29 +151,43 @@ static void state(const sb_machine *m, const sb_plan_case *c, sbi_traffic *out)
     out->seconds = out->first_s = gather_s(&t, each * (double)c->ranks, (double)out->rounds);
 }
 
-sb_status sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, const sb_map *map,
-                         sbi_traffic *out)
+/* Queries go round, partial outputs and their lse come back at once [4e]. */
+static void pass_q(const sb_machine *m, const sb_plan_case *c, const sb_map *map, sbi_traffic *out)
 {
-    int64_t   u  = c->ulysses > 1 ? c->ulysses : 1;
-    sb_status st = SB_OK;
+    net    t    = net_of(m, c->ranks);
+    double rows = (double)most_tokens(map) * (double)c->heads;
+    double back = rows * (double)(c->head_dim + 1) * sizeof(float) * (double)c->ranks;
+    ring(m, c, rows * (double)c->head_dim * sizeof(sb_bf16), c->ranks, out);
+    double s = exchange_s(&t, back, 1);
+    out->rounds++;
+    out->received_bytes += (int64_t)(back * (double)(c->ranks - 1) / (double)c->ranks);
+    out->seconds += s;
+    out->first_s += s;
+}
+
+void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
+                    const sb_map *map, double keys, sbi_traffic *out)
+{
+    int64_t u    = use.team > 1 ? use.team : 1;
+    int64_t kv   = c->kv_heads >= u ? c->kv_heads / u : 1;
+    double  step = 2.0 * (double)(most_tokens(map) * u * kv * c->head_dim) * sizeof(sb_bf16);
     *out         = (sbi_traffic){0};
     if (c->ranks == 1)
-        return SB_OK;
-    if (c->ranks % u != 0)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "ulysses: found groups of %lld ranks, allowed a divisor of %d", (long long)u,
-                       c->ranks);
-    if (c->scheme == SB_SCHEME_STATE) {
+        return;
+    if (use.team > 0) {
+        if (u > 1)
+            ulysses(m, c, u, out);
+        if (c->ranks > u)
+            ring(m, c, step, c->ranks / u, out);
+    } else if (c->scheme == SB_SCHEME_STATE) {
         state(m, c, out);
-        return SB_OK;
+    } else if (use.ring) {
+        ring(m, c, step, c->ranks, out);
+    } else if (use.pass_q) {
+        pass_q(m, c, map, out);
+    } else if (use.fetch) {
+        fetch(m, c, map, keys, out);
+    } else {
+        gather(m, c, use, map, out);
     }
-    if (u > 1 && (st = ulysses(m, c, u, out)) != SB_OK)
-        return st;
-    if (c->scheme == SB_SCHEME_RING && c->ranks > u) {
-        int64_t kv = c->kv_heads >= u ? c->kv_heads / u : 1;
-        ring(m, c, most_tokens(map) * u, kv, c->ranks / u, out);
-    } else if (u == 1) {
-        gather(m, c, map, out);
-    }
-    return SB_OK;
 }

@@ -3,7 +3,7 @@
 #define SB_HARNESS_PLAN_PARTS_H
 
 #include "harness/plan/plan.h"
-#include "harness/shard/shard.h"
+#include "harness/shard/scheme.h"
 
 typedef struct sbi_traffic sbi_traffic;
 
@@ -22,7 +22,8 @@ double sbi_pairs_keys(int64_t first, int64_t n, double share);
 typedef struct sbi_lanes {
     double      share; /* of the lanes of dense, all rows together */
     double      keys;  /* rows see that many at most; INFINITY: each the same share of its own */
-    int         known; /* 0: no entry for it, taken for dense */
+    int         window; /* 1: they are those right before the row, sinks aside */
+    int         known;  /* 0: no entry for it, taken for dense */
     sb_origin   origin;
     const char *note; /* static text, or NULL */
 } sbi_lanes;
@@ -65,8 +66,9 @@ struct sbi_traffic {
     double  seconds, first_s; /* all of it; its first part, which nothing can hide */
 };
 
-/* K and V (and what a scheme moves besides) of one layer. */
-sb_status sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, const sb_map *map,
-                         sbi_traffic *out);
+/* K and V (and what a scheme moves besides) of one layer; keys: of a window, how many; INFINITY: they
+ * may lie anywhere. */
+void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
+                    const sb_map *map, double keys, sbi_traffic *out);
 
 #endif

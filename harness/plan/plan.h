@@ -24,7 +24,8 @@ typedef struct sb_plan_case {
     int64_t          decode_tokens; /* tokens fed after the prefill */
     sb_scheme        scheme;
     sb_layout_kind   layout;
-    int32_t          ulysses;        /* ranks that share heads out among them; 0, 1: none */
+    int32_t          asked; /* KV heads gathered at a time, or ranks of a team [shard/scheme.h]; 0:
+                               as the scheme does by itself */
     int32_t          ranks, threads; /* threads of a rank, on the CPU */
     double           density; /* share of dense's lanes, where it is known; 0: the machine's table */
 } sb_plan_case;

@@ -14,6 +14,7 @@ typedef struct part { /* seconds that rest on one constant */
 typedef struct guess {
     const sb_machine   *m;
     const sb_plan_case *c;
+    sb_scheme_use       use;
     sb_map              map;
     sbi_lanes           lanes;
     double              x[SB_PHASE_COUNT]; /* see sbi_phase_work */
@@ -69,6 +70,15 @@ static sb_status phase_s(guess *g, sb_phase phase, int must, double *out)
 }
 
 /* ---- who does how much ---- */
+
+/* 1: every rank has all tokens of its heads. */
+static int whole(const guess *g) { return g->use.team > 1 && g->use.team == g->c->ranks; }
+
+/* 1: attention goes in steps, while keys or queries of other ranks come. */
+static int goes_round(const guess *g)
+{
+    return g->c->ranks > 1 && !whole(g) && (g->use.ring || g->use.pass_q || g->use.team > 0);
+}
 
 typedef struct shares {
     double rows, pairs; /* of the busiest rank; 1 / ranks where work is even */
@@ -138,10 +148,10 @@ static double all_pairs_of(const guess *g)
 static void ring(const guess *g, double total_s, double *compute, double *exposed)
 {
     const sbi_traffic *t     = &g->traffic;
-    int32_t            R     = g->map.ranks;
+    int32_t            team  = g->use.team > 1 ? g->use.team : 1, R = g->map.ranks / team;
     double             start = cost_of(g, SB_PHASE_COMPUTE)->start_s, work = total_s - start;
-    double pass = (t->seconds - t->first_s) / (R - 1), own = all_pairs_of(g) * g->busiest;
-    int    few = g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
+    double             pass = (t->seconds - t->first_s) / fmax(R - 1, 1), own = all_pairs_of(g) * g->busiest;
+    int few = team == 1 && g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
     *compute = 0;
     *exposed = t->first_s;
     for (int32_t s = 0; s < R; s++) { /* many runs: every step is as long as another */
@@ -166,7 +176,7 @@ static int32_t weakest(const guess *g)
     return weak;
 }
 
-static sb_status weigh(guess *g, sb_prediction *p)
+static void weigh(guess *g, sb_prediction *p)
 {
     const sb_plan_case *c      = g->c;
     sbi_work            w      = sbi_work_of(c);
@@ -174,13 +184,12 @@ static sb_status weigh(guess *g, sb_prediction *p)
     double    threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1, *x = g->x;
     double    tokens = (double)c->n_tokens * even, row = (double)c->head_dim * sizeof(sb_bf16);
     double    kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
-    sb_status           st = sbi_traffic_of(g->m, c, &g->map, &g->traffic);
-    if (st != SB_OK)
-        return st;
-    g->lanes =
-        w.has_lanes ? sbi_lanes_of(g->m, c) : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
+    g->lanes = w.has_lanes ? sbi_lanes_of(g->m, c)
+                           : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
+    sbi_traffic_of(g->m, c, g->use, &g->map, g->lanes.window ? g->lanes.keys : INFINITY,
+                   &g->traffic);
     /* heads are shared out, not tokens */
-    shares own   = c->ulysses == c->ranks ? (shares){even, even} : shares_of(g);
+    shares own   = whole(g) ? (shares){even, even} : shares_of(g);
     double share = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
     double est   = w.estimate_is_triangle ? own.pairs : own.rows;
     x[SB_PHASE_LOAD] =
@@ -198,7 +207,6 @@ static sb_status weigh(guess *g, sb_prediction *p)
     p->density               = w.has_lanes ? g->lanes.share : NAN;
     p->received_bytes        = g->traffic.received_bytes * c->n_layers;
     p->rounds                = g->traffic.rounds * c->n_layers;
-    return SB_OK;
 }
 
 static sb_status attention(guess *g, sb_prediction *p)
@@ -212,7 +220,7 @@ static sb_status attention(guess *g, sb_prediction *p)
     if (st != SB_OK || (st = phase_s(g, SB_PHASE_ATTENTION, 0, &beside)) != SB_OK)
         return st;
     double exposed = t->seconds;
-    if (c->scheme == SB_SCHEME_RING && c->ranks > 1 && c->ulysses != c->ranks) {
+    if (goes_round(g)) {
         ring(g, s[SB_PHASE_COMPUTE], &s[SB_PHASE_COMPUTE], &exposed);
     } else if (t->first_s < t->seconds) {
         /* groups of heads: each is gathered while the one before is attended to */
@@ -255,9 +263,10 @@ static sb_status around(guess *g, sb_prediction *p)
 
 static sb_status run(guess *g, sb_prediction *out)
 {
-    sb_prediction p  = {.imbalance = 1};
-    sb_status     st = weigh(g, &p);
-    if (st == SB_OK && (st = attention(g, &p)) == SB_OK)
+    sb_prediction p = {.imbalance = 1};
+    weigh(g, &p);
+    sb_status st = attention(g, &p);
+    if (st == SB_OK)
         st = around(g, &p);
     if (st != SB_OK)
         return st;
@@ -274,7 +283,13 @@ static sb_status run(guess *g, sb_prediction *out)
 
 static sb_status start(guess *g, const sb_machine *m, const sb_plan_case *c)
 {
-    *g = (guess){.m = m, .c = c};
+    int32_t   here = c->ranks < m->ranks_per_host ? c->ranks : (int32_t)m->ranks_per_host;
+    sb_status st;
+    *g     = (guess){.m = m, .c = c};
+    g->use = sb_scheme_used(c->scheme, c->asked, c->ranks, here, c->heads, c->kv_heads);
+    st     = sb_scheme_check(c->scheme, g->use, c->method, c->ranks, c->heads, c->kv_heads);
+    if (st != SB_OK)
+        return st;
     return sb_map_create(c->layout, c->n_tokens, c->method->quantum_tokens(c->params), c->ranks,
                          &g->map);
 }
@@ -295,7 +310,8 @@ sb_status sbi_phase_work(const sb_machine *m, const sb_plan_case *c, double x[SB
     guess         g;
     sb_prediction p;
     sb_status     st = start(&g, m, c);
-    if (st == SB_OK && (st = weigh(&g, &p)) == SB_OK) {
+    if (st == SB_OK) {
+        weigh(&g, &p);
         memcpy(x, g.x, sizeof g.x);
         if (traffic != NULL)
             *traffic = g.traffic;

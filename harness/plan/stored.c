@@ -138,32 +138,18 @@ static int enum_of(const char *text, const char *(*name)(int), int n)
 static const char *scheme_name(int i) { return sb_scheme_name((sb_scheme)i); }
 static const char *layout_name(int i) { return sb_layout_name((sb_layout_kind)i); }
 
-/* Heads over ranks are `ulysses` beside gathered keys or a ring. Not of usp without a number: how
- * many ranks of a host it took is not stored. */
-static int scheme_read(const char *text, sb_plan_case *c)
-{
-    int teams = strncmp(text, "usp:", 4) == 0, i;
-    if (teams || strcmp(text, "ulysses") == 0) {
-        c->ulysses = teams ? (int32_t)strtol(text + 4, NULL, 10) : c->ranks;
-        c->scheme  = c->ulysses < c->ranks ? SB_SCHEME_RING : SB_SCHEME_ALLGATHER;
-        return c->ulysses > 0;
-    }
-    i         = enum_of(text, scheme_name, SB_SCHEME_COUNT);
-    c->scheme = i < 0 ? SB_SCHEME_ALLGATHER : (sb_scheme)i;
-    return i >= 0 && i != SB_SCHEME_USP;
-}
-
 static int case_read(const sb_row *row, sb_stored_row *out)
 {
     sb_plan_case *c  = &out->c;
     const char   *of = sb_row_text(row, METHOD);
-    int           layout;
-    c->ranks = (int32_t)sb_row_int(row, RANKS);
+    int           scheme, layout;
     if ((c->method = sb_method_find(of)) == NULL || !shape_read(row, c) ||
-        !scheme_read(sb_row_text(row, SCHEME), c) ||
+        (scheme = enum_of(sb_row_text(row, SCHEME), scheme_name, SB_SCHEME_COUNT)) < 0 ||
         (layout = enum_of(sb_row_text(row, LAYOUT), layout_name, SB_LAYOUT_COUNT)) < 0)
         return 0;
+    c->scheme  = (sb_scheme)scheme;
     c->layout  = (sb_layout_kind)layout;
+    c->ranks   = (int32_t)sb_row_int(row, RANKS);
     c->threads = (int32_t)sb_row_int(row, THREADS);
     if (!sb_row_is_null(row, LANES)) /* 1 where the method fell back to dense */
         c->density = sb_row_real(row, LANES);

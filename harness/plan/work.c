@@ -104,13 +104,14 @@ static void anchor(const terms *t, sbi_work *w)
     w->select_entries = t->h * t->tiles;
 }
 
-/* The state of every head, and triangles of a chunk [lightning 7, linear 7]. */
+/* The state of every head, and triangles of a chunk [lightning 7, linear 7]; over ranks each makes
+ * its end state first, for the others [sharding 8]. */
 static void linear(const terms *t, sbi_work *w)
 {
-    double chunk = value(t, "chunk_tokens", 64);
-    w->has_lanes = 0;
-    w->compute_flops =
-        2 * t->h * t->q * 2 * t->d * t->d + t->h * t->q * (chunk + 1) / 2 * 2 * 2 * t->d;
+    double chunk = value(t, "chunk_tokens", 64), passes = t->c->ranks > 1 ? 3 : 2;
+    w->has_lanes     = 0;
+    w->compute_flops = passes * t->h * t->q * 2 * t->d * t->d +
+                       t->h * t->q * (chunk + 1) / 2 * 2 * 2 * t->d;
 }
 
 static const struct {

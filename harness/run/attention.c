@@ -82,7 +82,7 @@ typedef struct passes {
 static sb_status stop_asked(const sb_bench *b)
 {
     sb_status st = SB_OK;
-    if (b->should_stop != NULL && b->should_stop(NULL))
+    if (b->should_stop != NULL && b->should_stop(b->stop_arg))
         st = sb_fail(SB_ERR_STOPPED, "stopped inside a sample");
     return sb_comm_agree(b->comm, st);
 }

@@ -8,7 +8,6 @@
 
 typedef struct sb_forecast_options {
     int32_t threads;   /* of a rank on the CPU, >= 1 */
-    int32_t ulysses;   /* ranks that share heads out; 0: as the point says */
     int32_t no_memory; /* 1: leave memory out (fits is 1) */
 } sb_forecast_options;
 
@@ -27,6 +26,12 @@ typedef struct sb_forecast {
  * sb_plan_predict but SB_ERR_UNSUPPORTED, which is a result. */
 sb_status sb_forecast_point(sb_source *s, const sb_machine *m, const sb_forecast_options *o,
                             const sb_point *p, sb_forecast *out);
+
+/* Seconds alone, of a sample whose input is at hand: one repetition, and all of the sample. s: its
+ * model, or its operands, are the input's. Local. Errors: as sb_plan_predict. */
+sb_status sb_forecast_times(const sb_source *s, const sb_machine *m, int32_t threads,
+                            const sb_point *p, const sb_input *in, double *repetition_s,
+                            double *sample_s);
 
 /* out [last - first + 1]. machines: by backend; NULL where no point has it. */
 sb_status sb_forecast_points(const sb_sweep *s, int64_t first, int64_t last,

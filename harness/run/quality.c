@@ -1,11 +1,13 @@
 #include "harness/run/quality.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/run/quality_parts.h"
+#include "kernels/base/bf16.h"
 #include "kernels/base/rng.h"
 
 int64_t sb_quality_exact_tokens = 8192;
@@ -46,22 +48,28 @@ static sb_status compare(const sb_layer_view *v, const sb_rows *rows, sbi_row_va
     return SB_OK;
 }
 
-/* Does the layer's error hang on few of the sampled rows? */
-static int hangs_on_few(const sb_layer_view *v, const sb_rows *rows, const sbi_row_value *values)
+/* Does the layer's error hang on few of the sampled rows? All ranks must find the same. */
+static sb_status hangs_on_few(const sb_layer_view *v, const sb_rows *rows,
+                              const sbi_row_value *values, int *few)
 {
-    int64_t heads = sbi_all_heads(v);
-    double *e     = calloc((size_t)rows->n * 2 + 1, sizeof *e);
-    int     few   = 0;
+    int64_t   heads = sbi_all_heads(v);
+    double   *e     = calloc((size_t)rows->n * 2 + 1, sizeof *e);
+    sb_status st    = SB_OK;
+    *few            = 0;
     if (e == NULL)
-        return 0; /* flagged later instead of mended */
+        st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows", (long long)rows->n);
+    if ((st = sb_comm_agree(v->ctx->comm, st)) != SB_OK) {
+        free(e);
+        return st;
+    }
     for (int64_t i = 0; i < rows->n; i++)
         for (int64_t h = 0; h < heads; h++) {
             e[2 * i] += values[i * heads + h].error;
             e[2 * i + 1] += values[i * heads + h].reference;
         }
-    few = sb_estimate_ratio(rows, e, e + 1, 2).share > SB_SHARE_MAX;
+    *few = sb_estimate_ratio(rows, e, e + 1, 2).share > SB_SHARE_MAX;
     free(e);
-    return few;
+    return SB_OK;
 }
 
 /* Rows among the queries there are: in a chunk behind earlier tokens the last ones. */
@@ -131,6 +139,7 @@ static sb_status look_at_rows(sb_quality *q, const sb_layer_view *v, const sbi_i
     sbi_row_value *values  = NULL;
     sbi_needles    needles = {0};
     double        *gap     = NULL;
+    int            few     = 0;
     sb_status      st      = draw_rows(v, seed, all ? 0 : SB_STRATUM_ROWS, &rows);
     if (st == SB_OK && (gap = calloc((size_t)sbi_all_heads(v), sizeof *gap)) == NULL)
         st =
@@ -138,7 +147,8 @@ static sb_status look_at_rows(sb_quality *q, const sb_layer_view *v, const sbi_i
     if ((st = sb_comm_agree(v->ctx->comm, st)) != SB_OK ||
         (st = compare(v, &rows, &values)) != SB_OK)
         goto done;
-    if (hangs_on_few(v, &rows, values) && (st = add_rows(v, seed, &rows, &values)) != SB_OK)
+    if ((st = hangs_on_few(v, &rows, values, &few)) != SB_OK ||
+        (few && (st = add_rows(v, seed, &rows, &values)) != SB_OK))
         goto done;
     if (sbi_has_recall(v) && (st = sbi_oracle_gap(v, &rows, values, seed, gap)) != SB_OK)
         goto done;
@@ -154,17 +164,43 @@ done:
     return st;
 }
 
+/* A method that diverges is a failed sample: no score of it, and no time, means anything. */
+static sb_status check_finite(const sb_layer_view *v)
+{
+    const sb_tensor *o   = v->o;
+    int64_t          bad = 0, head = 0, row = 0;
+    for (int64_t h = 0; h < o->heads; h++)
+        for (int64_t t = 0; t < o->tokens; t++) {
+            const sb_bf16 *x = sb_tensor_bf16(o, h, t);
+            for (int64_t d = 0; d < o->dim; d++)
+                if (!isfinite(sb_bf16_to_f32(x[d])) && bad++ == 0) {
+                    head = h;
+                    row  = t;
+                }
+        }
+    return bad == 0 ? SB_OK
+                    : sb_fail(SB_ERR_INTERNAL,
+                              "%s diverges: %lld of %lld values of layer %d's output are not "
+                              "finite, the first in head %lld, row %lld of this rank",
+                              v->method->name, (long long)bad,
+                              (long long)(o->heads * o->tokens * o->dim), v->layer, (long long)head,
+                              (long long)row);
+}
+
 sb_status sb_quality_look(void *arg, const sb_layer_view *v)
 {
     sb_quality *q     = arg;
     sbi_index   index = {0};
+    sb_status   st    = sb_comm_agree(v->ctx->comm, check_finite(v));
+    if (st != SB_OK)
+        return st;
     if (v->layer == 0) {
         q->n_facts = q->n_needles = q->n_balance = 0;
         q->digest                 = 0;
     }
     q->has_index = sbi_has_index(v);
     q->fallback |= v->plan->fallback;
-    sb_status st = sbi_index_count(v, &index);
+    st = sbi_index_count(v, &index);
     if (st == SB_OK) {
         q->digest += sbi_index_digest(v, &index);
         st = q->mode == SB_QUALITY_NONE ? sbi_facts_add(q, v, &index, NULL, NULL, NULL, NULL)

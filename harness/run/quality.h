@@ -38,7 +38,7 @@ void sb_quality_fini(sb_quality *q);
 
 /* An sb_layer_fn; arg is the sb_quality. Collective. Cost of a sampled layer: dense attention of
  * 576 rows (1024 where the error hangs on few of them), and a third of that for 80 rows' best
- * selections; independent of the method. */
+ * selections; independent of the method. An output that is not finite is an error. */
 sb_status sb_quality_look(void *arg, const sb_layer_view *view);
 
 #endif

@@ -9,8 +9,10 @@
 
 #include "harness/run/attention.h"
 #include "harness/run/ceiling.h"
+#include "harness/run/deadline.h"
 #include "harness/run/energy.h"
 #include "harness/run/facts.h"
+#include "harness/run/forecast.h"
 #include "harness/run/passes.h"
 #include "harness/run/progress.h"
 #include "harness/run/sample.h"
@@ -33,12 +35,38 @@ typedef struct runner {
     int32_t               has_ceiling[SB_BACKEND_COUNT]; /* measured, whatever came out */
     sb_energy_basis       energy[SB_BACKEND_COUNT];
     sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
+    int64_t               published_ns, publish_ns; /* when, and how long it took */
     double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
+    sb_marks              marks;
+    sb_machine           *machine[SB_BACKEND_COUNT]; /* as the plan knows it; NULL: it does not */
+    int                   asked_machine[SB_BACKEND_COUNT];
     sb_progress     progress;
     sb_run_outcome *out;
 } runner;
 
 static int is_root(const runner *r) { return r->o->comm->rank == 0; }
+
+/* ---- what the watchdog sees ---- */
+
+static void enter(const runner *r, const char *phase, double predicted_s)
+{
+    sb_watch_enter(r->o->watch, phase, predicted_s);
+}
+
+static void pass_done(void *arg, int64_t pass, int64_t n_passes)
+{
+    runner *r = arg;
+    sb_marks_pass(&r->marks, pass, n_passes);
+    sb_progress_pass(&r->progress, pass, n_passes);
+}
+
+/* Asked at each step of a pass. */
+static int should_stop(void *arg)
+{
+    runner *r = arg;
+    sb_marks_step(&r->marks);
+    return sb_stop_expired(NULL);
+}
 
 /* ---- decisions ---- */
 
@@ -70,6 +98,39 @@ static int dump_missing(const runner *r, const sb_point *p, int64_t row)
            access(path, F_OK) != 0;
 }
 
+/* Of the plan, or < 0: it does not know this machine, or this method on it. */
+static double planned_s(runner *r, const sb_point *p, const sb_input *in)
+{
+    double            pass, all;
+    const sb_backend *backend = sbi_backend_of(p);
+    if (!r->asked_machine[p->backend])
+        r->machine[p->backend] = sb_deadline_machine(backend);
+    r->asked_machine[p->backend] = 1;
+    if (r->machine[p->backend] == NULL ||
+        sb_forecast_times(&r->source, r->machine[p->backend], r->o->threads, p, in, &pass, &all) !=
+            SB_OK)
+        return -1;
+    return all; /* a look takes longer than a repetition */
+}
+
+/* Of a pass: the plan's seconds of the sample, else the rule for a slow machine; samples seen here
+ * may have taken longer. */
+static double pass_s(runner *r, const sb_point *p, const sb_input *in)
+{
+    sb_model_shape s       = {.n_layers = 1};
+    double         planned = planned_s(r, p, in);
+    double         seen    = r->rate_s * work_of(r, p, in);
+    if (planned >= 0)
+        return fmax(planned, seen);
+    if (p->input != NULL) {
+        s.heads    = p->input->heads;
+        s.head_dim = p->input->head_dim;
+    } else {
+        (void)r->bench.model->ops->shape(r->bench.model, in, &s);
+    }
+    return fmax(sb_deadline_pass_s(p, s.heads, s.head_dim, s.n_layers), seen);
+}
+
 static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
 {
     double predicted_s = r->rate_s * work_of(r, p, in), left_s = sb_stop_left_s();
@@ -93,6 +154,7 @@ static sb_status agree_verdict(runner *r, const sb_point *p, const sb_input *in,
 {
     int64_t   v[2] = {0, sb_stop_signalled()};
     sb_status st   = SB_OK;
+    enter(r, "looking up what is stored", SB_DEADLINE_OPEN_S);
     if (is_root(r))
         v[0] = decide(r, p, in, force, &st);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK ||
@@ -131,6 +193,7 @@ static void count_result(runner *r, const sb_result *res)
 static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
 {
     sb_status st = SB_OK;
+    enter(r, "storing a sample", SB_DEADLINE_STORE_S);
     if (is_root(r)) {
         res->facts.run_id    = r->run_id;
         res->facts.is_anchor = p->anchor_only;
@@ -150,8 +213,12 @@ static sb_status need_link(runner *r, const sb_point *p)
         if (r->o->open_link == NULL)
             return sb_fail(SB_ERR_INTERNAL, "run: no link was offered for sharding %s",
                            sb_scheme_name(p->scheme));
+        enter(r, "making a link between ranks", SB_DEADLINE_LINK_S);
         sb_status st =
             r->o->open_link(r->o->comm, sbi_backend_of(p), &r->link[p->backend], why, sizeof why);
+        if (st == SB_OK)
+            st = sb_comm_agree(
+                r->o->comm, sb_watch_link(r->o->watch, r->link[p->backend], &r->link[p->backend]));
         if (st != SB_OK)
             return st;
         if (is_root(r))
@@ -159,6 +226,29 @@ static sb_status need_link(runner *r, const sb_point *p)
     }
     r->bench.link = r->link[p->backend];
     return SB_OK;
+}
+
+/* ---- the copy that others see ---- */
+
+static sb_status publish(runner *r)
+{
+    int64_t   begin = sb_now_ns();
+    sb_status st    = sb_store_publish(r->store, r->o->publish);
+    r->published_ns = sb_now_ns();
+    r->publish_ns   = r->published_ns - begin;
+    return st;
+}
+
+/* Between samples. A copy that fails now is tried again after the next one; the last must not fail.
+ */
+static void publish_some(runner *r)
+{
+    int64_t since = sb_now_ns() - r->published_ns;
+    if (!is_root(r) || r->o->publish == NULL || (double)since < r->o->publish_every_s * 1e9 ||
+        since < 50 * r->publish_ns)
+        return;
+    if (publish(r) != SB_OK)
+        sb_log(SB_LOG_WARN, "%s", sb_error_text());
 }
 
 static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_result *res)
@@ -173,6 +263,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     r->bench.energy  = r->energy[p->backend];
     if (sbi_may_link(p) && (st = need_link(r, p)) != SB_OK)
         return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
+    sb_marks_sample(&r->marks, sbi_passes(p), pass_s(r, p, in));
     if (p->task != NULL)
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);
@@ -213,6 +304,7 @@ static sb_status need_ceiling(runner *r, const sb_point *p)
         (p->backend != SB_CPU && (backend->ceilings == NULL || backend->available() != SB_OK)))
         return SB_OK;
     r->has_ceiling[p->backend] = 1;
+    enter(r, "measuring what the machine can do", SB_DEADLINE_CEILING_S);
     if ((st = sb_comm_agree(r->o->comm, sb_device_bind(r->o->comm, backend))) != SB_OK)
         return st;
     if (backend->state != NULL) /* idle, before the ceilings */
@@ -243,6 +335,7 @@ static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
         if (strcmp(res.facts.status, "ok") == 0 && rate > r->rate_s)
             r->rate_s = rate;
         count_result(r, &res);
+        publish_some(r);
         if (is_root(r))
             sb_progress_result(&r->progress, res.facts.status, res.facts.error, res.facts.score,
                                res.median_ms);
@@ -286,6 +379,8 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
 {
     sb_input  in   = {0};
     verdict   v    = VERDICT_RUN;
+    sb_marks_point(&r->marks, &r->sweep->points[point], point, row);
+    enter(r, "making an input", sb_deadline_input_s(&r->sweep->points[point]));
     sb_status st   = sb_source_input(&r->source, &r->sweep->points[point], row, &in);
     r->bench.model = r->source.model;
     if (st == SB_OK)
@@ -300,8 +395,11 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
         if (is_root(r))
             sb_progress_skipped(&r->progress);
     }
-    if (st == SB_OK && v == VERDICT_RUN && !*stop)
-        st = sb_source_operands(&r->source, p, &in); /* the anchor may have made its own */
+    if (st == SB_OK && v == VERDICT_RUN && !*stop) { /* the anchor may have made its own */
+        sb_marks_point(&r->marks, p, point, row);
+        enter(r, "making operands", sb_deadline_input_s(p));
+        st = sb_source_operands(&r->source, p, &in);
+    }
     if (st == SB_OK && v == VERDICT_RUN && !*stop) {
         st = run_sample(r, p, &in);
         if (st == SB_OK && row == 0 && strcmp(p->method->name, "dense") == 0)
@@ -342,12 +440,14 @@ static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_ou
     *r                    = (runner){.sweep  = s,
                                      .o      = o,
                                      .out    = out,
+                                     .marks  = {.watch = o->watch},
                                      .source = {.comm = o->comm, .threads = o->threads},
                                      .bench  = {.comm        = o->comm,
                                                 .threads     = o->threads,
-                                                .should_stop = sb_stop_expired,
-                                                .progress    = sb_progress_pass}};
-    r->bench.progress_arg = &r->progress;
+                                                .should_stop = should_stop,
+                                                .progress    = pass_done}};
+    r->bench.stop_arg = r->bench.progress_arg = r;
+    enter(r, "opening the database", SB_DEADLINE_OPEN_S);
     sb_progress_init(&r->progress, is_root(r));
     r->progress.n_points = o->last - o->first + 1;
     for (int64_t i = 0; i < s->n_points; i++)
@@ -361,6 +461,10 @@ static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_ou
     if (!is_root(r))
         return SB_OK;
     sb_status st = s->dump_dir != NULL ? sb_dump_open_dir(s->dump_dir) : SB_OK;
+    if (st == SB_OK && o->publish != NULL && access(o->db_path, F_OK) != 0 &&
+        access(o->publish, F_OK) == 0)
+        st = sb_store_fetch(o->publish, o->db_path);
+    r->published_ns = sb_now_ns();
     return st == SB_OK ? sb_store_open(o->db_path, SB_STORE_WRITE, &r->store) : st;
 }
 
@@ -370,6 +474,7 @@ static sb_status begin(runner *r)
 {
     sb_status st = SB_OK;
     int64_t   id, host = r->o->comm->local_size;
+    enter(r, "entering the points", SB_DEADLINE_OPEN_S + .05 * (double)(r->o->last - r->o->first));
     for (int64_t i = r->o->first; is_root(r) && st == SB_OK && i <= r->o->last; i++)
         st = sb_facts_put_point(r->store, &r->sweep->points[i], &id);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK)
@@ -393,6 +498,8 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     for (int64_t i = o->first; st == SB_OK && !stop && i <= o->last; i++)
         st = run_point(&r, i, &stop);
     out->stopped = stop;
+    sb_watch_point(o->watch, "");
+    enter(&r, "finishing the run", SB_DEADLINE_FINISH_S);
     if (r.store != NULL && r.run_id > 0) {
         sb_status es = sb_store_refresh_intervals(r.store);
         if (es == SB_OK)
@@ -402,13 +509,18 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
                                   st != SB_OK ? "failed"
                                   : stop      ? "stopped"
                                               : "finished");
+        sb_status ps = o->publish != NULL ? publish(&r) : SB_OK; /* whatever the others say */
+        if (es == SB_OK)
+            es = ps;
         if (st == SB_OK)
             st = es;
     }
     sb_progress_clear(&r.progress);
     sb_store_close(r.store);
-    for (int b = 0; b < SB_BACKEND_COUNT; b++)
+    for (int b = 0; b < SB_BACKEND_COUNT; b++) {
         sb_link_destroy(r.link[b]);
+        sb_machine_free(r.machine[b]);
+    }
     sb_source_fini(&r.source);
     free(r.anchored);
     sb_block_fini(&r.bench.block);

@@ -3,15 +3,22 @@
 #define SB_HARNESS_RUN_RUN_H
 
 #include "harness/config/sweep.h"
+#include "harness/watch/watch.h"
 #include "kernels/base/link.h"
 #include "results/store/store.h"
 
 typedef struct sb_run_options {
     const char *db_path;
+    const char *publish; /* a copy of the database, whole at any time: renewed every
+                          * publish_every_s (as long as that costs less than a fiftieth of the time)
+                          * and at the end; where db_path is missing and it is not, the run goes on
+                          * from it. NULL: none */
+    double      publish_every_s;
     int64_t     first, last; /* points, inclusive */
     int64_t     row;         /* -1: all rows; else this one alone, also when it is stored already */
     double      time_limit_s; /* 0: none */
     sb_comm    *comm;
+    sb_watch   *watch; /* NULL: none */
     int32_t     threads;
     /* Makes the link between ranks over a backend's memory, when a point needs one; why: a phrase
      * on the choice. Collective. NULL: no point may. */

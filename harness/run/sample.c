@@ -42,7 +42,8 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, const sb_i
                                                   .link          = sb_scheme_links(use) ? b->link : NULL,
                                                   .threads       = b->threads,
                                                   .compares      = p->quality != SB_QUALITY_NONE,
-                                                  .should_stop   = b->should_stop};
+                                                  .should_stop   = b->should_stop,
+                                                  .stop_arg      = b->stop_arg};
     if (dense == NULL)
         return sb_fail(SB_ERR_INTERNAL, "no method dense in the registry");
     return SB_OK;

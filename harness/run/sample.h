@@ -35,7 +35,8 @@ typedef struct sb_bench {
     int32_t           threads;
     sb_energy_basis   energy;
     sb_block          block;
-    int (*should_stop)(void *arg);
+    int (*should_stop)(void *arg); /* asked before each layer, or pass of the operator alone */
+    void *stop_arg;
     void (*progress)(void *arg, int64_t pass,
                      int64_t n_passes); /* NULL: silent; called after each pass */
     void *progress_arg;

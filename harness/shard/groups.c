@@ -35,8 +35,7 @@ static sb_status whole_keys_room(sb_shard *s, sb_arena *data)
                             .heads       = s->kv_heads,
                             .tokens      = n,
                             .dim         = s->head_dim,
-                            .head_stride = n * s->head_dim,
-                            .gid         = {.run = &s->all_run, .n_runs = 1, .n_tokens = n}};
+                            .head_stride = n * s->head_dim};
     return sb_arena_alloc(data, s->kv_heads * n * s->head_dim, sizeof(sb_bf16), "gathered K",
                           &s->k_all.data);
 }
@@ -94,6 +93,11 @@ typedef struct group {
     sb_bf16         *part; /* where they arrive */
 } group;
 
+static sb_gid in_order_gid(const sb_shard *s)
+{
+    return (sb_gid){.run = &s->all_run, .n_runs = 1, .n_tokens = s->map->n_tokens};
+}
+
 /* Tensor x of the group, where all tokens are in id order. */
 static sb_tensor in_order(const group *g, int x, sb_bf16 *part)
 {
@@ -104,7 +108,7 @@ static sb_tensor in_order(const group *g, int x, sb_bf16 *part)
                        .tokens      = n,
                        .dim         = g->s->head_dim,
                        .head_stride = n * g->s->head_dim,
-                       .gid         = {.run = &g->s->all_run, .n_runs = 1, .n_tokens = n}};
+                       .gid         = in_order_gid(g->s)};
 }
 
 /* Head h of tensor x of a rank, where ranks come one after the other. */
@@ -250,6 +254,7 @@ static sb_status plan(const call *c, const sb_shape *shape)
     const sb_tensor *k = &c->cache->k;
     if (s->groups.whole_keys) {
         int64_t   t0 = sb_now_ns();
+        s->k_all.gid = in_order_gid(s);
         sb_status st = sbi_gather(s, c->ctx->comm, k, &s->k_all);
         sb_phase_add(c->ctx->phases, SB_PHASE_COMMUNICATE, t0);
         if (st != SB_OK)

@@ -171,8 +171,13 @@ static sb_status column_drain(sb_link *l, void *stream)
 
 static void column_destroy(sb_link *l) { (void)l; } /* lives for a call */
 
-static const sb_link_ops column_ops = {"column", column_post, column_wait, column_drain,
-                                       column_destroy};
+/* given up, where asked, by the link under it */
+static const sb_link_ops column_ops = {.name    = "column",
+                                       .post    = column_post,
+                                       .wait    = column_wait,
+                                       .drain   = column_drain,
+                                       .destroy = column_destroy,
+                                       .give_up = NULL};
 
 static sb_status attend_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                              sb_cache *cache, float scale, sb_status st)

@@ -35,6 +35,9 @@ typedef struct sb_link_ops {
     sb_status (*wait)(sb_link *l, void *stream);
     sb_status (*drain)(sb_link *l, void *stream);
     void (*destroy)(sb_link *l); /* a group under way is given up */
+    /* Called by another thread: a call that waits for other ranks returns soon, with SB_ERR_COMM.
+     * NULL: it cannot. */
+    void (*give_up)(sb_link *l);
 } sb_link_ops;
 
 struct sb_link {

@@ -9,13 +9,8 @@
 --   n_failed: [INTEGER] of n
 --   chance: expected score of guessing; NULL: unknown
 CREATE VIEW accuracy AS
-WITH a AS (
-    SELECT point_id, metric, count(*) AS n, sum(status = 'failed') AS n_failed, avg(value) AS score, sum(value) AS k,
-           min(is_binary) AS is_binary
-      FROM latest_score
-     GROUP BY point_id, metric),
-w AS (
-    SELECT a.*, k * (n - k) / n + 3.8414588206941236 / 4 AS v FROM a),
+WITH w AS (
+    SELECT a.*, k * (n - k) / n + 3.8414588206941236 / 4 AS v FROM interval_key AS a),
 r AS (
     SELECT w.*, CASE WHEN is_binary THEN
                (WITH RECURSIVE root(i, x) AS (
@@ -27,8 +22,7 @@ r AS (
 b AS (
     SELECT r.*, i.lo AS b_lo, i.hi AS b_hi
       FROM r
-      LEFT JOIN interval_key AS y ON y.point_id = r.point_id AND y.metric = r.metric
-      LEFT JOIN interval AS i ON i.point_id = r.point_id AND i.metric = r.metric AND i.rows_key = y.rows_key),
+      LEFT JOIN interval AS i ON i.point_id = r.point_id AND i.metric = r.metric AND i.rows_key = r.rows_key),
 c AS (
     SELECT b.*,
            CASE WHEN is_binary

@@ -13,21 +13,15 @@
 --   chance: [REAL] mean over tasks; NULL: unknown of one
 --   n_set: [INTEGER] tasks there should be
 CREATE VIEW accuracy_mean AS
-WITH scored AS (
-    SELECT m.group_id, sum(l.status = 'failed') AS n_failed, avg(l.value) AS score
-      FROM latest_score AS l
-      JOIN mean_member AS m ON m.point_id = l.point_id
-     GROUP BY m.group_id)
 SELECT p.method, p.method_json AS params, p.model, p.suite, p.length_tokens AS length, p.ranks, p.scheme AS sharding,
        k.n_tasks, CASE WHEN k.reason IS NULL THEN k.n END AS n, k.n_total,
-       CASE WHEN k.reason IS NULL THEN s.score END AS score, -- equal numbers: the mean of all is the mean of the tasks' means
+       CASE WHEN k.reason IS NULL THEN k.score END AS score, -- equal numbers: the mean of all is the mean of the tasks' means
        i.lo, i.hi, (i.hi - i.lo) / 2 AS half_width,
        CASE WHEN i.lo IS NOT NULL THEN 'stratified bootstrap' END AS interval_kind,
        coalesce(k.reason, CASE WHEN i.lo IS NULL THEN 'scores changed since the interval was computed' END) AS reason,
-       s.n_failed, CASE WHEN k.reason IS NULL THEN k.chance END AS chance, k.n_set, p.backend, p.decode, p.layout, p.dtype,
+       k.n_failed, CASE WHEN k.reason IS NULL THEN k.chance END AS chance, k.n_set, p.backend, p.decode, p.layout, p.dtype,
        CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed, p.model_json AS model_params,
        1 - p.training_free AS untrained, p.experiment, k.group_id
   FROM mean_key AS k
   JOIN point AS p ON p.id = k.group_id
-  JOIN scored AS s ON s.group_id = k.group_id
   LEFT JOIN mean_interval AS i ON i.point_id = k.group_id AND i.rows_key = k.rows_key AND k.reason IS NULL;

@@ -8,14 +8,23 @@
 --   n_no_fit: [INTEGER] of n: not enough memory
 --   reason: [TEXT] of one that is not ok, a failed one first
 CREATE VIEW coverage AS
-WITH c AS (
-    SELECT p.id AS point_id, count(s.sample_id) AS n, coalesce(sum(s.status = 'ok'), 0) AS n_ok,
-           coalesce(sum(s.status = 'failed'), 0) AS n_failed,
-           coalesce(sum(s.status = 'unsupported'), 0) AS n_unsupported, coalesce(sum(s.status = 'no_fit'), 0) AS n_no_fit,
-           coalesce(max(s.error) FILTER (WHERE s.status = 'failed'), max(s.error)) AS reason
+WITH counted AS ( -- an error stands exactly where status is not ok
+    SELECT point_id, count(*) AS n, count(error) AS n_bad
+      FROM latest_sample
+     WHERE is_anchor = 0
+     GROUP BY point_id),
+bad AS (
+    SELECT point_id, sum(status = 'failed') AS n_failed, sum(status = 'unsupported') AS n_unsupported, sum(status = 'no_fit') AS n_no_fit,
+           coalesce(max(error) FILTER (WHERE status = 'failed'), max(error)) AS reason
+      FROM latest_sample
+     WHERE is_anchor = 0 AND status <> 'ok'
+     GROUP BY point_id),
+c AS (
+    SELECT p.id AS point_id, coalesce(g.n, 0) AS n, coalesce(g.n - g.n_bad, 0) AS n_ok, coalesce(b.n_failed, 0) AS n_failed,
+           coalesce(b.n_unsupported, 0) AS n_unsupported, coalesce(b.n_no_fit, 0) AS n_no_fit, b.reason
       FROM point AS p
-      LEFT JOIN latest_sample AS s ON s.point_id = p.id AND s.is_anchor = 0
-     GROUP BY p.id)
+      LEFT JOIN counted AS g ON g.point_id = p.id
+      LEFT JOIN bad AS b ON b.point_id = p.id)
 SELECT p.method, p.method_json AS params, p.model, p.task, p.length_tokens AS length, p.ranks, p.scheme AS sharding,
        CASE WHEN c.n = 0 THEN 'missing'
             WHEN c.n_ok = c.n THEN 'ok'

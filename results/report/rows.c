@@ -61,9 +61,9 @@ static sb_status put_cell(FILE *out, const sbi_table *t, int64_t row, int c)
     char    *cell = sbi_show_cell(show, sbi_table_text(t, row, c), sbi_table_real(t, row, c));
     if (cell == NULL)
         return no_memory();
-    (void)fputs(is_figure(show)     ? "<td class=\"f\">"
+    (void)fputs(is_figure(show)     ? "<td>"
                 : strlen(cell) > 48 ? "<td class=\"l\">"
-                                    : "<td>",
+                                    : "<td class=\"t\">",
                 out);
     sbi_put_html(out, cell);
     (void)fputs("</td>", out);
@@ -78,7 +78,7 @@ static sb_status put_table(FILE *out, const sbi_table *t, const unsigned char *s
     for (int c = 0; c < t->n_columns; c++)
         if (show[c])
             (void)fprintf(out, "<th scope=\"col\"%s>%s</th>",
-                          is_figure(t->section->columns[c].show) ? " class=\"f\"" : "",
+                          is_figure(t->section->columns[c].show) ? "" : " class=\"t\"",
                           t->section->columns[c].heading);
     (void)fputs("</tr></thead>\n<tbody>\n", out);
     for (int64_t i = 0; st == SB_OK && i < t->rows.n_rows; i++) {

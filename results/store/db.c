@@ -157,6 +157,20 @@ static sb_status plain_file(const char *path)
     return SB_OK;
 }
 
+/* A write-ahead log is memory shared by its readers and writers, which hosts do not share: on a
+ * network mount reading it may give rows that never were. No program of ours makes one. */
+static sb_status no_wal_on_network(const char *path)
+{
+    const char *network = sbi_network_fs(path);
+    if (network == NULL || !sbi_is_wal(path))
+        return SB_OK;
+    return sb_fail(
+        SB_ERR_IO,
+        "%s: has a write-ahead log, which %s cannot carry; `spanbench db migrate` on the "
+        "host that made it turns that off",
+        path, network);
+}
+
 /* Roll back what a killed writer left behind: any read through a writable connection does it. */
 static sb_status recover(const char *path)
 {
@@ -181,6 +195,8 @@ static sb_status open_existing(const char *path, int flags, sqlite3 **out)
     if (stat(path, &info) != 0)
         return sb_fail(SB_ERR_IO, "%s: %s", path, strerror(errno));
     sb_status st = plain_file(path);
+    if (st == SB_OK)
+        st = no_wal_on_network(path);
     if (st == SB_OK)
         st = open_connection(path, flags, &db);
     if (st == SB_OK && sbi_scalar(db, path, "SELECT count(*) FROM sqlite_schema", &n) != SB_OK &&

@@ -67,6 +67,17 @@ const char *sbi_network_fs(const char *path)
     return NULL;
 }
 
+/* Bytes 18 and 19 of the header: 2 means a write-ahead log. */
+int sbi_is_wal(const char *path)
+{
+    unsigned char head[20] = {0};
+    FILE         *f        = fopen(path, "rb");
+    size_t        n        = f == NULL ? 0 : fread(head, 1, sizeof head, f);
+    if (f != NULL)
+        (void)fclose(f);
+    return n == sizeof head && (head[18] == 2 || head[19] == 2);
+}
+
 static void to_hex(const unsigned char digest[32], char hex[65])
 {
     for (int i = 0; i < 32; i++)

@@ -37,6 +37,7 @@ sb_status sbi_open_write(const char *path, sqlite3 **out);
 /* ---- files.c: the file system around a database ---- */
 sb_status   sbi_make_parent(const char *path);
 const char *sbi_network_fs(const char *path); /* its name, NULL when local or unknown */
+int         sbi_is_wal(const char *path);     /* 1: the file says that it has a write-ahead log */
 sb_status   sbi_file_bytes(const char *path, int64_t *bytes);
 sb_status   sbi_file_sha256(const char *path, char hex[65]);
 sb_status   sbi_text_sha256(const char *text, char hex[65]);

@@ -204,6 +204,14 @@ sb_status sb_store_sample_same(sb_store *s, const char *point_hash, const char *
 sb_status sb_store_begin(sb_store *s);
 sb_status sb_store_end(sb_store *s, sb_status st);
 
+/* A whole copy of the database as `path`, which is replaced in one step (a file beside it, written
+ * to the disk, renamed): a reader sees the old one or the new one. s is open for writing and
+ * between transactions. Errors: SB_ERR_IO, after which `path` is what it was. Cost: one pass over
+ * the file. */
+sb_status sb_store_publish(sb_store *s, const char *path);
+/* The same from a file that nobody writes: a database at `path`, to go on with. */
+sb_status sb_store_fetch(const char *published, const char *path);
+
 /* Stored bytes a sample (file size / samples), for the end-of-run line. */
 sb_status sb_store_size(sb_store *s, int64_t *bytes, int64_t *samples);
 

@@ -60,4 +60,29 @@ case_is "the work there is does not depend on ranks" "$(ask a "$sums")" "$(ask c
 case_is "a state needs no keys" "1" "$(ask a "select count(*) from balance where method = 'linear' and phi is null and imbalance >= 1")"
 case_is "the database is sound" "0" "$(code_of "$spanbench" db check "$work/a.db")"
 
+# ---- other ways to move keys: the same outputs, the same index, less traffic or less room ----
+sweep ways "[dense, {name: a_shape, sink_tokens: 4, window_tokens: 128}, {name: hip, top_k_tokens: 64}]" \
+    "[{name: allgather, layout: contiguous}, {name: allgather, heads_at_once: 1, layout: contiguous}, fetch, {name: pass_q, layout: contiguous}]" 1500
+sed -i 's/quality: none/quality: exact/' "$work/ways.yaml"
+case_ok "3 ranks, four ways" run 3 ways ways
+case_is "all of them" "11" "$(ask ways "select count(*) from coverage where status = 'ok'")"
+case_is "queries do not go round for one who reads keys" "1" \
+    "$(ask ways "select count(*) from coverage where method = 'hip' and sharding = 'pass_q' and status = 'unsupported'")"
+case_is "the same selection, every way" "3" \
+    "$(ask ways "select count(*) from (select distinct method, plan_digest from sample join point on point.id = point_id where plan_digest is not null)")"
+case_is "the same bits where keys are gathered or fetched" "3" \
+    "$(ask ways "select count(*) from (select distinct method, rel_l2 from fidelity where sharding <> 'pass_q')")"
+case_is "near where sums have another order" "0" \
+    "$(ask ways "select count(*) from fidelity as a join fidelity as b using (method) where a.sharding = 'pass_q' and b.sharding = 'fetch'
+       and abs(a.rel_l2 - b.rel_l2) > 1e-3")"
+case_is "memory is as predicted" "0" \
+    "$(ask ways "select count(*) from memory p join memory a using (sample_id) where p.kind = 'predicted'
+       and a.kind = 'arena_high_water' and a.bytes <> p.bytes")"
+case_is "the rule says fetch: a window always, dense in one piece too" "a_shape 1.0 dense 1.0" \
+    "$(ask ways "select group_concat(method || ' ' || fetched, ' ') from (select * from balance where fetched is not null and method <> 'hip' order by method)")"
+case_is "a window's halo is little of a gather" "1" \
+    "$(ask ways "select a.received_bytes * 3 < b.received_bytes from balance as a join balance as b using (method) where a.sharding = 'fetch'
+       and b.sharding = 'allgather' and method = 'a_shape'")"
+case_is "dealt out in stripes it is told that all keys moved" "0.0" \
+    "$(sweep stripes "[dense]" "[{name: fetch, layout: block_striped}]" 2048 && run 3 stripes stripes >/dev/null 2>&1; ask stripes "select fetched from balance")"
 cases_end

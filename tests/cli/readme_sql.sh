@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every statement of results/README.md on a database that the program makes: each returns rows, in the stock shell and through
+# Every statement of results/README.md (but the worked queries, worked_queries.sh) on a database that the program makes: each returns rows, in the stock shell and through
 # `spanbench query`; where a row has columns stored and by_hand, the two are equal.
 #   tests/cli/readme_sql.sh SPANBENCH
 set -euo pipefail
@@ -37,7 +37,7 @@ case_is "the closing tables have a half width at every score" "3" "$(grep -cE '^
 case_is "and losses with pairs and interval" "2" "$(grep -cE '^a_shape.* 2 +10 +-[01]\.[0-9]+ +-[01]\.[0-9]+ \.\. -?\+?[01]\.[0-9]+ +[01]\.[0-9]+ ' "$work/tables")"
 
 # One file a statement: a statement ends where a line of a block ends with a semicolon.
-awk -v out="$work/statement" '/^```sql/ {on = 1; next} /^```/ {on = 0} on {print > (out (n + 0)); if (/;$/) n++}' results/README.md
+awk -v out="$work/statement" '/^```sql$/ {on = 1; next} /^```/ {on = 0} on {print > (out (n + 0)); if (/;$/) n++}' results/README.md
 n=$(find "$work" -name 'statement*' | wc -l)
 case_is "the page has its statements" "1" "$((n >= 10))"
 compared=0

@@ -97,6 +97,35 @@ static void a_window_by_hand(span_rank *r)
         SPAN_EXPECT(r, b.work_max == 3 * h && b.lpt_max == 3 * h, "%lld", (long long)b.work_max);
 }
 
+/* The last block of 4 a rank asks. Rows: one rank has all of it. Keys: 8 half blocks a rank, 7 of the
+ * one with the diagonal; the queries are with one rank after the other. */
+static void queries_that_go_round_work_where_keys_are(span_rank *r)
+{
+    sb_plan    dense = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
+    int64_t    R = r->comm->size, n = R * 4 * BLOCK, h = (int64_t)LANES * HEADS;
+    sb_run     run[1];
+    sb_map     map;
+    sb_balance rows, keys;
+    SPAN_EXPECT(r, sb_map_create(SB_LAYOUT_CONTIGUOUS, n, BLOCK, r->comm->size, &map) == SB_OK, "%s",
+                sb_error_text());
+    sb_shape shape = {.q_gid    = sb_map_gid_from(&map, r->comm->rank, n - BLOCK, run),
+                      .n_keys   = n,
+                      .heads    = HEADS,
+                      .kv_heads = KV_HEADS};
+    SPAN_EXPECT(r,
+                sb_balance_count(&dense, &shape, &map, r->comm->rank, SB_BALANCE_BY_ROWS, r->comm,
+                                 &rows) == SB_OK &&
+                    sb_balance_count(&dense, &shape, &map, r->comm->rank, SB_BALANCE_BY_KEYS,
+                                     r->comm, &keys) == SB_OK,
+                "%s", sb_error_text());
+    SPAN_EXPECT(r, rows.work_sum == (8 * R - 1) * h && rows.work_max == rows.work_sum, "%lld",
+                (long long)rows.work_max);
+    SPAN_EXPECT(r, keys.work_sum == rows.work_sum && keys.work_max == (R > 1 ? 8 : 7) * h, "%lld",
+                (long long)keys.work_max);
+    SPAN_EXPECT(r, keys.step_work == keys.work_sum, "%lld", (long long)keys.step_work);
+    sb_map_fini(&map);
+}
+
 /* 130 tokens: the second block is 2 x 2 lanes of diagonal, half, and 2 x 128 whole. */
 static void a_short_block_counts_what_there_is(span_rank *r)
 {
@@ -250,6 +279,7 @@ static void work_does_not_depend_on_ranks(span_rank *r)
 const span_case span_balance_cases[] = {
     {"dense_is_the_table", dense_is_the_table},
     {"a_window_by_hand", a_window_by_hand},
+    {"queries_that_go_round_work_where_keys_are", queries_that_go_round_work_where_keys_are},
     {"a_short_block_counts_what_there_is", a_short_block_counts_what_there_is},
     {"without_an_index_rows_are_work", without_an_index_rows_are_work},
     {"longest_first", longest_first},

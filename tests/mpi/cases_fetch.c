@@ -117,20 +117,13 @@ static void fetched_keys_equal_one_rank(span_rank *r)
         const char *method, *params;
     } methods[] = {
         {"dense", ""},
-        {"a_shape", "sink_tokens=5 window_tokens=100"},
         {"streaming_llm", "sink_tokens=4 window_tokens=65"},
-        {"power_attention", "block_tokens=64 window_blocks=2"},
         {"power_attention", "pattern=longnet block_tokens=16 window_blocks=4 levels=3"},
         {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"},
-        {"power_attention",
-         "pattern=neighborhood window_tokens=9 stride_tokens=2 dilation_tokens=5"},
-        {"random_blocks", "block_tokens=16 density=0.05"},
+        {"power_attention", "pattern=neighborhood window_tokens=9 stride_tokens=2 dilation_tokens=5"},
+        {"random_blocks", "block_tokens=16 density=0.3"},
         {"minference", "vertical_tokens=20 slash_tokens=130"},
-        {"minference", "pattern=block_sparse top_k_blocks=1"},
-        {"anchor_attention", "block_tokens=16 step_blocks=2 theta=1.5"},
         {"pbs_attn", "block_tokens=16 segment_tokens=32 tau=0.3"},
-        {"flexprefill", "block_tokens=32 min_budget_tokens=1 gamma=0.2 tau=0"},
-        {"hip", "top_k_tokens=32 window_tokens=16 sink_tokens=4 block_q_tokens=32"},
     };
     static const int64_t lengths[] = {2, 900};
     sb_link             *link      = span_link(r->comm);

@@ -71,16 +71,10 @@ static void groups_equal_one_rank(span_rank *r)
         const char *method, *params;
     } methods[] = {
         {"dense", ""},
-        {"a_shape", "sink_tokens=5 window_tokens=100"},
-        {"power_attention", "block_tokens=64 window_blocks=2"},
-        {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"},
-        {"random_blocks", "block_tokens=16 density=0.3"},
-        {"minference", "vertical_tokens=50 slash_tokens=130"},
-        {"xattention", "block_tokens=32 stride_tokens=8 tau=0.7"},
-        {"anchor_attention", "block_tokens=16 step_blocks=2 theta=2.2"},
-        {"pbs_attn", "block_tokens=16 segment_tokens=32 tau=0.6"},
-        {"flexprefill", "block_tokens=32 min_budget_tokens=64 gamma=0.5 tau=0"},
-        {"hip", "top_k_tokens=32 window_tokens=16 sink_tokens=4 block_q_tokens=32"},
+        {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"}, /* windows by head */
+        {"random_blocks", "block_tokens=16 density=0.3"},               /* lists by head */
+        {"minference", "vertical_tokens=50 slash_tokens=130"},          /* K of all heads first */
+        {"pbs_attn", "block_tokens=16 segment_tokens=32 tau=0.6"},      /* slots by head */
     };
     static const int64_t lengths[] = {2, 517}, at_once[] = {1, 3, 4};
     sb_link             *link = span_link(r->comm);

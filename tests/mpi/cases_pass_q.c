@@ -79,8 +79,6 @@ static void queries_that_go_round_equal_one_rank(span_rank *r)
     } methods[] = {
         {"dense", ""},
         {"a_shape", "sink_tokens=5 window_tokens=100"},
-        {"streaming_llm", "sink_tokens=4 window_tokens=65"},
-        {"power_attention", "block_tokens=64 window_blocks=2"},
         {"power_attention", "pattern=moa beta=0.2 max_new_tokens=100"},
         {"random_blocks", "block_tokens=16 density=0.3"},
     };

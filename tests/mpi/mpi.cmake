@@ -31,7 +31,7 @@ span_test(test_shard_threads
 # Links: over MPI, through pinned memory, and over a double of NCCL that the same dlopen finds. Without nccl.h there is no double,
 # and the test says so.
 add_executable(test_link mpi/test_link.c)
-target_link_libraries(test_link PRIVATE sb_flags sb_comm_impl dep_check ${CMAKE_DL_LIBS})
+target_link_libraries(test_link PRIVATE sb_flags sb_comm_impl sb_watch dep_check ${CMAKE_DL_LIBS})
 set_target_properties(test_link PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 if(SPAN_NCCL_INCLUDE)
   add_library(fake_nccl SHARED mpi/fake_nccl.c)

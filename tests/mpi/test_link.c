@@ -9,6 +9,7 @@
 
 #include "harness/comm/comms.h"
 #include "harness/comm/links.h"
+#include "harness/watch/watch.h"
 
 static sb_comm *world;
 
@@ -243,10 +244,43 @@ START_TEST(nccl_that_hangs_is_given_up)
     EVERYWHERE(sb_link_nccl_create(world, &device, &o, &l) == SB_OK, "made again");
     idle_after = -1; /* a kernel waits for a rank that is gone */
     EVERYWHERE(sb_link_drain(l, NULL) == SB_ERR_COMM, "drained");
-    EVERYWHERE(strstr(sb_error_text(), "a transfer is not through") != NULL, "text");
+    EVERYWHERE(strstr(sb_error_text(), "a transfer: not through") != NULL, "text");
     sb_link_destroy(l);
     idle_after = 0;
     EVERYWHERE(sb_now_ns() - t0 < 10000000000, "deadline");
+}
+END_TEST
+
+static void leave_it(void *arg, const sb_watch_report *r)
+{
+    (void)r;
+    ++*(int *)arg;
+}
+
+/* The link itself would wait for a minute; it is aborted by the thread that uses it. */
+START_TEST(nccl_that_hangs_is_given_up_when_the_watchdog_says_so)
+{
+    int                    over = 0;
+    sb_nccl_options        o    = {.timeout_s = 60};
+    const sb_watch_options wo   = {.fixed_s = .5, .expired = leave_it, .arg = &over};
+    sb_link               *l    = NULL;
+    sb_watch              *w    = NULL;
+    if (!has_nccl())
+        return;
+    setenv("FAKE_NCCL", "", 1);
+    EVERYWHERE(sb_link_nccl_create(world, &device, &o, &l) == SB_OK, "made");
+    EVERYWHERE(sb_watch_start(&wo, &w) == SB_OK && sb_watch_link(w, l, &l) == SB_OK, "watched");
+    int64_t t0 = sb_now_ns();
+    sb_watch_enter(w, "ring", 0);
+    idle_after   = -1; /* a kernel waits for a rank that is gone */
+    sb_status st = sb_link_drain(l, NULL);
+    EVERYWHERE(st == SB_ERR_COMM, "drained");
+    EVERYWHERE(strstr(sb_error_text(), "given up after") != NULL, "text");
+    EVERYWHERE(sb_now_ns() - t0 < 20000000000, "deadline");
+    sb_link_destroy(l);
+    sb_watch_stop(w);
+    idle_after = 0;
+    EVERYWHERE(over == 1, "reported");
 }
 END_TEST
 
@@ -321,6 +355,7 @@ int main(int argc, char **argv)
         tcase_add_loop_test(t, nccl_errors_reach_the_caller_and_abort, 0, 3);
     if (world->size > 1)
         tcase_add_test(t, nccl_that_hangs_is_given_up);
+    tcase_add_test(t, nccl_that_hangs_is_given_up_when_the_watchdog_says_so);
     tcase_add_test(t, the_link_follows_the_gpus);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);

@@ -188,7 +188,12 @@ static sb_status link_drain(sb_link *l, void *stream)
 
 static void link_destroy(sb_link *l) { free(l); }
 
-static const sb_link_ops link_ops = {"threads", link_post, link_wait, link_drain, link_destroy};
+static const sb_link_ops link_ops = {.name    = "threads",
+                                     .post    = link_post,
+                                     .wait    = link_wait,
+                                     .drain   = link_drain,
+                                     .destroy = link_destroy,
+                                     .give_up = NULL};
 
 sb_link *span_link(sb_comm *comm)
 {

@@ -13,3 +13,5 @@ foreach(name test_shipped test_state_sharding test_heads_sharding test_param_fil
     LINK sb_model sb_config sb_methods sb_workloads
     LABELS unit)
 endforeach()
+span_test(test_site_file SOURCES unit/harness/config/test_site_file.c unit/harness/config/fakes.c LINK sb_config LABELS unit)
+span_test(test_batch SOURCES unit/harness/batch/test_batch.c unit/harness/config/fakes.c LINK sb_batch LABELS unit)

@@ -5,3 +5,5 @@ span_test(test_run_ceiling SOURCES unit/harness/run/test_ceiling.c LINK sb_run s
 span_test(test_operator_device
   SOURCES unit/harness/run/test_operator_device.c unit/harness/run/operator_rig.c unit/harness/run/fake_device.c
   LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)
+span_test(test_watch SOURCES unit/harness/watch/test_watch.c mpi/thread_ranks.c LINK sb_run sb_watch sb_comm_impl Threads::Threads LABELS unit)
+target_link_options(test_watch PRIVATE -Wl,--wrap=calloc)

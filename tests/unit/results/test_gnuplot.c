@@ -115,7 +115,8 @@ START_TEST(element)
     static const char svg[] =
         "<?xml version='1.0'?>\n<svg viewBox=\"0 0 1 1\">\n<title>Gnuplot</title>\n<g "
         "id=\"gnuplot_canvas\">\n"
-        "<defs><path id='gpPt0'/>\n\t<path id='gpPt1'/>\n\t<path id='gpPt2'/><use "
+        "<rect x=\"0\" y=\"0\" width=\"4\" height=\"3\" fill=\"none\"/><defs><path "
+        "id='gpPt0'/>\n\t<path id='gpPt1'/>\n\t<path id='gpPt2'/><use "
         "xlink:href='#gpPt2' id='gpPt3'/><use xlink:href='#gpPt1' id='gpPt4'/></defs>"
         "<use xlink:href='#gpPt3'/><filter id='x'><feFlood/></filter><use xlink:href='#gpPt0' "
         "color='white'/>"
@@ -126,14 +127,11 @@ START_TEST(element)
         "<g id=\"gnuplot_plot_2\" "
         "><title>gnuplot_plot_2</title></g><text>~0~</text><text>~7~</text></g>\n</svg>\n";
     static const char want[] =
-        "<g id=\"p-1-gnuplot_canvas\">\n<defs><path id='p-1-gpPt0'/>\n\t<path "
-        "id='p-1-gpPt2'/><use xlink:href='#p-1-gpPt2' "
-        "id='p-1-gpPt3'/></defs><use xlink:href='#p-1-gpPt3'/><use "
-        "xlink:href='#p-1-gpPt0' color='var(--paper)'/>"
-        "<path stroke='var(--s3)' fill=\"var(--ink)\"/><rect fill = "
-        "'#0a14ff'/><g id=\"p-1-gnuplot_plot_1\" >"
-        "<title>a &lt;b&gt; ~0~</title></g><g id=\"p-1-gnuplot_plot_2\" "
-        "></g><text>x&amp;y</text><text>~7~</text></g>\n</svg>\n";
+        "<g id=\"p-1-gnuplot_canvas\"><defs><path id='p-1-gpPt0'/><path id='p-1-gpPt2'/><use "
+        "href='#p-1-gpPt2' id='p-1-gpPt3'/></defs><use href='#p-1-gpPt3'/><use "
+        "href='#p-1-gpPt0' color='var(--paper)'/><path stroke='var(--s3)' "
+        "fill=\"var(--ink)\"/><rect fill = '#0a14ff'/><g><title>a &lt;b&gt; ~0~</title></g>"
+        "<g></g><text>x&amp;y</text><text>~7~</text></g></svg>\n";
     char      *out = NULL;
     size_t     n   = 0;
     FILE      *to  = open_memstream(&out, &n);

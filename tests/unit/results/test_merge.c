@@ -159,6 +159,23 @@ START_TEST(merge_commutes)
 }
 END_TEST
 
+/* In any order, and through files between: the facts are the same. */
+START_TEST(merge_is_associative)
+{
+    char *c = in_dir("c.db"), *ab = in_dir("ab.db"), *bc = in_dir("bc.db"), *all = in_dir("all.db");
+    make_shard(c, 3, 12, 1);
+    merged(ab, a_path, b_path);
+    merged(ab, c, NULL);
+    merged(bc, c, b_path);
+    merged(all, bc, a_path);
+    same_facts(ab, all);
+    merged(main_path, ab, all); /* what is there already comes in once */
+    same_facts(ab, main_path);
+    ck_assert_int_eq(facts_int(main_path, "SELECT count(*) FROM sample"), 42);
+    free(c), free(ab), free(bc), free(all);
+}
+END_TEST
+
 START_TEST(a_shard_that_grew_is_merged_again)
 {
     sb_store *s   = facts_open(a_path, SB_STORE_WRITE);
@@ -205,14 +222,15 @@ static void make_trigger(const char *path)
 {
     alter(path, "CREATE TRIGGER t AFTER INSERT ON run BEGIN SELECT 1; END");
 }
+static void make_older(const char *path) { alter(path, "PRAGMA user_version = 3"); }
 static void make_missing(const char *path) { ck_assert_int_eq(remove(path), 0); }
 static const struct {
     void (*spoil)(const char *path);
     const char *word;
-} refusals[] = {{truncate_tail, "damaged"},     {make_foreign, "not a spanbench database"},
-                {make_newer, "newer"},          {make_other_schema, "timing"},
-                {make_dangling, "foreign key"}, {make_trigger, "trigger"},
-                {make_missing, "No such file"}};
+} refusals[] = {{truncate_tail, "damaged"}, {make_foreign, "not a spanbench database"},
+                {make_newer, "newer"},      {make_other_schema, "timing"},
+                {make_older, "db migrate"}, {make_dangling, "foreign key"},
+                {make_trigger, "trigger"},  {make_missing, "No such file"}};
 
 START_TEST(a_bad_shard_is_refused_and_the_others_go_on)
 {
@@ -328,6 +346,7 @@ int main(void)
     tcase_add_test(t, merge_keeps_every_fact);
     tcase_add_test(t, merge_is_idempotent);
     tcase_add_test(t, merge_commutes);
+    tcase_add_test(t, merge_is_associative);
     tcase_add_test(t, a_shard_that_grew_is_merged_again);
     tcase_add_loop_test(t, a_bad_shard_is_refused_and_the_others_go_on, 0,
                         (int)(sizeof refusals / sizeof refusals[0]));

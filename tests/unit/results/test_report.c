@@ -391,9 +391,9 @@ START_TEST(failures)
     char *page = report_page(path, SB_REPORT_NO_PLOTS), *text = report_text(path, 0);
     ck_assert_ptr_nonnull(strstr(page, ">needs 80 GiB, 64 are free</td>"));
     ck_assert_ptr_nonnull(strstr(page, ">no such shape</td>"));
-    ck_assert_ptr_nonnull(strstr(page,
-                                 "<td>failed</td><td>hip top_k_tokens=64</td><td class=\"f\">1</td>"
-                                 "<td class=\"f\">1</td><td>rank 1: broken</td>"));
+    ck_assert_ptr_nonnull(
+        strstr(page, "<td class=\"t\">failed</td><td class=\"t\">hip top_k_tokens=64</td><td>1</td>"
+                     "<td>1</td><td class=\"t\">rank 1: broken</td>"));
     ck_assert_ptr_nonnull(strstr(text, "rank 1: broken"));
     ck_assert_int_eq(report_count(page, "<table>"), n_sections());
     ck_assert_int_eq(report_count(page, "href=\"data:text/csv"), n_sections());

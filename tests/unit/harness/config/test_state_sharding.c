@@ -144,6 +144,31 @@ START_TEST(excluding_names_what_the_point_has)
 }
 END_TEST
 
+/* Keys of some heads at a time: points of their own, by name and hash; those of all heads keep
+ * theirs. */
+START_TEST(heads_at_once_are_an_axis)
+{
+    static const char *const want[] = {"allgather", "allgather:1", "allgather:4", "fetch", "pass_q"};
+    static const sb_layout_kind layouts[] = {SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_BLOCK_STRIPED,
+                                             SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_CONTIGUOUS,
+                                             SB_LAYOUT_BLOCK_STRIPED};
+    sb_sweep *s = good("methods: [dense]\nsharding: [allgather, {name: allgather, heads_at_once: "
+                       "[1, 4]}, fetch, pass_q]\n"),
+             *alone = good("methods: [dense]\n");
+    ck_assert_int_eq(s->n_points, 2 * 5); /* tasks */
+    for (int i = 0; i < 5; i++) {
+        char buf[SB_SHARDING_BYTES], json[64];
+        ck_assert_str_eq(sb_point_sharding(&s->points[i], buf), want[i]);
+        (void)snprintf(json, sizeof json, "\"sharding\":\"%s\"", want[i]);
+        ck_assert_ptr_nonnull(strstr(s->points[i].identity_json, json));
+        ck_assert_int_eq(s->points[i].layout, layouts[i]);
+    }
+    ck_assert_str_eq(s->points[0].hash, alone->points[0].hash);
+    sb_sweep_free(s);
+    sb_sweep_free(alone);
+}
+END_TEST
+
 START_TEST(what_cannot_be_is_refused)
 {
     static const struct {
@@ -155,6 +180,10 @@ START_TEST(what_cannot_be_is_refused)
          "found an entry that matches no point"},
         {"methods: [lightning, lightning]\n", "found a point that `methods[0]`"},
         {"methods: [dense]\nsharding: [state, state]\n", "sharding[1]: found a point that"},
+        {"methods: [dense]\nsharding: [{name: allgather, heads_at_once: 0}]\n",
+         "sharding[0].heads_at_once: found `0`"},
+        {"methods: [dense]\nsharding: [{name: ring, heads_at_once: 1}]\n",
+         "sharding[0].heads_at_once: found an unknown key"},
     };
     sb_sweep   *s = NULL;
     const char *errors;
@@ -171,7 +200,8 @@ int main(void)
     tcase_add_test(t, other_methods_keep_their_places);
     tcase_add_test(t, the_anchor_is_dense_as_it_runs_by_default);
     tcase_add_test(t, excluding_names_what_the_point_has);
-    tcase_add_loop_test(t, what_cannot_be_is_refused, 0, 4);
+    tcase_add_test(t, heads_at_once_are_an_axis);
+    tcase_add_loop_test(t, what_cannot_be_is_refused, 0, 6);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

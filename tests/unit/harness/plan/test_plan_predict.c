@@ -83,8 +83,7 @@ START_TEST(volumes_are_those_of_the_table)
     ck_assert_int_eq(rig_predict(m, &c).received_bytes, (int64_t)(3.5 * G));
     c.scheme = SB_SCHEME_RING;
     ck_assert_int_eq(rig_predict(m, &c).received_bytes, (int64_t)(3.5 * G));
-    c.scheme  = SB_SCHEME_ALLGATHER;
-    c.ulysses = 8;
+    c.scheme = SB_SCHEME_ULYSSES;
     ck_assert_double_eq_tol((double)rig_predict(m, &c).received_bytes, 2.1875 * G, 1);
     c = rig_case("lightning", "", 0, M, 8, SB_SCHEME_STATE, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_int_eq(rig_predict(m, &c).received_bytes, 14 << 20);
@@ -92,19 +91,43 @@ START_TEST(volumes_are_those_of_the_table)
 }
 END_TEST
 
-START_TEST(ulysses_refuses_heads_it_cannot_share_out)
+START_TEST(schemes_refuse_what_they_cannot_share_out)
 {
     sb_machine   *m = rig_machine("45e9");
     sb_prediction p;
-    sb_plan_case  c = rig_case("dense", "", 0, M, 64, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
-    c.ulysses       = 64;
+    sb_plan_case  c = rig_case("dense", "", 0, M, 64, SB_SCHEME_ULYSSES, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_ERR_UNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(sb_error_text(), "found 64 ranks, 32 heads"));
-    c.ulysses = 3;
-    ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_ERR_UNSUPPORTED);
-    c.ulysses = 32;
-    c.ranks   = 32;
+    c.ranks = 32;
     ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_OK);
+    c = rig_case("xattention", "", 0, M, 8, SB_SCHEME_RING, SB_LAYOUT_ZIGZAG, 1);
+    ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_ERR_UNSUPPORTED);
+    sb_machine_free(m);
+}
+END_TEST
+
+START_TEST(schemes_differ_as_they_should)
+{
+    sb_machine  *m = rig_machine("45e9");
+    sb_plan_case c = rig_case("dense", "", 0, M, 64, SB_SCHEME_ALLGATHER, SB_LAYOUT_ZIGZAG, 1);
+    sb_prediction gathered = rig_predict(m, &c), p;
+    c.asked = 1; /* a head at a time: the first shows, the others travel meanwhile */
+    p       = rig_predict(m, &c);
+    ck_assert_int_eq(p.received_bytes, gathered.received_bytes);
+    ck_assert_double_lt(p.seconds[SB_PHASE_COMMUNICATE],
+                        0.2 * gathered.seconds[SB_PHASE_COMMUNICATE]);
+    c.scheme = SB_SCHEME_USP; /* 8 ranks a team: heads of one KV head, 8 steps of larger shards */
+    c.asked  = 8;
+    p        = rig_predict(m, &c);
+    ck_assert_int_eq(p.rounds, 2 * 7 + 7);
+    ck_assert_double_lt((double)p.received_bytes, 0.5 * (double)gathered.received_bytes);
+    c       = rig_case("streaming_llm", "window_tokens=4096", 0, M, 64, SB_SCHEME_FETCH,
+                       SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_lt((double)rig_predict(m, &c).received_bytes, 5000 * 4096.0);
+    c.layout = SB_LAYOUT_BLOCK_STRIPED; /* every block is somebody else's: all are gathered */
+    ck_assert_int_eq(rig_predict(m, &c).received_bytes, gathered.received_bytes);
+    /* table 5: 7.0 + 14.1 GiB, each rank's own partials stay */
+    c = rig_case("dense", "", 0, M, 8, SB_SCHEME_PASS_Q, SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_eq_tol((double)rig_predict(m, &c).received_bytes / 0x1p30, 7.0 + 14.1, 0.05);
     sb_machine_free(m);
 }
 END_TEST
@@ -256,7 +279,8 @@ int main(void)
     tcase_add_test(t, imbalance_is_that_of_the_layouts);
     tcase_add_test(t, ring_loses_what_its_steps_wait);
     tcase_add_test(t, volumes_are_those_of_the_table);
-    tcase_add_test(t, ulysses_refuses_heads_it_cannot_share_out);
+    tcase_add_test(t, schemes_refuse_what_they_cannot_share_out);
+    tcase_add_test(t, schemes_differ_as_they_should);
     tcase_add_test(t, dense_takes_what_the_spec_says);
     tcase_add_test(t, plan_is_monotone_in_tokens_and_ranks);
     tcase_add_test(t, densities_come_from_the_table);

@@ -10,9 +10,19 @@ fake_rooms fake_device;
 
 static sb_status fake_available(void) { return SB_OK; }
 
+static sb_status call(const char *name)
+{
+    return ++fake_device.calls == fake_device.fail_at
+               ? sb_fail(SB_ERR_DEVICE, "fake: call %d, %s, fails", fake_device.calls, name)
+               : SB_OK;
+}
+
 static sb_status fake_alloc(size_t bytes, void **out)
 {
-    int i = 0;
+    int       i  = 0;
+    sb_status st = call("alloc");
+    if (st != SB_OK)
+        return st;
     if (fake_device.used + bytes > fake_device.limit)
         return sb_fail(SB_ERR_NOMEM, "fake: full");
     while (i < FAKE_ROOMS && fake_device.at[i] != NULL)
@@ -50,26 +60,30 @@ static void fake_free(void *p)
 static sb_status fake_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
                            void *stream)
 {
+    sb_status st = call("copy");
     (void)stream;
     ck_assert_int_eq(fake_room_of(dst, bytes) >= 0, kind != SB_COPY_TO_HOST);
     ck_assert_int_eq(fake_room_of(src, bytes) >= 0, kind != SB_COPY_TO_DEVICE);
-    memcpy(dst, src, bytes);
-    return SB_OK;
+    if (st == SB_OK)
+        memcpy(dst, src, bytes);
+    return st;
 }
 
 static sb_status fake_fill(void *dst, int byte, size_t bytes, void *stream)
 {
+    sb_status st = call("fill");
     (void)stream;
     ck_assert_int_ge(fake_room_of(dst, bytes), 0);
-    memset(dst, byte, bytes);
-    return SB_OK;
+    if (st == SB_OK)
+        memset(dst, byte, bytes);
+    return st;
 }
 
 static sb_status fake_sync(void *stream)
 {
     (void)stream;
     fake_device.syncs++;
-    return SB_OK;
+    return call("sync");
 }
 
 const sb_backend fake_backend = {.name      = "fake",

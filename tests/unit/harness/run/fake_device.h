@@ -12,6 +12,7 @@ typedef struct fake_rooms {
     size_t         bytes[FAKE_ROOMS];
     size_t         limit, used, most;
     int            attends, syncs;
+    int            calls, fail_at; /* the fail_at-th call that may fail does; 0: none */
 } fake_rooms;
 
 extern fake_rooms       fake_device;

@@ -225,6 +225,32 @@ START_TEST(too_little_memory_is_no_fit)
 }
 END_TEST
 
+/* Every call of the backend's table fails once; none is taken for success, nothing stays. */
+START_TEST(every_failing_call_comes_back)
+{
+    const rig_spec *s = &specs[_i];
+    rig_result      dev;
+    sb_method       m = *sb_method_find(s->method);
+    int             k = 0;
+    sb_status       st;
+    m.attend[SB_CUDA] = fake_attend;
+    do {
+        fake_reset();
+        fake_device.fail_at = ++k;
+        st                  = rig_run(s, &m, &fake_backend, &dev);
+        ck_assert_int_eq(fake_device.used > 0, 0);
+        if (fake_device.calls < k)
+            break;
+        ck_assert_msg(st == SB_ERR_DEVICE, "call %d of %d: %s", k, fake_device.calls,
+                      sb_status_name(st));
+        ck_assert_ptr_nonnull(strstr(sb_error_text(), "fails"));
+    } while (k < 1000);
+    ck_assert_msg(st == SB_OK, "%s", sb_error_text());
+    ck_assert_int_gt(k, 10);
+    rig_free(&dev);
+}
+END_TEST
+
 START_TEST(methods_that_do_not_attend_there_are_refused)
 {
     rig_result r;
@@ -244,6 +270,7 @@ int main(void)
     TCase *t = tcase_create("fake");
     tcase_add_checked_fixture(t, fake_reset, NULL);
     tcase_add_loop_test(t, results_are_the_hosts, 0, sizeof specs / sizeof *specs);
+    tcase_add_loop_test(t, every_failing_call_comes_back, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, states_are_the_hosts, 0, sizeof states / sizeof *states);
     tcase_add_test(t, gates_travel_with_the_call);
     tcase_add_test(t, too_little_memory_is_no_fit);

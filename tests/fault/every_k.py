@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+"""The k-th allocation, write, fsync, rename or MPI call fails, for k = 1, 2, ... until a run has fewer of them.
+
+    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY [--all | --sample N] [--verbs run,merge,...] [--kinds alloc,...] [--jobs N] [--seed N]
+    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY --mpi [--all | --sample N]
+
+Without --all: the first N of each kind and N random others. After each fault: no signal and no hang; exit code 0 or 1 (2 where the
+program cannot tell a file that it cannot read from one that is wrong); a line on stderr whenever it is not 0; what was there before is
+still there; no block of the program's or its libraries' is left; and the same command without the fault ends well with the same result.
+--mpi: on two ranks one fails, hangs or is killed at its k-th call, with a watchdog of 2 s: all ranks leave, with 0, 1, 124 or 137.
+"""
+import argparse, collections, concurrent.futures, hashlib, os, pathlib, random, shutil, subprocess, sys, tempfile, time
+
+LIMIT_S = 60
+SWEEP = """sweep: every_k
+experiment: {experiment}
+backend: cpu
+{what}methods: [{{name: a_shape, sink_tokens: 64, window_tokens: 128}}]
+sharding: {sharding}
+timing: {{warmup: 0, repetitions: 1}}
+"""
+TASK = "model: {name: probe}\nworkloads:\n  - {suite: probe, tasks: [niah_single], lengths: [1024], samples: 1, seed: 11}\n"
+GEN = """sweep: every_k
+tokenizer: characters
+workloads:
+  - {suite: niah, tasks: all, lengths: [4096], depths: 2, buffer_tokens: 300, samples: 2}
+"""
+
+
+def digest(path):
+    """Of a file, or of a folder's files and their names."""
+    path, h = pathlib.Path(path), hashlib.sha256()
+    for f in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if f.is_file():
+            h.update(str(f.relative_to(path) if path.is_dir() else "").encode() + f.read_bytes())
+    return h.hexdigest()
+
+
+class Verb:
+    """arguments(dir): the command in a fresh folder made by prepare(dir); kept(dir), after the fault, and same(dir), after the command
+    ran again without one: "" or what is wrong."""
+
+    def __init__(self, name, program, base):
+        self.name, self.program, self.base = name, program, base
+
+    def call(self, *arguments, fault="", library=None, log=None, ranks=1, cwd=None, limit=LIMIT_S):
+        env = dict(os.environ, OMP_NUM_THREADS="1", XDG_CACHE_HOME=str(self.base / "cache"))
+        command = [self.program, *map(str, arguments)]
+        if library:
+            extra = {"FAULT": fault, "LD_PRELOAD": str(library), **({"FAULT_LOG": str(log)} if log else {})}
+            if ranks == 1:
+                env.update(extra)
+            else:
+                command = ["env", *(f"{k}={v}" for k, v in extra.items()), *command]
+        if ranks > 1:
+            command = ["mpirun", "-np", str(ranks), *command]
+        try:
+            r = subprocess.run(command, env=env, cwd=cwd, capture_output=True, timeout=limit, text=True, errors="replace")
+            return r.returncode, r.stdout, r.stderr
+        except subprocess.TimeoutExpired as e:
+            return "hangs", "", str(e.stderr or "")
+
+    def sound(self, db):
+        code, out, err = self.call("db", "check", db)
+        return "" if code == 0 else f"db check: {out} {err}"
+
+    def equal(self, a, b):
+        code, out, err = self.call("db", "diff", a, b)
+        return self.sound(b) or ("" if code == 0 else f"db diff: {out} {err}")
+
+
+class Run(Verb):
+    def prepare(self, d):
+        (d / "s.yaml").write_text(SWEEP.format(experiment="task", what=TASK, sharding="[allgather, ring]"))
+
+    def first(self, d, ranks=1):
+        """Something measured before: the database of one point."""
+        if not (self.base / f"begun{ranks}.db").exists():
+            db = self.base / f"begun{ranks}.db"
+            code, _, err = self.call("run", d / "s.yaml", "--db", db, "--point", "0", "--no-table", ranks=ranks)
+            assert code == 0, err
+            code, _, err = self.call("run", d / "s.yaml", "--db", self.base / f"whole{ranks}.db", "--no-table", ranks=ranks)
+            assert code == 0, err
+        shutil.copy(self.base / f"begun{ranks}.db", d / "x.db")
+
+    def arguments(self, d):
+        return ["run", d / "s.yaml", "--db", d / "x.db", "--no-table"]
+
+    def kept(self, d, ranks=1):
+        code, out, _ = self.call("query", d / "x.db", "SELECT count(*) FROM sample", "--format", "csv")
+        before = self.call("query", self.base / f"begun{ranks}.db", "SELECT count(*) FROM sample", "--format", "csv")[1]
+        if code != 0 or int(out.split()[-1]) < int(before.split()[-1]):
+            return f"samples: {out!r}, before {before!r}"
+        return self.sound(d / "x.db")
+
+    def same(self, d, ranks=1):
+        return self.equal(self.base / f"whole{ranks}.db", d / "x.db")
+
+
+class Fresh(Run):
+    """As run, into a database that is not there yet."""
+
+    def first(self, d, ranks=1):
+        super().first(d, ranks)
+        (d / "x.db").unlink()
+
+    def kept(self, d, ranks=1):
+        if not (d / "x.db").exists() or (d / "x.db").stat().st_size == 0:
+            return ""
+        out = self.sound(d / "x.db")
+        return "" if "not a spanbench database (it is empty)" in out else out
+
+
+class Merge(Run):
+    def first(self, d, ranks=1):
+        super().first(d)
+        shutil.copy(self.base / "whole1.db", d / "shard.db")
+
+    def arguments(self, d):
+        return ["db", "merge", d / "x.db", d / "shard.db"]
+
+    def kept(self, d, ranks=1):
+        if digest(d / "shard.db") != digest(self.base / "whole1.db"):
+            return "the shard was changed"
+        return super().kept(d)
+
+
+class Migrate(Verb):
+    def prepare(self, d):
+        shutil.copy(pathlib.Path(__file__).parent.parent / "fixtures/schema/v3.db", d / "x.db")
+
+    def first(self, d):
+        if not (self.base / "migrated.db").exists():
+            shutil.copy(d / "x.db", self.base / "migrated.db")
+            code, _, err = self.call("db", "migrate", self.base / "migrated.db")
+            assert code == 0, err
+
+    def arguments(self, d):
+        return ["db", "migrate", d / "x.db"]
+
+    def kept(self, d):
+        return ""  # one transaction a step; what is there is asked after the command ran again
+
+    def same(self, d):
+        return self.equal(self.base / "migrated.db", d / "x.db")
+
+
+class Report(Run):
+    """plots are gnuplot's; the page that was there is still there, or the new one is."""
+
+    def first(self, d, ranks=1):
+        super().first(d)
+        shutil.copy(self.base / "whole1.db", d / "x.db")
+        (d / "page.html").write_text("the page before")
+        self.before = digest(d / "page.html")
+        if not hasattr(self, "page"):
+            self.page = None
+
+    def arguments(self, d):
+        return ["report", d / "x.db", "-o", d / "page.html", "--no-plots"]
+
+    def kept(self, d, ranks=1):
+        text = (d / "page.html").read_text()
+        if text != "the page before" and not text.rstrip().endswith("</html>"):
+            return f"half a page: {text[-80:]!r}"
+        left = [f.name for f in d.iterdir() if "part" in f.name]
+        return f"left behind: {left}" if left else self.sound(d / "x.db")
+
+    def same(self, d, ranks=1):
+        text = (d / "page.html").read_text()
+        return "" if text.rstrip().endswith("</html>") else "no page"
+
+
+class Gen(Verb):
+    def prepare(self, d):
+        (d / "g.yaml").write_text(GEN)
+
+    def first(self, d):
+        if not (self.base / "made").exists():
+            code, _, err = self.call("gen", d / "g.yaml", "-o", self.base / "made", "--no-cache")
+            assert code == 0, err
+
+    def arguments(self, d):
+        return ["gen", d / "g.yaml", "-o", d / "out", "--no-cache"]
+
+    def kept(self, d):
+        half = [f for f in (d / "out").rglob("*.jsonl") if f.read_bytes()[-1:] != b"\n"] if (d / "out").exists() else []
+        return f"half a file under its name: {half}" if half else ""
+
+    def same(self, d):
+        rows = {f.name: digest(f) for f in (self.base / "made").rglob("*.jsonl")}
+        here = {f.name: digest(f) for f in (d / "out").rglob("*.jsonl")}
+        return "" if rows == here else f"other rows: {sorted(here)}"
+
+
+VERBS = {"run": Run, "fresh": Fresh, "merge": Merge, "migrate": Migrate, "report": Report, "gen": Gen}
+KINDS = ["alloc", "lib", "write", "sync", "rename"]
+
+
+def counts_of(path):
+    return {k: int(v) for k, v in (line.split() for line in path.read_text().splitlines())}
+
+
+def with_folder(verb, fn):
+    d = pathlib.Path(tempfile.mkdtemp(dir=verb.base))
+    try:
+        verb.prepare(d)
+        verb.first(d)
+        return fn(d)
+    finally:
+        shutil.rmtree(d, ignore_errors=True)
+
+
+def clean_run(verb, library):
+    def fn(d):
+        code, out, err = verb.call(*verb.arguments(d), library=library, log=d / "log")
+        assert code == 0, f"{verb.name}: {out} {err}"
+        wrong = verb.same(d)
+        assert not wrong, f"{verb.name}: {wrong}"
+        return counts_of(d / "log")
+    return with_folder(verb, fn)
+
+
+def one(verb, library, kind, k, clean):
+    """-> (outcome, what is wrong or "")."""
+    def fn(d):
+        number = {"write": 28, "sync": 5, "rename": 5}.get(kind, 12)
+        stay = " stay=1" if kind in ("write", "sync") and k % 2 else ""
+        code, out, err = verb.call(*verb.arguments(d), library=library, log=d / "log",
+                                   fault=f"kind={kind} k={k} errno={number}{stay}")
+        if code not in (0, 1, 2):
+            return str(code), f"exit code {code}: {err[-400:]}"
+        log = counts_of(d / "log")
+        if code != 0 and not err.strip():
+            return str(code), "no message"
+        if not log["hit"]:
+            return "none", ""
+        if log["live"] > clean["live"]:
+            return str(code), f"{log['live'] - clean['live']} blocks left"
+        wrong = verb.kept(d)
+        if not wrong:
+            again, out, err2 = verb.call(*verb.arguments(d))
+            wrong = f"again: exit code {again}: {err2[-400:]}" if again != 0 else verb.same(d)
+        return str(code), f"{wrong} (first: {code}: {err.strip()[-300:]})" if wrong else ""
+    return with_folder(verb, fn)
+
+
+def choose(n, a):
+    if a.all or n <= 2 * a.sample:
+        return list(range(1, n + 1))
+    return list(range(1, a.sample + 1)) + sorted(random.sample(range(a.sample + 1, n + 1), a.sample))
+
+
+def report_table(table, wrong, t0):
+    for (name, kind), c in table.items():
+        print(f"{name:8} {kind:7} {sum(c.values()):6} faults: " + ", ".join(f"{v} x {k}" for k, v in sorted(c.items())))
+    for w in wrong[:40]:
+        print("FAILED", w)
+    total = sum(sum(c.values()) for c in table.values())
+    print(f"{100 * (total - len(wrong)) // max(total, 1)}%: Checks: {total}, Failures: {len(wrong)}, Errors: 0   ({time.time() - t0:.0f} s)")
+    return 1 if wrong or total == 0 else 0
+
+
+def verbs_main(a, base):
+    t0, table, wrong = time.time(), {}, []
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        for name in a.verbs.split(","):
+            verb = VERBS[name](name, a.program, base)
+            clean = clean_run(verb, a.library)
+            for kind in a.kinds.split(","):
+                ks = choose(clean[kind], a)
+                c = table[name, f"{kind}({clean[kind]})"] = collections.Counter()
+                for k, (code, bad) in zip(ks, pool.map(lambda k: one(verb, a.library, kind, k, clean), ks)):
+                    c["not reached" if code == "none" else f"code {code}"] += 1
+                    if bad:
+                        wrong.append(f"{name}, {kind} {k}: {bad}")
+    return report_table(table, wrong, t0)
+
+
+def mpi_main(a, base):
+    t0, table, wrong = time.time(), {}, []
+    verb = Run("run", a.program, base)
+    root = pathlib.Path(tempfile.mkdtemp(dir=base))
+    verb.prepare(root)
+    verb.first(root, 2)
+    code, _, err = verb.call(*verb.arguments(root), library=a.library, log=root / "log", ranks=2)
+    assert code == 0, err
+    n = counts_of(root / "log")["mpi"]
+
+    def fault(job):
+        what, k = job
+        d = pathlib.Path(tempfile.mkdtemp(dir=base))
+        verb.prepare(d)
+        verb.first(d, 2)
+        t = time.time()
+        code, _, err = verb.call(*verb.arguments(d), "--watchdog", "2", library=a.library, ranks=2,
+                                 fault=f"kind=mpi k={k} do={what} rank={k % 2}")
+        bad = ""
+        allowed = {"hang": (124,), "kill": (124, 137), "fail": (0, 1, 124)}[what]
+        if code not in allowed and not (code == 0 and k > n - 20):  # the last calls: rank 1 may make fewer
+            bad = f"exit code {code}, allowed {allowed}: {err[-600:]}"
+        elif code != 0 and not err.strip():
+            bad = "no message"
+        else:
+            bad = verb.kept(d, 2)
+        if not bad:
+            again, _, err2 = verb.call(*verb.arguments(d), ranks=2)
+            bad = f"again: exit code {again}: {err2[-400:]}" if again != 0 else verb.same(d, 2)
+        shutil.rmtree(d, ignore_errors=True)
+        return code, time.time() - t, bad
+
+    ks = choose(n, a)
+    jobs = [(("fail", "hang", "kill")[i % 3], k) for i, k in enumerate(ks)]
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        for (what, k), (code, s, bad) in zip(jobs, pool.map(fault, jobs)):
+            table.setdefault(("run x 2", f"{what}"), collections.Counter())[f"code {code}"] += 1
+            if bad:
+                wrong.append(f"mpi call {k} of {n}, {what}: {bad}")
+    print(f"{n} MPI calls of a rank")
+    return report_table(table, wrong, t0)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("program")
+    p.add_argument("library")
+    p.add_argument("--all", action="store_true")
+    p.add_argument("--mpi", action="store_true")
+    p.add_argument("--sample", type=int, default=2)
+    p.add_argument("--seed", type=int, default=7)
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--verbs", default=",".join(VERBS))
+    p.add_argument("--kinds", default=",".join(KINDS))
+    a = p.parse_args()
+    a.program, a.library = os.path.abspath(a.program), os.path.abspath(a.library)
+    random.seed(a.seed)
+    base = pathlib.Path(tempfile.mkdtemp())
+    try:
+        return (mpi_main if a.mpi else verbs_main)(a, base)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
