@@ -1,6 +1,7 @@
 /* spanbench doctor: what this machine has, and what spanbench would use of it. Each absence is one
  * line. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "harness/cli/launch.h"
 #include "harness/cli/version.h"
 #include "harness/comm/links.h"
+#include "harness/run/binding.h"
 #include "harness/run/facts.h"
 #include "harness/run/memory.h"
 #include "harness/shard/bind.h"
@@ -135,6 +137,29 @@ static sb_status try_link(const sb_launch *l, const char *name, const sb_backend
     return st == SB_ERR_COMM ? st : SB_OK;
 }
 
+/* Collective; rank 0 prints. */
+static sb_status say_places(const sb_launch *l)
+{
+    const sb_backend *b    = SB_IF_CUDA(&sb_backend_cuda);
+    sb_binding       *all  = NULL;
+    int64_t           here = b != NULL && b->available() == SB_OK;
+    sb_status         st   = sb_comm_allreduce_i64(l->comm, &here, 1, SB_REDUCE_MIN);
+    if (st == SB_OK && here)
+        st = sb_comm_agree(l->comm, sb_device_bind(l->comm, b));
+    if (st == SB_OK)
+        st = sb_binding_gather(l->comm, here ? b : &sb_backend_cpu, &all);
+    for (int32_t r = 0; st == SB_OK && l->comm->rank == 0 && r < l->comm->size; r++) {
+        char text[640];
+        sb_binding_text(&all[r], text, sizeof text);
+        (void)printf("rank %-10d on %s, %s\n", r, all[r].host, text);
+    }
+    if (st == SB_OK && here && l->comm->rank == 0 &&
+        sb_binding_same_devices(all, l->comm->size) != SB_OK)
+        (void)printf("                WARNING: %s\n", sb_error_text());
+    free(all);
+    return st;
+}
+
 static sb_status try_links(const sb_launch *l)
 {
     sb_status st = try_link(l, "cpu", &sb_backend_cpu);
@@ -192,7 +217,11 @@ int sb_cmd_doctor(int argc, char **argv)
         sb_cmd_error("doctor");
     else if (l.comm->rank == 0)
         report(&l, argc == 2 ? argv[1] : "results", over);
-    if (st == SB_OK && (st = try_links(&l)) != SB_OK)
+    if (st == SB_OK)
+        st = say_places(&l);
+    if (st == SB_OK)
+        st = try_links(&l);
+    if (st != SB_OK)
         sb_cmd_error("doctor");
     return sb_launch_end(&l, st == SB_OK ? 0 : 1);
 }

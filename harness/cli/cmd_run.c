@@ -13,7 +13,8 @@
 #include "harness/run/run.h"
 #include "harness/run/stop.h"
 
-/* What NCCL may take of a GPU while it computes [sharding 4b], and how long it may be silent. */
+/* What NCCL may take of a GPU while it computes [sharding 4b] unless SPAN_NCCL_MAX_CTAS says so (0:
+ * what it likes), and how long it may be silent. */
 enum { LINK_CTAS = 8, LINK_TIMEOUT_S = 120 };
 enum { READ_S = 60, TABLE_S = 60 }; /* should take at most: a sweep of many points; the table */
 
@@ -51,7 +52,7 @@ typedef struct options {
     sb_set      sets[MAX_SETS];
     int64_t     n_sets, row, threads;
     double      time_limit_s, publish_every_s;
-    int         dry_run, no_table, help;
+    int         dry_run, no_table, mixed, help;
 } options;
 
 static sb_status number(const char *name, const char *text, double low, double high, double *out)
@@ -88,6 +89,7 @@ static sb_status parse(int argc, char **argv, options *o)
         DRY,
         THREADS,
         WATCHDOG,
+        MIXED,
         NO_TABLE,
         PUBLISH,
         EVERY,
@@ -101,6 +103,7 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"dry-run", 0, NULL, DRY},
                                           {"threads", 1, NULL, THREADS},
                                           {"watchdog", 1, NULL, WATCHDOG},
+                                          {"mixed-devices", 0, NULL, MIXED},
                                           {"no-table", 0, NULL, NO_TABLE},
                                           {"publish", 1, NULL, PUBLISH},
                                           {"publish-every", 1, NULL, EVERY},
@@ -137,6 +140,12 @@ static sb_status parse(int argc, char **argv, options *o)
             st         = number("threads", optarg, 1, 4096, &v);
             o->threads = (int64_t)v;
             break;
+        case WATCHDOG:
+            o->watchdog = optarg;
+            break;
+        case MIXED:
+            o->mixed = 1;
+            break;
         case PUBLISH:
             o->publish = optarg;
             break;
@@ -145,9 +154,6 @@ static sb_status parse(int argc, char **argv, options *o)
             break;
         case LIST:
             o->list = optarg;
-            break;
-        case WATCHDOG:
-            o->watchdog = optarg;
             break;
         case NO_TABLE:
             o->no_table = 1;
@@ -228,10 +234,27 @@ static void say_database(const sb_run_outcome *out, const char *db)
     (void)fputc('\n', stderr);
 }
 
+static sb_status whole_from(const char *name, const char *text, double low, double high,
+                            double *out)
+{
+    char  *end;
+    double v = strtod(text, &end);
+    if (end == text || *end != '\0' || !(v >= low && v <= high) || v != (double)(int32_t)v)
+        return sb_fail(SB_ERR_USAGE, "%s: found `%s`, allowed a whole number from %g to %g", name,
+                       text, low, high);
+    *out = v;
+    return SB_OK;
+}
+
 static sb_status open_link(sb_comm *comm, const sb_backend *backend, sb_link **out, char *why,
                            size_t why_bytes)
 {
-    const sb_nccl_options o = {.max_ctas = LINK_CTAS, .timeout_s = LINK_TIMEOUT_S};
+    const char *ctas = getenv("SPAN_NCCL_MAX_CTAS");
+    double      n    = LINK_CTAS;
+    sb_status   st   = ctas == NULL ? SB_OK : whole_from("SPAN_NCCL_MAX_CTAS", ctas, 0, 64, &n);
+    if ((st = sb_comm_agree(comm, st)) != SB_OK) /* each rank has an environment of its own */
+        return st;
+    const sb_nccl_options o = {.max_ctas = (int32_t)n, .timeout_s = LINK_TIMEOUT_S};
     return sb_link_choose(comm, backend, SB_LINK_AUTO, &o, out, why, why_bytes);
 }
 
@@ -248,6 +271,7 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                          .time_limit_s    = o->time_limit_s,
                          .comm            = l->comm,
                          .watch           = l->watch,
+                         .mixed_devices   = o->mixed,
                          .open_link       = open_link,
                          .threads         = l->threads,
                          .command         = command,

@@ -319,7 +319,6 @@ static sb_status write_script(const options *o, const sb_site *site, const sb_sw
 /* One number of ranks: nothing is written unless all of it fits. */
 static sb_status write_for(const options *o, const sb_site *site, int64_t ranks)
 {
-    const char    *machine = o->machine != NULL ? o->machine : site->machine;
     sb_sweep      *sweep   = NULL;
     sb_batch_cost *cost    = NULL;
     sb_batch_job   job     = {0};
@@ -328,7 +327,7 @@ static sb_status write_for(const options *o, const sb_site *site, int64_t ranks)
     if (st == SB_OK && (cost = calloc((size_t)sweep->n_points + 1, sizeof *cost)) == NULL)
         st = sb_fail(SB_ERR_NOMEM, "no memory for %lld points", (long long)sweep->n_points);
     if (st == SB_OK)
-        st = sb_sbatch_costs(sweep, site, machine, threads_of(site, ranks), cost, basis,
+        st = sb_sbatch_costs(sweep, site, o->machine, threads_of(site, ranks), cost, basis,
                              sizeof basis);
     if (st == SB_OK)
         st = sb_batch_shape(sweep, cost, site, ranks, &job);

@@ -80,9 +80,10 @@ static sb_status forecast(sb_sweep *s, const sb_site *site, const sb_machine *na
 sb_status sb_sbatch_costs(sb_sweep *s, const sb_site *site, const char *machine, int32_t threads,
                           sb_batch_cost *cost, char *basis, size_t basis_bytes)
 {
+    const char *name  = machine != NULL ? machine : site->machine;
     sb_machine *named = NULL;
     sb_status   st    = SB_OK;
-    if (machine != NULL && strcmp(machine, "none") == 0) {
+    if (name != NULL && strcmp(name, "none") == 0) {
         for (int64_t i = 0; i < s->n_points; i++)
             cost[i] = (sb_batch_cost){.seconds  = site->sample_s * (double)s->points[i].samples,
                                       .anchor_s = site->sample_s};
@@ -90,8 +91,14 @@ sb_status sb_sbatch_costs(sb_sweep *s, const sb_site *site, const char *machine,
                        site->sample_s);
         return SB_OK;
     }
-    if (machine != NULL)
-        st = sb_plan_machine(machine, stderr, &named);
+    if (name != NULL)
+        st = sb_plan_machine(name, stderr, &named);
+    /* a site's GPU machine says nothing about a sweep on the CPU; one asked for by hand must fit */
+    if (st == SB_OK && machine == NULL && named != NULL &&
+        named->backend != (int32_t)s->points[0].backend) {
+        sb_machine_free(named);
+        named = NULL;
+    }
     if (st == SB_OK)
         st = forecast(s, site, named, threads, cost, basis, basis_bytes);
     sb_machine_free(named);

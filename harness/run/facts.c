@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/run/binding.h"
+#include "harness/shard/bind.h"
+
 extern char **environ;
 
 sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
@@ -150,8 +153,8 @@ sb_status sb_facts_oversubscribed(sb_comm *comm, int32_t threads, int32_t *overs
     return st;
 }
 
-/* Variables that change what is measured or say which job it was. */
-static json_t *environment(void)
+/* Variables that change what is measured or say which job it was, and the place of every rank. */
+static json_t *environment(const sb_binding *places, int32_t ranks)
 {
     static const char *const prefixes[] = {"SLURM_JOB",     "SLURM_ARRAY", "SLURM_RESTART",
                                            "SLURM_CLUSTER", "OMP_",        "SPAN_",
@@ -166,14 +169,23 @@ static json_t *environment(void)
                     (void)json_object_set_new(env, name, json_string(eq + 1));
                 free(name);
             }
+    for (int32_t r = 0; r < ranks; r++) {
+        char key[32], text[640];
+        (void)snprintf(key, sizeof key, "binding.%d", r);
+        sb_binding_text(&places[r], text, sizeof text);
+        (void)json_object_set_new(env, key, json_string(text));
+    }
+    if (sb_binding_same_devices(places, ranks) != SB_OK) /* it was allowed */
+        (void)json_object_set_new(env, "mixed_devices", json_string("1"));
     return env;
 }
 
 static sb_status begin(sb_store *s, const sb_sweep *sweep, const sb_run_options *o,
-                       const sb_backend *backend, const host_fact *hosts, int64_t *id)
+                       const sb_backend *backend, const host_fact *hosts, const sb_binding *places,
+                       int64_t *id)
 {
     sb_device_facts cpu = {0}, dev = {0};
-    json_t         *list = json_array(), *env = environment();
+    json_t         *list = json_array(), *env = environment(places, o->comm->size);
     int32_t         full = 0;
     for (int32_t r = 0; r < o->comm->size; r++) {
         (void)json_array_append_new(list, json_string(hosts[r].name));
@@ -219,10 +231,18 @@ static sb_status begin(sb_store *s, const sb_sweep *sweep, const sb_run_options 
 sb_status sb_facts_begin_run(sb_store *s, const sb_sweep *sweep, const sb_run_options *o,
                              const sb_backend *backend, int64_t *id)
 {
-    host_fact *hosts = NULL;
-    sb_status  st    = gather_hosts(o->comm, o->threads, &hosts);
+    host_fact  *hosts  = NULL;
+    sb_binding *places = NULL;
+    sb_status   st     = sb_comm_agree(o->comm, sb_device_bind(o->comm, backend));
+    if (st == SB_OK)
+        st = gather_hosts(o->comm, o->threads, &hosts);
+    if (st == SB_OK)
+        st = sb_binding_gather(o->comm, backend, &places);
+    if (st == SB_OK && !o->mixed_devices && backend->id != SB_CPU)
+        st = sb_binding_same_devices(places, o->comm->size);
     if (st == SB_OK && s != NULL)
-        st = begin(s, sweep, o, backend, hosts, id);
+        st = begin(s, sweep, o, backend, hosts, places, id);
     free(hosts);
+    free(places);
     return sb_comm_agree(o->comm, st);
 }

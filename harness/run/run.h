@@ -18,7 +18,8 @@ typedef struct sb_run_options {
     int64_t     row;         /* -1: all rows; else this one alone, also when it is stored already */
     double      time_limit_s; /* 0: none */
     sb_comm    *comm;
-    sb_watch   *watch; /* NULL: none */
+    sb_watch   *watch;         /* NULL: none */
+    int32_t     mixed_devices; /* 1: ranks may have devices of several kinds; the run is flagged */
     int32_t     threads;
     /* Makes the link between ranks over a backend's memory, when a point needs one; why: a phrase
      * on the choice. Collective. NULL: no point may. */

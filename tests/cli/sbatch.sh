@@ -99,6 +99,9 @@ print(max(int(n) for n in re.findall(r'\"host_bytes\": *(\d+)', sys.stdin.read()
 case_is "too little for one rank" "3" "$(predicted "$(echo "$need * .99" | bc)" --ranks 1)"
 case_is "then as many as it takes" "0" "$(predicted "$(echo "$need * .99" | bc)")"
 case_is "which are two" "1" "$(grep -c '^#SBATCH --ntasks=2$' "$work/out")"
+sed 's/epyc_milan/h100/' predicted.yaml >gpu.yaml
+case_is "a site's GPU machine is not asked about the CPU" "0" "$(code_of "$spanbench" sbatch sweep.yaml --site gpu.yaml --ranks 8)"
+case_is "one that is named is" "2" "$(code_of "$spanbench" sbatch sweep.yaml --machine h100)"
 refused "an unknown machine" 2 "nonesuch" sweep.yaml --machine nonesuch
 
 # ---- hostile values, through the script into what it runs ----

@@ -32,3 +32,7 @@ if(NOT SPAN_SANITIZE)
   add_test(NAME fault_watchdog COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/watchdog.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:fault_inject>)
   set_tests_properties(fault_watchdog PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)
 endif()
+
+# "Hosts" that are namespaces; 77: the kernel refuses them, and why is printed.
+add_test(NAME fault_hosts COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/hosts.sh $<TARGET_FILE:spanbench>)
+set_tests_properties(fault_hosts PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)

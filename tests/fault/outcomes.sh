@@ -70,7 +70,7 @@ for r in 1 2; do
     outcome "does not fit" $r "" 0 "no_fit 2 ok 2" 'needs [0-9.]+ GiB a rank.* GiB are available' no_fit
     # the room of a sample, in the last rank; then again without the fault
     outcome "out of memory" $r "kind=alloc min=200000 k=2 rank=$((r - 1))" 1 "failed 1 ok 3" 'no memory|bytes' good
-    launch=(mpirun -np $r)
+    launch=(mpirun -np "$r")
     [ $r = 1 ] && launch=()
     case_is "out of memory, run again, $r ranks" 0 "$(code_of "${launch[@]}" "$spanbench" run "$work/good.yaml" --db "$work/x.db" --no-table)"
     case_is "the failed sample is mended, $r ranks" 4 "$(sqlite3 "$work/x.db" "select count(distinct point_id) from sample where status = 'ok'")"
@@ -82,6 +82,11 @@ for r in 1 2; do
     outcome "a file that is not there" $r "" 2 "" 'late.safetensors' late_file
     outcome "time limit" $r "" 75 any 'time limit' good --time-limit 1
 done
+
+# An environment of one rank alone that is wrong ends all.
+case_is "SPAN_NCCL_MAX_CTAS: exit code" 2 "$(code_of mpirun -np 1 env SPAN_NCCL_MAX_CTAS=many "$spanbench" run "$work/unsupported.yaml" --db "$work/ctas.db" --no-table : \
+    -np 1 "$spanbench" run "$work/unsupported.yaml" --db "$work/ctas.db" --no-table)"
+case_ok "SPAN_NCCL_MAX_CTAS: message" grep -q 'SPAN_NCCL_MAX_CTAS: found `many`, allowed a whole number from 0 to 64' "$work/err"
 
 # A file-size limit of the shell is an error like a full disk, not a signal that ends the program.
 rm -f "$work/x.db"*

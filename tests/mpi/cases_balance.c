@@ -97,8 +97,8 @@ static void a_window_by_hand(span_rank *r)
         SPAN_EXPECT(r, b.work_max == 3 * h && b.lpt_max == 3 * h, "%lld", (long long)b.work_max);
 }
 
-/* The last block of 4 a rank asks. Rows: one rank has all of it. Keys: 8 half blocks a rank, 7 of the
- * one with the diagonal; the queries are with one rank after the other. */
+/* The last block of 4 a rank asks. Rows: one rank has all of it. Keys: 8 half blocks a rank, 7 of
+ * the one with the diagonal; the queries are with one rank after the other. */
 static void queries_that_go_round_work_where_keys_are(span_rank *r)
 {
     sb_plan    dense = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
@@ -106,8 +106,8 @@ static void queries_that_go_round_work_where_keys_are(span_rank *r)
     sb_run     run[1];
     sb_map     map;
     sb_balance rows, keys;
-    SPAN_EXPECT(r, sb_map_create(SB_LAYOUT_CONTIGUOUS, n, BLOCK, r->comm->size, &map) == SB_OK, "%s",
-                sb_error_text());
+    SPAN_EXPECT(r, sb_map_create(SB_LAYOUT_CONTIGUOUS, n, BLOCK, r->comm->size, &map) == SB_OK,
+                "%s", sb_error_text());
     sb_shape shape = {.q_gid    = sb_map_gid_from(&map, r->comm->rank, n - BLOCK, run),
                       .n_keys   = n,
                       .heads    = HEADS,
@@ -276,6 +276,26 @@ static void work_does_not_depend_on_ranks(span_rank *r)
             one_method(r, m, (sb_layout_kind)kind);
 }
 
+/* Power attention on R = 2^k ranks needs log2 R of what a rank owns from others [7.1]: dealt out in
+ * stripes nearly so, for only the first stripes have nothing before them. */
+static void power_needs_log_of_ranks(span_rank *r)
+{
+    int64_t       R = r->comm->size, bits = R == 8 ? 3 : R == 4 ? 2 : 1;
+    span_seq_spec spec = {
+        "power_attention", "block_tokens=64", SB_LAYOUT_BLOCK_STRIPED, 2048 * R, 1, 1, 1, 16};
+    span_seq s;
+    if (R != 2 && R != 4 && R != 8)
+        return;
+    SPAN_EXPECT(r, span_seq_open(&spec, r->comm, &s) == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, span_seq_prefill(&s) == SB_OK, "%s", sb_error_text());
+    sb_balance b = count_seq(r, &s, r->comm);
+    SPAN_EXPECT(r,
+                b.keys_needed <= bits * spec.n_tokens &&
+                    8 * b.keys_needed > (8 * bits - 1) * spec.n_tokens,
+                "%lld foreign keys of %lld ranks", (long long)b.keys_needed, (long long)R);
+    span_seq_close(&s);
+}
+
 const span_case span_balance_cases[] = {
     {"dense_is_the_table", dense_is_the_table},
     {"a_window_by_hand", a_window_by_hand},
@@ -283,6 +303,7 @@ const span_case span_balance_cases[] = {
     {"a_short_block_counts_what_there_is", a_short_block_counts_what_there_is},
     {"without_an_index_rows_are_work", without_an_index_rows_are_work},
     {"longest_first", longest_first},
+    {"power_needs_log_of_ranks", power_needs_log_of_ranks},
     {"work_does_not_depend_on_ranks", work_does_not_depend_on_ranks},
     {0},
 };

@@ -56,13 +56,13 @@ END_TEST
 START_TEST(balance) { run_on_all(&span_balance_cases[_i], chunks[0]); }
 END_TEST
 
-START_TEST(groups) { run_on_all(&span_groups_cases[_i / 2], chunks[_i % 2]); }
+START_TEST(groups) { run_on_all(&span_groups_cases[_i], chunks[0]); }
 END_TEST
 
-START_TEST(pass_q) { run_on_all(&span_pass_q_cases[_i / 2], chunks[_i % 2]); }
+START_TEST(pass_q) { run_on_all(&span_pass_q_cases[_i], chunks[0]); }
 END_TEST
 
-START_TEST(fetch) { run_on_all(&span_fetch_cases[_i / 2], chunks[_i % 2]); }
+START_TEST(fetch) { run_on_all(&span_fetch_cases[_i], chunks[0]); }
 END_TEST
 
 START_TEST(heads) { run_on_all(&span_heads_cases[_i], chunks[_i % 2]); }
@@ -103,9 +103,9 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * 2);
     tcase_add_loop_test(tc, state, 0, count(span_state_cases) * 2);
     tcase_add_loop_test(tc, balance, 0, count(span_balance_cases));
-    tcase_add_loop_test(tc, groups, 0, count(span_groups_cases) * 2);
-    tcase_add_loop_test(tc, pass_q, 0, count(span_pass_q_cases) * 2);
-    tcase_add_loop_test(tc, fetch, 0, count(span_fetch_cases) * 2);
+    tcase_add_loop_test(tc, groups, 0, count(span_groups_cases));
+    tcase_add_loop_test(tc, pass_q, 0, count(span_pass_q_cases));
+    tcase_add_loop_test(tc, fetch, 0, count(span_fetch_cases));
     tcase_add_loop_test(tc, heads, 0, count(span_heads_cases));
     tcase_add_loop_test(tc, quality, 0, count(span_quality_cases));
     tcase_add_loop_test(tc, operator_alone, 0, count(span_operator_cases));

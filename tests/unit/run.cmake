@@ -7,3 +7,4 @@ span_test(test_operator_device
   LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)
 span_test(test_watch SOURCES unit/harness/watch/test_watch.c mpi/thread_ranks.c LINK sb_run sb_watch sb_comm_impl Threads::Threads LABELS unit)
 target_link_options(test_watch PRIVATE -Wl,--wrap=calloc)
+span_test(test_binding SOURCES unit/harness/run/test_binding.c mpi/thread_ranks.c LINK sb_run sb_methods sb_workloads Threads::Threads LABELS unit)

@@ -148,7 +148,8 @@ END_TEST
  * theirs. */
 START_TEST(heads_at_once_are_an_axis)
 {
-    static const char *const want[] = {"allgather", "allgather:1", "allgather:4", "fetch", "pass_q"};
+    static const char *const    want[]    = {"allgather", "allgather:1", "allgather:4", "fetch",
+                                             "pass_q"};
     static const sb_layout_kind layouts[] = {SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_BLOCK_STRIPED,
                                              SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_CONTIGUOUS,
                                              SB_LAYOUT_BLOCK_STRIPED};
