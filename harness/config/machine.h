@@ -17,8 +17,7 @@
  * of one thread. params: only for points whose parameters are so; the entry with the most wins
  *   densities       list of {method*, params {}, task any, tokens* [list], share* [list], beyond
  *                   flat | keys, source*, from*}: share of the dense lanes that the method computes
- *                   at these lengths (lists of single keys: above 1 where short); behind the last
- * one as there, or with as many keys a row
+ *                   at these lengths (lists of single keys: above 1 where short); behind the last one as there, or with as many keys a row
  *
  * source: measured | fitted (by `plan --fit`, from stored runs) | spec (of the maker) | seed (a
  * guess that no measurement of ours backs). */
