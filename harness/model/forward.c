@@ -88,34 +88,19 @@ sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn l
 /* ---- decode ---- */
 
 /* q, k, v of the new token in one layer. Every rank computes them alike; the token's owner keeps k
- * and v. */
+ * and v, in its cache. */
 static sb_status append(sb_forward *f, int32_t layer, int64_t pos)
-{
-    sb_cache *c     = &f->caches[layer];
-    int64_t   slot  = 0;
-    size_t    bytes = (size_t)f->shape.head_dim * sizeof(sb_bf16);
-    sb_status st    = f->ops->qkv(f->cfg.model, layer, 1, &f->q1, &f->k1, &f->v1);
-    c->n_global     = pos + 1;
-    if (st != SB_OK || sb_map_decode_owner(&f->map, pos) != f->cfg.comm->rank)
-        return st;
-    if ((st = sb_cache_extend(c, pos, 1, &slot)) != SB_OK)
-        return st;
-    for (int64_t h = 0; h < f->shape.kv_heads; h++) {
-        memcpy(sb_tensor_bf16(&c->k, h, slot), sb_tensor_bf16(&f->k1, h, 0), bytes);
-        memcpy(sb_tensor_bf16(&c->v, h, slot), sb_tensor_bf16(&f->v1, h, 0), bytes);
-    }
-    return SB_OK;
-}
-
-/* The same where all tokens are this rank's: k and v are written into the cache. */
-static sb_status append_there(sb_forward *f, int32_t layer, int64_t pos)
 {
     sb_cache *c    = &f->caches[layer];
     int64_t   slot = 0;
-    sb_status st   = sb_cache_extend(c, pos, 1, &slot);
-    if (st != SB_OK)
-        return st;
-    sb_tensor k = cache_rows(&c->k, slot, 1), v = cache_rows(&c->v, slot, 1);
+    sb_tensor k = f->k1, v = f->v1;
+    if (sb_map_decode_owner(&f->map, pos) == f->cfg.comm->rank) {
+        sb_status st = sb_cache_extend(c, pos, 1, &slot);
+        if (st != SB_OK)
+            return st;
+        k = cache_rows(&c->k, slot, 1);
+        v = cache_rows(&c->v, slot, 1);
+    }
     c->n_global = pos + 1;
     return f->ops->qkv(f->cfg.model, layer, 1, &f->q1, &k, &v);
 }
@@ -130,7 +115,7 @@ static sb_status feed(sb_forward *f, int32_t id)
     for (int32_t l = 0; l < f->shape.n_layers; l++) {
         sb_ctx ctx = sbi_forward_ctx(f, l, NULL);
         if (st == SB_OK)
-            st = sbi_on_device(f) ? append_there(f, l, pos) : append(f, l, pos);
+            st = append(f, l, pos);
         if ((st = sb_comm_agree(f->cfg.comm, st)) != SB_OK)
             return st;
         st = sb_shard_decode(&f->shard, &ctx, f->cfg.decode_method, f->cfg.decode_params, &f->q1,

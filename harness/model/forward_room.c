@@ -262,7 +262,7 @@ sb_status sb_forward_bytes(const sb_forward_config *cfg, const sb_input *in, sb_
         if ((st = lay_out(&f)) == SB_OK && (st = lay_out_calls(&f, &there)) == SB_OK)
             *out = (sb_forward_room){.host_bytes   = f.arena.high_water_bytes,
                                      .device_bytes = f.room.high_water_bytes + there.index +
-                                                     there.work + there.lse};
+                                                     there.work + there.lse + there.partial};
     }
     fini(&f);
     return st;

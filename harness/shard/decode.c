@@ -5,6 +5,8 @@
  *
  * The status travels with the partial, so the call needs a single collective, unless the method's
  * plan has its own. One rank takes the same way but for the gather. */
+#include <math.h>
+
 #include "harness/shard/index.h"
 #include "kernels/exec/merge_lse.h"
 
@@ -57,6 +59,54 @@ static sb_status on_device(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
                : st;
 }
 
+/* The same over this rank's keys alone: the partial is fetched, and merged in host memory. */
+static sb_status partial_there(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
+                               const sb_tensor *q, const sb_shape *shape, sb_cache *cache,
+                               float scale, float *record)
+{
+    sb_ctx    planner = *ctx;
+    int64_t   n       = s->heads * s->head_dim;
+    float    *there   = NULL;
+    sb_tensor part    = {.dtype       = SB_F32,
+                         .heads       = s->heads,
+                         .tokens      = 1,
+                         .dim         = s->head_dim,
+                         .head_stride = s->head_dim,
+                         .gid         = shape->q_gid};
+    planner.backend   = &sb_backend_cpu;
+    if (cache->k.tokens == 0) {
+        for (int64_t i = 0; i < n; i++)
+            record[i] = 0;
+        for (int64_t h = 0; h < s->heads; h++)
+            record[n + h] = -INFINITY;
+        return SB_OK;
+    }
+    sb_status st = sb_device_call_partial(s->device, s->heads, s->head_dim, &there);
+    if (st != SB_OK)
+        return st;
+    part.data       = there;
+    sb_attn_in  in  = {.q = q, .k = &cache->k, .v = &cache->v, .scale = scale};
+    sb_attn_out out = {.o = &part, .lse = there + n, .mode = SB_OUT_SET};
+    st              = m->plan[SB_CPU](&planner, params, shape, q, &cache->k, cache, &s->plan);
+    if (st == SB_OK)
+        st = sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out);
+    if (st == SB_OK)
+        st = sb_device_fetch_bytes(ctx->backend, there, (size_t)(n + s->heads) * sizeof *there,
+                                   record);
+    return st;
+}
+
+/* One decode step of a method whose plan needs what other ranks have, or that goes by a state,
+ * cannot be made so. */
+static sb_status check_there(const sb_ctx *ctx, const sb_method *m)
+{
+    if ((m->caps & SB_CAP_STATE) == 0 && !m->decode_plan_meets && !sb_device_plans(ctx->backend, m))
+        return SB_OK;
+    return sb_fail(SB_ERR_UNSUPPORTED,
+                   "decode: found %s on %d ranks of backend %s, allowed dense and static patterns",
+                   m->name, ctx->comm->size, ctx->backend->name);
+}
+
 static sb_status gather_partials(sb_shard *s, sb_ctx *ctx, const float *own)
 {
     int64_t bytes = sbi_partial_floats(s) * (int64_t)sizeof *own;
@@ -103,7 +153,7 @@ sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const vo
     query.gid        = shape.q_gid;
     if (status == SB_OK)
         status = sbi_index_layout(s, ctx, m, params, &shape, cache);
-    if (s->device != NULL) {
+    if (s->device != NULL && ctx->comm->size == 1) {
         if (status == SB_OK)
             status = on_device(s, ctx, m, params, &query, &shape, cache, scale, o);
         sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
@@ -111,8 +161,11 @@ sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const vo
     }
     if (m->decode_plan_meets) /* a rank without an index must not leave the others to plan alone */
         status = sb_comm_agree(ctx->comm, status);
+    if (status == SB_OK && s->device != NULL)
+        status = check_there(ctx, m);
     if (status == SB_OK)
-        status = own_partial(s, ctx, m, params, &query, &shape, cache, scale, own);
+        status = (s->device != NULL ? partial_there : own_partial)(s, ctx, m, params, &query,
+                                                                   &shape, cache, scale, own);
     own[n - 1]   = (float)status;
     sb_status st = gather_partials(s, ctx, own);
     if (status != SB_OK)
@@ -129,7 +182,12 @@ sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const vo
                          .n_parts         = s->map->ranks,
                          .rows            = s->heads,
                          .dim             = s->head_dim};
-    sb_merge_lse(&parts, SB_BF16, o->data, NULL);
+    sb_merge_lse(&parts, SB_BF16, s->device != NULL ? s->merged : o->data, NULL);
+    if (s->device != NULL && (st = ctx->backend->copy(o->data, s->merged,
+                                                      (size_t)(s->heads * s->head_dim) *
+                                                          sizeof(sb_bf16),
+                                                      SB_COPY_TO_DEVICE, NULL)) == SB_OK)
+        st = ctx->backend->sync(NULL); /* the next step merges into the same room */
     sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
-    return SB_OK;
+    return st;
 }

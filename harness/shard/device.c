@@ -18,11 +18,12 @@ struct sb_device_call {
     } index, work, lse;     /* of the last call, and larger ones before */
     sb_tensor   gate, beta; /* data on the device, in their rooms; NULL: none */
     struct room gate_room, beta_room;
+    struct room partial;
     struct room host; /* in host memory: what layout_device keeps there */
     struct laid {     /* the last call of layout_device: a call like it finds its plan here */
         const sb_method *method;
         void            *params; /* a copy */
-        int64_t          n_keys, n_queries;
+        int64_t          n_keys, n_queries, heads, first_head;
         int32_t          layer, n_layers, is_decode;
         sb_plan          plan;
     } laid;
@@ -140,6 +141,14 @@ sb_status sb_device_fetch_bytes(const sb_backend *backend, const void *from, siz
     return st == SB_OK ? done : st;
 }
 
+sb_status sb_device_call_partial(sb_device_call *c, int64_t heads, int64_t head_dim, float **out)
+{
+    sb_status st = grow(c, &c->partial, (size_t)(heads * (head_dim + 1)) * sizeof **out);
+    if (st == SB_OK)
+        *out = c->partial.data;
+    return st;
+}
+
 sb_status sb_device_check_ranks(const sb_backend *backend, const sb_comm *comm)
 {
     return comm->size == 1
@@ -172,7 +181,7 @@ void sb_device_call_close(sb_device_call *c)
     if (c == NULL)
         return;
     void *rooms[] = {c->index.data, c->work.data, c->lse.data, c->gate_room.data,
-                     c->beta_room.data};
+                     c->beta_room.data, c->partial.data};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (rooms[i] != NULL)
             c->backend->free(rooms[i]);
@@ -227,6 +236,7 @@ static int is_laid(const sb_device_call *c, const sb_ctx *ctx, const sb_method *
 {
     const struct laid *l = &c->laid;
     return l->method == m && l->n_keys == shape->n_keys && l->n_queries == shape->q_gid.n_tokens &&
+           l->heads == shape->heads && l->first_head == shape->first_head &&
            l->is_decode == shape->is_decode && l->layer == ctx->layer &&
            l->n_layers == ctx->n_layers && memcmp(l->params, params, m->params_bytes) == 0;
 }
@@ -244,6 +254,8 @@ static sb_status note_laid(sb_device_call *c, const sb_ctx *ctx, const sb_method
                             .params    = copy,
                             .n_keys    = shape->n_keys,
                             .n_queries = shape->q_gid.n_tokens,
+                            .heads     = shape->heads,
+                            .first_head = shape->first_head,
                             .layer     = ctx->layer,
                             .n_layers  = ctx->n_layers,
                             .is_decode = shape->is_decode,
@@ -371,7 +383,9 @@ sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void
         return st;
     raise(&room->index, device.high_water_bytes);
     raise(&room->work, m->device_bytes != NULL ? (size_t)m->device_bytes(params, shape) : 0);
-    if (!wants_lse)
+    if (shape->is_decode && ctx->comm->size > 1)
+        raise(&room->partial, (size_t)(shape->heads * (shape->head_dim + 1)) * sizeof(float));
+    else if (!wants_lse)
         raise(&room->lse, (size_t)(shape->heads * shape->q_gid.n_tokens) * sizeof(float));
     return SB_OK;
 }

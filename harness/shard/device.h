@@ -37,6 +37,9 @@ sb_status sb_device_fetch_bytes(const sb_backend *backend, const void *from, siz
  * Errors: as open. */
 sb_status sb_device_call_sides(sb_device_call *c, const sb_tensor *gate, const sb_tensor *beta);
 
+/* Room for the partial of a decode step, o [heads][head_dim] and lse [heads], of the next call. */
+sb_status sb_device_call_partial(sb_device_call *c, int64_t heads, int64_t head_dim, float **out);
+
 /* 1: m's plan runs on the device itself, so that no index is laid out in host memory. */
 int sb_device_plans(const sb_backend *backend, const sb_method *m);
 
@@ -53,7 +56,7 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
 
 /* Device memory that calls take on top of operands and results, each the most of any call. */
 typedef struct sb_device_room {
-    size_t index, work, lse;
+    size_t index, work, lse, partial;
 } sb_device_room;
 
 /* Raise *room to what such a call needs: exactly, but for the index of a plan made on the host, of

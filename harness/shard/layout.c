@@ -41,7 +41,7 @@ sb_status sb_shard_layout_gather(sb_shard *s, sb_arena *a)
 sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, const sb_comm *comm,
                                 int64_t heads, int64_t kv_heads, int64_t head_dim)
 {
-    void     *partial = NULL, *count = NULL, *displ = NULL;
+    void     *partial = NULL, *merged = NULL, *count = NULL, *displ = NULL;
     sb_status st;
     if (map->ranks != comm->size)
         return sb_fail(SB_ERR_INTERNAL, "shard: the map has %d ranks, the communicator %d",
@@ -54,10 +54,13 @@ sb_status sb_shard_layout_local(sb_shard *s, sb_arena *a, const sb_map *map, con
                     .head_dim = head_dim};
     if ((st = sb_arena_alloc(a, map->ranks * sbi_partial_floats(s), sizeof(float),
                              "partials of a decode step", &partial)) != SB_OK ||
+        (st = sb_arena_alloc(a, map->ranks > 1 ? heads * head_dim : 0, sizeof(sb_bf16),
+                             "merged output of a decode step", &merged)) != SB_OK ||
         (st = sb_arena_alloc(a, map->ranks, sizeof(int64_t), "gather counts", &count)) != SB_OK ||
         (st = sb_arena_alloc(a, map->ranks, sizeof(int64_t), "gather places", &displ)) != SB_OK)
         return st;
     s->partial     = partial;
+    s->merged      = merged;
     s->count_bytes = count;
     s->displ_bytes = displ;
     return SB_OK;

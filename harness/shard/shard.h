@@ -101,6 +101,7 @@ struct sb_shard {
     int64_t   heads, kv_heads, head_dim;
     sb_bf16  *stage;   /* [rank][its tokens][head_dim], or NULL: see sb_shard_layout */
     float    *partial; /* decode: [ranks][heads * head_dim + heads + 1], see sb_shard_decode */
+    sb_bf16  *merged;  /* decode over several devices: [heads][head_dim], in host memory */
     int64_t  *count_bytes, *displ_bytes; /* [ranks] */
     /* Of a ring or a team; link is set by the caller and borrowed, NULL: keys are gathered. */
     sb_link *link;

@@ -15,8 +15,8 @@ struct room {
 };
 
 /* A thread a list. */
-__global__ void draw_lists(sb_random_blocks_params p, int32_t layer, const int32_t *row_id,
-                           int64_t n_rows, sb_plan_bits bits)
+__global__ void draw_lists(sb_random_blocks_params p, int32_t layer, int64_t first_head,
+                           const int32_t *row_id, int64_t n_rows, sb_plan_bits bits)
 {
     int64_t list = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x;
     if (list >= bits.lists)
@@ -24,7 +24,7 @@ __global__ void draw_lists(sb_random_blocks_params p, int32_t layer, const int32
     int64_t        block = row_id[list % n_rows];
     uint32_t      *word  = bits.word + list * bits.words;
     sbi_block_draw d =
-        sbi_draw_begin(&p, layer, list / n_rows, block, sbi_random_blocks_seen(&p, block));
+        sbi_draw_begin(&p, layer, first_head + list / n_rows, block, sbi_random_blocks_seen(&p, block));
     for (int64_t j; (j = sbi_draw_next(&d)) >= 0;)
         word[j / 32] |= 1u << j % 32;
 }
@@ -60,7 +60,6 @@ extern "C" sb_status sbi_random_blocks_plan_cuda(sb_ctx *ctx, const void *params
 {
     const auto *p = static_cast<const sb_random_blocks_params *>(params);
     const room *r = static_cast<const room *>(plan->method_data);
-    (void)shape;
     (void)q;
     (void)k;
     (void)cache;
@@ -70,7 +69,7 @@ extern "C" sb_status sbi_random_blocks_plan_cuda(sb_ctx *ctx, const void *params
     if (st == SB_OK && r->bits.lists > 0) {
         unsigned blocks = static_cast<unsigned>((r->bits.lists + THREADS - 1) / THREADS);
         draw_lists<<<blocks, THREADS, 0, static_cast<cudaStream_t>(ctx->stream)>>>(
-            *p, ctx->layer, r->rows.row_id, r->rows.n_rows, r->bits);
+            *p, ctx->layer, shape->first_head, r->rows.row_id, r->rows.n_rows, r->bits);
         st = sb_cuda_status(cudaGetLastError(), "launch of draw_lists");
     }
     if (st == SB_OK)
