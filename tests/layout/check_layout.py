@@ -200,7 +200,8 @@ def rule_lengths(tree):
     """files stay readable"""
     for f, text in tree.text.items():
         lines = text.count("\n")
-        if lines > MAX_LINES and not f.startswith("tests/golden/"):
+        # results/SCHEMA.md is printed by the program
+        if lines > MAX_LINES and not f.startswith(("tests/golden/", "results/SCHEMA.md")):
             yield f"{f}: {lines} lines, at most {MAX_LINES}"
 
 
