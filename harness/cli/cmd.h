@@ -10,6 +10,7 @@ int sb_cmd_run(int argc, char **argv);
 int sb_cmd_sbatch(int argc, char **argv);
 int sb_cmd_score(int argc, char **argv);
 int sb_cmd_gen(int argc, char **argv);
+int sb_cmd_generate(int argc, char **argv);
 int sb_cmd_plan(int argc, char **argv);
 int sb_cmd_list(int argc, char **argv);
 int sb_cmd_doctor(int argc, char **argv);

@@ -19,6 +19,7 @@ static const verb verbs[] = {
     {"plan", sb_cmd_plan, "predict time, traffic and memory of a sweep, without running it"},
     {"sbatch", sb_cmd_sbatch, "write a sweep as a Slurm job: array, requeue, merge, report, gate"},
     {"gen", sb_cmd_gen, "write the questions of a sweep's text workloads, without a model"},
+    {"generate", sb_cmd_generate, "a prompt through a checkpoint, with any method"},
     {"query", sb_cmd_query, "ask a results database, read-only"},
     {"report", sb_cmd_report, "a results database as one page of tables and plots"},
     {"score", sb_cmd_score, "score predictions made elsewhere"},
@@ -35,7 +36,7 @@ static void usage(FILE *out)
                 "accuracy and latency of the same sample.\n\n",
                 out);
     for (int i = 0; i < N_VERBS; i++)
-        (void)fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+        (void)fprintf(out, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
     (void)fputs("\n  spanbench VERB --help     options of one verb\n"
                 "  spanbench --version       version, commit, build flags, library versions\n\n"
                 "Start: spanbench run configs/quickstart.yaml\n",

@@ -52,17 +52,29 @@ static sb_status run_layer(sb_forward *f, int32_t layer, sb_phase_times *times, 
     return st != SB_OK ? st : f->ops->absorb(f->cfg.model, layer, 0, &f->o);
 }
 
-/* The last prompt token's owner shares the row that the first answer token is read from. */
-static sb_status share_last_row(sb_forward *f)
+/* The owner of a prompt token shares its row. */
+static sb_status share_row(sb_forward *f, int64_t token, float *row)
 {
-    int64_t   last  = f->in->n_tokens - 1;
-    int32_t   owner = sb_map_owner(&f->map, last);
+    int32_t   owner = sb_map_owner(&f->map, token);
+    int64_t   local = 0;
     sb_status st    = SB_OK;
-    if (owner == f->cfg.comm->rank) /* it is the last token of its shard too: runs ascend */
-        st = f->ops->row(f->cfg.model, f->gid.n_tokens - 1, f->row);
+    for (int32_t r = 0; r < f->gid.n_runs && f->gid.run[r].start <= token; r++) {
+        int64_t in = token - f->gid.run[r].start;
+        local += in < f->gid.run[r].len ? in : f->gid.run[r].len;
+    }
+    if (owner == f->cfg.comm->rank)
+        st = f->ops->row(f->cfg.model, local, row);
     if ((st = sb_comm_agree(f->cfg.comm, st)) != SB_OK)
         return st;
-    return sb_comm_bcast(f->cfg.comm, f->row, f->ops->row_values * (int64_t)sizeof *f->row, owner);
+    return sb_comm_bcast(f->cfg.comm, row, f->ops->row_values * (int64_t)sizeof *row, owner);
+}
+
+sb_status sb_forward_row(sb_forward *f, int64_t token, float *out)
+{
+    if (token < 0 || token >= f->in->n_tokens)
+        return sb_fail(SB_ERR_INTERNAL, "forward pass: row of token %lld of %lld", (long long)token,
+                       (long long)f->in->n_tokens);
+    return share_row(f, token, out);
 }
 
 sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn look, void *look_arg)
@@ -79,7 +91,7 @@ sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn l
         if ((st = sb_comm_agree(f->cfg.comm, st)) != SB_OK)
             return st;
     }
-    if ((st = share_last_row(f)) != SB_OK)
+    if ((st = share_row(f, f->in->n_tokens - 1, f->row)) != SB_OK)
         return st;
     sb_phase_add(times, SB_PHASE_PREFILL, t0 + look_ns);
     return SB_OK;
@@ -155,6 +167,21 @@ static sb_status choose(sb_forward *f, const sb_script_op *op, const int32_t *ex
     return sb_comm_bcast(f->cfg.comm, id, (int64_t)sizeof *id, 0);
 }
 
+static int among(const int32_t *list, int64_t n, int32_t id)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (list[i] == id)
+            return 1;
+    return 0;
+}
+
+/* Does what was emitted last, the n-th, end the script? */
+static int is_last(const sb_input *in, const int32_t *answers, int64_t n)
+{
+    return among(in->stops, in->n_stops, answers[n - 1]) ||
+           (n > 1 && among(in->late_stops, in->n_late_stops, answers[n - 1]));
+}
+
 sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns)
 {
     sb_status st      = SB_OK;
@@ -165,14 +192,20 @@ sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns)
     if (answers == NULL)
         return sb_fail(SB_ERR_NOMEM, "decode: no memory for %lld answers",
                        (long long)f->in->n_emit);
-    st = mark(f);
-    for (int64_t i = 0; st == SB_OK && i < f->in->n_script; i++) {
+    for (int64_t i = 0; i < f->in->n_emit; i++)
+        answers[i] = -1;
+    for (int64_t i = 0; step_ns != NULL && i < f->in->n_feed; i++)
+        step_ns[i] = -1;
+    st       = mark(f);
+    int ends = 0;
+    for (int64_t i = 0; st == SB_OK && !ends && i < f->in->n_script; i++) {
         const sb_script_op *op = &f->in->script[i];
         int64_t             t0 = sb_now_ns();
         switch (op->kind) {
         case SB_SCRIPT_EMIT:
             st = choose(f, op, answers + first, n - first, &answers[n]);
             n++;
+            ends = st == SB_OK && is_last(f->in, answers, n);
             break;
         case SB_SCRIPT_FEED:
         case SB_SCRIPT_FEED_EMIT:
@@ -194,7 +227,7 @@ sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns)
         }
     }
     if (st == SB_OK && emitted != NULL)
-        memcpy(emitted, answers, (size_t)n * sizeof *answers);
+        memcpy(emitted, answers, (size_t)f->in->n_emit * sizeof *answers);
     free(answers);
     return st;
 }

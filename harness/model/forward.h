@@ -82,8 +82,13 @@ typedef sb_status (*sb_layer_fn)(void *arg, const sb_layer_view *view);
 sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn look,
                              void *look_arg);
 
+/* What the next token would be read from at prompt token `token`, after a prefill: row_values fp32
+ * numbers of the model, the same on all ranks. */
+sb_status sb_forward_row(sb_forward *f, int64_t token, float *out);
+
 /* Play the input's script after a prefill. emitted [in->n_emit]; step_ns [in->n_feed] wall time of
- * each decode step on this rank; either may be NULL. */
+ * each decode step on this rank; either may be NULL. Where a stop ends the script early, -1 stands
+ * for what was left out. */
 sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns);
 
 size_t sb_forward_high_water(const sb_forward *f);   /* bytes of the block ever in use */

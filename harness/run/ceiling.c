@@ -1,25 +1,22 @@
 #include "harness/run/ceiling.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernels/base/phase.h"
 
 /* 512: operands of 3 MiB a thread, long enough to run at full speed, short enough for 20 of them.
  */
 enum { SIZE = 512, WINDOWS = 5, WINDOW_NS = 15000000, MAX_REPETITIONS = 1000 };
-enum { ROW_MAJOR = 101, NO_TRANS = 111 };
 
-static void multiply(sbi_sgemm_fn sgemm, float *abc, int64_t n)
+static void multiply(sb_sgemm_fn sgemm, float *abc, int64_t n)
 {
     const int64_t part = (int64_t)SIZE * SIZE;
     for (int64_t i = 0; i < n; i++)
-        sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, SIZE, SIZE, SIZE, 1.0f, abc, SIZE, abc + part, SIZE,
-              0.0f, abc + 2 * part, SIZE);
+        sgemm(SB_CBLAS_ROW_MAJOR, SB_CBLAS_NO_TRANS, SB_CBLAS_NO_TRANS, SIZE, SIZE, SIZE, 1.0f, abc,
+              SIZE, abc + part, SIZE, 0.0f, abc + 2 * part, SIZE);
 }
 
-static int64_t window_ns(sbi_sgemm_fn sgemm, float *abc, int32_t threads, int64_t n)
+static int64_t window_ns(sb_sgemm_fn sgemm, float *abc, int32_t threads, int64_t n)
 {
     int64_t t0 = sb_now_ns();
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
@@ -29,7 +26,7 @@ static int64_t window_ns(sbi_sgemm_fn sgemm, float *abc, int32_t threads, int64_
     return ns > 0 ? ns : 1;
 }
 
-double sbi_ceiling_rate(sbi_sgemm_fn sgemm, int32_t threads)
+double sbi_ceiling_rate(sb_sgemm_fn sgemm, int32_t threads)
 {
     const int64_t numbers = (int64_t)threads * 3 * SIZE * SIZE;
     const double  flops   = 2.0 * SIZE * SIZE * SIZE * threads;
@@ -50,33 +47,11 @@ double sbi_ceiling_rate(sbi_sgemm_fn sgemm, int32_t threads)
     return best;
 }
 
-/* A reference BLAS would be no ceiling: our kernels outrun it. Stays loaded: its threads do not
- * survive an unload. */
-static sbi_sgemm_fn find_sgemm(void)
-{
-    static const char *const names[] = {"libopenblas.so.0", "libmkl_rt.so.2", "libmkl_rt.so.1",
-                                        "libblis.so.4"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        void *lib   = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-        void *sgemm = lib == NULL ? NULL : dlsym(lib, "cblas_sgemm");
-        void *limit = lib == NULL ? NULL : dlsym(lib, "openblas_set_num_threads");
-        if (sgemm == NULL)
-            continue;
-        sbi_sgemm_fn f;
-        void (*set)(int);
-        if (limit != NULL) { /* one thread a call: we bring our own */
-            memcpy(&set, &limit, sizeof set);
-            set(1);
-        }
-        memcpy(&f, &sgemm, sizeof f);
-        return f;
-    }
-    return NULL;
-}
-
 sb_status sb_ceiling_cpu(sb_comm *comm, int32_t threads, double *flops_per_s)
 {
-    sbi_sgemm_fn sgemm = find_sgemm();
+    sb_sgemm_fn sgemm = NULL;
+    if (sb_sgemm_find(&sgemm) != SB_OK) /* a reference BLAS would be no ceiling */
+        sgemm = NULL;
     int64_t      all[] = {sgemm != NULL, 0};
     sb_status    st    = sb_comm_allreduce_i64(comm, all, 1, SB_REDUCE_MIN);
     if (st != SB_OK)

@@ -5,15 +5,11 @@
 #define SB_HARNESS_RUN_CEILING_H
 
 #include "kernels/base/comm.h"
-
-/* cblas_sgemm. */
-typedef void (*sbi_sgemm_fn)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
-                             const float *a, int lda, const float *b, int ldb, float beta, float *c,
-                             int ldc);
+#include "kernels/nn/sgemm.h"
 
 /* Of one process: `threads` products at a time, the best of a few windows of 15 ms. 0 without
  * memory. */
-double sbi_ceiling_rate(sbi_sgemm_fn sgemm, int32_t threads);
+double sbi_ceiling_rate(sb_sgemm_fn sgemm, int32_t threads);
 
 /* fp32 FLOP per second of all ranks together, all of them at work at once; 0 where some rank finds
  * no OpenBLAS, MKL or BLIS. About 0.1 s. Collective. Errors: SB_ERR_COMM. */

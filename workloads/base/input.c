@@ -23,6 +23,8 @@ void sb_input_fini(sb_input *in)
     free(in->ids);
     free(in->spans);
     free(in->script);
+    free(in->stops);
+    free(in->late_stops);
     memset(in, 0, sizeof *in);
 }
 
@@ -105,6 +107,11 @@ static sb_status identity(const sb_input *in, char hex[65])
         const sb_script_op *op       = &in->script[i];
         int32_t             field[4] = {(int32_t)op->kind, op->a, op->b, op->c};
         sbi_sha256_put_i32s(&h, field, 4);
+    }
+    if (in->n_stops + in->n_late_stops > 0) { /* inputs without keep the identity they had */
+        sbi_sha256_put_i64(&h, in->n_stops);
+        sbi_sha256_put_i32s(&h, in->stops, in->n_stops);
+        sbi_sha256_put_i32s(&h, in->late_stops, in->n_late_stops);
     }
     return sbi_sha256_hex(&h, hex);
 }

@@ -47,6 +47,10 @@ typedef struct sb_input {
     int64_t       n_refs;
     sb_script_op *script;
     int64_t       n_script;
+    /* Of texts: emitting one of stops ends the script; one of late_stops too, but not as the first
+     * emission. What ended it counts as emitted; emissions that were left out are -1. */
+    int32_t      *stops, *late_stops;
+    int64_t       n_stops, n_late_stops;
     int64_t       n_emit, n_feed; /* in the script; n_feed decode steps */
     int64_t       n_groups;       /* answer groups: one piece of the prediction each */
     sb_profile    profile;

@@ -1,0 +1,313 @@
+/* A model's shape from config.json and generation_config.json [models 1.2]. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/model/checkpoint/config.h"
+#include "harness/model/checkpoint/cursor.h"
+
+typedef struct source {
+    const char *name;
+    json_t     *root;
+} source;
+
+/* A null counts as absent, as it does for the original. */
+static json_t *get(const json_t *map, const char *key)
+{
+    json_t *v = json_object_get(map, key);
+    return json_is_null(v) ? NULL : v;
+}
+
+static sb_status wrong(const source *s, sb_status st, const char *key, const json_t *v,
+                       const char *allowed)
+{
+    char  shown[SBI_QUOTE_BYTES];
+    char *text = v != NULL ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    st         = sb_fail(st, "%s: key `%s`: found %s, allowed %s", s->name, key,
+                 text != NULL ? sbi_quote(text, strlen(text), shown) : "nothing", allowed);
+    free(text);
+    return st;
+}
+
+static sb_status may_int(const source *s, const json_t *map, const char *key, int64_t *out)
+{
+    const json_t *v = get(map, key);
+    if (v == NULL)
+        return SB_OK;
+    if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > INT32_MAX)
+        return wrong(s, SB_ERR_USAGE, key, v, "a whole number from 1 to 2^31 - 1");
+    *out = (int64_t)json_integer_value(v);
+    return SB_OK;
+}
+
+static sb_status need_int(const source *s, const char *key, int64_t *out)
+{
+    return get(s->root, key) != NULL ? may_int(s, s->root, key, out)
+                                     : wrong(s, SB_ERR_USAGE, key, NULL, "a whole number");
+}
+
+static sb_status may_real(const source *s, const json_t *map, const char *key, double *out)
+{
+    const json_t *v = get(map, key);
+    if (v == NULL)
+        return SB_OK;
+    if (!json_is_number(v))
+        return wrong(s, SB_ERR_USAGE, key, v, "a number");
+    *out = json_number_value(v);
+    return SB_OK;
+}
+
+static sb_status may_bool(const source *s, const char *key, int32_t *out)
+{
+    const json_t *v = get(s->root, key);
+    if (v == NULL)
+        return SB_OK;
+    if (!json_is_boolean(v))
+        return wrong(s, SB_ERR_USAGE, key, v, "true or false");
+    *out = json_is_true(v);
+    return SB_OK;
+}
+
+/* ---- rope ---- */
+
+static sb_status factors(const source *s, const json_t *rope, const char *key, int64_t pairs,
+                         float *out)
+{
+    const json_t *list = get(rope, key);
+    if (!json_is_array(list) || (int64_t)json_array_size(list) != pairs ||
+        pairs > SB_ROPE_MAX_PAIRS)
+        return wrong(s, SB_ERR_USAGE, key, NULL, "a list of head_dim / 2 numbers");
+    for (int64_t i = 0; i < pairs; i++) {
+        const json_t *v = json_array_get(list, (size_t)i);
+        if (!json_is_number(v))
+            return wrong(s, SB_ERR_USAGE, key, v, "numbers");
+        out[i] = (float)json_number_value(v);
+    }
+    return SB_OK;
+}
+
+static sb_status rope_type(const source *s, const json_t *rope, sb_rope_type *out)
+{
+    const char   *key = get(rope, "rope_type") != NULL ? "rope_type" : "type";
+    const json_t *v   = get(rope, key);
+    const char   *w   = json_string_value(v);
+    if (v == NULL) { /* rope_parameters of a model without scaling may leave it out */
+        *out = SB_ROPE_DEFAULT;
+        return SB_OK;
+    }
+    if (w != NULL && strcmp(w, "su") == 0)
+        w = "longrope";
+    for (int t = 0; w != NULL && t < SB_ROPE_DIVISORS; t++)
+        if (strcmp(w, sb_rope_type_name((sb_rope_type)t)) == 0) {
+            *out = (sb_rope_type)t;
+            return SB_OK;
+        }
+    return wrong(s, SB_ERR_UNSUPPORTED, key, v, "default, linear, dynamic, llama3, yarn, longrope");
+}
+
+/* One object for all layers; a model with one a layer type has sliding layers and is not run. */
+static sb_status read_scaling(const source *s, const json_t *rope, sb_rope_spec *r)
+{
+    sb_status st = rope_type(s, rope, &r->type);
+    if (get(rope, "full_attention") != NULL || get(rope, "sliding_attention") != NULL)
+        return wrong(s, SB_ERR_UNSUPPORTED, "rope_parameters", NULL,
+                     "one set of parameters for all layers");
+    if (st != SB_OK || (st = may_real(s, rope, "rope_theta", &r->theta)) != SB_OK ||
+        (st = may_real(s, rope, "factor", &r->factor)) != SB_OK ||
+        (st = may_real(s, rope, "low_freq_factor", &r->low)) != SB_OK ||
+        (st = may_real(s, rope, "high_freq_factor", &r->high)) != SB_OK ||
+        (st = may_real(s, rope, "beta_fast", &r->beta_fast)) != SB_OK ||
+        (st = may_real(s, rope, "beta_slow", &r->beta_slow)) != SB_OK ||
+        (st = may_real(s, rope, "attention_factor", &r->attention_factor)) != SB_OK ||
+        (st = may_int(s, rope, "original_max_position_embeddings", &r->original)) != SB_OK)
+        return st;
+    if (r->type != SB_ROPE_LONGROPE)
+        return SB_OK;
+    st = factors(s, rope, "short_factor", r->dims / 2, r->short_factor);
+    return st == SB_OK ? factors(s, rope, "long_factor", r->dims / 2, r->long_factor) : st;
+}
+
+static sb_status read_rope(const source *s, sb_model_config *c)
+{
+    const json_t *scaling = get(s->root, "rope_scaling"), *params = get(s->root, "rope_parameters");
+    sb_rope_spec *r       = &c->rope;
+    double        partial = 1;
+    sb_status     st      = may_real(s, s->root, "partial_rotary_factor", &partial);
+    r->dims               = (int32_t)c->head_dim;
+    r->max_positions      = c->max_positions;
+    if (st == SB_OK && partial != 1)
+        st = wrong(s, SB_ERR_UNSUPPORTED, "partial_rotary_factor",
+                   get(s->root, "partial_rotary_factor"), "1");
+    if (st != SB_OK || (st = may_real(s, s->root, "rope_theta", &r->theta)) != SB_OK ||
+        (st = may_int(s, s->root, "original_max_position_embeddings", &r->original)) != SB_OK)
+        return st;
+    if (scaling != NULL && !json_is_object(scaling))
+        return wrong(s, SB_ERR_USAGE, "rope_scaling", scaling, "a mapping or null");
+    if (params != NULL && !json_is_object(params))
+        return wrong(s, SB_ERR_USAGE, "rope_parameters", params, "a mapping or null");
+    if (params != NULL)
+        return read_scaling(s, params, r);
+    return scaling != NULL ? read_scaling(s, scaling, r) : SB_OK;
+}
+
+/* ---- tokens ---- */
+
+/* An id, or a list of them. */
+static sb_status read_stops(const source *s, sb_model_config *c)
+{
+    const json_t *v = get(s->root, "eos_token_id");
+    size_t        n = json_is_array(v) ? json_array_size(v) : 1;
+    if (v == NULL)
+        return SB_OK;
+    if (n > SB_CONFIG_MAX_STOPS)
+        return wrong(s, SB_ERR_USAGE, "eos_token_id", v, "at most 16 token ids");
+    c->n_stops = 0;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
+        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) > INT32_MAX)
+            return wrong(s, SB_ERR_USAGE, "eos_token_id", v, "token ids");
+        c->stops[c->n_stops++] = (int32_t)json_integer_value(id);
+    }
+    return SB_OK;
+}
+
+static sb_status read_tokens(const source *s, sb_model_config *c)
+{
+    const json_t *v = get(s->root, "bos_token_id");
+    if (v != NULL) {
+        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT32_MAX)
+            return wrong(s, SB_ERR_USAGE, "bos_token_id", v, "a token id");
+        c->bos = (int32_t)json_integer_value(v);
+    }
+    return read_stops(s, c);
+}
+
+/* ---- the model ---- */
+
+static sb_status read_family(const source *s, sb_family *out)
+{
+    static const struct {
+        const char *name;
+        sb_family   family;
+    } known[]          = {{"LlamaForCausalLM", SB_FAMILY_LLAMA},
+                          {"MistralForCausalLM", SB_FAMILY_LLAMA},
+                          {"Qwen2ForCausalLM", SB_FAMILY_QWEN2}};
+    const json_t *list = get(s->root, "architectures");
+    const char   *w    = json_string_value(json_array_get(list, 0));
+    for (size_t i = 0; w != NULL && i < sizeof known / sizeof *known; i++)
+        if (strcmp(w, known[i].name) == 0) {
+            *out = known[i].family;
+            return SB_OK;
+        }
+    return wrong(s, SB_ERR_UNSUPPORTED, "architectures", list,
+                 "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM");
+}
+
+static sb_status refuse_features(const source *s)
+{
+    static const char *const refused[] = {"quantization_config", "num_local_experts", "num_experts",
+                                          "num_experts_per_tok"};
+    const json_t            *act       = get(s->root, "hidden_act");
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (get(s->root, refused[i]) != NULL)
+            return wrong(s, SB_ERR_UNSUPPORTED, refused[i], get(s->root, refused[i]),
+                         "a model without it");
+    if (act != NULL && (!json_is_string(act) || strcmp(json_string_value(act), "silu") != 0))
+        return wrong(s, SB_ERR_UNSUPPORTED, "hidden_act", act, "silu");
+    return SB_OK;
+}
+
+static sb_status read_window(const source *s, sb_model_config *c)
+{
+    int32_t   use = c->family != SB_FAMILY_QWEN2;
+    sb_status st  = may_bool(s, "use_sliding_window", &use);
+    return st == SB_OK && use ? may_int(s, s->root, "sliding_window", &c->window_tokens) : st;
+}
+
+static sb_status read_dual_chunk(const source *s, sb_model_config *c)
+{
+    const json_t *d = get(s->root, "dual_chunk_attention_config");
+    if (d == NULL)
+        return SB_OK;
+    if (!json_is_object(d) || get(d, "chunk_size") == NULL)
+        return wrong(s, SB_ERR_USAGE, "dual_chunk_attention_config", d,
+                     "a mapping with chunk_size");
+    return may_int(s, d, "chunk_size", &c->dual_chunk_tokens);
+}
+
+static sb_status read_shape(const source *s, sb_model_config *c)
+{
+    int32_t   bias = 0;
+    sb_status st;
+    if ((st = need_int(s, "num_hidden_layers", &c->n_layers)) != SB_OK ||
+        (st = need_int(s, "hidden_size", &c->width)) != SB_OK ||
+        (st = need_int(s, "intermediate_size", &c->mlp_width)) != SB_OK ||
+        (st = need_int(s, "num_attention_heads", &c->heads)) != SB_OK ||
+        (st = need_int(s, "vocab_size", &c->vocab)) != SB_OK ||
+        (st = need_int(s, "max_position_embeddings", &c->max_positions)) != SB_OK)
+        return st;
+    c->kv_heads = c->heads;
+    c->head_dim = c->width / c->heads;
+    if ((st = may_int(s, s->root, "num_key_value_heads", &c->kv_heads)) != SB_OK ||
+        (st = may_int(s, s->root, "head_dim", &c->head_dim)) != SB_OK ||
+        (st = may_real(s, s->root, "rms_norm_eps", &c->eps)) != SB_OK ||
+        (st = may_bool(s, "tie_word_embeddings", &c->tied)) != SB_OK ||
+        (st = may_bool(s, "attention_bias", &bias)) != SB_OK ||
+        (st = may_bool(s, "mlp_bias", &c->mlp_bias)) != SB_OK)
+        return st;
+    c->qkv_bias = c->family == SB_FAMILY_QWEN2 || bias;
+    c->o_bias   = c->family != SB_FAMILY_QWEN2 && bias;
+    if ((st = read_window(s, c)) != SB_OK)
+        return st;
+    return read_dual_chunk(s, c);
+}
+
+static sb_status parse(const char *name, const char *text, size_t bytes, source *out)
+{
+    json_error_t e;
+    char         shown[SBI_QUOTE_BYTES];
+    *out = (source){.name = name, .root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &e)};
+    if (out->root == NULL)
+        return sb_fail(json_error_code(&e) == json_error_out_of_memory ? SB_ERR_NOMEM
+                                                                       : SB_ERR_USAGE,
+                       "%s:%d:%d: found no JSON (%s)", name, e.line, e.column,
+                       sbi_quote(e.text, strlen(e.text), shown));
+    return json_is_object(out->root)
+               ? SB_OK
+               : sb_fail(SB_ERR_USAGE, "%s: found no mapping, allowed one", name);
+}
+
+static sb_status read_model(const source *s, sb_model_config *c)
+{
+    sb_status st;
+    if ((st = read_family(s, &c->family)) != SB_OK || (st = refuse_features(s)) != SB_OK ||
+        (st = read_shape(s, c)) != SB_OK || (st = read_rope(s, c)) != SB_OK ||
+        (st = read_tokens(s, c)) != SB_OK)
+        return st;
+    return sbi_config_check(s->name, c);
+}
+
+sb_status sb_config_from_json(const char *name, const char *text, size_t bytes,
+                              const char *generation_name, const char *generation,
+                              size_t generation_bytes, sb_model_config *out)
+{
+    source          s, gen = {0};
+    sb_model_config c = {
+        .tied = -1,
+        .bos  = -1,
+        .eps  = 1e-6, /* of the original where the file has none */
+        .rope = {
+            .theta = 10000, .factor = 1, .low = 1, .high = 4, .beta_fast = 32, .beta_slow = 1}};
+    sb_status st = parse(name, text, bytes, &s);
+    if (st == SB_OK)
+        st = read_model(&s, &c);
+    if (st == SB_OK && generation != NULL &&
+        (st = parse(generation_name, generation, generation_bytes, &gen)) == SB_OK)
+        st = read_tokens(&gen, &c);
+    if (st == SB_OK)
+        *out = c;
+    json_decref(s.root);
+    json_decref(gen.root);
+    return st;
+}

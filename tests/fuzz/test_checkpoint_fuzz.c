@@ -1,0 +1,125 @@
+/* Seeded mutations of a sound GGUF file and a sound config.json through the fuzzer's entry: nothing
+ * crashes, leaks or hangs, whatever stands in the file [models 11]. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/fuzz/fuzz_checkpoint.h"
+#include "tests/unit/harness/model/checkpoint/tiny.h"
+
+enum { ROUNDS = 10000 };
+
+static uint64_t state;
+
+static size_t below(size_t n)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return n == 0 ? 0 : (size_t)((state >> 33) % n);
+}
+
+/* A copy of exactly its size, so that the sanitizer sees one byte too many. */
+static void feed(const unsigned char *data, size_t n)
+{
+    unsigned char *own = malloc(n > 0 ? n : 1);
+    ck_assert_ptr_nonnull(own);
+    memcpy(own, data, n);
+    ck_assert_int_eq(LLVMFuzzerTestOneInput(own, n), 0);
+    free(own);
+}
+
+/* One to four changes within the first `head` bytes: bits, bytes, numbers of all ones or few,
+ * moves, an end. */
+static size_t mutate(unsigned char *d, size_t n, size_t head)
+{
+    static const unsigned char odd[][8] = {{0},
+                                           {255, 255, 255, 255, 255, 255, 255, 255},
+                                           {0, 0, 0, 0, 0, 0, 0, 128},
+                                           {255, 255, 255, 255, 255, 255, 255, 127},
+                                           {1},
+                                           {0, 0, 0, 64},
+                                           {9},
+                                           {0, 0, 1}};
+    for (size_t k = 1 + below(4); k > 0; k--) {
+        size_t at = below(head - 8), len = 1 + below(24), to = below(head - len);
+        switch (below(6)) {
+        case 0:
+        case 1:
+            d[at] ^= (unsigned char)(1u << below(8));
+            break;
+        case 2:
+            d[at] = (unsigned char)below(256);
+            break;
+        case 3:
+            memcpy(d + at, odd[below(8)], below(2) == 0 ? 4 : 8);
+            break;
+        case 4:
+            memmove(d + to, d + (at < head - len ? at : 0), len);
+            break;
+        default:
+            n = below(30) == 0 ? at + 8 : n;
+            if (n < head)
+                return n;
+        }
+    }
+    return n;
+}
+
+START_TEST(gguf_headers)
+{
+    tiny           t = tiny_llama;
+    bytes          b = {0};
+    unsigned char *d;
+    t.layers = 1;
+    t.width = t.mlp = t.head_dim = 32;
+    t.vocab                      = 8;
+    t.heads = t.kv_heads = 1;
+    t.family             = _i % 2 == 0 ? "llama" : "qwen2";
+    state                = 100 + (uint64_t)_i;
+    tiny_gguf_bytes(&t, &b);
+    feed(b.data, b.n);
+    d = malloc(b.n);
+    for (int r = 0; r < ROUNDS / 4; r++) {
+        memcpy(d, b.data, b.n);
+        feed(d, mutate(d, b.n, b.n < 1700 ? b.n : 1700));
+    }
+    free(d);
+    bytes_free(&b);
+}
+END_TEST
+
+START_TEST(configs)
+{
+    static const char seed[] =
+        "{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":2,\"hidden_size\":64,"
+        "\"intermediate_size\":96,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
+        "\"vocab_size\":100,\"max_position_embeddings\":512,\"rms_norm_eps\":1e-5,"
+        "\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,1],"
+        "\"long_factor\":[1,2,3,4,5,6,7,8]},\"eos_token_id\":[1,2],\"bos_token_id\":0}";
+    unsigned char d[sizeof seed];
+    state = 500 + (uint64_t)_i;
+    feed((const unsigned char *)seed, sizeof seed - 1);
+    for (int r = 0; r < ROUNDS; r++) {
+        memcpy(d, seed, sizeof seed);
+        size_t n = mutate(d, sizeof seed - 1, sizeof seed - 1);
+        d[0]     = '{';
+        feed(d, n);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite   *s  = suite_create("checkpoint fuzz");
+    TCase   *tc = tcase_create("fuzz");
+    SRunner *sr;
+    int      failed;
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, gguf_headers, 0, 4);
+    tcase_add_loop_test(tc, configs, 0, 2);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

@@ -1,0 +1,38 @@
+/* A checkpoint through the harness' own forward pass, and the same in plain double precision. */
+#ifndef SB_TESTS_CHECKPOINT_LLAMA_RIG_H
+#define SB_TESTS_CHECKPOINT_LLAMA_RIG_H
+
+#include "harness/model/checkpoint/llama.h"
+#include "harness/model/forward.h"
+
+typedef struct llama_run {
+    const char    *path;   /* of the checkpoint */
+    const char    *method; /* NULL: dense */
+    sb_layout_kind layout;
+    int64_t        n_tokens, max_new;
+    uint64_t       seed; /* of the token ids, below 256 */
+    const int32_t *ids;  /* NULL: drawn */
+    int32_t        stop; /* an id that ends generation; 0: none */
+    int32_t        extrapolate;
+    int32_t        threads; /* 0: 1 */
+} llama_run;
+
+typedef struct llama_out {
+    int64_t  vocab;
+    float   *logits;  /* [n_tokens][vocab] after the prefill */
+    int32_t *emitted; /* [max_new] */
+} llama_out;
+
+void llama_ids(const llama_run *r, int32_t *ids);
+/* Collective. On error nothing is in *out. */
+sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out);
+void      llama_free(llama_out *o);
+
+/* Dense attention, no rounding: logits [n_tokens][vocab]. */
+void llama_oracle(const llama_run *r, double *logits);
+
+/* |a - b|^2 / |b|^2 over n numbers. */
+double llama_nmse(const float *a, const double *b, int64_t n);
+double llama_nmse_f(const float *a, const float *b, int64_t n);
+
+#endif
