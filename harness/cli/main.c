@@ -23,7 +23,7 @@ static const verb verbs[] = {
     {"query", sb_cmd_query, "ask a results database, read-only"},
     {"report", sb_cmd_report, "a results database as one page of tables and plots"},
     {"score", sb_cmd_score, "score predictions made elsewhere"},
-    {"list", sb_cmd_list, "what this build knows: methods, workloads, metrics, models, views"},
+    {"list", sb_cmd_list, "what this build knows: methods, workloads, metrics, models, machines"},
     {"db", sb_cmd_db, "check, merge, compare and migrate results databases"},
     {"compare", sb_cmd_compare, "gate a commit: accuracy, latency, memory beside a baseline"},
     {"doctor", sb_cmd_doctor, "what this machine has: cores, memory, ranks, GPUs, file system"},

@@ -142,14 +142,19 @@ kept AS (
       JOIN quality AS q ON q.sample_id = a.sample_id
      WHERE a.fallback = 0 AND q.head_key = -1
      GROUP BY a.point_id),
+anchor AS ( -- a repetition's time as phase_time has it, looked up by key: few samples have anchors
+    SELECT n.sample_id, n.before_ns, n.after_ns, n.kernel,
+           (SELECT coalesce(max(t.ns) FILTER (WHERE t.layer_key = -1), sum(t.ns))
+              FROM timing AS t
+             WHERE t.sample_id = n.sample_id AND t.phase = 'attention' AND t.is_warmup = 0 AND t.repetition = n.repetition) AS ns
+      FROM anchor_timing AS n),
 anchored AS ( -- one repetition beside the dense times right before and after it
-    SELECT a.point_id, (n.before_ns + n.after_ns) / 2.0 / t.ns AS x, n.kernel,
+    SELECT a.point_id, (n.before_ns + n.after_ns) / 2.0 / n.ns AS x, n.kernel,
            row_number() OVER w AS k, count(*) OVER w AS n
-      FROM asked AS a
-      JOIN anchor_timing AS n ON n.sample_id = a.sample_id
-      JOIN phase_time AS t ON t.sample_id = n.sample_id AND t.phase = 'attention' AND t.repetition = n.repetition
-     WHERE a.oversubscribed = 0 AND t.ns > 0
-    WINDOW w AS (PARTITION BY a.point_id ORDER BY (n.before_ns + n.after_ns) / 2.0 / t.ns
+      FROM anchor AS n
+      CROSS JOIN asked AS a ON a.sample_id = n.sample_id -- in this order, whatever the planner expects
+     WHERE a.oversubscribed = 0 AND n.ns > 0
+    WINDOW w AS (PARTITION BY a.point_id ORDER BY (n.before_ns + n.after_ns) / 2.0 / n.ns
                  ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)),
 anchored_cell AS (
     SELECT point_id, avg(x) FILTER (WHERE k IN ((n + 1) / 2, (n + 2) / 2)) AS x, max(n) AS n,

@@ -33,6 +33,24 @@ const sbi_plot sbi_plots_communication[] = {
      .lo = "exposed_lo", .hi = "exposed_hi", .n = "n_samples", .scale = 1, .flags = SBI_LOG_Y},
     {0}};
 
+const sbi_column sbi_columns_balance[] = {
+    MODEL,
+    INPUT,
+    CELL,
+    MACHINE,
+    SEED,
+    LENGTH,
+    METHOD,
+    {"imbalance", "most / mean", SBI_SHOW_NUMBER, SBI_BRIEF},
+    {"step_imbalance", "in steps", SBI_SHOW_NUMBER, SBI_BRIEF},
+    {"lpt_imbalance", "dealt out greedily", SBI_SHOW_NUMBER, SBI_BRIEF},
+    {"phi", "others' keys needed", SBI_SHOW_SHARE, SBI_BRIEF},
+    {"fetched", "layers that fetch these alone", SBI_SHOW_SHARE, 0},
+    {"n_samples", "samples", SBI_SHOW_COUNT, SBI_BRIEF},
+    {"n_tasks", "tasks", SBI_SHOW_COUNT, 0},
+    SHARDING,
+    {0}};
+
 const sbi_column sbi_columns_memory[] = {MODEL,
                                          CELL,
                                          MACHINE,

@@ -183,6 +183,21 @@ const sbi_section sbi_sections[] = {
      .columns = sbi_columns_communication,
      .plots   = sbi_plots_communication,
      .level   = 2},
+    {.id    = "balance",
+     .title = "Balance over ranks",
+     .lead = "How evenly the work of a prefill lies on the ranks, counted, not timed. Most / mean: "
+             "work of the rank with most over the mean, 1 is even. In steps: the same where every "
+             "step of a ring waits for its slowest rank. Dealt out greedily: what a better layout "
+             "could reach. Others' keys needed: share of the keys of other ranks that the "
+             "selection reads.",
+     .sql  = sbi_report_balance,
+     .why =
+         NO_OK "WHEN (SELECT max(ranks) FROM point) < 2 THEN 'Every point ran on one rank.' ELSE "
+               "'No sample on "
+               "several ranks tells how its work was shared out: an older program wrote it, or its "
+               "repetitions are 0.' END",
+     .columns = sbi_columns_balance,
+     .level   = 3},
     {.id    = "memory",
      .title = "Memory",
      .lead  = "The most that a sample of the point took on a rank. Own buffers: keys, values, "

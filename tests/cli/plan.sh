@@ -73,6 +73,7 @@ sed 's/lengths: \[513, 2048\]/lengths: [64M]/' "$work/op.yaml" >"$work/large.yam
 case_is "64M tokens do not fit" "3" "$(code_of "$spanbench" plan "$work/large.yaml" --point 0)"
 case_is "and the reason stands there" "1" "$("$spanbench" plan "$work/large.yaml" --point 0 | grep -c 'needs .* GiB for the 1 ranks of a host' || true)"
 case_is "a thousand ranks" "0" "$(code_of "$spanbench" plan "$work/task.yaml" --ranks 1024)"
+case_is "machines are listed" "2" "$("$spanbench" list machines | grep -c "densities")"
 case_is "no sweep" "2" "$(code_of "$spanbench" plan)"
 case_is "an unknown machine" "2" "$(code_of "$spanbench" plan "$work/op.yaml" --machine pdp11)"
 case_is "a machine of the other backend" "2" "$(code_of "$spanbench" plan "$work/op.yaml" --machine h100)"

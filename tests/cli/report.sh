@@ -38,6 +38,7 @@ case_is "no such file" "1" "$(code_of "$spanbench" report "$work/none.db" -o "$p
 case_is "no such folder" "2" "$(code_of "$spanbench" report "$db" --no-plots -o "$work/none/r.html")"
 case_is "an unknown option" "2" "$(code_of "$spanbench" report "$db" --colour)"
 case_ok "the text" "$spanbench" report "$db" --terminal
+case_is "the text has the balance of two ranks" "1" "$(($(sed -n '/^Balance over ranks/,/^Memory/p' "$work/case.log" | grep -cE '^ +1024 +dense +1(\.[0-9]+)? ') == 1))"
 case_is "the text has scores with n" "2" "$(grep -cE '^ +[12] +1024 +dense +[0-9.]+ %.* 2 +1 *$' "$work/case.log")"
 case_is "and the reason of what did not run" "1" "$(($(grep -cE '^ +unsupported +streaming_llm.*RoPE' "$work/case.log") > 0))"
 
@@ -117,7 +118,7 @@ look() { python3 "$work/look.py" "$1"; }
 sound="unclosed [] []
 outside [] [] False
 twice []
-sections 17 tables and csv True
+sections 18 tables and csv True
 csv rows True
 plots without data []"
 case_is "a sound page" "$sound

@@ -65,6 +65,7 @@ MAY_EXIT = {"harness/run/stop.c", "harness/comm/launch.c"}
 MAY_USE_CUDA = {"kernels/exec/cudnn.c", "kernels/exec/cudnn_library.h"}
 GENERATED = {"spanbench_build.h", "spanbench_commit.h"}
 MAX_LINES = 800
+WRITTEN_BY_PROGRAM = {"results/SCHEMA.md"}  # and compared with it by a test: nobody edits it
 UNFINISHED = ["TO" + "DO", "FIX" + "ME"]
 C_FILES = (".c", ".h", ".cu", ".cuh")
 TEXT_FILES = C_FILES + (".py", ".sh", ".cmake", ".sql", ".yaml", ".md", ".txt", ".in", ".json")
@@ -200,7 +201,7 @@ def rule_lengths(tree):
     """files stay readable"""
     for f, text in tree.text.items():
         lines = text.count("\n")
-        if lines > MAX_LINES and not f.startswith("tests/golden/"):
+        if lines > MAX_LINES and not f.startswith("tests/golden/") and f not in WRITTEN_BY_PROGRAM:
             yield f"{f}: {lines} lines, at most {MAX_LINES}"
 
 

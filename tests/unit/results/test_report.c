@@ -281,6 +281,15 @@ START_TEST(figures)
     ck_assert_str_eq(report_cell(&t, "whole_ms", "method=dense", "length=2048", NULL), "4");
     sbi_table_fini(&t);
 
+    t = report_table(s, &n, "balance"); /* 30 of 40 on one of two ranks */
+    ck_assert_str_eq(report_cell(&t, "imbalance", "method=dense", "length=1024", "ranks=2", NULL),
+                     "1.5");
+    ck_assert_str_eq(
+        report_cell(&t, "step_imbalance", "method=dense", "length=1024", "ranks=2", NULL), "1.8");
+    ck_assert_str_eq(report_cell(&t, "phi", "method=dense", "length=2048", "ranks=2", NULL),
+                     "0.25");
+    sbi_table_fini(&t);
+
     t = report_table(s, &n, "energy"); /* 1200 J in 9 repetitions of 2 s, idle 100 W */
     ck_assert_int_eq(t.rows.n_rows, 8);
     ck_assert_double_eq_tol(strtod(report_cell(&t, "joules", "part=prefill", "method=dense",

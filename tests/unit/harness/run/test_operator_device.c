@@ -270,6 +270,7 @@ int main(void)
     TCase *t = tcase_create("fake");
     tcase_add_checked_fixture(t, fake_reset, NULL);
     tcase_add_loop_test(t, results_are_the_hosts, 0, sizeof specs / sizeof *specs);
+    tcase_set_timeout(t, 60); /* sanitizers, and an operator for every call that fails */
     tcase_add_loop_test(t, every_failing_call_comes_back, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, states_are_the_hosts, 0, sizeof states / sizeof *states);
     tcase_add_test(t, gates_travel_with_the_call);
