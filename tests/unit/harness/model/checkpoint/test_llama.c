@@ -11,7 +11,7 @@
 #include "tests/unit/harness/model/checkpoint/llama_rig.h"
 #include "tests/unit/harness/model/checkpoint/tiny.h"
 
-/* q, k, v and o are bf16 (2^-9 each), all else fp32: 2e-5 was seen. A wrong permutation gives 1. */
+/* q, k, v and o are bf16 (2^-9 each), all else fp32: 4e-6 on a real model of 30 layers. */
 #define NMSE_ORACLE 1e-4
 
 static sb_comm *self;
