@@ -95,8 +95,25 @@ static const char *const kept[] = {
     "SLURM_ARRAY_TASK_ID",   "SLURM_ARRAY_TASK_MAX",    "SLURM_ARRAY_TASK_MIN",
     "SLURM_ARRAY_TASK_STEP", "SLURM_RESTART_COUNT"};
 
+/* "cpus 0-7 numa 0 device NVIDIA H100 uuid 0123abcd nic mlx5_0": what a rank worked on. */
+static sb_status binding(sbi_naming *t, const char *text, sqlite3_str *out)
+{
+    static const char before[] = " uuid ";
+    const char       *at       = strstr(text, before);
+    if (at == NULL)
+        return sbi_plain_replace(t, text, out);
+    at += sizeof before - 1;
+    size_t n = strcspn(at, " ");
+    sqlite3_str_append(out, text, (int)(at - text));
+    sb_status st = sbi_name_whole(t, SBI_GPU, at, n, 0, out);
+    sqlite3_str_appendall(out, at + n);
+    return st;
+}
+
 static sb_status variable(sbi_naming *t, const char *key, const char *text, sqlite3_str *out)
 {
+    if (strncmp(key, "binding.", 8) == 0)
+        return binding(t, text, out);
     if (strncmp(key, "SLURM_", 6) != 0)
         return sbi_plain_replace(t, text, out);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)

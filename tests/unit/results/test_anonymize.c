@@ -59,6 +59,7 @@ static int64_t named_run(sb_store *s, const char *hosts)
          .mpi_version   = "Open MPI 4.1.4 jdoe@zuse",
          .env_json =
              "{\"CUDA_VISIBLE_DEVICES\":\"GPU-0a1b2c3d-1111-2222-3333-444455556666\","
+              "\"binding.0\":\"cpus 0-3 numa 0 device NVIDIA H100 uuid 5eed0a1b2c3d nic mlx5_0\","
               "\"OMP_PLACES\":\"{0}:4\",\"SLURM_CLUSTER_NAME\":\"zuse\",\"SLURM_JOB_ACCOUNT\":"
               "\"physics42\",\"SLURM_JOB_ID\":\"4711\",\"SLURM_JOB_NAME\":\"bigjob\","
               "\"SLURM_JOB_NODELIST\":\"node[07-08]\",\"SLURM_JOB_NUM_NODES\":\"2\","
@@ -432,6 +433,8 @@ static const struct {
     {SBI_TEXT_HOSTS, "[\"host-4\",\"n1\"]", "[\"host-4\",\"host-1\"]"},
     {SBI_TEXT_ENV, "{\"SLURM_JOB_COMMENT\":\"a b\",\"OMP_NUM_THREADS\":\"4\"}",
      "{\"SLURM_JOB_COMMENT\":\"name-1\",\"OMP_NUM_THREADS\":\"4\"}"},
+    {SBI_TEXT_ENV, "{\"binding.1\":\"cpus 0 numa ? device H100 uuid 5eed0a1b nic mlx5_0\"}",
+     "{\"binding.1\":\"cpus 0 numa ? device H100 uuid gpu-1 nic mlx5_0\"}"},
     {SBI_TEXT_PATH, "shard.db", "path-1"},
     {SBI_TEXT_FACT, "{\"path\":\"essays\",\"x\":[0.1,\"a/b\"]}",
      "{\"path\":\"path-beef0ddba1e6\",\"x\":[0.1,\"a/b\"]}"},
