@@ -27,7 +27,8 @@ static const char HELP[] =
     "  --set PATH=VALUE   change the sweep, as `spanbench run --set`\n"
     "  --no-memory        leave the memory out: quicker at millions of tokens\n"
     "  --format NAME      table or json (table)\n"
-    "  --fit DB           refit the machine's constants to the stored samples of a database, print\n"
+    "  --fit DB           refit the machine's constants to the stored samples of a database, "
+    "print\n"
     "                     each beside the old one, and go on with them\n"
     "  --fit-up-to N      rates from samples of at most N tokens alone\n"
     "  --densities-up-to N  densities likewise\n"
@@ -215,11 +216,11 @@ static sb_status plan(const options *o, const sb_machine *named, const sb_sweep 
 {
     const sb_machine *machines[SB_BACKEND_COUNT] = {NULL};
     sb_machine       *opened[SB_BACKEND_COUNT]   = {NULL};
-    int64_t      first = 0, last = s->n_points - 1;
-    sb_forecast *f = calloc((size_t)s->n_points + 1, sizeof *f);
-    sb_status    st =
+    int64_t           first = 0, last = s->n_points - 1;
+    sb_forecast      *f = calloc((size_t)s->n_points + 1, sizeof *f);
+    sb_status         st =
         f == NULL ? sb_fail(SB_ERR_NOMEM, "plan: no memory for %lld points", (long long)s->n_points)
-                     : SB_OK;
+                          : SB_OK;
     if (st == SB_OK && o->point != NULL)
         st = sb_sweep_select(s, o->point, &first, &last);
     if (st == SB_OK)
@@ -285,7 +286,7 @@ static sb_status write_machine(const options *o, const sb_machine *m)
 static void from_text(const options *o, const char *what, int64_t up_to, char *buf, size_t bytes)
 {
     const char *slash = strrchr(o->fit, '/');
-    int         n = snprintf(buf, bytes, "%s, %s", slash == NULL ? o->fit : slash + 1, what);
+    int         n     = snprintf(buf, bytes, "%s, %s", slash == NULL ? o->fit : slash + 1, what);
     if (up_to > 0 && n >= 0 && (size_t)n < bytes)
         (void)snprintf(buf + n, bytes - (size_t)n, ", up to %lld tokens", (long long)up_to);
 }
@@ -295,8 +296,7 @@ static sb_status fit(const options *o, const sb_machine *old, const sb_stored *r
     sb_fit         f;
     char           from[512], densities[512];
     sb_fit_options fo = {from, densities, o->fit_up_to, o->densities_up_to};
-    from_text(o,
-              o->statistic == SB_STATISTIC_MIN ? "fastest repetition" : "median of repetitions",
+    from_text(o, o->statistic == SB_STATISTIC_MIN ? "fastest repetition" : "median of repetitions",
               o->fit_up_to, from, sizeof from);
     from_text(o, "lanes computed", o->densities_up_to, densities, sizeof densities);
     sb_status st = sb_machine_fit(old, rows, &fo, &f);

@@ -319,9 +319,9 @@ static sb_status write_script(const options *o, const sb_site *site, const sb_sw
 /* One number of ranks: nothing is written unless all of it fits. */
 static sb_status write_for(const options *o, const sb_site *site, int64_t ranks)
 {
-    sb_sweep      *sweep   = NULL;
-    sb_batch_cost *cost    = NULL;
-    sb_batch_job   job     = {0};
+    sb_sweep      *sweep = NULL;
+    sb_batch_cost *cost  = NULL;
+    sb_batch_job   job   = {0};
     char           basis[192];
     sb_status      st = load_sweep(o, (int32_t)ranks, &sweep);
     if (st == SB_OK && (cost = calloc((size_t)sweep->n_points + 1, sizeof *cost)) == NULL)

@@ -24,12 +24,11 @@ void sb_plan_print_fit(const sb_fit *f, const sb_stored *rows, FILE *out)
                   "old start s", "new start s", "rows", "spread");
     for (int64_t i = 0; i < f->n; i++) {
         const sb_fit_change *c = &f->change[i];
-        (void)fprintf(out, "%-52s %11s %11s %11s %11s %6lld %6.1f%%\n", c->what,
-                      number(c->old_rate, t[0], sizeof t[0]),
-                      number(c->new_rate, t[1], sizeof t[1]),
-                      number(c->old_start_s, t[2], sizeof t[2]),
-                      number(c->new_start_s, t[3], sizeof t[3]), (long long)c->origin.rows,
-                      100 * c->origin.spread);
+        (void)fprintf(
+            out, "%-52s %11s %11s %11s %11s %6lld %6.1f%%\n", c->what,
+            number(c->old_rate, t[0], sizeof t[0]), number(c->new_rate, t[1], sizeof t[1]),
+            number(c->old_start_s, t[2], sizeof t[2]), number(c->new_start_s, t[3], sizeof t[3]),
+            (long long)c->origin.rows, 100 * c->origin.spread);
     }
 }
 
@@ -70,11 +69,12 @@ static void summary(const char *what, double *e, int64_t n, FILE *out)
     if (n == 0)
         return;
     qsort(e, (size_t)n, sizeof *e, by_size);
-    double median = (e[(n - 1) / 2] + e[n / 2]) / 2;
+    double  median = (e[(n - 1) / 2] + e[n / 2]) / 2;
     int64_t within = 0;
     while (within < n && e[within] <= 0.3)
         within++;
-    (void)fprintf(out, "%s: %lld samples, |error| median %.1f %%, worst %.1f %%, within 30 %%: %lld\n",
+    (void)fprintf(out,
+                  "%s: %lld samples, |error| median %.1f %%, worst %.1f %%, within 30 %%: %lld\n",
                   what, (long long)n, 100 * median, 100 * e[n - 1], (long long)within);
 }
 

@@ -100,11 +100,11 @@ static json_t *point_json(const sb_plan_report *r, int64_t i)
     const sb_forecast *f      = &r->f[i];
     const char        *status = f->status != SB_OK ? "unsupported" : f->p.fits ? "fits" : "no_fit";
     json_t            *o      = json_pack(
-                        "{s:I, s:s, s:s, s:I, s:i, s:s, s:i, s:s, s:s, s:s, s:s}", "point", (json_int_t)(r->first + i),
-                        "hash", p->hash, "task", p->task_name, "length", (json_int_t)p->length_tokens, "ranks",
-                        (int)p->ranks, "sharding", sb_scheme_name(p->scheme), "asked",
-                          p->team > 0 ? (int)p->team : (int)p->heads_at_once, "layout", sb_layout_name(p->layout),
-                        "method", p->method->name, "status", status, "why", f->why);
+                        "{s:I, s:s, s:s, s:I, s:i, s:s, s:i, s:s, s:s, s:s, s:s}", "point",
+                        (json_int_t)(r->first + i), "hash", p->hash, "task", p->task_name, "length",
+                        (json_int_t)p->length_tokens, "ranks", (int)p->ranks, "sharding", sb_scheme_name(p->scheme),
+                        "asked", p->team > 0 ? (int)p->team : (int)p->heads_at_once, "layout",
+                        sb_layout_name(p->layout), "method", p->method->name, "status", status, "why", f->why);
     if (o == NULL)
         return NULL;
     (void)json_object_set_new(o, "params", json_loads(p->method_json, 0, NULL));

@@ -18,7 +18,8 @@ sb_status sb_plan_print_json(const sb_plan_report *r, FILE *out);
 /* Constants old and new, with rows and spread. */
 void sb_plan_print_fit(const sb_fit *f, const sb_stored *rows, FILE *out);
 /* Every stored sample beside its prediction, with the machine's density and with the sample's own.
- * up_to: samples that long and shorter were fitted; 0: not known. Errors: those of the prediction. */
+ * up_to: samples that long and shorter were fitted; 0: not known. Errors: those of the prediction.
+ */
 sb_status sb_plan_print_check(const sb_machine *m, const sb_stored *rows, int64_t up_to, int json,
                               FILE *out);
 

@@ -17,7 +17,8 @@
  * of one thread. params: only for points whose parameters are so; the entry with the most wins
  *   densities       list of {method*, params {}, task any, tokens* [list], share* [list], beyond
  *                   flat | keys, source*, from*}: share of the dense lanes that the method computes
- *                   at these lengths (lists of single keys: above 1 where short); behind the last one as there, or with as many keys a row
+ *                   at these lengths (lists of single keys: above 1 where short); behind the last
+ * one as there, or with as many keys a row
  *
  * source: measured | fitted (by `plan --fit`, from stored runs) | spec (of the maker) | seed (a
  * guess that no measurement of ours backs). */
@@ -101,8 +102,8 @@ sb_status sb_machine_parse(const char *path, const char *text, size_t bytes, FIL
 sb_status sb_machine_load(const char *path, FILE *errors, sb_machine **out);
 void      sb_machine_free(sb_machine *m); /* NULL is fine */
 
-/* A machine of its own with the same entries; n_costs and n_densities: room for as many of them. Texts
- * and tables are m's, which must outlive it. Errors: SB_ERR_NOMEM. */
+/* A machine of its own with the same entries; n_costs and n_densities: room for as many of them.
+ * Texts and tables are m's, which must outlive it. Errors: SB_ERR_NOMEM. */
 sb_status sb_machine_copy(const sb_machine *m, int64_t n_costs, int64_t n_densities,
                           sb_machine **out);
 /* As a machine file that reads back equal; `head` stands in front as comment lines. SB_ERR_IO. */

@@ -14,10 +14,10 @@ typedef struct fitter {
     const sb_fit_options *o;
     sb_machine           *m;
     sb_fit               *out;
-    double              (*x)[SB_PHASE_COUNT]; /* [rows] */
-    sbi_traffic          *traffic;            /* [rows] */
-    uint8_t              *usable;             /* [rows] */
-    double               *a, *b, *t;          /* [rows] of one entry */
+    double (*x)[SB_PHASE_COUNT]; /* [rows] */
+    sbi_traffic *traffic;        /* [rows] */
+    uint8_t     *usable;         /* [rows] */
+    double      *a, *b, *t;      /* [rows] of one entry */
 } fitter;
 
 static const sb_phase FITTED[] = {SB_PHASE_ESTIMATE, SB_PHASE_SELECT,  SB_PHASE_PERMUTE,
@@ -40,18 +40,19 @@ static int names_a_kind(const sb_param *p)
 static sb_status wanted_of(fitter *f, const sb_stored_row *r, int (*pick)(const sb_param *),
                            int only_changed, sb_wanted *out)
 {
-    sb_wanted w     = {0};
-    int64_t   n     = 0;
+    sb_wanted w = {0};
+    int64_t   n = 0;
     char      json[SB_PARAM_JSON_BYTES], def[SB_PARAM_JSON_BYTES];
     for (const sb_param *p = r->c.method->params; p != NULL && p->name != NULL; p++)
         n++;
-    w.param         = sb_machine_room(f->m, n, sizeof *w.param);
-    w.json          = sb_machine_room(f->m, n, sizeof *w.json);
-    void *defaults  = sb_machine_room(f->m, 1, r->c.method->params_bytes);
+    w.param        = sb_machine_room(f->m, n, sizeof *w.param);
+    w.json         = sb_machine_room(f->m, n, sizeof *w.json);
+    void *defaults = sb_machine_room(f->m, 1, r->c.method->params_bytes);
     if (w.param == NULL || w.json == NULL || defaults == NULL)
         return sb_fail(SB_ERR_NOMEM, "plan: no memory for an entry");
     sb_status st = sb_params_default(r->c.method->params, defaults);
-    for (const sb_param *p = r->c.method->params; st == SB_OK && p != NULL && p->name != NULL; p++) {
+    for (const sb_param *p = r->c.method->params; st == SB_OK && p != NULL && p->name != NULL;
+         p++) {
         if (p->type == SB_FILE || !pick(p))
             continue;
         if ((st = sb_param_json(p, r->c.params, json, sizeof json)) != SB_OK ||
@@ -317,8 +318,7 @@ static sb_status fill_density(fitter *f, sb_density *d, const char *task)
         const sb_stored_row *r    = &f->rows->row[i];
         int                  seen = 0;
         if (r->c.method != d->method || r->c.density <= 0 || too_long(f, r) ||
-            strcmp(r->task, task) != 0 ||
-            !sbi_wanted_exact(&d->params, d->method, r->c.params))
+            strcmp(r->task, task) != 0 || !sbi_wanted_exact(&d->params, d->method, r->c.params))
             continue;
         for (int64_t j = 0; j < n; j++)
             seen |= d->tokens[j] == r->c.n_tokens;
@@ -366,9 +366,9 @@ static sb_status weigh_rows(fitter *f, int64_t *n_usable)
         if (st != SB_OK && st != SB_ERR_UNSUPPORTED)
             return st;
         /* a method whose density neither the sample nor a rule tells has no known work */
-        int dark     = c->density <= 0 && !(c->method->caps & SB_CAP_NO_INDEX) && !sbi_lanes_follow(c);
-        f->usable[i] = st == SB_OK && !dark &&
-                       (f->o->up_to_tokens == 0 || c->n_tokens <= f->o->up_to_tokens);
+        int dark = c->density <= 0 && !(c->method->caps & SB_CAP_NO_INDEX) && !sbi_lanes_follow(c);
+        f->usable[i] =
+            st == SB_OK && !dark && (f->o->up_to_tokens == 0 || c->n_tokens <= f->o->up_to_tokens);
         *n_usable += f->usable[i];
     }
     return SB_OK;

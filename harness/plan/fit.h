@@ -3,8 +3,9 @@
  *
  *   minimise over the rows of an entry: sum ((start_s + x / rate - t) / t)^2
  *
- * x is the work that sb_plan_predict sees, at the density the sample had. Methods that the machine has
- * no entry of get one, one for each value of a parameter that names a kind (impl, pattern, kind). */
+ * x is the work that sb_plan_predict sees, at the density the sample had. Methods that the machine
+ * has no entry of get one, one for each value of a parameter that names a kind (impl, pattern,
+ * kind). */
 #ifndef SB_HARNESS_PLAN_FIT_H
 #define SB_HARNESS_PLAN_FIT_H
 
@@ -34,8 +35,8 @@ sb_status sb_machine_fit(const sb_machine *old, const sb_stored *rows, const sb_
                          sb_fit *out);
 void      sb_fit_fini(sb_fit *f);
 
-/* a[i] * u + b[i] * v = t[i] (t > 0) in least squares of relative errors with u, v >= 0; *spread: their
- * rms. n >= 1. */
+/* a[i] * u + b[i] * v = t[i] (t > 0) in least squares of relative errors with u, v >= 0; *spread:
+ * their rms. n >= 1. */
 void sb_fit_two(const double *a, const double *b, const double *t, int64_t n, double *u, double *v,
                 double *spread);
 

@@ -28,9 +28,9 @@ void sb_fit_two(const double *a, const double *b, const double *t, int64_t n, do
     }
     /* either alone, or both where that leaves none below 0 */
     double only_u = aa > 0 ? at / aa : 0, only_v = bb > 0 ? bt / bb : 0;
-    double det    = aa * bb - ab * ab;
-    *u            = only_u;
-    *v            = 0;
+    double det = aa * bb - ab * ab;
+    *u         = only_u;
+    *v         = 0;
     if (bb > 0 && error_of(a, b, t, n, 0, only_v) <= error_of(a, b, t, n, only_u, 0)) {
         *u = 0;
         *v = only_v;

@@ -85,8 +85,8 @@ static void gather(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use
         groups *= runs > 4 ? 1 : runs;
     out->rounds         = groups * (int64_t)log2_up(c->ranks);
     out->received_bytes = (c->n_tokens - fewest_tokens(map)) * row_bytes(c);
-    out->seconds = gather_s(&t, (double)(c->n_tokens * row_bytes(c)), (double)out->rounds);
-    out->first_s = use.heads_at_once > 0 ? out->seconds / (double)groups : out->seconds;
+    out->seconds        = gather_s(&t, (double)(c->n_tokens * row_bytes(c)), (double)out->rounds);
+    out->first_s        = use.heads_at_once > 0 ? out->seconds / (double)groups : out->seconds;
 }
 
 /* Rows with a window need the keys before their shard, powers of two a shard's worth for each
@@ -116,7 +116,8 @@ static void fetch(const sb_machine *m, const sb_plan_case *c, const sb_map *map,
         fmax(near * row / m->inside.bytes_per_s, far * row / m->between.bytes_per_s);
 }
 
-/* `steps` passes of what one of the ring's ranks has to the next. span: how far apart they stand. */
+/* `steps` passes of what one of the ring's ranks has to the next. span: how far apart they stand.
+ */
 static void ring(const sb_machine *m, const sb_plan_case *c, double step_bytes, int64_t ring_ranks,
                  sbi_traffic *out)
 {

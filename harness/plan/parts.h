@@ -20,8 +20,8 @@ double sbi_pairs_keys(int64_t first, int64_t n, double share);
 
 /* How many lanes a method computes, of those that dense does. */
 typedef struct sbi_lanes {
-    double      share; /* of the lanes of dense, all rows together */
-    double      keys;  /* rows see that many at most; INFINITY: each the same share of its own */
+    double      share;  /* of the lanes of dense, all rows together */
+    double      keys;   /* rows see that many at most; INFINITY: each the same share of its own */
     int         window; /* 1: they are those right before the row, sinks aside */
     int         known;  /* 0: no entry for it, taken for dense */
     sb_origin   origin;
@@ -66,8 +66,8 @@ struct sbi_traffic {
     double  seconds, first_s; /* all of it; its first part, which nothing can hide */
 };
 
-/* K and V (and what a scheme moves besides) of one layer; keys: of a window, how many; INFINITY: they
- * may lie anywhere. */
+/* K and V (and what a scheme moves besides) of one layer; keys: of a window, how many; INFINITY:
+ * they may lie anywhere. */
 void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
                     const sb_map *map, double keys, sbi_traffic *out);
 

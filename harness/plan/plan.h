@@ -26,8 +26,8 @@ typedef struct sb_plan_case {
     sb_layout_kind   layout;
     int32_t          asked; /* KV heads gathered at a time, or ranks of a team [shard/scheme.h]; 0:
                                as the scheme does by itself */
-    int32_t          ranks, threads; /* threads of a rank, on the CPU */
-    double           density; /* share of dense's lanes, where it is known; 0: the machine's table */
+    int32_t ranks, threads; /* threads of a rank, on the CPU */
+    double  density;        /* share of dense's lanes, where it is known; 0: the machine's table */
 } sb_plan_case;
 
 typedef struct sb_prediction {

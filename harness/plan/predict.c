@@ -147,13 +147,13 @@ static double all_pairs_of(const guess *g)
  * total_s: what the busiest rank would take in one call. */
 static void ring(const guess *g, double total_s, double *compute, double *exposed)
 {
-    const sbi_traffic *t     = &g->traffic;
-    int32_t            team  = g->use.team > 1 ? g->use.team : 1, R = g->map.ranks / team;
+    const sbi_traffic *t    = &g->traffic;
+    int32_t            team = g->use.team > 1 ? g->use.team : 1, R = g->map.ranks / team;
     double             start = cost_of(g, SB_PHASE_COMPUTE)->start_s, work = total_s - start;
-    double             pass = (t->seconds - t->first_s) / fmax(R - 1, 1), own = all_pairs_of(g) * g->busiest;
-    int few = team == 1 && g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
-    *compute = 0;
-    *exposed = t->first_s;
+    double pass = (t->seconds - t->first_s) / fmax(R - 1, 1), own = all_pairs_of(g) * g->busiest;
+    int    few = team == 1 && g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
+    *compute   = 0;
+    *exposed   = t->first_s;
     for (int32_t s = 0; s < R; s++) { /* many runs: every step is as long as another */
         double step = start + work * (few ? step_pairs(g, s) / own : 1.0 / R);
         *compute += step;
@@ -181,19 +181,18 @@ static void weigh(guess *g, sb_prediction *p)
     const sb_plan_case *c      = g->c;
     sbi_work            w      = sbi_work_of(c);
     double              layers = c->n_layers, even = 1.0 / c->ranks;
-    double    threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1, *x = g->x;
-    double    tokens = (double)c->n_tokens * even, row = (double)c->head_dim * sizeof(sb_bf16);
-    double    kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
-    g->lanes = w.has_lanes ? sbi_lanes_of(g->m, c)
-                           : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
+    double              threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1, *x = g->x;
+    double tokens = (double)c->n_tokens * even, row = (double)c->head_dim * sizeof(sb_bf16);
+    double kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
+    g->lanes =
+        w.has_lanes ? sbi_lanes_of(g->m, c) : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
     sbi_traffic_of(g->m, c, g->use, &g->map, g->lanes.window ? g->lanes.keys : INFINITY,
                    &g->traffic);
     /* heads are shared out, not tokens */
-    shares own   = whole(g) ? (shares){even, even} : shares_of(g);
-    double share = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
-    double est   = w.estimate_is_triangle ? own.pairs : own.rows;
-    x[SB_PHASE_LOAD] =
-        c->is_model ? tokens * row : tokens * kv + (double)c->n_queries * even * q;
+    shares own       = whole(g) ? (shares){even, even} : shares_of(g);
+    double share     = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
+    double est       = w.estimate_is_triangle ? own.pairs : own.rows;
+    x[SB_PHASE_LOAD] = c->is_model ? tokens * row : tokens * kv + (double)c->n_queries * even * q;
     x[SB_PHASE_ESTIMATE]     = w.estimate_flops * est / threads;
     x[SB_PHASE_SELECT]       = w.select_entries * est / threads;
     x[SB_PHASE_PERMUTE]      = w.permute_bytes * est / threads;
@@ -242,9 +241,9 @@ static sb_status attention(guess *g, sb_prediction *p)
 /* What comes before the first repetition, and a model's own work. */
 static sb_status around(guess *g, sb_prediction *p)
 {
-    const sb_plan_case *c    = g->c;
-    double             *s    = p->seconds, rest = 0;
-    sb_status           st   = phase_s(g, SB_PHASE_LOAD, 0, &s[SB_PHASE_LOAD]);
+    const sb_plan_case *c = g->c;
+    double             *s = p->seconds, rest = 0;
+    sb_status           st = phase_s(g, SB_PHASE_LOAD, 0, &s[SB_PHASE_LOAD]);
     if (st != SB_OK || !c->is_model)
         return st;
     if ((st = phase_s(g, SB_PHASE_PREFILL, 1, &rest)) != SB_OK)

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "harness/model/probe/probe.h"
+#include "kernels/nn/probe_maps.h"
 #include "kernels/registry.h"
 #include "results/store/store.h"
-#include "kernels/nn/probe_maps.h"
 
 /* One row a case and phase. A case: all samples of one input at one point, with as many threads, by
  * one commit. Phases of layers are added up first. ?1: backend, ?2: min or median. */
@@ -18,7 +18,8 @@ static const char SQL[] =
     "         AS first_id FROM sample AS s JOIN run AS r ON r.id = s.run_id"
     "   WHERE s.status = 'ok' AND r.oversubscribed = 0),"
     " rep AS ("
-    "  SELECT first_id, id, phase, repetition, sum(ns) AS ns FROM timing JOIN same ON id = sample_id"
+    "  SELECT first_id, id, phase, repetition, sum(ns) AS ns FROM timing JOIN same ON id = "
+    "sample_id"
     "   WHERE is_warmup = 0 GROUP BY first_id, id, phase, repetition),"
     " ranked AS ("
     "  SELECT *, row_number() OVER (PARTITION BY first_id, phase ORDER BY ns) AS k,"
@@ -31,7 +32,8 @@ static const char SQL[] =
     "  SELECT sample_id, count(DISTINCT layer) AS layers,"
     "         sum(tile_lanes) * 1.0 / sum(tile_lanes_dense) AS lanes"
     "    FROM quality WHERE head_key = -1 GROUP BY sample_id)"
-    "SELECT s.id, p.method, p.method_json, p.task, p.length_tokens, p.model, p.model_json, p.scheme,"
+    "SELECT s.id, p.method, p.method_json, p.task, p.length_tokens, p.model, p.model_json, "
+    "p.scheme,"
     "       p.layout, p.ranks, r.threads, l.layers, l.lanes,"
     "       (SELECT max(received_bytes) FROM comm WHERE sample_id = s.id AND phase = 'prefill'),"
     "       f.phase, f.s, p.experiment"
@@ -88,9 +90,10 @@ static int params_read(const sb_method *m, const char *json, void *params)
     const char *key;
     char        text[SB_PARAM_JSON_BYTES];
     int         ok = json_is_object(o) && sb_params_default(m->params, params) == SB_OK;
-    json_object_foreach(o, key, v) {
+    json_object_foreach(o, key, v)
+    {
         const sb_param *p = sb_params_find(m->params, key);
-        ok = ok && p != NULL && scalar_text(v, text, sizeof text) &&
+        ok                = ok && p != NULL && scalar_text(v, text, sizeof text) &&
              (p->type != SB_FILE || strcmp(text, "none") == 0) &&
              sb_param_set(p, params, text) == SB_OK;
     }
@@ -179,11 +182,11 @@ static sb_status room(sb_stored *s)
 
 static sb_status begin(reader *rd, const sb_row *row)
 {
-    sb_stored      *s  = rd->s;
-    const sb_method *m = sb_method_find(sb_row_text(row, METHOD));
-    sb_status       st = room(s);
-    rd->id             = sb_row_int(row, ID);
-    rd->skip           = 1;
+    sb_stored       *s  = rd->s;
+    const sb_method *m  = sb_method_find(sb_row_text(row, METHOD));
+    sb_status        st = room(s);
+    rd->id              = sb_row_int(row, ID);
+    rd->skip            = 1;
     if (st != SB_OK)
         return st;
     sb_stored_row r = {.params         = calloc(1, m == NULL ? 1 : m->params_bytes),
@@ -224,10 +227,10 @@ sb_status sb_stored_read(const char *db_path, sb_backend_id backend, sb_statisti
 {
     const char *texts[2] = {backend == SB_CPU ? "cpu" : "cuda",
                             statistic == SB_STATISTIC_MIN ? "min" : "median"};
-    sb_store   *store    = NULL;
-    sb_stored   s        = {0};
-    reader      rd       = {.s = &s, .id = -1};
-    sb_status   st       = sb_store_open(db_path, SB_STORE_READ, &store);
+    sb_store *store = NULL;
+    sb_stored s     = {0};
+    reader    rd    = {.s = &s, .id = -1};
+    sb_status st    = sb_store_open(db_path, SB_STORE_READ, &store);
     if (st == SB_OK)
         st = sb_store_each(store, SQL, texts, 2, take, &rd);
     sb_store_close(store);

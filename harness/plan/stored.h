@@ -5,7 +5,11 @@
 #include "harness/plan/plan.h"
 
 /* Which of its repetitions stands for a sample. */
-typedef enum sb_statistic { SB_STATISTIC_MEDIAN, SB_STATISTIC_MIN, SB_STATISTIC_COUNT } sb_statistic;
+typedef enum sb_statistic {
+    SB_STATISTIC_MEDIAN,
+    SB_STATISTIC_MIN,
+    SB_STATISTIC_COUNT
+} sb_statistic;
 
 typedef struct sb_stored_row {
     sb_plan_case c; /* density: the lanes that it computed, where the sample tells; else 0 */

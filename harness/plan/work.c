@@ -91,8 +91,8 @@ static void hip(const terms *t, sbi_work *w)
         2 * t->d * t->h * (t->q / bq) * rounds * 2 * (top / bk) * (bq / sq) * (bk / sk);
 }
 
-/* Anchors: first block and own super-block; then mean queries against all candidates [anchor 7]. Short
- * sequences have none and are dense. */
+/* Anchors: first block and own super-block; then mean queries against all candidates [anchor 7].
+ * Short sequences have none and are dense. */
 static void anchor(const terms *t, sbi_work *w)
 {
     double steps = value(t, "step_blocks", 16), supers = t->blocks / steps;
@@ -109,9 +109,9 @@ static void anchor(const terms *t, sbi_work *w)
 static void linear(const terms *t, sbi_work *w)
 {
     double chunk = value(t, "chunk_tokens", 64), passes = t->c->ranks > 1 ? 3 : 2;
-    w->has_lanes     = 0;
-    w->compute_flops = passes * t->h * t->q * 2 * t->d * t->d +
-                       t->h * t->q * (chunk + 1) / 2 * 2 * 2 * t->d;
+    w->has_lanes = 0;
+    w->compute_flops =
+        passes * t->h * t->q * 2 * t->d * t->d + t->h * t->q * (chunk + 1) / 2 * 2 * 2 * t->d;
 }
 
 static const struct {

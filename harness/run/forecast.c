@@ -11,8 +11,8 @@
 
 enum { ALL_RANKS = 16, LOOK_ROWS = 2 * 64 * 7 + 128 }; /* rows.h, drawn twice at most */
 
-/* seconds of the comparison of all rows over dense attention: 1.8 s over 1.2 s at 4096 tokens of the
- * probe, one thread */
+/* seconds of the comparison of all rows over dense attention: 1.8 s over 1.2 s at 4096 tokens of
+ * the probe, one thread */
 static const double LOOK_TIMES_DENSE = 1.5;
 
 /* ---- a rank that is not there ---- */
@@ -66,16 +66,19 @@ static const sb_backend *counted_on(const sb_point *p, int *on_host)
 static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input *in, int32_t rank,
                            int32_t local_size, int32_t threads, sb_forward_room *out)
 {
-    int      on_host;
-    sb_comm  comm = {.ops        = &imagined_ops,
-                     .rank       = rank,
-                     .size       = p->ranks,
-                     .local_rank = rank % local_size,
-                     .local_size = local_size};
-    sb_bench b    = {
-           .comm = &comm, .backend = counted_on(p, &on_host), .model = s->model, .threads = threads, .host_ranks = local_size};
-    sb_status st = p->task != NULL ? sb_sample_bytes(&b, p, in, out)
-                                   : sb_attention_bytes(&b, p, s->operands, out);
+    int       on_host;
+    sb_comm   comm = {.ops        = &imagined_ops,
+                      .rank       = rank,
+                      .size       = p->ranks,
+                      .local_rank = rank % local_size,
+                      .local_size = local_size};
+    sb_bench  b    = {.comm       = &comm,
+                      .backend    = counted_on(p, &on_host),
+                      .model      = s->model,
+                      .threads    = threads,
+                      .host_ranks = local_size};
+    sb_status st   = p->task != NULL ? sb_sample_bytes(&b, p, in, out)
+                                     : sb_attention_bytes(&b, p, s->operands, out);
     if (st == SB_OK && on_host)
         out->device_bytes = out->host_bytes;
     return st;

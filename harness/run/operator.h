@@ -36,8 +36,8 @@ typedef struct sb_operator_config {
 /* What this rank needs, as a forward pass tells it; local. */
 sb_status sb_operator_bytes(const sb_operator_config *cfg, sb_forward_room *out);
 
-/* block: host_bytes of host memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. Fills q, k, v
- * with cfg->threads threads. Local. Errors: those of the operands' fill and of
+/* block: host_bytes of host memory, aligned to SB_ARENA_ALIGN, borrowed until destroy. Fills q, k,
+ * v with cfg->threads threads. Local. Errors: those of the operands' fill and of
  * sb_device_call_open. */
 sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t block_bytes,
                              sb_operator **out);

@@ -183,10 +183,10 @@ sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const vo
                          .rows            = s->heads,
                          .dim             = s->head_dim};
     sb_merge_lse(&parts, SB_BF16, s->device != NULL ? s->merged : o->data, NULL);
-    if (s->device != NULL && (st = ctx->backend->copy(o->data, s->merged,
-                                                      (size_t)(s->heads * s->head_dim) *
-                                                          sizeof(sb_bf16),
-                                                      SB_COPY_TO_DEVICE, NULL)) == SB_OK)
+    if (s->device != NULL &&
+        (st = ctx->backend->copy(o->data, s->merged,
+                                 (size_t)(s->heads * s->head_dim) * sizeof(sb_bf16),
+                                 SB_COPY_TO_DEVICE, NULL)) == SB_OK)
         st = ctx->backend->sync(NULL); /* the next step merges into the same room */
     sb_phase_add(ctx->phases, SB_PHASE_ATTENTION, t0);
     return st;

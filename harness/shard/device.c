@@ -180,8 +180,8 @@ void sb_device_call_close(sb_device_call *c)
 {
     if (c == NULL)
         return;
-    void *rooms[] = {c->index.data, c->work.data, c->lse.data, c->gate_room.data,
-                     c->beta_room.data, c->partial.data};
+    void *rooms[] = {c->index.data,     c->work.data,      c->lse.data,
+                     c->gate_room.data, c->beta_room.data, c->partial.data};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         if (rooms[i] != NULL)
             c->backend->free(rooms[i]);
@@ -250,16 +250,16 @@ static sb_status note_laid(sb_device_call *c, const sb_ctx *ctx, const sb_method
     if (copy == NULL)
         return sb_fail(SB_ERR_NOMEM, "device: no memory for parameters");
     memcpy(copy, params, m->params_bytes);
-    c->laid = (struct laid){.method    = m,
-                            .params    = copy,
-                            .n_keys    = shape->n_keys,
-                            .n_queries = shape->q_gid.n_tokens,
-                            .heads     = shape->heads,
+    c->laid = (struct laid){.method     = m,
+                            .params     = copy,
+                            .n_keys     = shape->n_keys,
+                            .n_queries  = shape->q_gid.n_tokens,
+                            .heads      = shape->heads,
                             .first_head = shape->first_head,
-                            .layer     = ctx->layer,
-                            .n_layers  = ctx->n_layers,
-                            .is_decode = shape->is_decode,
-                            .plan      = *plan};
+                            .layer      = ctx->layer,
+                            .n_layers   = ctx->n_layers,
+                            .is_decode  = shape->is_decode,
+                            .plan       = *plan};
     return SB_OK;
 }
 

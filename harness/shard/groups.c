@@ -253,7 +253,7 @@ static sb_status plan(const call *c, const sb_shape *shape)
     sb_shard        *s = c->s;
     const sb_tensor *k = &c->cache->k;
     if (s->groups.whole_keys) {
-        int64_t   t0 = sb_now_ns();
+        int64_t t0   = sb_now_ns();
         s->k_all.gid = in_order_gid(s);
         sb_status st = sbi_gather(s, c->ctx->comm, k, &s->k_all);
         sb_phase_add(c->ctx->phases, SB_PHASE_COMMUNICATE, t0);

@@ -23,8 +23,8 @@ __global__ void draw_lists(sb_random_blocks_params p, int32_t layer, int64_t fir
         return;
     int64_t        block = row_id[list % n_rows];
     uint32_t      *word  = bits.word + list * bits.words;
-    sbi_block_draw d =
-        sbi_draw_begin(&p, layer, first_head + list / n_rows, block, sbi_random_blocks_seen(&p, block));
+    sbi_block_draw d     = sbi_draw_begin(&p, layer, first_head + list / n_rows, block,
+                                          sbi_random_blocks_seen(&p, block));
     for (int64_t j; (j = sbi_draw_next(&d)) >= 0;)
         word[j / 32] |= 1u << j % 32;
 }

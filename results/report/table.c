@@ -71,7 +71,7 @@ static sb_status arrange(const sbi_section *s, sb_answer *r, int n)
 static sb_status name_cell(const sb_names *names, const sbi_column *c, char **text, double *real)
 {
     char kind = strcmp(c->name, "method") == 0 ? 'm' : strcmp(c->name, "model") == 0 ? 'o' : 't';
-    const sb_name *x = *text == NULL ? NULL : sb_names_find(names, kind, *text);
+    const sb_name *x    = *text == NULL ? NULL : sb_names_find(names, kind, *text);
     if (x == NULL)
         return SB_OK;
     char *label = strdup(x->label);

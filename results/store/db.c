@@ -291,10 +291,12 @@ sb_status sbi_open_write(const char *path, sqlite3 **out)
         st = sbi_exec(db, path,
                       sbi_synchronous ? "PRAGMA main.synchronous = FULL"
                                       : "PRAGMA main.synchronous = OFF");
+    /* The lock first, then the mode that keeps it: in that mode one who waits for the lock would
+     * not let go of his share of it either, and two who begin at once would both give up. */
     if (st == SB_OK)
         st = sbi_exec(
             db, path,
-            "PRAGMA main.locking_mode = EXCLUSIVE; PRAGMA foreign_keys = ON; BEGIN EXCLUSIVE");
+            "PRAGMA foreign_keys = ON; BEGIN EXCLUSIVE; PRAGMA main.locking_mode = EXCLUSIVE");
     if (st == SB_OK) {
         st = prepare_schema(db, path);
         if (st == SB_OK)

@@ -39,6 +39,7 @@ sweep diverges "{tensors: [$work/huge.safetensors, $work/good.safetensors]}" "[d
 sweep unsupported "{$random, lengths: [256]}" "[hip, a_shape]" "[ring, allgather]"
 sweep no_fit "{$random, lengths: [67108864, 256]}" "[dense, a_shape]" "[allgather]"
 sweep good "{$random, lengths: [256, 320]}" "[dense, a_shape]" "[allgather]"
+sweep slow "{$random, lengths: [2048, 2304, 2560]}" "[dense]" "[allgather]"
 sweep unknown_key "{$random, lengths: [256], colour: red}" "[dense]" "[allgather]"
 sweep late_file "{tensors: [$work/good.safetensors, $work/late.safetensors]}" "[dense]" "[allgather]"
 
@@ -87,7 +88,7 @@ for r in 1 2; do
     outcome "a disk that turns read-only" $r "kind=write k=60 errno=30 stay=1" 1 kept 'x.db: .*Read-only file system' good
     outcome "an unknown key" $r "" 2 "" 'unknown_key.yaml:5:[0-9]+: .*colour' unknown_key
     outcome "a file that is not there" $r "" 2 "" 'late.safetensors' late_file
-    outcome "time limit" $r "" 75 any 'time limit' good --time-limit 1
+    outcome "time limit" $r "" 75 any 'time limit' slow --time-limit 1 --set timing.repetitions=80
 done
 
 # An environment of one rank alone that is wrong ends all.

@@ -230,7 +230,7 @@ START_TEST(names_are_gone_and_figures_stay)
                                         "host: 5 names",
                                         "user: 2 names",
                                         "account: 1 names",
-                                        "gpu: 1 names"};
+                                        "gpu: 2 names"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ck_assert_msg(strstr(said, lines[i]) != NULL, "wanted `%s` in:\n%s", lines[i], said);
     free(said);

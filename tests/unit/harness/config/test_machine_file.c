@@ -10,8 +10,11 @@
 #define HEAD "machine: m\nbackend: cpu\nprocessor: p\nranks_per_host: 2\n"
 #define MEMORY "memory: {host_gib: 1, source: seed, from: f}\n"
 #define INSIDE "  - {name: inside, latency_s: 0, bytes_per_s: 1, source: seed, from: f}\n"
-#define LINKS "links:\n" INSIDE "  - {name: between, latency_s: 0, bytes_per_s: 1, source: seed, from: f}\n"
-#define COST(more) "costs:\n  - {phase: compute, method: dense, rate: 1, start_s: 0, source: seed, from: f" more "}\n"
+#define LINKS                                                                                      \
+    "links:\n" INSIDE "  - {name: between, latency_s: 0, bytes_per_s: 1, source: seed, from: f}\n"
+#define COST(more)                                                                                 \
+    "costs:\n  - {phase: compute, method: dense, rate: 1, start_s: 0, source: seed, from: f" more  \
+    "}\n"
 #define FINE HEAD MEMORY LINKS COST("")
 
 static const struct {
@@ -22,29 +25,39 @@ static const struct {
     {HEAD LINKS COST(""), "memory: found nothing"},
     {HEAD MEMORY COST(""), "links: found nothing, allowed a list of two links, inside and between"},
     {HEAD MEMORY LINKS, "costs: found nothing, allowed a list of costs"},
-    {HEAD MEMORY "links:\n" INSIDE COST(""), "rig:7:3: links: found a list, allowed a list of two links"},
+    {HEAD MEMORY "links:\n" INSIDE COST(""),
+     "rig:7:3: links: found a list, allowed a list of two links"},
     {HEAD MEMORY "links:\n" INSIDE INSIDE COST(""), "allowed each link once"},
     {FINE "colour: red\n", "rig:11:1: colour: found an unknown key, allowed backend"},
     {HEAD MEMORY LINKS COST(", params: {impl: fast}"),
      "costs[0].params.impl: found `fast`, allowed one of auto, native, cudnn"},
-    {HEAD MEMORY LINKS COST(", params: {gamma: 1}"), "costs[0].params.gamma: found an unknown key, allowed impl"},
-    {HEAD MEMORY LINKS COST(", spread: x"), "costs[0].spread: found `x`, allowed a number in [0,1e6]"},
+    {HEAD MEMORY LINKS COST(", params: {gamma: 1}"),
+     "costs[0].params.gamma: found an unknown key, allowed impl"},
+    {HEAD MEMORY LINKS COST(", spread: x"),
+     "costs[0].spread: found `x`, allowed a number in [0,1e6]"},
     {HEAD MEMORY LINKS COST(", rows: -1"), "costs[0].rows: found `-1`, allowed a whole number"},
-    {HEAD MEMORY LINKS "costs:\n  - {phase: compute, method: dense, start_s: 0, source: seed, from: f}\n",
+    {HEAD MEMORY LINKS
+     "costs:\n  - {phase: compute, method: dense, start_s: 0, source: seed, from: f}\n",
      "rig:10:5: costs[0].rate: found nothing, allowed a number"},
-    {HEAD MEMORY LINKS "costs:\n  - {phase: compute, method: dens, rate: 1, start_s: 0, source: seed, from: f}\n",
+    {HEAD MEMORY LINKS
+     "costs:\n  - {phase: compute, method: dens, rate: 1, start_s: 0, source: seed, from: f}\n",
      "did you mean `dense`?"},
-    {HEAD MEMORY LINKS "costs:\n  - {phase: communicate, method: any, rate: 1, start_s: 0, source: seed, from: f}\n",
+    {HEAD MEMORY LINKS
+     "costs:\n  - {phase: communicate, method: any, rate: 1, start_s: 0, source: seed, from: f}\n",
      "costs[0].phase: found `communicate`, allowed another phase: `links` say what it costs"},
-    {HEAD MEMORY LINKS "costs:\n  - {phase: compute, method: any, params: {a: 1}, rate: 1, start_s: 0, source: seed, from: f}\n",
+    {HEAD MEMORY LINKS "costs:\n  - {phase: compute, method: any, params: {a: 1}, rate: 1, "
+                       "start_s: 0, source: seed, from: f}\n",
      "allowed no parameters without a method"},
-    {HEAD MEMORY LINKS "costs:\n  - {phase: compute, method: dense, rate: 1, start_s: 0, source: guess, from: f}\n",
+    {HEAD MEMORY LINKS
+     "costs:\n  - {phase: compute, method: dense, rate: 1, start_s: 0, source: guess, from: f}\n",
      "costs[0].source: found `guess`, allowed one of measured, fitted, spec, seed"},
-    {HEAD MEMORY LINKS "costs:\n  - {phase: compute, method: dense, rate: 1, start_s: 0, source: seed}\n",
+    {HEAD MEMORY LINKS
+     "costs:\n  - {phase: compute, method: dense, rate: 1, start_s: 0, source: seed}\n",
      "costs[0].from: found nothing, allowed a text: where the figures come from"},
     {FINE "densities:\n  - {method: hip, tokens: [1K, 2K], share: [0.5], source: seed, from: f}\n",
      "densities[0].share: found a list, allowed as many shares as tokens"},
-    {FINE "densities:\n  - {method: hip, tokens: [2K, 1K], share: [0.5, 0.5], source: seed, from: f}\n",
+    {FINE
+     "densities:\n  - {method: hip, tokens: [2K, 1K], share: [0.5, 0.5], source: seed, from: f}\n",
      "densities[0].tokens: found a list, allowed lengths in ascending order"},
     {FINE "densities:\n  - {method: hip, tokens: [1K], share: [15], source: seed, from: f}\n",
      "densities[0].share[0]: found `15`, allowed a number in (0,10]"},
@@ -68,7 +81,8 @@ START_TEST(bad_file_is_refused_with_its_place)
     char       *errors = NULL;
     ck_assert_int_eq(parse(bad[_i].text, &errors, &m), SB_ERR_USAGE);
     ck_assert_ptr_null(m);
-    ck_assert_msg(strstr(errors, bad[_i].error) != NULL, "wanted %s, got %s", bad[_i].error, errors);
+    ck_assert_msg(strstr(errors, bad[_i].error) != NULL, "wanted %s, got %s", bad[_i].error,
+                  errors);
     free(errors);
 }
 END_TEST
@@ -81,7 +95,8 @@ START_TEST(shipped_machines_load)
         char        path[128];
         ck_assert_msg(sb_plan_machine(names[i], stderr, &m) == SB_OK, "%s", sb_error_text());
         ck_assert_str_eq(m->name, names[i]);
-        ck_assert_str_eq(sb_plan_machine_default((sb_backend_id)m->backend, m->processor), names[i]);
+        ck_assert_str_eq(sb_plan_machine_default((sb_backend_id)m->backend, m->processor),
+                         names[i]);
         (void)snprintf(path, sizeof path, "configs/plan/%s.yaml", names[i]);
         ck_assert_int_eq(sb_plan_machine(path, stderr, &file), SB_OK);
         ck_assert_int_eq(file->n_costs, m->n_costs);

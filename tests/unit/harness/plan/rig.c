@@ -31,7 +31,8 @@ sb_machine *rig_machine(const char *between)
         "  - {phase: select, method: any, rate: 1e11, start_s: 0, source: seed, from: test}\n"
         "  - {phase: permute, method: any, rate: 1e12, start_s: 0, source: seed, from: test}\n"
         "densities:\n"
-        "  - {method: flexprefill, tokens: [8K, 128K], share: [0.4, 0.1], source: seed, from: test}\n"
+        "  - {method: flexprefill, tokens: [8K, 128K], share: [0.4, 0.1], source: seed, from: "
+        "test}\n"
         "  - {method: hip, tokens: [8K], share: [0.2], beyond: keys, source: seed, from: test}\n",
         between);
     return rig_parse(text);

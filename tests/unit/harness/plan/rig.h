@@ -10,8 +10,8 @@ sb_machine *rig_machine(const char *between);
 /* A machine from a text; fails the test when it is refused. */
 sb_machine *rig_parse(const char *text);
 
-/* The attention of an 8B model: 32 heads over 8, head_dim 128, `layers` of them. params: as text, kept
- * until the next call with the same slot. */
+/* The attention of an 8B model: 32 heads over 8, head_dim 128, `layers` of them. params: as text,
+ * kept until the next call with the same slot. */
 sb_plan_case rig_case(const char *method, const char *params, int slot, int64_t n_tokens,
                       int32_t ranks, sb_scheme scheme, sb_layout_kind layout, int32_t layers);
 

@@ -46,16 +46,21 @@ static const char PLANTED[] =
     "links:\n  - {name: inside, latency_s: 4e-6, bytes_per_s: 3e9, source: seed, from: test}\n"
     "  - {name: between, latency_s: 5e-5, bytes_per_s: 1e9, source: seed, from: test}\n"
     "costs:\n"
-    "  - {phase: compute, method: dense, params: {impl: native}, rate: 7e10, start_s: 2e-5, source: seed, from: test}\n"
-    "  - {phase: compute, method: dense, params: {impl: cudnn}, rate: 6e10, start_s: 1e-5, source: seed, from: test}\n"
-    "  - {phase: compute, method: flexprefill, rate: 5e10, start_s: 1e-3, source: seed, from: test}\n"
-    "  - {phase: estimate, method: flexprefill, rate: 3e10, start_s: 2e-4, source: seed, from: test}\n"
+    "  - {phase: compute, method: dense, params: {impl: native}, rate: 7e10, start_s: 2e-5, "
+    "source: seed, from: test}\n"
+    "  - {phase: compute, method: dense, params: {impl: cudnn}, rate: 6e10, start_s: 1e-5, source: "
+    "seed, from: test}\n"
+    "  - {phase: compute, method: flexprefill, rate: 5e10, start_s: 1e-3, source: seed, from: "
+    "test}\n"
+    "  - {phase: estimate, method: flexprefill, rate: 3e10, start_s: 2e-4, source: seed, from: "
+    "test}\n"
     "  - {phase: select, method: flexprefill, rate: 9e7, start_s: 1e-4, source: seed, from: test}\n"
     "  - {phase: prefill, method: any, rate: 2e6, start_s: 1e-3, source: seed, from: test}\n"
     "  - {phase: decode_token, method: any, rate: 4e9, start_s: 3e-4, source: seed, from: test}\n"
     "  - {phase: attention, method: any, rate: 0, start_s: 5e-5, source: seed, from: test}\n"
     "densities:\n"
-    "  - {method: flexprefill, task: niah, tokens: [2K, 4K, 8K], share: [0.5, 0.3, 0.2], source: seed, from: test}\n";
+    "  - {method: flexprefill, task: niah, tokens: [2K, 4K, 8K], share: [0.5, 0.3, 0.2], source: "
+    "seed, from: test}\n";
 static const char SEED[] =
     "machine: seed\nbackend: cpu\nprocessor: none\nranks_per_host: 4\n"
     "memory: {host_gib: 8, source: spec, from: test}\n"
@@ -76,12 +81,12 @@ static void make_rows(const sb_machine *m, sb_stored_row *row, sb_stored *out)
             for (int32_t R = 1; R <= 2; R++) {
                 sb_stored_row *r = &row[out->n++];
                 sb_prediction  p;
-                r->c = rig_case(methods[k][0], methods[k][1], k, n, R, SB_SCHEME_ALLGATHER,
-                                SB_LAYOUT_ZIGZAG, 2);
-                r->task = (char *)(uintptr_t) "niah";
-                r->c.task          = r->task;
-                r->params          = (void *)(uintptr_t)r->c.params;
-                r->c.is_model      = 1;
+                r->c          = rig_case(methods[k][0], methods[k][1], k, n, R, SB_SCHEME_ALLGATHER,
+                                         SB_LAYOUT_ZIGZAG, 2);
+                r->task       = (char *)(uintptr_t) "niah";
+                r->c.task     = r->task;
+                r->params     = (void *)(uintptr_t)r->c.params;
+                r->c.is_model = 1;
                 r->c.decode_tokens = 1;
                 p                  = rig_predict(m, &r->c);
                 memcpy(r->seconds, p.seconds, sizeof r->seconds);
@@ -92,7 +97,8 @@ static void make_rows(const sb_machine *m, sb_stored_row *row, sb_stored *out)
             }
 }
 
-static const sb_cost *cost(const sb_machine *m, const char *phase, const char *method, const char *json)
+static const sb_cost *cost(const sb_machine *m, const char *phase, const char *method,
+                           const char *json)
 {
     for (int64_t i = 0; i < m->n_costs; i++) {
         const sb_cost *k = &m->costs[i];
@@ -105,8 +111,8 @@ static const sb_cost *cost(const sb_machine *m, const char *phase, const char *m
     return NULL;
 }
 
-static void same_cost(const sb_machine *a, const sb_machine *b, const char *phase, const char *method,
-                      const char *json)
+static void same_cost(const sb_machine *a, const sb_machine *b, const char *phase,
+                      const char *method, const char *json)
 {
     const sb_cost *x = cost(a, phase, method, json), *y = cost(b, phase, method, json);
     ck_assert_msg(fabs(x->rate - y->rate) <= 1e-6 * x->rate, "%s %s: %g, planted %g", phase, method,
@@ -146,8 +152,8 @@ START_TEST(fit_recovers_planted_constants)
         sb_plan_case c  = row[i].c;
         c.density       = 0;
         sb_prediction p = rig_predict(f.machine, &c);
-        ck_assert_double_eq_tol(
-            p.seconds[SB_PHASE_ATTENTION] / row[i].seconds[SB_PHASE_ATTENTION], 1, 1e-6);
+        ck_assert_double_eq_tol(p.seconds[SB_PHASE_ATTENTION] / row[i].seconds[SB_PHASE_ATTENTION],
+                                1, 1e-6);
     }
     sb_fit_fini(&f);
     sb_machine_free(planted);

@@ -107,11 +107,11 @@ END_TEST
 
 START_TEST(schemes_differ_as_they_should)
 {
-    sb_machine  *m = rig_machine("45e9");
-    sb_plan_case c = rig_case("dense", "", 0, M, 64, SB_SCHEME_ALLGATHER, SB_LAYOUT_ZIGZAG, 1);
+    sb_machine   *m = rig_machine("45e9");
+    sb_plan_case  c = rig_case("dense", "", 0, M, 64, SB_SCHEME_ALLGATHER, SB_LAYOUT_ZIGZAG, 1);
     sb_prediction gathered = rig_predict(m, &c), p;
-    c.asked = 1; /* a head at a time: the first shows, the others travel meanwhile */
-    p       = rig_predict(m, &c);
+    c.asked                = 1; /* a head at a time: the first shows, the others travel meanwhile */
+    p                      = rig_predict(m, &c);
     ck_assert_int_eq(p.received_bytes, gathered.received_bytes);
     ck_assert_double_lt(p.seconds[SB_PHASE_COMMUNICATE],
                         0.2 * gathered.seconds[SB_PHASE_COMMUNICATE]);
@@ -120,8 +120,8 @@ START_TEST(schemes_differ_as_they_should)
     p        = rig_predict(m, &c);
     ck_assert_int_eq(p.rounds, 2 * 7 + 7);
     ck_assert_double_lt((double)p.received_bytes, 0.5 * (double)gathered.received_bytes);
-    c       = rig_case("streaming_llm", "window_tokens=4096", 0, M, 64, SB_SCHEME_FETCH,
-                       SB_LAYOUT_CONTIGUOUS, 1);
+    c = rig_case("streaming_llm", "window_tokens=4096", 0, M, 64, SB_SCHEME_FETCH,
+                 SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_double_lt((double)rig_predict(m, &c).received_bytes, 5000 * 4096.0);
     c.layout = SB_LAYOUT_BLOCK_STRIPED; /* every block is somebody else's: all are gathered */
     ck_assert_int_eq(rig_predict(m, &c).received_bytes, gathered.received_bytes);
@@ -140,8 +140,8 @@ START_TEST(dense_takes_what_the_spec_says)
         int64_t n;
         int32_t ranks;
         double  s;
-    } said[] = {{M, 8, 72}, {M, 64, 9.0}, {4 * M, 8, 1153}, {4 * M, 64, 144}, {10 * M, 8, 7206},
-                {10 * M, 64, 901}};
+    } said[]      = {{M, 8, 72},       {M, 64, 9.0},      {4 * M, 8, 1153},
+                     {4 * M, 64, 144}, {10 * M, 8, 7206}, {10 * M, 64, 901}};
     sb_machine *m = rig_machine("45e9");
     for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
         sb_plan_case  c = rig_case("dense", "", 0, said[i].n, said[i].ranks, SB_SCHEME_RING,
@@ -151,7 +151,7 @@ START_TEST(dense_takes_what_the_spec_says)
         ck_assert_double_lt(p.seconds[SB_PHASE_COMMUNICATE], 0.01 * said[i].s);
     }
     /* its traffic, hidden: 0.33 s by NVLink, 2.7 s between hosts */
-    sb_plan_case c = rig_case("dense", "", 0, M, 8, SB_SCHEME_RING, SB_LAYOUT_ZIGZAG, 32);
+    sb_plan_case  c = rig_case("dense", "", 0, M, 8, SB_SCHEME_RING, SB_LAYOUT_ZIGZAG, 32);
     sb_prediction p = rig_predict(m, &c);
     ck_assert_double_eq_tol(p.hidden_s, 0.335, 0.01);
     c.ranks = 9;
@@ -164,9 +164,9 @@ END_TEST
 
 START_TEST(plan_is_monotone_in_tokens_and_ranks)
 {
-    static const char *const methods[] = {"dense", "streaming_llm", "power_attention", "flexprefill",
-                                          "hip",   "xattention",    "pbs_attn",        "minference",
-                                          "anchor_attention", "random_blocks", "lightning", "linear"};
+    static const char *const methods[] = {
+        "dense",    "streaming_llm", "power_attention",  "flexprefill",   "hip",       "xattention",
+        "pbs_attn", "minference",    "anchor_attention", "random_blocks", "lightning", "linear"};
     sb_machine *m = rig_machine("45e9");
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         int       state  = (sb_method_find(methods[i])->caps & SB_CAP_STATE) != 0;
@@ -174,8 +174,9 @@ START_TEST(plan_is_monotone_in_tokens_and_ranks)
         for (int32_t R = 1; R <= 8; R *= 2) {
             double before = 0;
             for (int64_t n = 32768; n <= 16 * M; n *= 2) {
-                sb_plan_case  c = rig_case(methods[i], "", 0, n, R, scheme,
-                                           state ? SB_LAYOUT_CONTIGUOUS : SB_LAYOUT_BLOCK_STRIPED, 1);
+                sb_plan_case c =
+                    rig_case(methods[i], "", 0, n, R, scheme,
+                             state ? SB_LAYOUT_CONTIGUOUS : SB_LAYOUT_BLOCK_STRIPED, 1);
                 sb_prediction p = rig_predict(m, &c);
                 ck_assert_msg(p.seconds[SB_PHASE_ATTENTION] > before, "%s %lld R %d", methods[i],
                               (long long)n, R);
@@ -198,8 +199,8 @@ END_TEST
 START_TEST(densities_come_from_the_table)
 {
     sb_machine  *m = rig_machine("45e9");
-    sb_plan_case c = rig_case("flexprefill", "", 0, 32768, 1, SB_SCHEME_ALLGATHER,
-                              SB_LAYOUT_CONTIGUOUS, 1);
+    sb_plan_case c =
+        rig_case("flexprefill", "", 0, 32768, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_double_eq_tol(rig_predict(m, &c).density, 0.2, 1e-9); /* geometric mean: half way */
     c.n_tokens = c.n_queries = M;
     ck_assert_double_eq_tol(rig_predict(m, &c).density, 0.1, 1e-9);
@@ -211,7 +212,8 @@ START_TEST(densities_come_from_the_table)
     ck_assert_double_eq_tol(rig_predict(m, &c).density, 0.05, 1e-9);
     c = rig_case("xattention", "", 0, 32768, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_double_eq(rig_predict(m, &c).density, 1);
-    ck_assert_str_eq(rig_predict(m, &c).note, "no density of this method is known: taken for dense");
+    ck_assert_str_eq(rig_predict(m, &c).note,
+                     "no density of this method is known: taken for dense");
     c.density = 0.3;
     ck_assert_double_eq(rig_predict(m, &c).density, 0.3);
     c = rig_case("streaming_llm", "sink_tokens=128 window_tokens=3968", 0, 131072, 1,
@@ -261,9 +263,11 @@ START_TEST(a_machine_without_the_cost_says_so)
         "memory: {host_gib: 1, source: seed, from: test}\n"
         "links:\n  - {name: inside, latency_s: 0, bytes_per_s: 1, source: seed, from: test}\n"
         "  - {name: between, latency_s: 0, bytes_per_s: 1, source: seed, from: test}\n"
-        "costs:\n  - {phase: compute, method: hip, rate: 1, start_s: 0, source: seed, from: test}\n");
+        "costs:\n  - {phase: compute, method: hip, rate: 1, start_s: 0, source: seed, from: "
+        "test}\n");
     sb_prediction p;
-    sb_plan_case c = rig_case("dense", "", 0, 4096, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+    sb_plan_case  c =
+        rig_case("dense", "", 0, 4096, 1, SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_int_eq(sb_plan_predict(m, &c, &p), SB_ERR_USAGE);
     ck_assert_str_eq(sb_error_text(),
                      "machine bare: found no cost of phase compute for method dense or any");
