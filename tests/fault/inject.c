@@ -120,7 +120,7 @@ static void set_up(void)
     is_ours = 1;
 }
 
-/* What libraries in the program do before main (CUDA's run time, linked in) is not the program's. */
+/* What CUDA's run time, linked in, does before main is not the program's. */
 static int (*program_main)(int, char **, char **);
 
 static int begin_main(int argc, char **argv, char **env)
