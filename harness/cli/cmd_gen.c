@@ -8,6 +8,7 @@
 
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
+#include "harness/cli/options.h"
 #include "harness/cli/version.h"
 #include "harness/gen/gen.h"
 #include "harness/run/stop.h"
@@ -35,12 +36,10 @@ static const char HELP[] =
     "Exit codes: 0 ok, 1 tasks that could not be written, bad rows in a file, 2 usage or bad "
     "configuration,\n75 interrupted and resumable.\n";
 
-enum { MAX_SETS = 64 };
-
 typedef struct options {
     const char   *sweep, *out;
-    sb_set        sets[MAX_SETS];
-    int64_t       n_sets, first, last;
+    sb_sets       sets;
+    int64_t       first, last;
     sb_gen_format format;
     int           no_cache, help;
 } options;
@@ -55,18 +54,6 @@ static sb_status rows_option(const char *text, options *o)
         return sb_fail(SB_ERR_USAGE, "--rows: found `%s`, allowed A or A-B with 0 <= A <= B", text);
     o->first = a;
     o->last  = b;
-    return SB_OK;
-}
-
-static sb_status set_option(char *text, options *o)
-{
-    char *eq = strchr(text, '=');
-    if (eq == NULL || eq == text)
-        return sb_fail(SB_ERR_USAGE, "--set: found `%s`, allowed PATH=VALUE", text);
-    if (o->n_sets == MAX_SETS)
-        return sb_fail(SB_ERR_USAGE, "--set: at most %d", MAX_SETS);
-    *eq                  = '\0';
-    o->sets[o->n_sets++] = (sb_set){text, eq + 1};
     return SB_OK;
 }
 
@@ -104,7 +91,7 @@ static sb_status parse(int argc, char **argv, options *o)
             st = rows_option(optarg, o);
             break;
         case SET:
-            st = set_option(optarg, o);
+            st = sb_sets_add(&o->sets, optarg);
             break;
         case NO_CACHE:
             o->no_cache = 1;
@@ -311,7 +298,7 @@ int sb_cmd_gen(int argc, char **argv)
         return sb_cmd_exit_code(st);
     }
     sb_stop_install();
-    st = sb_gen_load(o.sweep, o.sets, o.n_sets, l.comm->rank == 0 ? stderr : NULL, &plan);
+    st = sb_gen_load(o.sweep, o.sets.set, o.sets.n, l.comm->rank == 0 ? stderr : NULL, &plan);
     if ((st = sb_comm_agree(l.comm, st)) == SB_OK)
         st = generate(&o, plan, &l, &out);
     if (st != SB_OK && (st != SB_ERR_PEER || l.comm->rank == 0))

@@ -8,6 +8,7 @@
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
 #include "harness/cli/machines.h"
+#include "harness/cli/options.h"
 #include "harness/cli/plan_print.h"
 
 static const char HELP[] =
@@ -40,14 +41,14 @@ static const char HELP[] =
     "Exit codes: 0 all points fit, 1 an error, 2 usage or bad configuration, 3 a point does not "
     "fit.\n";
 
-enum { MAX_SETS = 64, EXIT_NO_FIT = 3 };
+enum { EXIT_NO_FIT = 3 };
 
 typedef struct options {
     const char         *sweep, *machine, *point, *fit, *check, *output;
     int64_t             fit_up_to, densities_up_to;
     sb_statistic        statistic;
-    sb_set              sets[MAX_SETS];
-    int64_t             n_sets, ranks;
+    sb_sets             sets;
+    int64_t             ranks;
     sb_forecast_options forecast;
     int                 json, help;
 } options;
@@ -60,18 +61,6 @@ static sb_status whole(const char *name, const char *text, int64_t high, int64_t
         return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed a whole number from 1 to %lld",
                        name, text, (long long)high);
     *out = v;
-    return SB_OK;
-}
-
-static sb_status add_set(options *o, char *text)
-{
-    char *eq = strchr(text, '=');
-    if (eq == NULL || eq == text)
-        return sb_fail(SB_ERR_USAGE, "--set: found `%s`, allowed PATH=VALUE", text);
-    if (o->n_sets == MAX_SETS)
-        return sb_fail(SB_ERR_USAGE, "--set: at most %d", MAX_SETS);
-    *eq                  = '\0';
-    o->sets[o->n_sets++] = (sb_set){text, eq + 1};
     return SB_OK;
 }
 
@@ -124,7 +113,7 @@ static sb_status take(options *o, int c)
         o->point = optarg;
         return SB_OK;
     case SET:
-        return add_set(o, optarg);
+        return sb_sets_add(&o->sets, optarg);
     case NO_MEMORY:
         o->forecast.no_memory = 1;
         return SB_OK;
@@ -252,7 +241,7 @@ static sb_status sweep_open(const options *o, const sb_machine *named, sb_sweep 
     sb_launch_sweep_env(&l, &env);
     if (named != NULL)
         env.auto_backend = (sb_backend_id)named->backend;
-    return sb_sweep_load(o->sweep, o->sets, o->n_sets, &env, stderr, out);
+    return sb_sweep_load(o->sweep, o->sets.set, o->sets.n, &env, stderr, out);
 }
 
 static sb_status plan_sweep(const options *o, const sb_machine *named, int *no_fit)

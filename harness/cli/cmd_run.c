@@ -6,6 +6,7 @@
 
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
+#include "harness/cli/options.h"
 #include "harness/cli/summary.h"
 #include "harness/cli/version.h"
 #include "harness/cli/watchdog.h"
@@ -45,38 +46,13 @@ static const char HELP[] =
     "resumable,\n"
     "124 watchdog (resumable as well).\n";
 
-enum { MAX_SETS = 64 };
-
 typedef struct options {
     const char *sweep, *db, *point, *publish, *list, *watchdog;
-    sb_set      sets[MAX_SETS];
-    int64_t     n_sets, row, threads;
+    sb_sets     sets;
+    int64_t     row, threads;
     double      time_limit_s, publish_every_s;
     int         dry_run, no_table, mixed, help;
 } options;
-
-static sb_status number(const char *name, const char *text, double low, double high, double *out)
-{
-    char  *end;
-    double v = strtod(text, &end);
-    if (end == text || *end != '\0' || !(v >= low && v <= high))
-        return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed a number from %g to %g", name, text,
-                       low, high);
-    *out = v;
-    return SB_OK;
-}
-
-static sb_status add_set(options *o, char *text)
-{
-    char *eq = strchr(text, '=');
-    if (eq == NULL || eq == text)
-        return sb_fail(SB_ERR_USAGE, "--set: found `%s`, allowed PATH=VALUE", text);
-    if (o->n_sets == MAX_SETS)
-        return sb_fail(SB_ERR_USAGE, "--set: at most %d", MAX_SETS);
-    *eq                  = '\0';
-    o->sets[o->n_sets++] = (sb_set){text, eq + 1};
-    return SB_OK;
-}
 
 static sb_status parse(int argc, char **argv, options *o)
 {
@@ -124,20 +100,20 @@ static sb_status parse(int argc, char **argv, options *o)
             o->point = optarg;
             break;
         case ROW:
-            st     = number("row", optarg, 0, 1e9, &v);
+            st     = sb_option_number("row", optarg, 0, 1e9, &v);
             o->row = (int64_t)v;
             break;
         case SET:
-            st = add_set(o, optarg);
+            st = sb_sets_add(&o->sets, optarg);
             break;
         case LIMIT:
-            st = number("time-limit", optarg, 1, 1e9, &o->time_limit_s);
+            st = sb_option_number("time-limit", optarg, 1, 1e9, &o->time_limit_s);
             break;
         case DRY:
             o->dry_run = 1;
             break;
         case THREADS:
-            st         = number("threads", optarg, 1, 4096, &v);
+            st         = sb_option_number("threads", optarg, 1, 4096, &v);
             o->threads = (int64_t)v;
             break;
         case WATCHDOG:
@@ -150,7 +126,7 @@ static sb_status parse(int argc, char **argv, options *o)
             o->publish = optarg;
             break;
         case EVERY:
-            st = number("publish-every", optarg, 0, 1e6, &o->publish_every_s);
+            st = sb_option_number("publish-every", optarg, 0, 1e6, &o->publish_every_s);
             break;
         case LIST:
             o->list = optarg;
@@ -335,7 +311,7 @@ int sb_cmd_run(int argc, char **argv)
     sb_sweep_env env;
     if (st == SB_OK) {
         sb_launch_sweep_env(&l, &env);
-        st = sb_sweep_load(o.sweep, o.sets, o.n_sets, &env, l.comm->rank == 0 ? stderr : NULL,
+        st = sb_sweep_load(o.sweep, o.sets.set, o.sets.n, &env, l.comm->rank == 0 ? stderr : NULL,
                            &sweep);
     }
     if ((st = sb_comm_agree(l.comm, st)) == SB_OK)

@@ -11,6 +11,7 @@
 #include "harness/batch/batch.h"
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
+#include "harness/cli/options.h"
 #include "harness/cli/sbatch_cost.h"
 #include "harness/cli/version.h"
 
@@ -44,38 +45,15 @@ static const char HELP[] =
     "\n"
     "Exit codes: 0 ok, 2 usage or bad configuration, 3 does not fit.\n";
 
-enum { MAX_SETS = 64, SHORT_HASH = 12 };
+enum { SHORT_HASH = 12 };
 
 typedef struct options {
     const char *sweep, *site, *results, *db, *base, *gates, *program, *machine;
-    sb_set      sets[MAX_SETS];
-    int64_t     n_sets, ranks, throttle; /* ranks 0: as few as fit; throttle -1: the site's */
+    sb_sets     sets;
+    int64_t     ranks, throttle;         /* ranks 0: as few as fit; throttle -1: the site's */
     double      element_s;               /* 0: the site's */
     int         no_report, help;
 } options;
-
-static sb_status number(const char *name, const char *text, double low, double high, double *out)
-{
-    char  *end;
-    double v = strtod(text, &end);
-    if (end == text || *end != '\0' || !(v >= low && v <= high))
-        return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed a number from %g to %g", name, text,
-                       low, high);
-    *out = v;
-    return SB_OK;
-}
-
-static sb_status add_set(options *o, char *text)
-{
-    char *eq = strchr(text, '=');
-    if (eq == NULL || eq == text)
-        return sb_fail(SB_ERR_USAGE, "--set: found `%s`, allowed PATH=VALUE", text);
-    if (o->n_sets == MAX_SETS)
-        return sb_fail(SB_ERR_USAGE, "--set: at most %d", MAX_SETS);
-    *eq                  = '\0';
-    o->sets[o->n_sets++] = (sb_set){text, eq + 1};
-    return SB_OK;
-}
 
 static sb_status parse(int argc, char **argv, options *o)
 {
@@ -125,21 +103,21 @@ static sb_status parse(int argc, char **argv, options *o)
                 *(const char **)((char *)o + texts[i].at) = optarg;
         switch (c) {
         case RANKS:
-            st       = number("ranks", optarg, 1, 65536, &v);
+            st       = sb_option_number("ranks", optarg, 1, 65536, &v);
             o->ranks = (int64_t)v;
             break;
         case ARRAY:
-            st          = number("array", optarg, 0, 4e6, &v);
+            st          = sb_option_number("array", optarg, 0, 4e6, &v);
             o->throttle = (int64_t)v;
             break;
         case ELEMENT:
-            st = number("element-time", optarg, 1, 1e7, &o->element_s);
+            st = sb_option_number("element-time", optarg, 1, 1e7, &o->element_s);
             break;
         case NO_REPORT:
             o->no_report = 1;
             break;
         case SET:
-            st = add_set(o, optarg);
+            st = sb_sets_add(&o->sets, optarg);
             break;
         case 'h':
             o->help = 1;
@@ -268,7 +246,7 @@ static sb_status load_sweep(const options *o, int32_t ranks, sb_sweep **out)
     sb_launch    l     = {.comm = &alone};
     sb_sweep_env env;
     sb_launch_sweep_env(&l, &env);
-    return sb_sweep_load(o->sweep, o->sets, o->n_sets, &env, stderr, out);
+    return sb_sweep_load(o->sweep, o->sets.set, o->sets.n, &env, stderr, out);
 }
 
 /* CPU threads of a rank, as the job will set them. */
@@ -296,8 +274,8 @@ static sb_status write_script(const options *o, const sb_site *site, const sb_sw
                         .sweep_path = p.sweep,
                         .folder     = p.folder,
                         .main_db    = p.db,
-                        .sets       = o->sets,
-                        .n_sets     = o->n_sets,
+                        .sets       = o->sets.set,
+                        .n_sets     = o->sets.n,
                         .base_db    = o->base != NULL ? p.base : NULL,
                         .gates      = o->gates != NULL ? p.gates : NULL,
                         .throttle   = o->throttle >= 0 ? o->throttle : site->throttle,

@@ -243,3 +243,12 @@ sb_status sbi_errors_report(sbi_ctx *c, FILE *out)
         return sb_fail(SB_ERR_USAGE, "%s", first);
     return sb_fail(SB_ERR_USAGE, "%s: %" PRId64 " errors, the first: %s", c->path, shown, first);
 }
+
+sb_status sbi_read_outcome(sbi_ctx *c, const char *what, const char *called, FILE *errors)
+{
+    if (c->temp.failed || c->keep->failed)
+        return sb_fail(SB_ERR_NOMEM, "%s %s: no memory", what, called);
+    if (c->internal != NULL)
+        return sb_fail(SB_ERR_INTERNAL, "%s %s: %s", what, called, c->internal);
+    return c->n_errors > 0 ? sbi_errors_report(c, errors) : SB_OK;
+}

@@ -70,4 +70,8 @@ const char *sbi_where(sbi_ctx *c, sbi_pos pos);
  * text; returns SB_ERR_USAGE. */
 sb_status sbi_errors_report(sbi_ctx *c, FILE *out);
 
+/* How the reading of a file ended: SB_OK, no memory, what is wrong in the program, or the errors of
+ * the file, reported. what, called: "gate", "defaults". */
+sb_status sbi_read_outcome(sbi_ctx *c, const char *what, const char *called, FILE *errors);
+
 #endif

@@ -289,12 +289,7 @@ sb_status sb_gate_load(const char *path, FILE *errors, sb_gate_file **out)
     sb_sweep_env env = {.ranks = 1};
     sbi_ctx      c   = {.path = path, .env = &env, .keep = &b->keep};
     load(&c, b);
-    if (c.temp.failed || b->keep.failed)
-        st = sb_fail(SB_ERR_NOMEM, "gate %s: no memory", path == NULL ? "defaults" : path);
-    else if (c.internal != NULL)
-        st = sb_fail(SB_ERR_INTERNAL, "gate %s: %s", path == NULL ? "defaults" : path, c.internal);
-    else if (c.n_errors > 0)
-        st = sbi_errors_report(&c, errors);
+    st = sbi_read_outcome(&c, "gate", path == NULL ? "defaults" : path, errors);
     sbi_pool_fini(&c.temp);
     if (st != SB_OK) {
         sb_gate_free(&b->file);

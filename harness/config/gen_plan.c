@@ -275,12 +275,7 @@ sb_status sb_gen_load(const char *path, const sb_set *sets, int64_t n_sets, FILE
     sbi_ctx      c = {.path = path, .sets = sets, .n_sets = n_sets, .env = &env, .keep = &b->keep};
     b->plan.path   = sbi_pool_text(&b->keep, path, strlen(path));
     load(&c, b);
-    if (c.temp.failed || b->keep.failed)
-        st = sb_fail(SB_ERR_NOMEM, "sweep %s: no memory", path);
-    else if (c.internal != NULL)
-        st = sb_fail(SB_ERR_INTERNAL, "sweep %s: %s", path, c.internal);
-    else if (c.n_errors > 0)
-        st = sbi_errors_report(&c, errors);
+    st = sbi_read_outcome(&c, "sweep", path, errors);
     sbi_pool_fini(&c.temp);
     if (st != SB_OK) {
         sb_gen_free(&b->plan);

@@ -316,12 +316,7 @@ sb_status sb_machine_parse(const char *path, const char *text, size_t bytes, FIL
     sb_sweep_env env = {.ranks = 1};
     sbi_ctx      c   = {.path = path, .env = &env, .keep = &b->keep};
     parse(&c, b, text, bytes);
-    if (c.temp.failed || b->keep.failed)
-        st = sb_fail(SB_ERR_NOMEM, "machine %s: no memory", path);
-    else if (c.internal != NULL)
-        st = sb_fail(SB_ERR_INTERNAL, "machine %s: %s", path, c.internal);
-    else if (c.n_errors > 0)
-        st = sbi_errors_report(&c, errors);
+    st = sbi_read_outcome(&c, "machine", path, errors);
     sbi_pool_fini(&c.temp);
     if (st != SB_OK) {
         sb_machine_free(&b->machine);

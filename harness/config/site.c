@@ -285,12 +285,7 @@ sb_status sb_site_load(const char *path, FILE *errors, sb_site **out)
     sb_sweep_env env = {.ranks = 1};
     sbi_ctx      c   = {.path = path, .env = &env, .keep = &b->keep};
     load(&c, &b->site);
-    if (c.temp.failed || b->keep.failed)
-        st = sb_fail(SB_ERR_NOMEM, "site %s: no memory", called);
-    else if (c.internal != NULL)
-        st = sb_fail(SB_ERR_INTERNAL, "site %s: %s", called, c.internal);
-    else if (c.n_errors > 0)
-        st = sbi_errors_report(&c, errors);
+    st = sbi_read_outcome(&c, "site", called, errors);
     sbi_pool_fini(&c.temp);
     if (st != SB_OK) {
         sb_site_free(&b->site);

@@ -74,6 +74,17 @@ typedef struct sb_layer_view {
     float            scale;
 } sb_layer_view;
 
+/* The same as the method saw it; `seen` must outlive the view. */
+static inline void sb_layer_view_see(sb_layer_view *v, const sb_shard_view *seen)
+{
+    v->shape = &seen->shape;
+    v->q     = &seen->q;
+    v->k     = &seen->k;
+    v->v     = &seen->v;
+    v->o     = &seen->o;
+    v->lse   = seen->lse;
+}
+
 typedef sb_status (*sb_layer_fn)(void *arg, const sb_layer_view *view);
 
 /* From token ids to the row of the last token on all ranks. times (may be NULL) gets this rank's

@@ -67,14 +67,8 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
         view.k = &f->shard.k_all;
         view.v = &f->shard.v_all;
     }
-    if (sb_shard_seen(&f->shard, &seen)) {
-        view.shape = &seen.shape;
-        view.q     = &seen.q;
-        view.k     = &seen.k;
-        view.v     = &seen.v;
-        view.o     = &seen.o;
-        view.lse   = seen.lse;
-    }
+    if (sb_shard_seen(&f->shard, &seen))
+        sb_layer_view_see(&view, &seen);
     if (st == SB_OK)
         st = look(look_arg, &view);
     st                 = sb_comm_agree(f->cfg.comm, st);

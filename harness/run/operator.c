@@ -382,14 +382,8 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
         view.k = &op->shard.k_all;
         view.v = &op->shard.v_all;
     }
-    if (sb_shard_seen(&op->shard, &seen)) {
-        view.shape = &seen.shape;
-        view.q     = &seen.q;
-        view.k     = &seen.k;
-        view.v     = &seen.v;
-        view.o     = &seen.o;
-        view.lse   = seen.lse;
-    }
+    if (sb_shard_seen(&op->shard, &seen))
+        sb_layer_view_see(&view, &seen);
     if (st == SB_OK)
         st = look(look_arg, &view);
     st                  = sb_comm_agree(op->cfg.comm, st);

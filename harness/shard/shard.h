@@ -173,8 +173,8 @@ typedef struct sb_shard_view {
 int sb_shard_seen(const sb_shard *s, sb_shard_view *out);
 
 /* K and V of all ranks into k_all, v_all, as a prefill leaves them; for those who look at a call
- * that gathered none. Needs the room of sb_shard_layout. Collective, not timed. */
-/* Room for that, behind one of the layouts that have none. */
+ * that gathered none. Needs the room of sb_shard_layout, or of sb_shard_layout_gather behind one of
+ * the layouts that have none. Collective, not timed. */
 sb_status sb_shard_layout_gather(sb_shard *s, sb_arena *a);
 sb_status sb_shard_gather_keys(sb_shard *s, sb_comm *comm, const sb_cache *cache);
 
