@@ -4,9 +4,10 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: tests/run.sh [--quick | --asan | --coverage | --mutants]
+usage: tests/run.sh [--sources | --quick | --asan | --coverage | --mutants]
 
   (nothing)    the ci build with every test, then the sanitizer build with the unit, property and fault tests
+  --sources    what needs no build: shellcheck, formatting of changed lines, the mutants' texts (seconds)
   --quick      the ci build only
   --asan       the sanitizer build only
   --coverage   an instrumented build with every test; line coverage of harness, results and workloads
@@ -19,6 +20,7 @@ TEXT
 parts="ci asan"
 case ${1:-} in
     "") ;;
+    --sources) parts=sources ;;
     --quick) parts=ci ;;
     --asan) parts=asan ;;
     --coverage) parts=coverage ;;
@@ -177,6 +179,7 @@ check_format() {
 
 for part in $parts; do
     case $part in
+        sources) check_sources ;;
         ci)
             check_sources
             command -v nvcc >/dev/null || skip "CUDA sources: no nvcc, so they are not compiled"

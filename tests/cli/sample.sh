@@ -56,9 +56,7 @@ for name in cpu h100; do
     db=$work/$name.d/$(basename "$stored") # the page has its name
     cp "$stored" "$db"
     case_ok "$name: brought up to date" "$spanbench" db migrate "$db"
-    options=()
     drawn=0
-    [ "$gnuplot" = none ] && options=(--no-plots)
     [ "$gnuplot" = "$drawn_by" ] && drawn=1
     if [ "$gnuplot" != none ]; then
         case_ok "$name: the page" "$spanbench" report "$db" -o "$work/$name.html"
