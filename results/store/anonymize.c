@@ -111,6 +111,8 @@ static sb_status rewrite(sqlite3 *db, const char *path, const char *named, hidde
     }
     if (st == SB_OK && n == 0)
         (void)fprintf(out, "%s: no names found\n", named);
+    if (st == SB_OK) /* reasons and names stand in answers too */
+        st = sbi_figures_store(db, path);
     return st == SB_OK ? sbi_exec(db, path, "COMMIT") : st;
 }
 

@@ -112,6 +112,8 @@ sb_status sb_store_check(const char *path, FILE *out)
         st = sbi_findings(db, path, invariants[i].sql, path, invariants[i].what, out, &n);
     if (st == SB_OK)
         st = check_hashes(db, path, out, &n);
+    if (st == SB_OK)
+        st = sbi_figures_check(db, path, out, &n);
     sqlite3_close(db);
     if (st != SB_OK) {
         (void)fprintf(out, "%s\n", sb_error_text());

@@ -51,6 +51,19 @@ sb_status sbi_views_refresh(sqlite3 *db, const char *path);
 /* A database in memory with schema and views: what a sound file looks like. */
 sb_status sbi_open_model(sqlite3 **out);
 
+/* ---- figures.c: stored answers of the public views ---- */
+/* The table that says whether they hold; before the first view. */
+sb_status sbi_figures_open(sqlite3 *db, const char *path);
+/* The view `name` of text `sql`, a public one with its stored answers, made new unless it stands
+ * there with this text. */
+sb_status sbi_figures_view(sqlite3 *db, const char *path, const char *name, const char *sql);
+/* *stale: 0 or 1. */
+sb_status sbi_figures_are_stale(sqlite3 *db, const char *path, int64_t *stale);
+/* Compute every public view and keep its answer; inside a transaction. Cost: each view once. */
+sb_status sbi_figures_store(sqlite3 *db, const char *path);
+/* Stored answers that are not what the facts say, as findings; none where they are out of date. */
+sb_status sbi_figures_check(sqlite3 *db, const char *path, FILE *out, int64_t *n);
+
 /* ---- verify.c: damage of a file. ---- */
 typedef enum sbi_depth { SBI_QUICK, SBI_THOROUGH } sbi_depth;
 /* Pages and indexes (quick_check or integrity_check), foreign keys, tables as this program makes
@@ -65,6 +78,7 @@ sb_status sbi_findings(sqlite3 *db, const char *path, const char *sql, const cha
 /* ---- statements.c: prepared once, kept with the handle ---- */
 typedef enum sbi_stmt {
     SBI_BEGIN,
+    SBI_FIGURES_FORGET,
     SBI_COMMIT,
     SBI_RUN_INSERT,
     SBI_RUN_END,
@@ -152,6 +166,7 @@ sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int
 /* A text that is given must be JSON; NULL passes (the schema says where it may be missing). */
 sb_status sbi_need_json(const char *column, const char *text);
 sb_status sbi_need_writer(const sb_store *s, const char *what);
+/* A transaction that changes facts: from here on the stored answers of views are out of date. */
 sb_status sbi_begin(sb_store *s);
 /* Commit when st is SB_OK, else roll back and pass st on with its text. */
 sb_status sbi_end(sb_store *s, sb_status st);

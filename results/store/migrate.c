@@ -1,8 +1,5 @@
 /* The schema as an ordered list of migrations, and the views, which are never migrated but
  * re-created when their text differs. */
-#include <ctype.h>
-#include <string.h>
-
 #include "results/store/comments.h"
 #include "results/store/internal.h"
 #include "results/store/sql.h"
@@ -16,6 +13,8 @@ static const char *const migrations[] = {
 static const struct {
     const char *name, *sql;
 } views[] = {
+    {"figures_key", sbi_sql_figures_key},
+    {"figures_stale", sbi_sql_figures_stale},
     {"latest_sample", sbi_sql_latest_sample},
     {"latest_score", sbi_sql_latest_score},
     {"interval_key", sbi_sql_interval_key},
@@ -82,48 +81,12 @@ sb_status sbi_migrate(sqlite3 *db, const char *path, int from)
     return sbi_exec(db, path, pragma);
 }
 
-/* SQLite keeps a view's text from "CREATE VIEW" on, without the semicolon. */
-static int same_text(const char *stored, const char *file)
-{
-    const char *from = strstr(file, "CREATE VIEW ");
-    size_t      n    = from == NULL ? 0 : strlen(from);
-    while (n > 0 && (isspace((unsigned char)from[n - 1]) || from[n - 1] == ';'))
-        n--;
-    return from != NULL && strlen(stored) == n && memcmp(stored, from, n) == 0;
-}
-
-static sb_status view_is_current(sqlite3 *db, const char *path, const char *name, const char *sql,
-                                 int *current)
-{
-    sqlite3_stmt *stmt = NULL;
-    sb_status     st   = SB_OK;
-    *current           = 0;
-    if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", -1,
-                           &stmt, NULL) != SQLITE_OK ||
-        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK)
-        st = sbi_db_fail(db, path, NULL);
-    else if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_TEXT)
-        *current = same_text((const char *)sqlite3_column_text(stmt, 0), sql);
-    sqlite3_finalize(stmt);
-    return st;
-}
-
 sb_status sbi_views_refresh(sqlite3 *db, const char *path)
 {
-    for (int i = 0; i < SBI_COUNT(views); i++) {
-        char      drop[96];
-        int       current = 0;
-        sb_status st      = view_is_current(db, path, views[i].name, views[i].sql, &current);
-        if (st != SB_OK)
-            return st;
-        if (current)
-            continue;
-        (void)snprintf(drop, sizeof drop, "DROP VIEW IF EXISTS %s", views[i].name);
-        if ((st = sbi_exec(db, path, drop)) != SB_OK ||
-            (st = sbi_exec(db, path, views[i].sql)) != SB_OK)
-            return sb_wrap(st, "view %s", views[i].name);
-    }
-    return SB_OK;
+    sb_status st = sbi_figures_open(db, path);
+    for (int i = 0; st == SB_OK && i < SBI_COUNT(views); i++)
+        st = sbi_figures_view(db, path, views[i].name, views[i].sql);
+    return st;
 }
 
 sb_status sbi_open_model(sqlite3 **out)

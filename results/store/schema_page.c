@@ -31,7 +31,11 @@ static const char head_text[] =
     "it writes them, or by `spanbench db migrate`; newer ones it refuses. Views are replaced "
     "whenever their text differs.\n"
     "- Units stand in names: `_ns _bytes _tokens _ms _mw _mhz`; 0..1 means a share. Tables are "
-    "STRICT: a type is what is stored. Of a view's column it is what the expression gives.\n";
+    "STRICT: a type is what is stored. Of a view's column it is what the expression gives.\n"
+    "- A public view X reads its answer from table `stored_X` while that holds (the end of a run, "
+    "`db merge` and `db migrate` keep it, `db check` computes it again), and computes it, as view "
+    "`live_X` always does, while facts are newer (`figures_stale` has a row). Those names are "
+    "no interface.\n";
 
 static const char *unit_of(const char *column)
 {
@@ -227,8 +231,8 @@ static sb_status all_tables(page *p)
 {
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = prepare(p,
-                                 "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> "
-                                       "coalesce(?1, '') ORDER BY rowid",
+                                 "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE "
+                                       "'stored\\_%' ESCAPE '\\' AND name <> coalesce(?1, '') ORDER BY rowid",
                                  NULL, &stmt);
     while (st == SB_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(stmt, 0);
@@ -251,8 +255,8 @@ static sb_status helpers(page *p)
 {
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = prepare(p,
-                                 "SELECT name FROM sqlite_schema WHERE type = 'view' AND name <> "
-                                       "coalesce(?1, '') ORDER BY rowid",
+                                 "SELECT name FROM sqlite_schema WHERE type = 'view' AND name NOT LIKE "
+                                       "'live\\_%' ESCAPE '\\' AND name <> coalesce(?1, '') ORDER BY rowid",
                                  NULL, &stmt);
     (void)fputs("\n## Helper views\nParts of the public views; they may change or go.\n\n"
                 "| view | meaning |\n| --- | --- |\n",

@@ -5,8 +5,9 @@
 #include "results/store/internal.h"
 
 static const char *const sql_of[SBI_STMT_COUNT] = {
-    [SBI_BEGIN]  = "BEGIN IMMEDIATE",
-    [SBI_COMMIT] = "COMMIT",
+    [SBI_BEGIN]          = "BEGIN IMMEDIATE",
+    [SBI_FIGURES_FORGET] = "DELETE FROM stored_figures",
+    [SBI_COMMIT]         = "COMMIT",
     [SBI_RUN_INSERT] =
         "INSERT INTO run (uuid, started_utc, status, commit_id, version, build_json, sweep_name, "
         "config_text, config_sha256, "
@@ -224,7 +225,15 @@ sb_status sbi_need_writer(const sb_store *s, const char *what)
     return SB_OK;
 }
 
-sb_status sbi_begin(sb_store *s) { return s->batch ? SB_OK : sbi_run(s, SBI_BEGIN, NULL, 0); }
+sb_status sbi_begin(sb_store *s)
+{
+    if (s->batch)
+        return SB_OK;
+    sb_status st = sbi_run(s, SBI_BEGIN, NULL, 0);
+    if (st == SB_OK && (st = sbi_run(s, SBI_FIGURES_FORGET, NULL, 0)) != SB_OK)
+        st = sbi_end(s, st);
+    return st;
+}
 
 sb_status sbi_end(sb_store *s, sb_status st)
 {

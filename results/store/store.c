@@ -121,12 +121,17 @@ const char *sb_store_library_version(void) { return sqlite3_libversion(); }
 sb_status sb_store_refresh_intervals(sb_store *s)
 {
     sb_status st = sbi_need_writer(s, "refresh intervals");
-    if (st != SB_OK)
+    int64_t   stale = 1;
+    if (st == SB_OK)
+        st = sbi_figures_are_stale(s->db, s->path, &stale);
+    if (st != SB_OK || !stale)
         return st;
     if ((st = sbi_begin(s)) != SB_OK)
         return st;
     st = sbi_intervals_refresh(s);
     if (st == SB_OK)
         st = sbi_comparisons_refresh(s);
+    if (st == SB_OK)
+        st = sbi_figures_store(s->db, s->path);
     return sbi_end(s, st);
 }
