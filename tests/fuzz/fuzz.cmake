@@ -34,7 +34,7 @@ endif()
 set(kept tests/fuzz/corpus)
 span_fuzz(sweep ROUNDS 6000 MAX 8192
   SEEDS configs/smoke/*.yaml configs/sweeps/*.yaml configs/gen/*.yaml tests/fixtures/bad_sweeps/[a-l]*.yaml
-        tests/fixtures/bad_sweeps/[m-r]*.yaml tests/fixtures/bad_sweeps/[s-z]*.yaml
+        tests/fixtures/bad_sweeps/[m-r]*.yaml tests/fixtures/bad_sweeps/[s-z]*.yaml ${kept}/sweep/*
   SOURCES fuzz/common.c LINK sb_model sb_config sb_methods sb_workloads m)
 span_fuzz(site ROUNDS 6000
   SEEDS slurm/sites/*.yaml tests/cli/sbatch/*.yaml ${kept}/site/*

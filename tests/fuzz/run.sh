@@ -2,7 +2,7 @@
 # Coverage-guided fuzzing with sanitizers, by hand (clang): SECONDS for each target, one after the other.
 #   tests/fuzz/run.sh [--keep] [SECONDS [TARGET...]]        600 s each, all targets
 # Every target starts from its seeds (fuzz.cmake) and what earlier runs found, build-fuzz/found/TARGET. A finding is left in
-# build-fuzz/findings with its input. --keep: the smallest set of inputs that reaches all that was reached, of at most 64 KiB, becomes
+# build-fuzz/findings with its input. --keep: the smallest set of inputs that reaches all that was reached, of at most 16 KiB, becomes
 # tests/fuzz/corpus/TARGET/found_*, which the tests feed too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -38,12 +38,12 @@ seeds_of() {
 keep_found() {
     local target=$1 max=$2 to=tests/fuzz/corpus/$1 merged total=0 size f
     merged=$(mktemp -d)
-    "$build/tests/fuzz_$target" -merge=1 -max_len="$max" "$merged" "$build/seeds/$target" "$build/found/$target" >/dev/null 2>&1
+    "$build/tests/fuzz_$target" -set_cover_merge=1 -max_len="$max" "$merged" "$build/seeds/$target" "$build/found/$target" >/dev/null 2>&1
     mkdir -p "$to"
     rm -f "$to"/found_*
     while read -r size f; do
         total=$((total + size))
-        [ "$total" -gt 65536 ] && break
+        [ "$total" -gt 16384 ] && break
         [ -e "$build/seeds/$target/$f" ] || cp "$merged/$f" "$to/found_${f:0:12}"
     done < <(cd "$merged" && stat -c '%s %n' -- * | sort -n)
     rm -rf "$merged"
