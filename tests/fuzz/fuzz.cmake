@@ -41,7 +41,7 @@ span_fuzz(site ROUNDS 6000
   SOURCES fuzz/common.c LINK sb_batch sb_config sb_model sb_methods sb_workloads m)
 span_fuzz(gate ROUNDS 10000 SEEDS configs/gates/*.yaml ${kept}/gate/*
   SOURCES fuzz/common.c LINK sb_config sb_model sb_methods sb_workloads m)
-span_fuzz(machine ROUNDS 4000 MAX 8192 SEEDS configs/plan/*.yaml
+span_fuzz(machine ROUNDS 4000 MAX 8192 SEEDS configs/plan/*.yaml ${kept}/machine/*
   SOURCES fuzz/common.c LINK sb_plan sb_config sb_model sb_methods sb_workloads m)
 span_fuzz(query ROUNDS 3000 MAX 1024 SEEDS ${kept}/query/*
   SOURCES fuzz/common.c LINK sb_store dep_jansson m)
