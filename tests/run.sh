@@ -7,7 +7,7 @@ usage() {
 usage: tests/run.sh [--sources | --quick | --asan | --coverage | --mutants]
 
   (nothing)    the ci build with every test, then the sanitizer build with the unit, property and fault tests
-  --sources    what needs no build: shellcheck, formatting of changed lines, the mutants' texts (seconds)
+  --sources    what needs no build: shellcheck, cppcheck, formatting of changed lines, the mutants' texts (half a minute, then seconds)
   --quick      the ci build only
   --asan       the sanitizer build only
   --coverage   an instrumented build with every test; line coverage of harness, results and workloads
@@ -151,6 +151,11 @@ check_sources() {
         skip "shellcheck: not installed"
     fi
     if tests/mutants/run.py --check; then pass; else fail "tests/mutants: a text to change is not there (once)"; fi
+    if command -v cppcheck >/dev/null; then
+        if tests/analysis/run.py cppcheck --jobs "$jobs"; then pass; else fail "tests/analysis/run.py cppcheck"; fi
+    else
+        skip "cppcheck: not installed"
+    fi
     check_format
 }
 

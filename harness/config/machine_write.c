@@ -3,11 +3,26 @@
 
 #include "harness/config/machine.h"
 
+/* YAML's own line ends beside those of ASCII: each is folded into a blank unless it is escaped. */
+static const char *const folded[][2] = {
+    {"\xc2\x85", "\\N"}, {"\xe2\x80\xa8", "\\L"}, {"\xe2\x80\xa9", "\\P"}};
+
 static void text(FILE *out, const char *s)
 {
     (void)fputc('"', out);
-    for (; *s != '\0'; s++)
-        (void)fprintf(out, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+    while (*s != '\0') {
+        size_t n = 0;
+        for (size_t i = 0; i < sizeof folded / sizeof *folded && n == 0; i++)
+            if (strncmp(s, folded[i][0], strlen(folded[i][0])) == 0) {
+                n = strlen(folded[i][0]);
+                (void)fputs(folded[i][1], out);
+            }
+        if (n == 0 && ((unsigned char)*s < 0x20 || *s == 0x7f))
+            (void)fprintf(out, "\\x%02x", (unsigned)*s);
+        else if (n == 0)
+            (void)fprintf(out, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+        s += n > 0 ? n : 1;
+    }
     (void)fputc('"', out);
 }
 

@@ -118,6 +118,20 @@ static sb_status print_csv(sqlite3_stmt *stmt, const char *path, FILE *out)
 }
 
 /* ---- JSON: an array of objects, one a line ---- */
+
+/* text with a ? for every byte that is not ASCII, where it is no UTF-8. */
+static json_t *json_text(char *text)
+{
+    json_t *value = json_string(text);
+    if (value == NULL) {
+        for (char *p = text; *p != '\0'; p++)
+            if ((unsigned char)*p >= 0x80)
+                *p = '?';
+        value = json_string(text);
+    }
+    return value;
+}
+
 static json_t *json_cell(sqlite3_stmt *stmt, int c)
 {
     json_t *value = NULL;
@@ -133,17 +147,40 @@ static json_t *json_cell(sqlite3_stmt *stmt, int c)
         char *text = sbi_cell_text(stmt, c, 15);
         if (text == NULL)
             return NULL;
-        value = json_string(text);
-        if (value == NULL) { /* not UTF-8: keep what is ASCII */
-            for (char *p = text; *p != '\0'; p++)
-                if ((unsigned char)*p >= 0x80)
-                    *p = '?';
-            value = json_string(text);
-        }
+        value = json_text(text);
         free(text);
         return value;
     }
     }
+}
+
+/* What column c is called in an object that holds the columns before it: its name, with its place
+ * behind it where that is taken. malloc'd; NULL: no memory. */
+static char *json_key(const json_t *object, const char *column, int c)
+{
+    size_t  room = strlen(column) + 64;
+    char   *key  = malloc(room);
+    json_t *same = NULL;
+    if (key == NULL)
+        return NULL;
+    (void)strcpy(key, column);
+    if ((same = json_text(key)) == NULL) { /* key is ASCII now where it was no UTF-8 */
+        free(key);
+        return NULL;
+    }
+    json_decref(same);
+    size_t n = strlen(key);
+    for (int place = c + 1; json_object_get(object, key) != NULL; place++)
+        (void)snprintf(key + n, room - n, "_%d", place);
+    return key;
+}
+
+static int json_put(json_t *object, sqlite3_stmt *stmt, int c)
+{
+    char *key = json_key(object, sbi_or_empty(sqlite3_column_name(stmt, c)), c);
+    int   ok  = key != NULL && json_object_set_new(object, key, json_cell(stmt, c)) == 0;
+    free(key);
+    return ok;
 }
 
 static sb_status print_json(sqlite3_stmt *stmt, const char *path, FILE *out)
@@ -154,15 +191,8 @@ static sb_status print_json(sqlite3_stmt *stmt, const char *path, FILE *out)
     for (int64_t row = 0; (rc = sqlite3_step(stmt)) == SQLITE_ROW; row++) {
         json_t *object = json_object();
         int     failed = object == NULL;
-        for (int c = 0; c < columns && !failed; c++) {
-            char        again[160];
-            const char *name = sbi_or_empty(sqlite3_column_name(stmt, c));
-            if (json_object_get(object, name) != NULL) { /* two columns of one name */
-                (void)snprintf(again, sizeof again, "%.128s_%d", name, c + 1);
-                name = again;
-            }
-            failed = json_object_set_new(object, name, json_cell(stmt, c)) != 0;
-        }
+        for (int c = 0; c < columns && !failed; c++)
+            failed = !json_put(object, stmt, c);
         (void)fputs(row == 0 ? "\n" : ",\n", out);
         failed = failed || json_dumpf(object, out, JSON_COMPACT | JSON_PRESERVE_ORDER) != 0;
         json_decref(object);

@@ -27,7 +27,7 @@ if(NOT SPAN_SANITIZE)
   add_test(NAME fault_places COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/places.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:fault_inject> 4)
   set_tests_properties(fault_places PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)
   span_every_k(fault_every_k --sample 1)
-  span_every_k(fault_every_k_mpi --mpi --sample 3)
+  span_every_k(fault_every_k_mpi --mpi --sample 50)
 
   add_test(NAME fault_watchdog COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/watchdog.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:fault_inject>)
   set_tests_properties(fault_watchdog PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)

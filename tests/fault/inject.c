@@ -2,18 +2,21 @@
  *
  *   FAULT="kind=write k=3 do=fail errno=28 stay=1 rank=1"
  *
- *   kind  mpi    a call of MPI that moves data or meets other ranks
- *         link   of these, MPI_Isend, MPI_Irecv and MPI_Wait: what a ring is made of
- *         omp    the start of a parallel region: inside computing
- *         alloc  malloc, calloc, realloc, aligned_alloc, strdup, strndup called by the program
- * itself lib    the same called by SQLite, Jansson, libyaml, libcsv or PCRE2 write  write, pwrite,
- * ftruncate, fwrite, fputs, fputc, fflush, fclose sync   fsync, fdatasync rename rename, unlink,
- * link k     the k-th of its kind is the one (1: the first); stay=1: and every one after it do fail
- * (an error of the call; errno says which), hang, kill (SIGKILL) rank  only in this rank of an MPI
- * job; -1: all
+ *   kind  mpi     a call of MPI that moves data or meets other ranks
+ *         link    of these, MPI_Isend, MPI_Irecv and MPI_Wait: what a ring is made of
+ *         omp     the start of a parallel region: inside computing
+ *         alloc   malloc, calloc, realloc, aligned_alloc, strdup, strndup called by the program
+ *         lib     the same called by SQLite, Jansson, libyaml, libcsv or PCRE2
+ *         write   write, pwrite, ftruncate, fwrite, fputs, fputc, fflush, fclose
+ *         sync    fsync, fdatasync
+ *         rename  rename, unlink, link
+ *   k     the k-th of its kind is the one (1: the first); stay=1: and every one after it
+ *   do    fail (an error of the call; errno says which), hang, kill (SIGKILL)
+ *   rank  only in this rank of an MPI job; -1: all
  *
  * FAULT_LOG=FILE: at the end, one line `kind count` for each kind, `hit 1` if the fault happened,
- * and `live N`: blocks that the program or one of those libraries allocated and did not free. */
+ * and `live N`: blocks that the program or one of those libraries allocated and did not free; a
+ * rank of an MPI job writes FILE.RANK. FAULT_HIT=FILE is made right before the fault. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -139,6 +142,15 @@ int __libc_start_main(int (*main_)(int, char **, char **), int argc, char **argv
     return real(begin_main, argc, argv, init, fini, rtld_fini, end);
 }
 
+/* By the system call itself: whatever is preloaded stays out of it. */
+static void note_hit(void)
+{
+    const char *path = getenv("FAULT_HIT");
+    if (path != NULL)
+        (void)syscall(SYS_close,
+                      (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0666));
+}
+
 /* 1: this call fails. Does not return when it hangs. */
 static int strikes(int k)
 {
@@ -146,6 +158,7 @@ static int strikes(int k)
     if (k != kind || !in_range_of_fault || !ready || !(n == at || (stay && n > at)))
         return 0;
     hit = 1;
+    note_hit();
     if (what == HANG)
         for (;;)
             pause();
@@ -427,14 +440,16 @@ void GOMP_parallel(void (*fn)(void *), void *data, unsigned n, unsigned flags)
 static void tell(void) __attribute__((destructor));
 static void tell(void)
 {
-    char        line[64];
+    char        line[64], file[4096];
     const char *path = getenv("FAULT_LOG"), *rank = getenv("OMPI_COMM_WORLD_RANK");
     long        left = n_live;
     int         on   = ready;
     ready            = 0;
-    if (!on || path == NULL || (rank != NULL && atoi(rank) != 0))
+    if (!on || path == NULL)
         return;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    (void)snprintf(file, sizeof file, "%s%s%s", path, rank != NULL ? "." : "",
+                   rank != NULL ? rank : "");
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     for (int i = 0; i < KINDS + 2; i++) {
         int n = i < KINDS ? snprintf(line, sizeof line, "%s %ld\n", names[i], count[i])
                           : snprintf(line, sizeof line, i == KINDS ? "hit %ld\n" : "live %ld\n",

@@ -1,6 +1,6 @@
 /* What a fuzzer feeds: any bytes as a GGUF file, or as a config.json where they start with a brace.
  * What opens is used: every tensor's first and last block is read. */
-#include "tests/fuzz/fuzz_checkpoint.h"
+#include "tests/fuzz/common.h"
 
 #include <stdlib.h>
 

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "workloads/base/pytext.h"
 #include "workloads/registry.h"
@@ -22,45 +20,13 @@ typedef union params {
     long long align;
 } params;
 
-/* An abort is a finding. */
-static void must(int yes, const char *what)
-{
-    if (!yes) {
-        (void)fprintf(stderr, "%s: %s\n", what, sb_error_text());
-        abort();
-    }
-}
-
-/* A file in memory, and the path by which it is opened. */
-typedef struct mem_file {
-    int  fd;
-    char path[64];
-} mem_file;
-
-static void mem_write(mem_file *m, const void *data, size_t size)
-{
-    if (m->fd == 0) {
-        m->fd = memfd_create("fuzz", 0);
-        must(m->fd > 0, "memfd_create");
-        (void)snprintf(m->path, sizeof m->path, "/proc/self/fd/%d", m->fd);
-    }
-    must(ftruncate(m->fd, 0) == 0, "ftruncate");
-    for (size_t at = 0; at < size;) {
-        ssize_t n = pwrite(m->fd, (const char *)data + at, size - at, (off_t)at);
-        must(n > 0, "pwrite");
-        at += (size_t)n;
-    }
-}
-
-static mem_file rows_file, back_file;
-
 static sb_status open_set(const sb_text_suite *s, const sb_text_task *task, const char *path,
                           params *p, sb_text_set **out)
 {
     const char *paths[KEYS_MOST] = {NULL};
     sb_text_req req = {.suite = s, .task = task, .params = p->bytes, .paths = paths, .seed = 1};
-    must(s->params_bytes <= sizeof p->bytes, "parameters");
-    must(sb_params_default(s->params, p->bytes) == SB_OK, "defaults");
+    fuzz_must(s->params_bytes <= sizeof p->bytes, "parameters");
+    fuzz_must(sb_params_default(s->params, p->bytes) == SB_OK, "defaults");
     for (int i = 0; s->keys[i].name != NULL; i++)
         if (strcmp(s->keys[i].name, "data") == 0 || strcmp(s->keys[i].name, "demos") == 0)
             paths[i] = path;
@@ -76,54 +42,54 @@ static void round_trip(const sb_text_set *set, const sb_text_row *r)
     sb_text_row          again = {0};
     params               p;
     char                *line = NULL;
-    must(sb_text_row_json(set->suite, set->task, r, &line) == SB_OK, "json");
-    mem_write(&back_file, line, strlen(line));
+    fuzz_must(sb_text_row_json(set->suite, set->task, r, &line) == SB_OK, "json");
+    const char *back_path = fuzz_file(1, line, strlen(line));
     free(line);
-    must(open_set(own, own->tasks, back_file.path, &p, &back) == SB_OK, "open what was written");
-    must(own->n_rows(back) == 1, "one row");
-    must(own->row(back, 0, &again) == SB_OK, "the row that was written");
-    must(strcmp(again.sha256, r->sha256) == 0, "the same hash");
+    fuzz_must(open_set(own, own->tasks, back_path, &p, &back) == SB_OK, "open what was written");
+    fuzz_must(own->n_rows(back) == 1, "one row");
+    fuzz_must(own->row(back, 0, &again) == SB_OK, "the row that was written");
+    fuzz_must(strcmp(again.sha256, r->sha256) == 0, "the same hash");
     sb_text_row_fini(&again);
     own->close(back);
 }
 
 static void use_row(const sb_text_set *set, const sb_text_row *r)
 {
-    must(sbi_utf8_check(r->prompt, r->prompt_bytes) < 0, "prompt is UTF-8");
-    must((int64_t)strlen(r->prompt) == r->prompt_bytes, "prompt_bytes");
-    must(r->input_bytes >= 0 && r->input_bytes <= r->prompt_bytes, "input_bytes");
-    must(r->n_refs > 0 && r->scorer != NULL && r->id != NULL && r->meta != NULL, "fields");
-    must(r->n_tokens == sbi_utf8_count(r->prompt, r->prompt_bytes), "n_tokens");
+    fuzz_must(sbi_utf8_check(r->prompt, r->prompt_bytes) < 0, "prompt is UTF-8");
+    fuzz_must((int64_t)strlen(r->prompt) == r->prompt_bytes, "prompt_bytes");
+    fuzz_must(r->input_bytes >= 0 && r->input_bytes <= r->prompt_bytes, "input_bytes");
+    fuzz_must(r->n_refs > 0 && r->scorer != NULL && r->id != NULL && r->meta != NULL, "fields");
+    fuzz_must(r->n_tokens == sbi_utf8_count(r->prompt, r->prompt_bytes), "n_tokens");
     if (r->prompt_bytes > 0)
         round_trip(set, r);
 }
 
-static void try_suite(const sb_text_suite *s, const sb_text_task *task)
+static void try_suite(const sb_text_suite *s, const sb_text_task *task, const char *path)
 {
     sb_text_set *set = NULL;
     params       p;
     int64_t      n;
-    sb_status    st = open_set(s, task, rows_file.path, &p, &set);
+    sb_status    st = open_set(s, task, path, &p, &set);
     if (st != SB_OK) {
-        must(st == SB_ERR_USAGE || st == SB_ERR_UNSUPPORTED, "a file that does not open");
+        fuzz_must(st == SB_ERR_USAGE || st == SB_ERR_UNSUPPORTED, "a file that does not open");
         return;
     }
     fuzz_jsonl_opened++;
     n = s->n_rows(set);
-    must(n > 0, "rows");
+    fuzz_must(n > 0, "rows");
     for (int64_t i = 0; i < n && i < ROWS_MOST; i++) {
         sb_text_row r = {0};
         st            = s->row(set, i, &r);
-        must(st == SB_OK || st == SB_ERR_USAGE, "a row that is neither whole nor bad");
-        must(st == SB_OK || strstr(sb_error_text(), "line ") != NULL ||
-                 strstr(sb_error_text(), "examples") != NULL,
-             "an error without its line");
+        fuzz_must(st == SB_OK || st == SB_ERR_USAGE, "a row that is neither whole nor bad");
+        fuzz_must(st == SB_OK || strstr(sb_error_text(), "line ") != NULL ||
+                      strstr(sb_error_text(), "examples") != NULL,
+                  "an error without its line");
         if (st == SB_OK) {
             fuzz_jsonl_rows++;
             use_row(set, &r);
         } else {
             fuzz_jsonl_bad_rows++;
-            must(r.prompt == NULL, "an untouched row");
+            fuzz_must(r.prompt == NULL, "an untouched row");
         }
         sb_text_row_fini(&r);
     }
@@ -143,14 +109,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t turn = size;
     for (size_t i = 0; i < size && i < 64; i++)
         turn = turn * 31 + data[i]; /* which task: told by the bytes, so that a finding repeats */
-    mem_write(&rows_file, data, size);
+    const char *path = fuzz_file(0, data, size);
     for (const sb_text_suite *const *s = sb_text_suites; *s != NULL; s++) {
         size_t n = 0;
         if (!reads_rows(*s))
             continue;
         while ((*s)->tasks[n].name != NULL)
             n++;
-        try_suite(*s, &(*s)->tasks[turn % n]);
+        try_suite(*s, &(*s)->tasks[turn % n], path);
     }
     return 0;
 }

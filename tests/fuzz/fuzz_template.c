@@ -2,7 +2,7 @@
  * format string. What opens is used in both modes: a row comes, or an error of the user's kind.
  * Built for libFuzzer with SPAN_FUZZ=ON; test_template_fuzz.c calls the same function with seeded
  * mutations. */
-#include "tests/fuzz/fuzz_template.h"
+#include "tests/fuzz/common.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/fuzz/fuzz_checkpoint.h"
+#include "tests/fuzz/common.h"
 #include "tests/unit/harness/model/checkpoint/tiny.h"
 
 enum { ROUNDS = 10000 };

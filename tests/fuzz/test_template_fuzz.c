@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/fuzz/fuzz_template.h"
+#include "tests/fuzz/common.h"
 #include "tests/unit/workloads/ruler/common.h"
 #include "workloads/ruler/file.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/fuzz/fuzz_tokenizer_json.h"
+#include "tests/fuzz/common.h"
 #include "tests/unit/workloads/tokenizer/case.h"
 #include "tests/unit/workloads/tokenizer/gguf_file.h"
 

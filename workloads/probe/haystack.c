@@ -275,11 +275,11 @@ static sb_status place(sb_haystack *h, sb_draft *d, int64_t spare)
 {
     int64_t   n     = h->n_items;
     int64_t  *order = malloc(2 * (size_t)n * sizeof *order);
-    int64_t  *share = order + n;
     int64_t   at    = HEAD_TOKENS;
     sb_status st;
     if (order == NULL)
         return sb_fail(SB_ERR_NOMEM, "no memory to place %lld items", (long long)n);
+    int64_t *share = order + n;
     shuffle_order(order, n, &d->rng);
     st = order_chains(h, order, d->params->hops + 1);
     for (int64_t i = 0; i < n; i++)

@@ -176,6 +176,10 @@ START_TEST(odd_values)
                  SB_FORMAT_JSON, &text));
     ck_assert_str_eq(text, "[\n{\"a\":1,\"a_2\":2,\"bad\":\"?A\",\"big\":null}\n]\n");
     free(text);
+    /* no column is lost for its name: one that is taken, one that is no UTF-8 */
+    FACTS_OK(ask("SELECT 1 AS a_3, 2 AS a, 3 AS a, 4 AS \"\xff\"", SB_FORMAT_JSON, &text));
+    ck_assert_str_eq(text, "[\n{\"a_3\":1,\"a\":2,\"a_4\":3,\"?\":4}\n]\n");
+    free(text);
     FACTS_OK(ask("SELECT char(27) || '[31m' AS c", SB_FORMAT_TABLE,
                  &text)); /* no control characters on a terminal */
     ck_assert_ptr_null(strchr(text, 27));

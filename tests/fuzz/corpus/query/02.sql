@@ -1,0 +1,1 @@
+SELECT method, length, score, n FROM accuracy WHERE method != 'dense' ORDER BY score DESC LIMIT 3;

@@ -1,0 +1,1 @@
+SELECT p.method, count(*), avg(t.ns), max(s.error) FROM sample s JOIN point p ON p.id = s.point_id LEFT JOIN timing t ON t.sample_id = s.id GROUP BY 1 HAVING count(*) > 0

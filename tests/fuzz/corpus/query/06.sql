@@ -1,0 +1,1 @@
+SELECT j.key, j.value FROM point, json_each(point.identity_json) j

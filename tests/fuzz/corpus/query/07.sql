@@ -1,0 +1,1 @@
+SELECT 1 AS a, 2 AS a, 3 AS a_3, 'x"y,z' AS "b|c", char(10, 233, 0x1f600) AS d, 9e999, -0.0

@@ -1,0 +1,1 @@
+SELECT row_number() OVER (PARTITION BY method ORDER BY length) r, group_concat(task, ' ') OVER () FROM point

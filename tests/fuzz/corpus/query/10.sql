@@ -1,0 +1,1 @@
+INSERT INTO sample SELECT * FROM sample

@@ -1,0 +1,1 @@
+SELECT printf('%.3f', score), substr(prediction, 1, 5), upper(status) FROM sample, score WHERE score.sample_id = sample.id

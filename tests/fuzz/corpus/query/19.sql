@@ -1,0 +1,1 @@
+SELECT CAST(x'ff00fe' AS TEXT), replace(hex(randomblob(0)), 'A', x'80')

@@ -1,0 +1,1 @@
+SELECT * FROM balance, energy_use, losses, needle_recall, phase_time, ruler_length

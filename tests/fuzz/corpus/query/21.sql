@@ -1,0 +1,1 @@
+SELECT 1 AS a_3, 2 AS a, 3 AS a, 4 AS "ÿ", 5 AS "Ã"
