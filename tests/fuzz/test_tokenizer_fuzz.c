@@ -70,8 +70,11 @@ static size_t mutate(unsigned char *d, size_t n, size_t room)
     return n;
 }
 
-static const char *const seed_file[] = {FIXTURES "gpt2.json", FIXTURES "llama3.json",
-                                        FIXTURES "qwen2.json", FIXTURES "smollm.json"};
+#define JSON_FILES 6 /* the others are GGUF */
+static const char *const seed_file[] = {FIXTURES "gpt2.json",     FIXTURES "llama3.json",
+                                        FIXTURES "qwen2.json",    FIXTURES "smollm.json",
+                                        FIXTURES "sp_llama.json", FIXTURES "sp_words.json",
+                                        FIXTURES "sp_llama.gguf", FIXTURES "sp_gemma.gguf"};
 
 START_TEST(json_bytes)
 {
@@ -211,9 +214,9 @@ int main(void)
     Suite *s = suite_create("fuzz");
     TCase *t = tcase_create("fuzz");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, json_bytes, 0, 4);
+    tcase_add_loop_test(t, json_bytes, 0, (int)(sizeof seed_file / sizeof seed_file[0]));
     tcase_add_loop_test(t, gguf_bytes, 0, 4);
-    tcase_add_loop_test(t, json_values, 0, 4);
+    tcase_add_loop_test(t, json_values, 0, JSON_FILES);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

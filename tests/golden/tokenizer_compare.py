@@ -96,8 +96,7 @@ def write_golden(t, program):
                 " * ids as little-endian int32. tokenizer_compare.py TOKENIZER_IDS golden writes this file. */\n"
                 "/* clang-format off */\n"
                 f"#define GOLDEN_TEXT_BYTES {SEED_BYTES}\n"
-                "static const struct {\n    const char *path;\n    uint64_t    seed;\n    int64_t     n_docs, n_bytes, n_tokens;\n"
-                "    const char *sha256;\n} golden[] = {\n" + "\n".join(rows) + "\n};\n/* clang-format on */\n")
+                "static const golden_row golden[] = {\n" + "\n".join(rows) + "\n};\n/* clang-format on */\n")
 
 
 def main(program, *what):

@@ -3,12 +3,7 @@
  * ids as little-endian int32. tokenizer_compare.py TOKENIZER_IDS golden writes this file. */
 /* clang-format off */
 #define GOLDEN_TEXT_BYTES 1048576
-static const struct {
-    const char *path;
-    uint64_t    seed;
-    int64_t     n_docs, n_bytes, n_tokens;
-    const char *sha256;
-} golden[] = {
+static const golden_row golden[] = {
     {"tests/fixtures/tokenizer/gpt2.json", 0, 28810, 1048586, 946781,
      "b2b0e53d4062c11707b03daa0ad7d0bd9085634b69e0aaa535a65a01cec6e480"},
     {"tests/fixtures/tokenizer/gpt2.json", 1, 1807, 1048635, 585844,

@@ -46,6 +46,18 @@ def tokenizers():
     return t
 
 
+def sentencepiece():
+    try:
+        import sentencepiece as sp
+    except ImportError:
+        found = wheels("sentencepiece-*.whl")
+        if not found:
+            skip("no Python package `sentencepiece` (pip install it, or put its wheel into a folder named by SPAN_WHEELS)")
+        sys.path.insert(0, unpack(found[-1]))
+        import sentencepiece as sp
+    return sp
+
+
 def pack(docs):
     return b"".join(struct.pack("<I", len(d)) + d for d in docs)
 
@@ -72,6 +84,12 @@ def seeded_docs(program, seed, n_bytes):
 
 def our_ids(program, path, docs, *options):
     return unpack_docs(run(program, *options, path, data=pack(docs)), 4)
+
+
+def our_text(program, path, ids):
+    """Decoded; ids as tokenizer_ids writes them."""
+    data = b"".join(struct.pack("<I", len(i) // 4) + i for i in ids)
+    return unpack_docs(run(program, "--decode", path, data=data), 1)
 
 
 def their_ids(tok, docs):

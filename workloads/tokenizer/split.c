@@ -48,6 +48,8 @@ const sbi_split sbi_splits[] = {
      .pattern = LLAMA("\\p{N}{1,3}")},
     {.name = NULL}};
 
+const sbi_split sbi_split_none = {.name = "sentencepiece", .aliases = "", .pattern = ""};
+
 #define JIT_STACK_BYTES ((size_t)1 << 20)
 
 struct sbi_split_code {

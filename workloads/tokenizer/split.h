@@ -14,7 +14,8 @@ typedef struct sbi_split {
     int gguf_nfc, gguf_ignore_merges, gguf_adds_bos; /* what goes with it and GGUF does not say */
 } sbi_split;
 
-extern const sbi_split sbi_splits[]; /* ends with a NULL name */
+extern const sbi_split sbi_splits[];   /* ends with a NULL name */
+extern const sbi_split sbi_split_none; /* "sentencepiece": no pattern cuts its text */
 
 const sbi_split *sbi_split_by_name(const char *name, size_t n);
 

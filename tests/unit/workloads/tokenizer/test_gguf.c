@@ -150,8 +150,9 @@ END_TEST
 
 START_TEST(keys)
 {
-    gguf_small(&g, "llama", "gpt-2", 0);
-    refuse_it(SB_ERR_UNSUPPORTED, "tokenizer.ggml.model: \"llama\"; supported is \"gpt2\"");
+    gguf_small(&g, "bert", "gpt-2", 0);
+    refuse_it(SB_ERR_UNSUPPORTED,
+              "tokenizer.ggml.model: \"bert\"; supported are \"gpt2\"|\"llama\"");
     gguf_small(&g, "", "", G_MODEL);
     refuse_it(SB_ERR_USAGE, "tokenizer.ggml.model is missing");
     gguf_small(&g, "gpt2", "gpt-2", G_TOKENS);
