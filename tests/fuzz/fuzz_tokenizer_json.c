@@ -1,6 +1,6 @@
-/* What a fuzzer feeds: any bytes as a tokenizer file (GGUF where they start with its magic, else
- * JSON). What opens is used. Built for libFuzzer with SPAN_FUZZ=ON; test_tokenizer_fuzz.c calls the
- * same function with seeded mutations. */
+/* What a fuzzer feeds: any bytes as a tokenizer file (GGUF where they start with its magic, a
+ * tokenizer.model, else JSON). What opens is used. Built for libFuzzer with SPAN_FUZZ=ON;
+ * test_tokenizer_fuzz.c calls the same function with seeded mutations. */
 #include "tests/fuzz/fuzz_tokenizer_json.h"
 
 #include <stdlib.h>

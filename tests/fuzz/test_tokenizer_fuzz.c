@@ -70,11 +70,11 @@ static size_t mutate(unsigned char *d, size_t n, size_t room)
     return n;
 }
 
-#define JSON_FILES 6 /* the others are GGUF */
-static const char *const seed_file[] = {FIXTURES "gpt2.json",     FIXTURES "llama3.json",
-                                        FIXTURES "qwen2.json",    FIXTURES "smollm.json",
-                                        FIXTURES "sp_llama.json", FIXTURES "sp_words.json",
-                                        FIXTURES "sp_llama.gguf", FIXTURES "sp_gemma.gguf"};
+#define JSON_FILES 6 /* the others are no JSON */
+static const char *const seed_file[] = {
+    FIXTURES "gpt2.json",     FIXTURES "llama3.json",   FIXTURES "qwen2.json",
+    FIXTURES "smollm.json",   FIXTURES "sp_llama.json", FIXTURES "sp_words.json",
+    FIXTURES "sp_llama.gguf", FIXTURES "sp_gemma.gguf", FIXTURES "sp_mistral.model"};
 
 START_TEST(json_bytes)
 {

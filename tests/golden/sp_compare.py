@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares our ids and texts with those of the Python packages `sentencepiece` (GGUF) and `tokenizers`
+"""Compares our ids and texts with those of the Python packages `sentencepiece` (tokenizer.model, GGUF) and `tokenizers`
 (tokenizer.json), document by document, for SentencePiece BPE. No difference passes.
 
   sp_compare.py TOKENIZER_IDS fixtures     the vocabularies of tests/fixtures/tokenizer/sp_*, and larger ones trained on the spot
@@ -45,6 +45,14 @@ def one_unknown(pieces):
     return [(t, s, k) for (t, s, _), k in zip(pieces, kinds)]
 
 
+def file_for(path, pieces, prefix):
+    """What sentencepiece reads: the file itself where it is one of its own."""
+    if path.endswith(".gguf"):
+        return files.to_model(pieces, prefix)
+    with open(path, "rb") as f:
+        return f.read()
+
+
 def pack(ids):
     return [struct.pack(f"<{len(i)}i", *i) for i in ids]
 
@@ -68,7 +76,7 @@ def random_ids(n_tokens, skip):
 
 def with_sentencepiece(sp, program, name, path, sets):
     pieces, prefix = pieces_of(path)
-    tok = sp.SentencePieceProcessor(model_proto=files.to_model(one_unknown(pieces), prefix))
+    tok = sp.SentencePieceProcessor(model_proto=file_for(path, one_unknown(pieces), prefix))
     bad = n_bytes = n_tokens = 0
     for what, docs in sets:
         theirs = pack(tok.encode([d.decode("utf-8", errors="replace") for d in docs]))
@@ -143,14 +151,14 @@ def write_golden(t, sp, program):
             if path.endswith(".json"):
                 theirs = hf.their_ids(t.Tokenizer.from_file(path), docs)
             else:
-                tok = sp.SentencePieceProcessor(model_proto=files.to_model(*pieces_of(path)))
+                tok = sp.SentencePieceProcessor(model_proto=file_for(path, *pieces_of(path)))
                 theirs = pack(tok.encode([d.decode("utf-8", errors="replace") for d in docs]))
             digest = hashlib.sha256(b"".join(theirs)).hexdigest()
             rows.append(f'    {{"{path}", {seed}, {len(docs)}, {sum(map(len, docs))}, {sum(map(len, theirs)) // 4},\n     "{digest}"}},')
     with open(os.path.join(hf.ROOT, "tests/golden/sp_golden.h"), "w", encoding="utf-8") as f:
         f.write(f"/* Ids of the Python packages sentencepiece {sp.__version__} (.gguf and .model, special tokens literal) and\n"
-                f" * tokenizers {t.__version__} (.json, special tokens parsed) on the seeded text of tokenizer_text.c, bytes that\n"
-                " * are no UTF-8 replaced as Python does; our ids differed in 0 documents. SHA-256 of all ids as\n"
+                f" * tokenizers {t.__version__} (.json, special tokens parsed) on the seeded text of tokenizer_text.c, bytes\n"
+                " * that are no UTF-8 replaced as Python does; our ids differed in 0 documents. SHA-256 of all ids as\n"
                 " * little-endian int32. sp_compare.py TOKENIZER_IDS golden writes this file. */\n"
                 "/* clang-format off */\n"
                 "static const golden_row sp_golden[] = {\n" + "\n".join(rows) + "\n};\n/* clang-format on */\n")

@@ -1,7 +1,7 @@
 # workloads/tokenizer
 set(tokenizer_case unit/workloads/tokenizer/case.c)
 set(tokenizer_text golden/tokenizer_text.c)
-foreach(part open encode sp_json)
+foreach(part open encode sp_json sp_model)
   span_test(test_tokenizer_${part} SOURCES unit/workloads/tokenizer/test_${part}.c ${tokenizer_case} LINK sb_workloads Threads::Threads)
 endforeach()
 foreach(part cuts decode ops)

@@ -1,7 +1,7 @@
 /* BPE tokenizers of language models, byte-level and SentencePiece (spec models 5): text -> the ids
- * that the model was trained on, and back. Read from a Hugging Face tokenizer.json or from the
- * metadata of a GGUF file. Ids are those of the original: what a file asks for and this code does
- * not do is refused by name, never left out.
+ * that the model was trained on, and back. Read from a Hugging Face tokenizer.json, from the
+ * metadata of a GGUF file, or from SentencePiece's tokenizer.model. Ids are those of the original:
+ * what a file asks for and this code does not do is refused by name, never left out.
  *
  *   bytes -> valid UTF-8 -> added tokens cut out -> NFC (Qwen2), blanks (SentencePiece)
  *         -> pieces (a pattern) -> merges
@@ -25,10 +25,11 @@ typedef struct sb_tok_options {
     const char *pre;
 } sb_tok_options;
 
-/* path: a tokenizer.json, a .gguf file, or a directory that holds a tokenizer.json. opt may be
- * NULL. Errors name file and key: SB_ERR_IO; SB_ERR_USAGE the file is damaged or contradicts
- * itself; SB_ERR_UNSUPPORTED it is sound but asks for something else than SentencePiece BPE or
- * byte-level BPE with one of the known splitters; SB_ERR_NOMEM. *out changes on success only. */
+/* path: a tokenizer.json, a .gguf file, a tokenizer.model, or a directory that holds a
+ * tokenizer.json or, without that, a tokenizer.model. opt may be NULL. Errors name file and key:
+ * SB_ERR_IO; SB_ERR_USAGE the file is damaged or contradicts itself; SB_ERR_UNSUPPORTED it is sound
+ * but asks for something else than SentencePiece BPE or byte-level BPE with one of the known
+ * splitters; SB_ERR_NOMEM. *out changes on success only. */
 sb_status sb_tok_open(const char *path, const sb_tok_options *opt, sb_tok **out);
 
 /* The same from memory; `name` stands in errors. Nothing of data is kept. */

@@ -137,6 +137,11 @@ static sb_status open_sp(void)
         return st;
     t  = NULL;
     st = sb_tok_open(FIXTURES "sp_legacy_off.json", NULL, &t);
+    st = opened(st, t);
+    if (st != SB_OK)
+        return st;
+    t  = NULL;
+    st = sb_tok_open(FIXTURES "sp_mistral.model", NULL, &t);
     return opened(st, t);
 }
 
