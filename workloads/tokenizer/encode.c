@@ -36,6 +36,7 @@ static sb_status encode_plain(sb_tok_ctx *c, const unsigned char *s, size_t n, i
     }
     if (c->t->nfc)
         st = sbi_nfc_apply(&c->nfc, s, n, &s, &n);
+    sbi_splitter_begin(c->splitter);
     for (size_t at = 0, end = 0; at < n && st == SB_OK; at = end) {
         st = sbi_splitter_next(c->splitter, s, n, at, &end);
         if (st == SB_OK)

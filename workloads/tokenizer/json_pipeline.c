@@ -2,7 +2,7 @@
  *
  *   pre_tokenizer                                                       splitter
  *   ByteLevel                                                           gpt-2
- *   Sequence [Split {Regex, Isolated}, ByteLevel {use_regex false}]     by its pattern
+ *   Sequence [Split {Regex, Isolated} ..., ByteLevel {use_regex false}] by its patterns
  *   Sequence [Digits {individual_digits}, ByteLevel]                    smollm
  *
  * json_sp.c has the other kind. */
@@ -45,43 +45,86 @@ static sb_status check_byte_level(const char *where, const json_t *v, int use_re
     return use_regex ? sbi_json_want_bool(where, v, "use_regex", 1) : SB_OK;
 }
 
-static sb_status read_split(const json_t *v, const sbi_split **out)
+/* A pattern as our table spells it: line ends by their letters. SBI_SPLIT_DIGITS for Digits. */
+#define MAX_PATTERN_BYTES 1024
+typedef struct stage {
+    char text[MAX_PATTERN_BYTES];
+} stage;
+
+static void spell_pattern(const char *from, stage *to)
+{
+    size_t n = 0;
+    for (; *from != '\0' && n + 3 < sizeof to->text; from++) {
+        if (*from == '\r' || *from == '\n') {
+            to->text[n++] = '\\';
+            to->text[n++] = *from == '\r' ? 'r' : 'n';
+        } else {
+            to->text[n++] = *from;
+        }
+    }
+    to->text[n] = '\0';
+}
+
+static sb_status read_split(const json_t *v, const char *where, stage *out)
 {
     static const char *const keys[]    = {"type", "pattern", "behavior", "invert", NULL};
     static const char *const pattern[] = {"Regex", NULL};
-    const char              *where     = "pre_tokenizer.pretokenizers[0]";
     const json_t            *behavior  = json_object_get(v, "behavior");
     const json_t            *regex     = json_object_get(json_object_get(v, "pattern"), "Regex");
-    sb_status                st        = sbi_json_known_keys(where, v, keys);
+    char                     path[96];
+    sb_status                st = sbi_json_known_keys(where, v, keys);
     if (st == SB_OK)
         st = sbi_json_want_bool(where, v, "invert", 0);
     if (st != SB_OK)
         return st;
-    if (!json_is_string(behavior) || strcmp(json_string_value(behavior), "Isolated") != 0)
-        return sbi_json_refuse(SB_ERR_UNSUPPORTED, "pre_tokenizer.pretokenizers[0].behavior",
-                               behavior, "supported is Isolated");
+    (void)snprintf(path, sizeof path, "%s.behavior", where);
+    if (!sbi_json_is_string(behavior, "Isolated"))
+        return sbi_json_refuse(SB_ERR_UNSUPPORTED, path, behavior, "supported is Isolated");
+    (void)snprintf(path, sizeof path, "%s.pattern.Regex", where);
     if (!json_is_string(regex))
-        return sbi_json_refuse(SB_ERR_UNSUPPORTED, "pre_tokenizer.pretokenizers[0].pattern.Regex",
-                               regex, "a Regex is wanted");
-    st = sbi_json_known_keys("pre_tokenizer.pretokenizers[0].pattern",
-                             json_object_get(v, "pattern"), pattern);
+        return sbi_json_refuse(SB_ERR_UNSUPPORTED, path, regex, "a Regex is wanted");
+    spell_pattern(json_string_value(regex), out);
+    (void)snprintf(path, sizeof path, "%s.pattern", where);
+    return sbi_json_known_keys(path, json_object_get(v, "pattern"), pattern);
+}
+
+static sb_status read_digits(const json_t *v, const char *where, stage *out)
+{
+    static const char *const keys[] = {"type", "individual_digits", NULL};
+    const json_t            *each   = json_object_get(v, "individual_digits");
+    char                     path[96];
+    sb_status                st = sbi_json_known_keys(where, v, keys);
     if (st != SB_OK)
         return st;
-    for (const sbi_split *s = sbi_splits; s->name != NULL; s++)
-        if (s->json_pattern != NULL && strcmp(s->json_pattern, json_string_value(regex)) == 0) {
-            *out = s;
-            return SB_OK;
-        }
-    return sbi_json_refuse(SB_ERR_UNSUPPORTED, "pre_tokenizer.pretokenizers[0].pattern.Regex",
-                           regex,
-                           "supported are the patterns of Llama-3 and Qwen2, letter for letter");
+    (void)snprintf(path, sizeof path, "%s.individual_digits", where);
+    if (!json_is_true(each))
+        return sbi_json_refuse(SB_ERR_UNSUPPORTED, path, each, "only true is supported");
+    (void)snprintf(out->text, sizeof out->text, "%s", SBI_SPLIT_DIGITS);
+    return SB_OK;
+}
+
+/* The splitter of these stages; NULL: none. */
+static const sbi_split *splitter_of(const stage *stages, size_t n)
+{
+    if (n == 1 && strcmp(stages[0].text, SBI_SPLIT_DIGITS) == 0)
+        return sbi_split_by_name("smollm", 6);
+    for (const sbi_split *s = sbi_splits; s->name != NULL; s++) {
+        size_t k = 0;
+        while (k < n && s->json[k] != NULL && strcmp(s->json[k], stages[k].text) == 0)
+            k++;
+        if (k == n && s->json[k] == NULL)
+            return s;
+    }
+    return NULL;
 }
 
 static sb_status read_pre_tokenizer(const json_t *v, const sbi_split **out)
 {
-    static const char *const keys[]   = {"type", "pretokenizers", NULL};
-    static const char *const digits[] = {"type", "individual_digits", NULL};
-    const json_t            *list, *first;
+    static const char *const keys[] = {"type", "pretokenizers", NULL};
+    const json_t            *list   = json_object_get(v, "pretokenizers");
+    size_t                   n      = json_array_size(list);
+    stage                    stages[SBI_SPLIT_STAGES];
+    char                     where[64];
     sb_status                st;
     if (sbi_json_is_type(v, "ByteLevel")) {
         *out = sbi_split_by_name("gpt-2", 5);
@@ -89,32 +132,38 @@ static sb_status read_pre_tokenizer(const json_t *v, const sbi_split **out)
     }
     if (!sbi_json_is_type(v, "Sequence"))
         return sbi_json_unsupported_type(
-            "pre_tokenizer", v, "supported are ByteLevel and Sequences of Split or Digits with it");
+            "pre_tokenizer", v,
+            "supported are ByteLevel, Metaspace and Sequences of Split or Digits with ByteLevel");
     if ((st = sbi_json_known_keys("pre_tokenizer", v, keys)) != SB_OK)
         return st;
-    list = json_object_get(v, "pretokenizers");
-    if (!json_is_array(list) || json_array_size(list) != 2)
+    if (n < 2 || n > SBI_SPLIT_STAGES + 1)
         return sbi_json_refuse(SB_ERR_UNSUPPORTED, "pre_tokenizer.pretokenizers", list,
-                               "supported are two: Split or Digits, then ByteLevel");
-    first = json_array_get(list, 0);
-    if (sbi_json_is_type(first, "Digits")) {
-        const json_t *each = json_object_get(first, "individual_digits");
-        *out               = sbi_split_by_name("smollm", 6);
-        if ((st = sbi_json_known_keys("pre_tokenizer.pretokenizers[0]", first, digits)) != SB_OK)
+                               "supported are one to five of Split and Digits, then ByteLevel");
+    for (size_t i = 0; i + 1 < n; i++) {
+        const json_t *p = json_array_get(list, i);
+        (void)snprintf(where, sizeof where, "pre_tokenizer.pretokenizers[%zu]", i);
+        if (sbi_json_is_type(p, "Digits"))
+            st = read_digits(p, where, &stages[i]);
+        else if (sbi_json_is_type(p, "Split"))
+            st = read_split(p, where, &stages[i]);
+        else
+            st = sbi_json_unsupported_type(where, p, "supported are Split and Digits");
+        if (st != SB_OK)
             return st;
-        if (!json_is_true(each))
-            return sbi_json_refuse(SB_ERR_UNSUPPORTED,
-                                   "pre_tokenizer.pretokenizers[0].individual_digits", each,
-                                   "only true is supported");
-    } else if (sbi_json_is_type(first, "Split")) {
-        if ((st = read_split(first, out)) != SB_OK)
-            return st;
-    } else {
-        return sbi_json_unsupported_type("pre_tokenizer.pretokenizers[0]", first,
-                                         "supported are Split and Digits");
     }
-    return check_byte_level("pre_tokenizer.pretokenizers[1]", json_array_get(list, 1),
-                            sbi_json_is_type(first, "Digits"));
+    *out = splitter_of(stages, n - 1);
+    if (*out == NULL && n == 2)
+        return sbi_json_refuse(
+            SB_ERR_UNSUPPORTED, "pre_tokenizer.pretokenizers[0].pattern.Regex",
+            json_object_get(json_object_get(json_array_get(list, 0), "pattern"), "Regex"),
+            "supported are the patterns of Llama-3, Qwen2 and Tekken, letter for letter");
+    if (*out == NULL)
+        return sbi_json_refuse(SB_ERR_UNSUPPORTED, "pre_tokenizer.pretokenizers", list,
+                               "supported are the patterns of DeepSeek-V3 and DeepSeek-Coder, "
+                               "letter for letter");
+    (void)snprintf(where, sizeof where, "pre_tokenizer.pretokenizers[%zu]", n - 1);
+    /* with Digits alone the pattern is ByteLevel's own */
+    return check_byte_level(where, json_array_get(list, n - 1), (*out)->json[0] == NULL);
 }
 
 /* {"single": [{"SpecialToken": {"id": TEXT}}, {"Sequence": {"id": "A"}}], "special_tokens": {TEXT:

@@ -399,7 +399,8 @@ static int hides_cut(const sbi_added *a)
 
 static void hash_tail(sb_tok *t)
 {
-    sbi_sha256_put(&t->sha, t->split->pattern, strlen(t->split->pattern) + 1);
+    for (const char *const *p = t->split->pattern; *p != NULL; p++)
+        sbi_sha256_put(&t->sha, *p, strlen(*p) + 1);
     sbi_sha256_put_i32s(&t->sha,
                         (int32_t[]){t->nfc, t->ignore_merges, t->adds_bos,
                                     t->adds_bos ? t->role[SB_TOK_ROLE_BOS] : -1, t->unk,

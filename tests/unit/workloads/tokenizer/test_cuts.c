@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const files[] = {"gpt2.json",          "llama3.json",   "qwen2.json",
-                                    "smollm.json",        "sp_llama.gguf", "sp_gemma.gguf",
-                                    "sp_legacy_off.json", "sp_words.json", "sp_unknown.gguf"};
+static const char *const files[] = {
+    "gpt2.json",       "llama3.json",   "qwen2.json",         "smollm.json",
+    "sp_llama.gguf",   "sp_gemma.gguf", "sp_legacy_off.json", "sp_words.json",
+    "sp_unknown.gguf", "tekken.json",   "deepseek_v3.json",   "deepseek_coder.json"};
 #define FILES ((int)(sizeof files / sizeof files[0]))
 
 static sb_tok *fixture(int i)
