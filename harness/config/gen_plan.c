@@ -216,8 +216,8 @@ static void workloads_read(sbi_ctx *c, sbi_node *list, plan_box *b)
 
 static void tokenizer_read(sbi_ctx *c, const sbi_node *n, sb_gen_plan *p)
 {
-    static const char allowed[] = "a tokenizer.json, a .gguf file, a folder with one of them, or "
-                                  "bytes, bytes/4, characters, words";
+    static const char allowed[] = "a tokenizer.json, a .gguf file, a tokenizer.model, a folder "
+                                  "with one of them, or bytes, bytes/4, characters, words";
     if (n == NULL || sbi_word(c, n, allowed) == NULL)
         return;
     if (sb_tok_ops_find(n->text) != NULL) {

@@ -3,8 +3,8 @@
  *
  * Keys (* must be there; [list] marks an axis):
  *   sweep*       a name
- *   tokenizer    PATH of a tokenizer.json, a .gguf file or a folder with one of them; or bytes,
- *                bytes/4, characters, words
+ *   tokenizer    PATH of a tokenizer.json, a .gguf file, a tokenizer.model or a folder with one of
+ *                them; or bytes, bytes/4, characters, words
  *   workloads*   list of {suite*, tasks* [list] or all, lengths [list], samples, seed [list] 42,
  *                the suite's files (PATH), the suite's parameters [list]}
  *                lengths*: of suites that are made to one; of others, the length to cut to, absent:

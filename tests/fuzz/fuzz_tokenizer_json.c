@@ -1,6 +1,6 @@
-/* What a fuzzer feeds: any bytes as a tokenizer file (GGUF where they start with its magic, else
- * JSON). What opens is used. Built for libFuzzer with SPAN_FUZZ=ON; test_tokenizer_fuzz.c calls the
- * same function with seeded mutations. */
+/* What a fuzzer feeds: any bytes as a tokenizer file (GGUF where they start with its magic, a
+ * tokenizer.model, else JSON). What opens is used. Built for libFuzzer with SPAN_FUZZ=ON;
+ * test_tokenizer_fuzz.c calls the same function with seeded mutations. */
 #include "tests/fuzz/common.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static void use(const sb_tok *t, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     sb_tok        *t   = NULL;
-    sb_tok_options opt = {size % 2 == 0 ? NULL : "qwen2"};
+    sb_tok_options opt = {size % 4 == 3 ? "qwen2" : NULL};
     if (sb_tok_open_bytes("fuzz", data, size, size >= 4 && data[0] == 'G' ? &opt : NULL, &t) !=
         SB_OK)
         return 0;

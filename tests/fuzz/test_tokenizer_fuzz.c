@@ -70,8 +70,11 @@ static size_t mutate(unsigned char *d, size_t n, size_t room)
     return n;
 }
 
-static const char *const seed_file[] = {FIXTURES "gpt2.json", FIXTURES "llama3.json",
-                                        FIXTURES "qwen2.json", FIXTURES "smollm.json"};
+#define JSON_FILES 6 /* the others are no JSON */
+static const char *const seed_file[] = {
+    FIXTURES "gpt2.json",     FIXTURES "llama3.json",   FIXTURES "qwen2.json",
+    FIXTURES "smollm.json",   FIXTURES "sp_llama.json", FIXTURES "sp_words.json",
+    FIXTURES "sp_llama.gguf", FIXTURES "sp_gemma.gguf", FIXTURES "sp_mistral.model"};
 
 START_TEST(json_bytes)
 {
@@ -191,7 +194,7 @@ START_TEST(json_values)
     json_t      *seed = json_load_file(seed_file[_i], 0, &e);
     ck_assert_ptr_nonnull(seed);
     state = 300 + (uint64_t)_i;
-    for (int r = 0; r < ROUNDS; r++) {
+    for (int r = 0; r < (_i < 4 ? ROUNDS : ROUNDS / 3); r++) { /* the others are larger */
         json_t *v = json_deep_copy(seed);
         char   *text;
         for (size_t k = 1 + below(3); k > 0; k--)
@@ -211,9 +214,9 @@ int main(void)
     Suite *s = suite_create("fuzz");
     TCase *t = tcase_create("fuzz");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, json_bytes, 0, 4);
+    tcase_add_loop_test(t, json_bytes, 0, (int)(sizeof seed_file / sizeof seed_file[0]));
     tcase_add_loop_test(t, gguf_bytes, 0, 4);
-    tcase_add_loop_test(t, json_values, 0, 4);
+    tcase_add_loop_test(t, json_values, 0, JSON_FILES);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -10,6 +10,9 @@ span_test(test_tokenizer_golden
   SOURCES golden/test_tokenizer_golden.c golden/tokenizer_text.c ${tokenizer_case} LINK sb_workloads LABELS unit)
 span_test(test_tokenizer_pairs SOURCES golden/test_tokenizer_pairs.c ${tokenizer_case} LINK sb_workloads LABELS unit)
 if(SPAN_PYTHON)
+  add_test(NAME cli_tokenizer_sentencepiece
+    COMMAND ${SPAN_PYTHON} ${CMAKE_SOURCE_DIR}/tests/golden/sp_compare.py $<TARGET_FILE:tokenizer_ids> fixtures)
+  set_tests_properties(cli_tokenizer_sentencepiece PROPERTIES LABELS cli TIMEOUT 900 SKIP_RETURN_CODE 77)
   foreach(what fixtures smollm2)
     add_test(NAME cli_tokenizer_${what}
       COMMAND ${SPAN_PYTHON} ${CMAKE_SOURCE_DIR}/tests/golden/tokenizer_compare.py $<TARGET_FILE:tokenizer_ids> ${what})

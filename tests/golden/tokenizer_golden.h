@@ -3,12 +3,7 @@
  * ids as little-endian int32. tokenizer_compare.py TOKENIZER_IDS golden writes this file. */
 /* clang-format off */
 #define GOLDEN_TEXT_BYTES 1048576
-static const struct {
-    const char *path;
-    uint64_t    seed;
-    int64_t     n_docs, n_bytes, n_tokens;
-    const char *sha256;
-} golden[] = {
+static const golden_row golden[] = {
     {"tests/fixtures/tokenizer/gpt2.json", 0, 28810, 1048586, 946781,
      "b2b0e53d4062c11707b03daa0ad7d0bd9085634b69e0aaa535a65a01cec6e480"},
     {"tests/fixtures/tokenizer/gpt2.json", 1, 1807, 1048635, 585844,
@@ -25,5 +20,17 @@ static const struct {
      "1c28b5b4875e4dc5ea61c1cf5e204b56b90b88cc0b44a72140b6194131169313"},
     {"tests/fixtures/tokenizer/smollm.json", 1, 1807, 1048635, 578475,
      "96fa7700a44186ba4332f0b17da67119c5908249dc662edb1d799283275b7f31"},
+    {"tests/fixtures/tokenizer/tekken.json", 0, 28810, 1048586, 947156,
+     "e7bfb22dabb05bac7ffb4294f8af3fb47fc568043cf5a59068f4c09fd8674d49"},
+    {"tests/fixtures/tokenizer/tekken.json", 1, 1807, 1048635, 581605,
+     "fe77fa965c1dba1bbd2abfd381c6fe6ff7971ca3cd0a14f0ffc8557bd0a06e48"},
+    {"tests/fixtures/tokenizer/deepseek_v3.json", 0, 28810, 1048586, 947607,
+     "d73315e444d7fa6cbc51933e95ec8bf0aad5b0346755e7d68c11bb530675b544"},
+    {"tests/fixtures/tokenizer/deepseek_v3.json", 1, 1807, 1048635, 579994,
+     "9df90a074255e991ac655a1ffe08f182ed329b074ef773f61cf91acfd9d236a3"},
+    {"tests/fixtures/tokenizer/deepseek_coder.json", 0, 28810, 1048586, 954366,
+     "4971427168acb2ba81a0c8853144cf8d842db9c1c6d1ccad1370acfb50c7fd33"},
+    {"tests/fixtures/tokenizer/deepseek_coder.json", 1, 1807, 1048635, 590967,
+     "40afc170ca6d8429006bb79475fcde62350a8c2d162e9ac4f6ceec9a33b826ec"},
 };
 /* clang-format on */

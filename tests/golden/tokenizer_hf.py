@@ -46,6 +46,18 @@ def tokenizers():
     return t
 
 
+def sentencepiece():
+    try:
+        import sentencepiece as sp
+    except ImportError:
+        found = wheels("sentencepiece-*.whl")
+        if not found:
+            skip("no Python package `sentencepiece` (pip install it, or put its wheel into a folder named by SPAN_WHEELS)")
+        sys.path.insert(0, unpack(found[-1]))
+        import sentencepiece as sp
+    return sp
+
+
 def pack(docs):
     return b"".join(struct.pack("<I", len(d)) + d for d in docs)
 
@@ -72,6 +84,12 @@ def seeded_docs(program, seed, n_bytes):
 
 def our_ids(program, path, docs, *options):
     return unpack_docs(run(program, *options, path, data=pack(docs)), 4)
+
+
+def our_text(program, path, ids):
+    """Decoded; ids as tokenizer_ids writes them."""
+    data = b"".join(struct.pack("<I", len(i) // 4) + i for i in ids)
+    return unpack_docs(run(program, "--decode", path, data=data), 1)
 
 
 def their_ids(tok, docs):
@@ -104,21 +122,36 @@ def pre_tokenizer(t, name):
     p, level = t.pre_tokenizers, t.pre_tokenizers.ByteLevel
     llama = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 
+    upper, lower = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
+    tekken = (rf"[^\r\n\p{{L}}\p{{N}}]?[{upper}]*[{lower}]+|[^\r\n\p{{L}}\p{{N}}]?[{upper}]+[{lower}]*|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*"
+              r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+    deepseek_v3 = ["\\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+                   "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*"
+                   "|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"]
+    deepseek_coder = ["[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"]
+
+    def splits(patterns, *more):
+        return p.Sequence([*(p.Split(t.Regex(x), "isolated") for x in patterns), *more, level(add_prefix_space=False, use_regex=False)])
+
     def split(numbers):
-        return p.Sequence([p.Split(t.Regex(llama % numbers), "isolated"), level(add_prefix_space=False, use_regex=False)])
+        return splits([llama % numbers])
     return {"gpt2": lambda: level(add_prefix_space=False),
             "llama3": lambda: split(r"\p{N}{1,3}"),
             "qwen2": lambda: split(r"\p{N}"),
+            "tekken": lambda: splits([tekken]),
+            "deepseek_v3": lambda: splits(deepseek_v3),
+            "deepseek_coder": lambda: splits(deepseek_coder, p.Digits(individual_digits=True)),
             "smollm": lambda: p.Sequence([p.Digits(individual_digits=True), level(add_prefix_space=False)])}[name]()
 
 
 def from_gguf(t, path):
     """The same vocabulary in the other program's terms."""
     k = gguf_keys(path)
-    name = {"gpt-2": "gpt2", "llama-bpe": "llama3", "qwen2": "qwen2", "smollm": "smollm", "starcoder": "smollm"}[k["tokenizer.ggml.pre"]]
+    name = {"gpt-2": "gpt2", "llama-bpe": "llama3", "qwen2": "qwen2", "smollm": "smollm", "starcoder": "smollm", "tekken": "tekken",
+            "deepseek-v3": "deepseek_v3", "deepseek-coder": "deepseek_coder"}[k["tokenizer.ggml.pre"]]
     tokens, kinds = k["tokenizer.ggml.tokens"], k["tokenizer.ggml.token_type"]
     merges = [(m[:i], m[i + 1:]) for m in k["tokenizer.ggml.merges"] for i in [m.index(" ", 1)]]
-    tok = t.Tokenizer(t.models.BPE({s: i for i, s in enumerate(tokens)}, merges, ignore_merges=name == "llama3"))
+    tok = t.Tokenizer(t.models.BPE({s: i for i, s in enumerate(tokens)}, merges, ignore_merges=name in ("llama3", "tekken")))
     tok.pre_tokenizer = pre_tokenizer(t, name)
     if name == "qwen2":
         tok.normalizer = t.normalizers.NFC()

@@ -1,7 +1,8 @@
 /* The tokenizer as a filter, for comparing it with others (tokenizer_compare.py).
  *
  *   tokenizer_ids [--literal] TOKENIZER < DOCS > IDS      DOCS: u32 length, bytes, ...
- *   tokenizer_ids --text SEED BYTES > DOCS                IDS: u32 count, i32 ids, ...
+ *   tokenizer_ids --decode TOKENIZER < IDS > DOCS         IDS: u32 count, i32 ids, ...
+ *   tokenizer_ids --text SEED BYTES > DOCS
  *
  * Little-endian. Special tokens are parsed unless --literal; no BOS is added. */
 #include <stdio.h>
@@ -54,19 +55,44 @@ static int encode(sb_tok_ctx *c, sb_tok_specials specials)
     return 0;
 }
 
+static int decode(const sb_tok *t)
+{
+    int32_t *ids = NULL;
+    uint32_t n;
+    while (fread(&n, 4, 1, stdin) == 1) {
+        int32_t *more  = realloc(ids, 4 * ((size_t)n + 1));
+        char    *text  = NULL;
+        size_t   bytes = 0;
+        if (more == NULL)
+            return fail("no memory");
+        ids = more;
+        if (fread(ids, 4, n, stdin) != n)
+            return fail("a list is cut short");
+        if (sb_tok_decode(t, ids, n, SB_TOK_SHOW_TEXT, &text, &bytes) != SB_OK)
+            return fail(sb_error_text());
+        n = (uint32_t)bytes;
+        if (fwrite(&n, 4, 1, stdout) != 1 || fwrite(text, 1, n, stdout) != n)
+            return fail("cannot write");
+        free(text);
+    }
+    free(ids);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     sb_tok     *t       = NULL;
     sb_tok_ctx *c       = NULL;
     int         literal = argc == 3 && strcmp(argv[1], "--literal") == 0;
+    int         decodes = argc == 3 && strcmp(argv[1], "--decode") == 0;
     int         rc;
     if (argc == 4 && strcmp(argv[1], "--text") == 0)
         return write_text(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
-    if (argc != 2 + literal)
-        return fail("usage: tokenizer_ids [--literal] TOKENIZER | --text SEED BYTES");
-    if (sb_tok_open(argv[1 + literal], NULL, &t) != SB_OK || sb_tok_ctx_create(t, &c) != SB_OK)
+    if (argc != 2 + literal + decodes)
+        return fail("usage: tokenizer_ids [--literal | --decode] TOKENIZER | --text SEED BYTES");
+    if (sb_tok_open(argv[argc - 1], NULL, &t) != SB_OK || sb_tok_ctx_create(t, &c) != SB_OK)
         return fail(sb_error_text());
-    rc = encode(c, literal ? SB_TOK_SPECIALS_LITERAL : SB_TOK_SPECIALS_PARSE);
+    rc = decodes ? decode(t) : encode(c, literal ? SB_TOK_SPECIALS_LITERAL : SB_TOK_SPECIALS_PARSE);
     sb_tok_ctx_destroy(c);
     sb_tok_close(t);
     return rc;

@@ -16,4 +16,12 @@ typedef struct golden_text {
 golden_text golden_text_make(uint64_t seed, size_t bytes);
 void        golden_text_fini(golden_text *g);
 
+/* Ids of the documents of a seed, as tokenizer_golden.h and sp_golden.h list them. */
+typedef struct golden_row {
+    const char *path; /* of the vocabulary */
+    uint64_t    seed;
+    int64_t     n_docs, n_bytes, n_tokens;
+    const char *sha256;
+} golden_row;
+
 #endif

@@ -27,6 +27,8 @@ typedef struct sb_tok_ops {
      * tokens of the two sides are those of the whole, counts add up; 0: there is none. NULL: cannot
      * say. */
     int64_t (*safe_cut)(void *ctx, const char *text, int64_t n_bytes, int64_t limit);
+    /* count, of what stands behind such a cut; NULL: count says it. */
+    sb_status (*count_rest)(void *ctx, const char *text, int64_t n_bytes, int64_t *n_tokens);
     /* The ids of the text, malloc'd (NULL for none), special tokens excluded. NULL: there are none
      * to give. */
     sb_status (*encode)(void *ctx, const char *text, int64_t n_bytes, int32_t **ids, int64_t *n);

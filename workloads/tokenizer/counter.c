@@ -11,8 +11,18 @@ struct sb_tok_counter {
     sb_tok_ctx     *c;
     sb_tok_specials specials;
     int64_t         settled;
+    int             is_rest; /* tail stands behind a safe cut */
     sbi_bytes       tail;
 };
+
+static sb_status count_tail(const sb_tok_counter *k, size_t n, int64_t *count)
+{
+    return (k->is_rest ? sb_tok_count_rest : sb_tok_count)(k->c, k->tail.data, n, k->specials,
+                                                           count);
+}
+
+/* A blank behind a letter or number: every splitter begins a piece there; for SentencePiece sp.c
+ * says why. */
 
 /* The last safe cut in (low, high], 0 when there is none; high < n. */
 static size_t cut_between(const sb_tok *t, const unsigned char *s, size_t low, size_t high)
@@ -54,11 +64,12 @@ sb_status sb_tok_counter_append(sb_tok_counter *k, const void *bytes, size_t n)
     cut = cut_between(k->c->t, k->tail.data, old > 0 ? old - 1 : 0, k->tail.n - 1);
     if (cut == 0)
         return SB_OK;
-    if ((st = sb_tok_count(k->c, k->tail.data, cut, k->specials, &more)) != SB_OK) {
+    if ((st = count_tail(k, cut, &more)) != SB_OK) {
         k->tail.n = old;
         return st;
     }
     k->settled += more;
+    k->is_rest = 1;
     k->tail.n -= cut;
     memmove(k->tail.data, k->tail.data + cut, k->tail.n);
     return SB_OK;
@@ -69,7 +80,7 @@ sb_status sb_tok_counter_value(sb_tok_counter *k, int64_t *count)
     int64_t   tail = 0;
     sb_status st   = SB_OK;
     if (k->tail.n > 0)
-        st = sb_tok_count(k->c, k->tail.data, k->tail.n, k->specials, &tail);
+        st = count_tail(k, k->tail.n, &tail);
     if (st == SB_OK)
         *count = k->settled + tail;
     return st;
@@ -78,6 +89,7 @@ sb_status sb_tok_counter_value(sb_tok_counter *k, int64_t *count)
 void sb_tok_counter_reset(sb_tok_counter *k)
 {
     k->settled = 0;
+    k->is_rest = 0;
     k->tail.n  = 0;
 }
 

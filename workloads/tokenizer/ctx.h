@@ -24,6 +24,12 @@ typedef struct sbi_long_piece {
     int64_t   n_heap, heap_capacity;
 } sbi_long_piece;
 
+/* The text that SentencePiece's blanks were made of: byte `to` of the result stood at s[from]. */
+typedef struct sbi_sp_source_at {
+    const unsigned char *s;
+    size_t               n, from, to;
+} sbi_sp_source_at;
+
 struct sb_tok_ctx {
     const sb_tok    *t;
     sbi_splitter    *splitter;
@@ -31,7 +37,10 @@ struct sb_tok_ctx {
     sbi_long_piece   piece;
     sbi_bytes        text; /* the input, when it had to be changed or joined */
     sbi_nfc          nfc;
-    size_t          *seams; /* pairs begin, end in `text`: where no special token may touch */
+    sbi_bytes        blanks; /* a stretch with SentencePiece's blanks */
+    sbi_sp_source_at source;
+    int              is_rest; /* the text stands behind a safe cut */
+    size_t          *seams;   /* pairs begin, end in `text`: where no special token may touch */
     int64_t          n_seams, max_seams;
     sb_tok_ids      *out; /* NULL: count only */
     int64_t          count;

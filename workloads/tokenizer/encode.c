@@ -1,9 +1,12 @@
-/* From text to ids: valid UTF-8, added tokens cut out, NFC, pieces.
+/* From text to ids: valid UTF-8, added tokens cut out, NFC or SentencePiece's blanks, pieces.
  *
  *   text  |  some text <|im_end|> more  |
  *   pass 0   tokens that are looked for in the raw text ("normalized": false)
  *   pass 1   the others, in what pass 0 left between them
  *   plain    normalised, split by the pattern, merged
+ *
+ * SentencePiece makes its blanks in front of pass 1 (a normalizer), or in front of the last step (a
+ * pre_tokenizer).
  *
  * A pass does what the original does, also where added tokens overlap: matches are leftmost-longest
  * and found before lstrip and rstrip widen them, and a special token that is to be read literally
@@ -11,23 +14,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workloads/tokenizer/ctx.h"
+#include "workloads/tokenizer/sp.h"
 
-/* White_Space: what lstrip and rstrip take. */
-static int is_space(int32_t c)
+/* White_Space: what lstrip and rstrip take. marked: a blank stands for U+2581, which is none. */
+static int is_space(int32_t c, int marked)
 {
-    return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+    return (c >= 9 && c <= 13) || (c == 0x20 && !marked) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
            c == 0x205F || c == 0x3000;
 }
 
 static size_t char_bytes(int32_t c) { return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; }
 
-static sb_status encode_plain(sb_tok_ctx *c, const unsigned char *s, size_t n)
+static sb_status encode_plain(sb_tok_ctx *c, const unsigned char *s, size_t n, int first)
 {
     sb_status st = SB_OK;
+    if (c->t->sp.on) {
+        if (!c->t->sp.early)
+            st = sbi_sp_blanks(c, s, n, first, &s, &n);
+        return st == SB_OK ? sbi_sp_encode(c, s, n) : st;
+    }
     if (c->t->nfc)
         st = sbi_nfc_apply(&c->nfc, s, n, &s, &n);
+    sbi_splitter_begin(c->splitter);
     for (size_t at = 0, end = 0; at < n && st == SB_OK; at = end) {
         st = sbi_splitter_next(c->splitter, s, n, at, &end);
         if (st == SB_OK)
@@ -50,14 +59,31 @@ static int is_literal(const sb_tok_ctx *c, size_t begin, size_t end)
     return lo < c->n_seams && c->seams[2 * lo] < end;
 }
 
+/* A token at [begin, end) of what pass 1 sees, whose text begins at `base` of the whole. */
+static int is_literal_here(sb_tok_ctx *c, int made, size_t base, size_t begin, size_t end)
+{
+    if (made) {
+        begin = base + sbi_sp_source(c, begin);
+        end   = base + sbi_sp_source(c, end);
+    }
+    return is_literal(c, begin, end);
+}
+
 static sb_status encode_pass(sb_tok_ctx *c, int pass, const unsigned char *text, size_t from,
                              size_t to)
 {
     const sbi_matcher *m    = &c->t->match[pass == 0 ? 0 : 1];
-    size_t             done = from, at = from;
-    sb_status          st = SB_OK;
+    int                made = pass == 1 && c->t->sp.on && c->t->sp.early;
+    size_t             base = from, done, at;
+    sb_status          st   = SB_OK;
     if (pass == 2)
-        return encode_plain(c, text + from, to - from);
+        return encode_plain(c, text + from, to - from, from == 0);
+    if (made) {
+        if ((st = sbi_sp_blanks(c, text + from, to - from, from == 0, &text, &to)) != SB_OK)
+            return st;
+        from = 0;
+    }
+    done = at = from;
     if (m->n == 0)
         return encode_pass(c, pass + 1, text, from, to);
     while (at < to && st == SB_OK) {
@@ -70,13 +96,13 @@ static sb_status encode_pass(sb_tok_ctx *c, int pass, const unsigned char *text,
             break;
         begin = at;
         end   = at += (size_t)a->n;
-        if (a->special && is_literal(c, begin, end))
+        if (a->special && c->n_seams > 0 && is_literal_here(c, made, base, begin, end))
             continue;
         if (a->lstrip)
-            for (int32_t w; begin > done && is_space(w = sbi_utf8_before(text, begin));)
+            for (int32_t w; begin > done && is_space(w = sbi_utf8_before(text, begin), made);)
                 begin -= char_bytes(w);
         if (a->rstrip)
-            for (int32_t w; end < to && is_space(w = sbi_utf8_code(text + end));)
+            for (int32_t w; end < to && is_space(w = sbi_utf8_code(text + end), made);)
                 end += char_bytes(w);
         if (begin > done)
             st = encode_pass(c, pass + 1, text, done, begin);
@@ -111,7 +137,7 @@ static sb_status join(sb_tok_ctx *c, const sb_tok_part *parts, int64_t n_parts,
                     SB_OK)
                 return st;
             if (rest > 0)
-                c->text.n += sbi_utf8_replace(s + good, rest, c->text.data + c->text.n);
+                c->text.n += sbi_utf8_replace(s + good, rest, 0, c->text.data + c->text.n);
             *text = c->text.data;
             *n    = c->text.n;
         }
@@ -171,6 +197,26 @@ static sb_status encode(sb_tok_ctx *c, const sb_tok_part *parts, int64_t n_parts
     return st;
 }
 
+sb_status sb_tok_encode_rest(sb_tok_ctx *c, const void *bytes, size_t n, sb_tok_specials specials,
+                             sb_tok_ids *out)
+{
+    const sb_tok_part part = {bytes, n, specials};
+    sb_status         st;
+    c->is_rest = 1;
+    st         = encode(c, &part, 1, SB_TOK_BOS_NONE, out);
+    c->is_rest = 0;
+    return st;
+}
+
+sb_status sb_tok_count_rest(sb_tok_ctx *c, const void *bytes, size_t n, sb_tok_specials specials,
+                            int64_t *count)
+{
+    sb_status st = sb_tok_encode_rest(c, bytes, n, specials, NULL);
+    if (st == SB_OK)
+        *count = c->count;
+    return st;
+}
+
 sb_status sb_tok_encode_parts(sb_tok_ctx *c, const sb_tok_part *parts, int64_t n_parts,
                               sb_tok_bos bos, sb_tok_ids *out)
 {
@@ -207,7 +253,7 @@ sb_status sb_tok_ctx_create(const sb_tok *t, sb_tok_ctx **out)
         return sb_fail(SB_ERR_NOMEM, "no memory to encode with");
     }
     memset(c->cache, 0, SBI_CACHE_ENTRIES * sizeof *c->cache);
-    if ((st = sbi_splitter_create(t->code, &c->splitter)) != SB_OK) {
+    if (t->code != NULL && (st = sbi_splitter_create(t->code, &c->splitter)) != SB_OK) {
         sb_tok_ctx_destroy(c);
         return st;
     }
@@ -224,6 +270,7 @@ void sb_tok_ctx_destroy(sb_tok_ctx *c)
     free(c->piece.id);
     free(c->piece.heap);
     free(c->text.data);
+    free(c->blanks.data);
     free(c->seams);
     free(c->cache);
     free(c);

@@ -3,12 +3,13 @@
  * O(n log n): a megabyte without a blank is one piece.
  *
  * A heap entry may be out of date. It counts only if the pair that now stands at its position has
- * its rank: a rank belongs to one pair, and a pair that was merged away does not come back. */
+ * its rank: such a pair has an entry of its own that says the same, so no order changes. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "workloads/tokenizer/ctx.h"
+#include "workloads/tokenizer/sp.h"
 
 #define SHORT 32
 #define GONE (-1)
@@ -48,6 +49,8 @@ static int32_t rank_of(const sb_tok *t, int32_t left, int32_t right, int32_t *me
  */
 static int32_t next_symbol(const sb_tok *t, const unsigned char *s, size_t n, size_t *at)
 {
+    if (t->sp.on)
+        return sbi_sp_symbol(t, s, n, at);
     while (*at < n) {
         int32_t id = t->byte_id[s[(*at)++]];
         if (id >= 0)

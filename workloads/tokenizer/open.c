@@ -1,4 +1,5 @@
-/* Which reader a file goes to: GGUF starts with its magic, all else is JSON. */
+/* Which reader a file goes to: GGUF starts with its magic, a tokenizer.model as no JSON does, all
+ * else is JSON. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "workloads/tokenizer/gguf.h"
+#include "workloads/tokenizer/model.h"
 #include "workloads/tokenizer/vocab.h"
 
 #define MAX_JSON_BYTES (INT64_C(256) << 20) /* the largest known is 33 MiB */
@@ -45,15 +47,23 @@ static sb_status read_all(int fd, int64_t bytes, char **out)
     return SB_OK;
 }
 
-static sb_status read_json_file(int fd, int64_t bytes, sb_tok *t)
+static sb_status read_text(const char *data, size_t bytes, sb_tok *t)
+{
+    return sbi_tok_is_model((const unsigned char *)data, bytes)
+               ? sbi_tok_read_model((const unsigned char *)data, bytes, t)
+               : sbi_tok_read_json(data, bytes, t);
+}
+
+static sb_status read_whole_file(int fd, int64_t bytes, sb_tok *t)
 {
     char     *data = NULL;
     sb_status st;
     if (bytes > MAX_JSON_BYTES)
-        return sb_fail(SB_ERR_USAGE, "%" PRId64 " bytes; a tokenizer.json has up to %" PRId64,
+        return sb_fail(SB_ERR_USAGE,
+                       "%" PRId64 " bytes; a tokenizer.json or tokenizer.model has up to %" PRId64,
                        bytes, MAX_JSON_BYTES);
     if ((st = read_all(fd, bytes, &data)) == SB_OK)
-        st = sbi_tok_read_json(data, (size_t)bytes, t);
+        st = read_text(data, (size_t)bytes, t);
     free(data);
     return st;
 }
@@ -64,10 +74,10 @@ static sb_status read_source(sbi_source *src, const char *magic, const sb_tok_op
     if (memcmp(magic, "GGUF", 4) == 0)
         return sbi_tok_read_gguf(src, opt != NULL ? opt->pre : NULL, t);
     if (opt != NULL && opt->pre != NULL)
-        return sb_fail(SB_ERR_USAGE, "pre is for GGUF files; a tokenizer.json says itself how it "
-                                     "splits");
-    return src->mem != NULL ? sbi_tok_read_json((const char *)src->mem, (size_t)src->size, t)
-                            : read_json_file(src->fd, (int64_t)src->size, t);
+        return sb_fail(SB_ERR_USAGE, "pre is for GGUF files; other files say themselves how they "
+                                     "split");
+    return src->mem != NULL ? read_text((const char *)src->mem, (size_t)src->size, t)
+                            : read_whole_file(src->fd, (int64_t)src->size, t);
 }
 
 static sb_status read_fd(int fd, const sb_tok_options *opt, sb_tok *t)
@@ -91,6 +101,17 @@ static sb_status read_fd(int fd, const sb_tok_options *opt, sb_tok *t)
     return st;
 }
 
+/* A tokenizer.json has more to say than a tokenizer.model. file has room for n bytes. */
+static void choose_file(const char *dir, char *file, size_t n)
+{
+    (void)snprintf(file, n, "%s/tokenizer.json", dir);
+    if (access(file, F_OK) == 0)
+        return;
+    (void)snprintf(file, n, "%s/tokenizer.model", dir);
+    if (access(file, F_OK) != 0)
+        (void)snprintf(file, n, "%s/tokenizer.json", dir); /* what is missed */
+}
+
 sb_status sb_tok_open(const char *path, const sb_tok_options *opt, sb_tok **out)
 {
     struct stat info;
@@ -101,11 +122,11 @@ sb_status sb_tok_open(const char *path, const sb_tok_options *opt, sb_tok **out)
     if (st != SB_OK)
         return sb_wrap(st, "tokenizer %s", path);
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-        size_t n = strlen(path) + sizeof "/tokenizer.json";
+        size_t n = strlen(path) + sizeof "/tokenizer.model";
         file     = malloc(n);
         if (file == NULL)
             return finish(sb_fail(SB_ERR_NOMEM, "no memory for a path"), path, t, out);
-        (void)snprintf(file, n, "%s/tokenizer.json", path);
+        choose_file(path, file, n);
         path = file;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */

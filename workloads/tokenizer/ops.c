@@ -150,6 +150,16 @@ static sb_status decode(void *ctx, const int32_t *ids, int64_t n, char **out, in
     return st;
 }
 
+static sb_status count_rest_literal(void *ctx, const char *text, int64_t n_bytes, int64_t *n)
+{
+    return sb_tok_count_rest(ctx, text, (size_t)n_bytes, SB_TOK_SPECIALS_LITERAL, n);
+}
+
+static sb_status count_rest_parse(void *ctx, const char *text, int64_t n_bytes, int64_t *n)
+{
+    return sb_tok_count_rest(ctx, text, (size_t)n_bytes, SB_TOK_SPECIALS_PARSE, n);
+}
+
 static int64_t safe_cut(void *ctx, const char *text, int64_t n_bytes, int64_t limit)
 {
     const sb_tok_ctx *c = ctx;
@@ -161,13 +171,16 @@ static int64_t safe_cut(void *ctx, const char *text, int64_t n_bytes, int64_t li
 void sb_tok_ops_of(sb_tok_ctx *c, sb_tok_specials specials, sb_tok_ops *out)
 {
     int parse = specials == SB_TOK_SPECIALS_PARSE;
-    *out      = (sb_tok_ops){.name     = sb_tok_splitter(c->t),
-                             .sha256   = sb_tok_sha256(c->t),
-                             .count    = parse ? count_parse : count_literal,
-                             .joined   = parse ? joined_parse : joined_literal,
-                             .ends     = parse ? ends_parse : ends_literal,
-                             .safe_cut = safe_cut,
-                             .encode   = parse ? encode_parse : encode_literal,
-                             .decode   = decode,
-                             .ctx      = c};
+    *out      = (sb_tok_ops){.name       = sb_tok_splitter(c->t),
+                             .sha256     = sb_tok_sha256(c->t),
+                             .count      = parse ? count_parse : count_literal,
+                             .joined     = parse ? joined_parse : joined_literal,
+                             .ends       = parse ? ends_parse : ends_literal,
+                             .safe_cut   = safe_cut,
+                             .count_rest = c->t->sp.prefix == SBI_SP_PREFIX_NONE ? NULL
+                                           : parse                               ? count_rest_parse
+                                                   : count_rest_literal,
+                             .encode     = parse ? encode_parse : encode_literal,
+                             .decode     = decode,
+                             .ctx        = c};
 }

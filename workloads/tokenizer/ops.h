@@ -5,7 +5,8 @@
 #include "workloads/base/tok.h"
 #include "workloads/tokenizer/tokenizer.h"
 
-/* The table of a context: count, joined, ends, safe_cut, encode and decode; name is the splitter's,
+/* The table of a context: count, joined, ends, safe_cut, count_rest where a blank goes in front of
+ * a text, encode and decode; name is the splitter's,
  * sha256 the vocabulary's. Context and tokenizer are borrowed for as long as the table is used; a
  * thread has its own context and so its own table. specials  LITERAL: a special token's letters are
  * text like any other, as the table wants it. PARSE: they are that token, as Hugging Face's

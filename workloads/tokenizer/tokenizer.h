@@ -1,9 +1,10 @@
-/* Byte-level BPE tokenizers of language models (spec models 5): text -> the ids that the model was
- * trained on, and back. Read from a Hugging Face tokenizer.json or from the metadata of a GGUF
- * file. Ids are those of the original: what a file asks for and this code does not do is refused by
- * name, never left out.
+/* BPE tokenizers of language models, byte-level and SentencePiece (spec models 5): text -> the ids
+ * that the model was trained on, and back. Read from a Hugging Face tokenizer.json, from the
+ * metadata of a GGUF file, or from SentencePiece's tokenizer.model. Ids are those of the original:
+ * what a file asks for and this code does not do is refused by name, never left out.
  *
- *   bytes -> valid UTF-8 -> added tokens cut out -> NFC (Qwen2) -> pieces (a pattern) -> merges
+ *   bytes -> valid UTF-8 -> added tokens cut out -> NFC (Qwen2), blanks (SentencePiece)
+ *         -> pieces (a pattern) -> merges
  *
  * An sb_tok is read-only once it is open: any number of threads share it. What a thread needs for
  * itself (match data, piece cache, scratch) is an sb_tok_ctx, one a thread. */
@@ -24,10 +25,11 @@ typedef struct sb_tok_options {
     const char *pre;
 } sb_tok_options;
 
-/* path: a tokenizer.json, a .gguf file, or a directory that holds a tokenizer.json. opt may be
- * NULL. Errors name file and key: SB_ERR_IO; SB_ERR_USAGE the file is damaged or contradicts
- * itself; SB_ERR_UNSUPPORTED it is sound but asks for something else than byte-level BPE with one
- * of the known splitters; SB_ERR_NOMEM. *out changes on success only. */
+/* path: a tokenizer.json, a .gguf file, a tokenizer.model, or a directory that holds a
+ * tokenizer.json or, without that, a tokenizer.model. opt may be NULL. Errors name file and key:
+ * SB_ERR_IO; SB_ERR_USAGE the file is damaged or contradicts itself; SB_ERR_UNSUPPORTED it is sound
+ * but asks for something else than SentencePiece BPE or byte-level BPE with one of the known
+ * splitters; SB_ERR_NOMEM. *out changes on success only. */
 sb_status sb_tok_open(const char *path, const sb_tok_options *opt, sb_tok **out);
 
 /* The same from memory; `name` stands in errors. Nothing of data is kept. */
@@ -41,8 +43,8 @@ int32_t sb_tok_size(const sb_tok *t);
 /* 64 hex digits over everything that decides about ids: tokens, merges, added tokens, splitter,
  * normaliser, BOS. Two files with the same content have the same hash whatever their layout. */
 const char *sb_tok_sha256(const sb_tok *t);
-const char *sb_tok_splitter(const sb_tok *t); /* "gpt-2", "llama-bpe", "qwen2", "smollm" */
-const char *sb_tok_splitters(void);           /* all names, for errors and help */
+const char *sb_tok_splitter(const sb_tok *t); /* "gpt-2", "llama-bpe", ..., "sentencepiece" */
+const char *sb_tok_splitters(void); /* names of the byte-level ones, for errors and help */
 
 /* Of the libraries at run time: "10.42 2022-12-11, Unicode 14.0.0" and "2.8.0". */
 void        sb_tok_pcre2_version(char *buf, size_t n);
@@ -65,7 +67,8 @@ int     sb_tok_adds_bos(const sb_tok *t);               /* the original puts BOS
 
 /* The id of a token by its bytes ("<|eot_id|>", " the"), or -1. */
 int32_t sb_tok_find(const sb_tok *t, const void *bytes, size_t n);
-/* The bytes of one token, not ended by a zero; NULL for ids outside the vocabulary. */
+/* The bytes of one token, not ended by a zero; NULL for ids outside the vocabulary. SentencePiece's
+ * U+2581 is a blank, its <0x0A> that byte. */
 const unsigned char *sb_tok_bytes(const sb_tok *t, int32_t id, size_t *n);
 
 sb_status sb_tok_ctx_create(const sb_tok *t, sb_tok_ctx **out); /* 4 MiB of piece cache */
@@ -114,8 +117,16 @@ sb_status sb_tok_count(sb_tok_ctx *c, const void *bytes, size_t n, sb_tok_specia
 
 /* The last place in (0, limit] where the text may be cut so that the ids of the two sides stand one
  * after the other exactly as in the whole: between a letter or number and a blank [5.4]. limit < n.
- * 0: there is none. For threads, and for whoever keeps the ids of a beginning. */
+ * 0: there is none. For threads, and for whoever keeps the ids of a beginning. The right side is to
+ * be given to the calls below: SentencePiece puts a blank in front of a text, and not here. */
 size_t sb_tok_safe_cut(const sb_tok *t, const void *bytes, size_t n, size_t limit);
+
+/* sb_tok_encode and sb_tok_count of what stands behind a safe cut. For byte-level BPE they are the
+ * same. */
+sb_status sb_tok_encode_rest(sb_tok_ctx *c, const void *bytes, size_t n, sb_tok_specials specials,
+                             sb_tok_ids *out);
+sb_status sb_tok_count_rest(sb_tok_ctx *c, const void *bytes, size_t n, sb_tok_specials specials,
+                            int64_t *count);
 
 /* Ids of a text that grows at its end. append keeps what is not behind a safe cut and counts the
  * rest for good; value counts what was kept, so its cost is the text since the last safe cut. */

@@ -85,7 +85,7 @@ int32_t sbi_utf8_before(const unsigned char *s, size_t at)
     return sbi_utf8_code(s + at - back);
 }
 
-size_t sbi_utf8_replace(const unsigned char *s, size_t n, unsigned char *out)
+size_t sbi_utf8_replace(const unsigned char *s, size_t n, int each, unsigned char *out)
 {
     size_t at = 0, w = 0;
     while (at < n) {
@@ -99,7 +99,7 @@ size_t sbi_utf8_replace(const unsigned char *s, size_t n, unsigned char *out)
         out[w++] = 0xEF; /* U+FFFD */
         out[w++] = 0xBF;
         out[w++] = 0xBD;
-        at += bad;
+        at += each ? 1 : bad;
     }
     return w;
 }

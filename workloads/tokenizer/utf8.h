@@ -24,7 +24,8 @@ int32_t sbi_utf8_code(const unsigned char *s);
 int32_t sbi_utf8_before(const unsigned char *s, size_t at);
 /* Room for the result of sbi_utf8_replace: three bytes for one. */
 #define SBI_UTF8_REPLACED_BYTES(n) (3 * (n))
-size_t sbi_utf8_replace(const unsigned char *s, size_t n, unsigned char *out);
+/* each: one U+FFFD for every byte of what is no character, as SentencePiece decodes. */
+size_t sbi_utf8_replace(const unsigned char *s, size_t n, int each, unsigned char *out);
 
 /* Bytes that grow; {0} is empty. */
 typedef struct sbi_bytes {

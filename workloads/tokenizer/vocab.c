@@ -127,20 +127,33 @@ int32_t sbi_tok_find_spelt(const sb_tok *t, const char *text, size_t n)
     size_t        got;
     if (n == 0 || n > sizeof bytes)
         return -1;
-    got = spell(t->alphabet, text, n, bytes, &ok);
+    got = t->sp.on ? sbi_sp_spell(text, n, bytes, &ok) : spell(t->alphabet, text, n, bytes, &ok);
     return got > 0 ? sbi_tok_find_bytes(t, bytes, got) : -1;
 }
 
 static sb_status set_token(sb_tok *t, int32_t id, const sbi_tok_text *text)
 {
     unsigned char *out = t->blob + t->at[id];
-    int            ok;
-    size_t         n = spell(t->alphabet, text->text, text->n, out, &ok);
+    int            ok, byte;
+    size_t         n = t->sp.on ? sbi_sp_spell(text->text, text->n, out, &ok)
+                                : spell(t->alphabet, text->text, text->n, out, &ok);
     if (!ok)
         return sb_fail(SB_ERR_USAGE, "token %d is not UTF-8", id);
-    if (text->content || n == 0) {
-        memcpy(out, text->text, text->n);
-        n = text->n;
+    if (text->form == SBI_TOK_BYTE) {
+        byte = sbi_sp_byte(text->text, text->n);
+        if (byte < 0)
+            return sb_fail(SB_ERR_USAGE,
+                           "token %d is to be a byte and is not spelt <0x00> to <0xFF>", id);
+        if (t->sp.fallback[byte] >= 0)
+            return sb_fail(SB_ERR_USAGE, "token %d is token %d again", id, t->sp.fallback[byte]);
+        t->sp.fallback[byte] = id;
+        out[0]               = (unsigned char)byte;
+        n                    = 1;
+    } else if (text->form == SBI_TOK_CONTENT || n == 0) {
+        if (!t->sp.on) {
+            memcpy(out, text->text, text->n);
+            n = text->n;
+        }
     } else {
         uint64_t i = hash_bytes(out, n) & t->ids_mask;
         if (sbi_tok_find_bytes(t, out, n) >= 0)
@@ -163,9 +176,9 @@ sb_status sbi_tok_set_tokens(sb_tok *t, const sbi_tok_text *texts, int64_t n)
     size_t    total   = 1;
     int       missing = 0;
     sb_status st;
-    if (n < 128 || n > SBI_TOK_MAX_TOKENS)
-        return sb_fail(SB_ERR_USAGE, "%lld tokens; 128 to %d are possible", (long long)n,
-                       SBI_TOK_MAX_TOKENS);
+    if (n < (t->sp.on ? 1 : 128) || n > SBI_TOK_MAX_TOKENS)
+        return sb_fail(SB_ERR_USAGE, "%lld tokens; %d to %d are possible", (long long)n,
+                       t->sp.on ? 1 : 128, SBI_TOK_MAX_TOKENS);
     for (int64_t id = 0; id < n; id++) {
         if (texts[id].text == NULL)
             return sb_fail(SB_ERR_USAGE, "no token has id %lld, and there are %lld", (long long)id,
@@ -187,11 +200,13 @@ sb_status sbi_tok_set_tokens(sb_tok *t, const sbi_tok_text *texts, int64_t n)
         return sb_fail(SB_ERR_NOMEM, "no memory for %lld tokens", (long long)n);
     memset(t->ids, 0xFF, slots * sizeof *t->ids);
     for (int b = 0; b < 256; b++)
-        t->byte_id[b] = -1;
+        t->byte_id[b] = t->sp.fallback[b] = -1;
     t->at[0] = 0;
     for (int32_t id = 0; id < (int32_t)n; id++)
         if ((st = set_token(t, id, &texts[id])) != SB_OK)
             return st;
+    if (t->sp.on)
+        return sbi_sp_check_tokens(t);
     for (int b = 0; b < 256; b++)
         missing += t->byte_id[b] < 0;
     if (missing > 128)
@@ -218,15 +233,27 @@ sb_status sbi_tok_reserve_merges(sb_tok *t, int64_t n)
     return SB_OK;
 }
 
+void sbi_tok_put_merge(sb_tok *t, int32_t left, int32_t right, int32_t rank, int32_t id)
+{
+    uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+    uint64_t i   = sbi_mix64(key * UINT64_C(0x9E3779B97F4A7C15)) & t->pairs_mask;
+    assert(t->n_merges < t->max_merges);
+    while (t->pairs[i].id >= 0)
+        i = (i + 1) & t->pairs_mask;
+    t->pairs[i] = (sbi_pair){key, rank, id};
+    t->n_merges++;
+    sbi_sha256_put_i32s(&t->sha, (int32_t[]){left, right, id}, 3);
+    if (rank != t->n_merges - 1) /* else the order says it */
+        sbi_sha256_put_i32s(&t->sha, &rank, 1);
+}
+
 sb_status sbi_tok_add_merge(sb_tok *t, const char *a, size_t a_bytes, const char *b, size_t b_bytes)
 {
     unsigned char both[2 * SBI_TOK_MAX_TOKEN_BYTES];
-    int32_t  left = sbi_tok_find_spelt(t, a, a_bytes), right = sbi_tok_find_spelt(t, b, b_bytes);
-    int32_t  id;
-    size_t   n, m;
-    uint64_t key, i;
-    char     word[SBI_TOK_QUOTE];
-    assert(t->n_merges < t->max_merges);
+    int32_t left = sbi_tok_find_spelt(t, a, a_bytes), right = sbi_tok_find_spelt(t, b, b_bytes);
+    int32_t id;
+    size_t  n, m;
+    char    word[SBI_TOK_QUOTE];
     if (left < 0)
         return sb_fail(SB_ERR_USAGE, "%s is no token of the vocabulary",
                        sbi_tok_quote(a, a_bytes, word));
@@ -243,12 +270,7 @@ sb_status sbi_tok_add_merge(sb_tok *t, const char *a, size_t a_bytes, const char
                        left, right);
     if (sbi_pair_find(t, left, right) != NULL)
         return sb_fail(SB_ERR_USAGE, "tokens %d and %d are merged a second time", left, right);
-    key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    i   = sbi_mix64(key * UINT64_C(0x9E3779B97F4A7C15)) & t->pairs_mask;
-    while (t->pairs[i].id >= 0)
-        i = (i + 1) & t->pairs_mask;
-    t->pairs[i] = (sbi_pair){key, t->n_merges++, id};
-    sbi_sha256_put_i32s(&t->sha, (int32_t[]){left, right, id}, 3);
+    sbi_tok_put_merge(t, left, right, t->n_merges, id);
     return SB_OK;
 }
 
@@ -377,12 +399,20 @@ static int hides_cut(const sbi_added *a)
 
 static void hash_tail(sb_tok *t)
 {
-    sbi_sha256_put(&t->sha, t->split->pattern, strlen(t->split->pattern) + 1);
+    for (const char *const *p = t->split->pattern; *p != NULL; p++)
+        sbi_sha256_put(&t->sha, *p, strlen(*p) + 1);
     sbi_sha256_put_i32s(&t->sha,
                         (int32_t[]){t->nfc, t->ignore_merges, t->adds_bos,
                                     t->adds_bos ? t->role[SB_TOK_ROLE_BOS] : -1, t->unk,
                                     t->fuse_unk, t->n_tokens, t->n_merges, t->n_added},
                         9);
+    if (t->sp.on) {
+        sbi_sha256_put_i32s(&t->sha,
+                            (int32_t[]){(int32_t)t->sp.prefix, t->sp.early, t->sp.words,
+                                        t->sp.whole, t->sp.by_bytes},
+                            5);
+        sbi_sha256_put_i32s(&t->sha, t->sp.fallback, 256);
+    }
     for (int32_t id = 0; id < t->n_tokens; id++) {
         int32_t n = (int32_t)(t->at[id + 1] - t->at[id]);
         sbi_sha256_put_i32s(&t->sha, (int32_t[]){n, t->kind[id] & SBI_TOK_SPECIAL}, 2);
@@ -404,7 +434,7 @@ sb_status sbi_tok_finish(sb_tok *t, const sbi_split *split)
         return st;
     for (int32_t i = 0; i < t->n_added; i++)
         t->uncuttable |= hides_cut(&t->added[i]);
-    if ((st = sbi_split_compile(split, &t->code)) != SB_OK)
+    if (!t->sp.on && (st = sbi_split_compile(split, &t->code)) != SB_OK)
         return st;
     hash_tail(t);
     t->sha_open = 0;
@@ -436,7 +466,11 @@ int32_t sb_tok_find(const sb_tok *t, const void *bytes, size_t n)
         if (a != NULL && (size_t)a->n == n)
             return a->id;
     }
-    return n > 0 ? sbi_tok_find_bytes(t, bytes, n) : -1;
+    if (n == 0)
+        return -1;
+    if (t->sp.by_bytes && n == 1 && t->byte_id[*(const unsigned char *)bytes] < 0)
+        return t->sp.fallback[*(const unsigned char *)bytes];
+    return sbi_tok_find_bytes(t, bytes, n);
 }
 
 const unsigned char *sb_tok_bytes(const sb_tok *t, int32_t id, size_t *n)

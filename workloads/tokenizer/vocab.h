@@ -18,9 +18,33 @@
          */
 
 enum {
-    SBI_TOK_PLAIN   = 1, /* spelt in the byte alphabet: its bytes can be made by merges */
+    SBI_TOK_PLAIN   = 1, /* its bytes can be made by merges */
     SBI_TOK_SPECIAL = 2
 };
+
+/* Where SentencePiece puts a blank in front [5.3]. A stretch is what added tokens leave of a text.
+ */
+typedef enum sbi_sp_prefix {
+    SBI_SP_PREFIX_NONE = 0,
+    SBI_SP_PREFIX_SECTION, /* before every stretch, whatever it starts with */
+    SBI_SP_PREFIX_MISSING, /* before every stretch that does not start with a blank */
+    SBI_SP_PREFIX_FIRST    /* the same at the beginning of the text alone */
+} sbi_sp_prefix;
+
+/* SentencePiece BPE. U+2581 stands for a blank in its files; here both are a blank, in tokens and
+ * in text. */
+typedef struct sbi_sp {
+    int           on;
+    sbi_sp_prefix prefix;
+    int           early;    /* blanks are made before "normalized" added tokens are looked for */
+    int           words;    /* a piece begins at every blank */
+    int           whole;    /* a whole stretch that is a token is that token */
+    int           strip;    /* decoding drops the blank at the beginning of a text */
+    int           by_bytes; /* characters without a token become the tokens of their bytes */
+    int32_t       fallback[256];
+    unsigned char holds[129]; /* a token has a blank behind this ASCII character; [128]: behind
+                                 another one */
+} sbi_sp;
 
 typedef struct sbi_pair {
     uint64_t key;      /* left id << 32 | right id */
@@ -41,24 +65,26 @@ typedef struct sbi_matcher {
 } sbi_matcher;
 
 struct sb_tok {
-    int32_t          n_tokens;
-    unsigned char   *blob;
-    uint64_t        *at; /* token id's bytes are blob[at[id]] .. blob[at[id + 1]] */
-    unsigned char   *kind;
-    int32_t         *ids; /* bytes of plain tokens -> id, open addressing, -1 empty */
-    uint64_t         ids_mask;
-    sbi_pair        *pairs;
-    uint64_t         pairs_mask;
-    int32_t          n_merges, max_merges;
-    int32_t          byte_id[256]; /* -1: no token; such a byte becomes unk, or nothing */
-    int32_t          unk;          /* -1: none */
-    int              fuse_unk;     /* one unk for a run of such bytes */
+    int32_t        n_tokens;
+    unsigned char *blob;
+    uint64_t      *at; /* token id's bytes are blob[at[id]] .. blob[at[id + 1]] */
+    unsigned char *kind;
+    int32_t       *ids; /* bytes of plain tokens -> id, open addressing, -1 empty */
+    uint64_t       ids_mask;
+    sbi_pair      *pairs;
+    uint64_t       pairs_mask;
+    int32_t        n_merges, max_merges;
+    int32_t        byte_id[256]; /* -1: no token; such a byte becomes unk, or nothing. With
+                                    sp: of ASCII characters */
+    int32_t          unk;        /* -1: none */
+    int              fuse_unk;   /* one unk for a run of such bytes */
     sbi_added       *added;
     int32_t          n_added, max_added;
     sbi_matcher      match[2]; /* not normalized, then normalized, as the original does it */
     int32_t          role[SB_TOK_ROLE_COUNT];
     int              nfc, ignore_merges, adds_bos;
     int              uncuttable; /* an added token holds a place that looks like a safe cut */
+    sbi_sp           sp;
     const sbi_split *split;
     sbi_split_code  *code;
     int16_t          alphabet[SBI_TOK_ALPHABET]; /* code point -> byte, -1 */
@@ -71,22 +97,28 @@ struct sb_tok {
 typedef struct sbi_tok_text {
     const char *text; /* NULL: no such id */
     size_t      n;
-    int         content; /* an added token's own bytes, not the byte alphabet */
+    enum {
+        SBI_TOK_SPELT = 0, /* in the byte alphabet, or with U+2581 for blanks */
+        SBI_TOK_CONTENT,   /* an added token's own bytes; merges do not make it */
+        SBI_TOK_BYTE       /* <0x0A>: a byte of a character without a token */
+    } form;
 } sbi_tok_text;
 
 sb_status sbi_tok_create(sb_tok **out);
 /* Errors of these: SB_ERR_USAGE with the id, SB_ERR_NOMEM, SB_ERR_UNSUPPORTED. */
 sb_status sbi_tok_set_tokens(sb_tok *t, const sbi_tok_text *texts, int64_t n);
 sb_status sbi_tok_reserve_merges(sb_tok *t, int64_t n);
-/* The next merge, in rank order, in the byte alphabet. */
+/* The next merge, in rank order, as the file spells its tokens. */
 sb_status sbi_tok_add_merge(sb_tok *t, const char *a, size_t a_bytes, const char *b,
                             size_t b_bytes);
+/* A merge of ids; several may share a rank, then the leftmost place comes first. */
+void      sbi_tok_put_merge(sb_tok *t, int32_t left, int32_t right, int32_t rank, int32_t id);
 sb_status sbi_tok_reserve_added(sb_tok *t, int64_t n);
 /* id's content is n bytes at text; flags of `a` other than text, n. */
 sb_status sbi_tok_add_added(sb_tok *t, const char *text, size_t n, const sbi_added *a);
 sb_status sbi_tok_finish(sb_tok *t, const sbi_split *split);
 
-/* The id of a token spelt in the byte alphabet, -1 when there is none. */
+/* The id of a token as its file spells it, -1 when there is none. */
 int32_t sbi_tok_find_spelt(const sb_tok *t, const char *text, size_t n);
 int32_t sbi_tok_find_bytes(const sb_tok *t, const unsigned char *bytes, size_t n);
 
@@ -116,6 +148,33 @@ int sbi_tok_cuttable(int32_t code);
 
 /* The longest added token that starts at s[0]; NULL when there is none. */
 const sbi_added *sbi_matcher_at(const sbi_matcher *m, const unsigned char *s, size_t n);
+
+/* ---- SentencePiece ---- */
+
+/* The bytes of a token: U+2581 becomes a blank; out has room for n. *ok: it is UTF-8. */
+size_t sbi_sp_spell(const char *text, size_t n, unsigned char *out, int *ok);
+/* The byte that "<0x0A>" stands for; -1: no such text. */
+int sbi_sp_byte(const char *text, size_t n);
+/* After the tokens are set: bytes, blanks, and what the pieces hold. */
+sb_status sbi_sp_check_tokens(sb_tok *t);
+/* sbi_tok_add_added for a token that is looked for behind the making of blanks: so is its text.
+ * prefix: a blank goes in front. */
+sb_status sbi_sp_add_added(sb_tok *t, const char *text, size_t n, int prefix, const sbi_added *a);
+/* Merges from scores, one a token: the pairs that make a plain token have the
+ * rank of its score, highest first, equal ones the same. unused[id] (may be NULL): a token that
+ * must not come out. */
+sb_status sbi_sp_merge_by_score(sb_tok *t, const float *scores, const unsigned char *unused);
+
+/* A SentencePiece model. */
+typedef struct sbi_pieces {
+    sbi_tok_text  *texts; /* their form is set here */
+    const int32_t *types; /* SBI_KIND_ */
+    const float   *scores;
+    int64_t        n;
+    int            prefix; /* a blank goes in front of a text */
+    int64_t        unk;    /* -1: the piece of type unknown */
+} sbi_pieces;
+sb_status sbi_sp_build(sb_tok *t, const sbi_pieces *p);
 
 /* Readers. name stands in front of nothing here: sb_tok_open adds the file. */
 sb_status sbi_tok_read_json(const char *data, size_t bytes, sb_tok *t);

@@ -294,7 +294,9 @@ END_TEST
 
 /* ---- remembered counts ---- */
 
-static const char *const vocabularies[] = {"gpt2.json", "llama3.json", "qwen2.json", "smollm.json"};
+static const char *const vocabularies[] = {"gpt2.json",   "llama3.json",   "qwen2.json",
+                                           "smollm.json", "sp_llama.gguf", "sp_gemma.gguf"};
+#define VOCABULARIES ((int)(sizeof vocabularies / sizeof vocabularies[0]))
 
 /* Texts put together from pieces seen and unseen, cut anywhere: the sum is the count of the whole.
  */
@@ -308,11 +310,13 @@ START_TEST(counts_add_up)
     golden_text  g = golden_text_make(80 + (uint64_t)_i, 300000);
     sb_rng       r = {(uint64_t)_i};
     sbi_text     s = {0};
-    (void)snprintf(path, sizeof path, "tests/fixtures/tokenizer/%s", vocabularies[_i % 4]);
+    (void)snprintf(path, sizeof path, "tests/fixtures/tokenizer/%s",
+                   vocabularies[_i % VOCABULARIES]);
     ck_assert_int_eq(sb_tok_open(path, NULL, &t), SB_OK);
     ck_assert_int_eq(sb_tok_ctx_create(t, &c), SB_OK);
     sb_tok_ops_of(c, _i % 2 == 0 ? SB_TOK_SPECIALS_LITERAL : SB_TOK_SPECIALS_PARSE, &o);
-    ck_assert_int_eq(sb_tok_memo_create(&o, _i < 4 ? 0 : 5000, &m), SB_OK); /* or full at once */
+    ck_assert_int_eq(sb_tok_memo_create(&o, _i < VOCABULARIES ? 0 : 5000, &m),
+                     SB_OK); /* or full at once */
     ck_assert_str_eq(sb_tok_memo_ops(m)->name, o.name);
     for (int k = 0; k < 150; k++) {
         int64_t whole = -1, sum = -2;
@@ -476,7 +480,7 @@ int main(void)
     tcase_add_test(t, words_refused);
     tcase_add_test(t, wonderwords_too);
     tcase_add_test(t, permutations);
-    tcase_add_loop_test(t, counts_add_up, 0, 8);
+    tcase_add_loop_test(t, counts_add_up, 0, 2 * VOCABULARIES);
     tcase_add_test(t, a_text_is_counted_once);
     if (getenv("SPAN_RULER_VOCABS") != NULL) /* by hand, see workloads/ruler/README.md */
         tcase_add_test(t, counts_add_up_with_real_vocabularies);

@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const files[] = {"gpt2.json", "llama3.json", "qwen2.json", "smollm.json"};
+static const char *const files[] = {
+    "gpt2.json",       "llama3.json",   "qwen2.json",         "smollm.json",
+    "sp_llama.gguf",   "sp_gemma.gguf", "sp_legacy_off.json", "sp_words.json",
+    "sp_unknown.gguf", "tekken.json",   "deepseek_v3.json",   "deepseek_coder.json"};
+#define FILES ((int)(sizeof files / sizeof files[0]))
 
 static sb_tok *fixture(int i)
 {
@@ -27,7 +31,13 @@ START_TEST(every_cut)
         size_t               n = g.at[d + 1] - g.at[d], limit = n;
         sb_tok_ids           whole = encode_all(c, s, n);
         while ((limit = sb_tok_safe_cut(t, s, n, limit - 1)) > 0) {
-            sb_tok_ids a = encode_all(c, s, limit), b = encode_all(c, s + limit, n - limit);
+            sb_tok_ids a = encode_all(c, s, limit), b = {0};
+            int64_t    count = -1;
+            ck_assert_int_eq(sb_tok_encode_rest(c, s + limit, n - limit, SB_TOK_SPECIALS_PARSE, &b),
+                             SB_OK);
+            ck_assert_int_eq(
+                sb_tok_count_rest(c, s + limit, n - limit, SB_TOK_SPECIALS_PARSE, &count), SB_OK);
+            ck_assert_int_eq(count, b.n);
             ck_assert_int_eq(s[limit], ' ');
             ck_assert_msg(a.n + b.n == whole.n && memcmp(a.ids, whole.ids, (size_t)a.n * 4) == 0 &&
                               (b.n == 0 || memcmp(b.ids, whole.ids + a.n, (size_t)b.n * 4) == 0),
@@ -153,10 +163,10 @@ int main(void)
     Suite *s = suite_create("cuts");
     TCase *t = tcase_create("cuts");
     tcase_set_timeout(t, 120);
-    tcase_add_loop_test(t, every_cut, 0, 4);
+    tcase_add_loop_test(t, every_cut, 0, FILES);
     tcase_add_test(t, where);
     tcase_add_test(t, hidden);
-    tcase_add_loop_test(t, counter, 0, 4);
+    tcase_add_loop_test(t, counter, 0, FILES);
     tcase_add_test(t, counter_is_linear);
     suite_add_tcase(s, t);
     return run_suite(s);

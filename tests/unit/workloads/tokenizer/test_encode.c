@@ -91,6 +91,35 @@ static const cut_case smollm[] = {{"a 12", "a| |1|2"},         {"a  12", "a|  |1
                                   {"a  b1", "a| | b|1"},       {"x1's", "x|1|'s"},
                                   {"\xC2\xBD!", "\xC2\xBD|!"}, {"1 \n", "1| \n"}};
 
+static const cut_case tekken[] = {
+    {"HelloWorld XMLHttp", "Hello|World| XMLHttp"}, /* at a capital behind small letters */
+    {"AB abC", "AB| ab|C"},
+    {"123", "1|2|3"},
+    {"a/b //\n/c", "a|/b| //\n/|c"},
+    {"don't", "don|'t"},
+    {"\xC3\x89t\xC3\xA9", "\xC3\x89t\xC3\xA9"},
+    {"\xE4\xB8\xAD\xE6\x96\x87"
+     "a",
+     "\xE4\xB8\xAD\xE6\x96\x87"
+     "a"}};
+static const cut_case deepseek_v3[] = {
+    {"1234 567", "123|4| |567"},
+    {"a\xE4\xB8\xAD\xE6\x96\x87"
+     "b",
+     "a|\xE4\xB8\xAD\xE6\x96\x87|b"},
+    {"_name x.y", "_name| x|.y"},
+    {"\x01\x02"
+     "1",
+     "\x01\x02|1"}, /* no stage matches these: they stay together */
+    {"a !?\n\n b", "a| !?\n\n| b"},
+    {"x \xE2\x90\xA7", "x| \xE2\x90\xA7"}}; /* U+2427 is a symbol since Unicode 16 */
+static const cut_case deepseek_coder[] = {
+    {"a\nb", "a|\n|b"},
+    {"12", "1|2"},
+    {"int x;", "int| x|;"},
+    {"a\xE3\x81\x82s", "a|\xE3\x81\x82|s"}, /* letters, then cut again by script */
+    {"a  = b", "a|  =| b"}};
+
 /* With ignore_merges, no merges and the expected pieces as tokens: a piece is one token or it is
  * not what was expected. */
 static void check_cuts(const char *splitter, const cut_case *cases, size_t n)
@@ -103,12 +132,14 @@ static void check_cuts(const char *splitter, const cut_case *cases, size_t n)
         sb_tok_ids   ids = {0};
         sb_tok_ctx  *c;
         int64_t      at        = 0;
-        const char  *fixture[] = {"llama-bpe",  "llama3.json", "qwen2",
-                                  "qwen2.json", "smollm",      "smollm.json"};
+        const char  *fixture[] = {"llama-bpe",        "llama3.json",    "qwen2",
+                                  "qwen2.json",       "smollm",         "smollm.json",
+                                  "tekken",           "tekken.json",    "deepseek-v3",
+                                  "deepseek_v3.json", "deepseek-coder", "deepseek_coder.json"};
         root                   = json_loads(text, 0, &e);
         model                  = json_object_get(root, "model");
         vocab                  = json_object_get(model, "vocab");
-        for (int k = 0; k < 6; k += 2)
+        for (int k = 0; k < 12; k += 2)
             if (strcmp(fixture[k], splitter) == 0) {
                 char path[64];
                 (void)snprintf(path, sizeof path, FIXTURES "%s", fixture[k + 1]);
@@ -175,6 +206,9 @@ START_TEST(cuts)
     check_cuts("llama-bpe", llama3, sizeof llama3 / sizeof llama3[0]);
     check_cuts("qwen2", qwen2, sizeof qwen2 / sizeof qwen2[0]);
     check_cuts("smollm", smollm, sizeof smollm / sizeof smollm[0]);
+    check_cuts("tekken", tekken, sizeof tekken / sizeof tekken[0]);
+    check_cuts("deepseek-v3", deepseek_v3, sizeof deepseek_v3 / sizeof deepseek_v3[0]);
+    check_cuts("deepseek-coder", deepseek_coder, sizeof deepseek_coder / sizeof deepseek_coder[0]);
 }
 END_TEST
 

@@ -128,6 +128,23 @@ static sb_status use(void)
     return st;
 }
 
+static sb_status open_sp(void)
+{
+    sb_tok   *t  = NULL;
+    sb_status st = sb_tok_open(FIXTURES "sp_llama.gguf", NULL, &t);
+    st           = opened(st, t);
+    if (st != SB_OK)
+        return st;
+    t  = NULL;
+    st = sb_tok_open(FIXTURES "sp_legacy_off.json", NULL, &t);
+    st = opened(st, t);
+    if (st != SB_OK)
+        return st;
+    t  = NULL;
+    st = sb_tok_open(FIXTURES "sp_mistral.model", NULL, &t);
+    return opened(st, t);
+}
+
 START_TEST(json) { every_failure(open_json, 10); }
 END_TEST
 
@@ -138,9 +155,13 @@ START_TEST(gguf)
 }
 END_TEST
 
+START_TEST(sentencepiece) { every_failure(open_sp, 40); }
+END_TEST
+
 START_TEST(encode_and_decode)
 {
-    tok = must_open(FIXTURES "qwen2.json");
+    static const char *const file[] = {FIXTURES "qwen2.json", FIXTURES "sp_llama.json"};
+    tok                             = must_open(file[_i]);
     every_failure(use, 15);
     sb_tok_close(tok);
 }
@@ -153,7 +174,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, json);
     tcase_add_test(t, gguf);
-    tcase_add_test(t, encode_and_decode);
+    tcase_add_test(t, sentencepiece);
+    tcase_add_loop_test(t, encode_and_decode, 0, 2);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -172,7 +172,11 @@ static const struct {
      "pretokenizers[0].type: found \"Punctuation\""},
     {SEQUENCE("{\"type\": \"Digits\", \"individual_digits\": true}, {\"type\": \"Digits\"}",
               "true"),
-     NULL, "pre_tokenizer.pretokenizers: found an array"},
+     NULL, "pre_tokenizer.pretokenizers[1].individual_digits: found nothing"},
+    {SEQUENCE(SPLIT("[\\r\\n]", "Isolated") ", " SPLIT("\\\\s?\\\\p{L}+", "Isolated"), "false"),
+     NULL, "pre_tokenizer.pretokenizers: found an array|DeepSeek-Coder"},
+    {SEQUENCE(SPLIT(LLAMA("\\\\p{N}"), "Isolated") ", " SPLIT("x", "Removed"), "false"), NULL,
+     "pretokenizers[1].behavior: found \"Removed\""},
     {"\"pre_tokenizer\": null", NULL, "pre_tokenizer: found null"},
 };
 
