@@ -8,8 +8,8 @@
 #include "workloads/metrics/jieba.h"
 
 typedef struct sb_questions {
-    sb_text_set *set; /* of the last point asked for; NULL: none yet, or it cannot be opened */
-    char        *key; /* what it was opened for */
+    sb_text_set *set;     /* of the last point asked for; NULL: none yet, or it cannot be opened */
+    char        *key;     /* what it was opened for */
     sb_status    refused; /* not SB_OK: it cannot be opened */
     char        *why;     /* then the reason */
     char        *facts_json; /* what its rows are made from, "{}" of a set that cannot be opened */

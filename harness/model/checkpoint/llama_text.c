@@ -14,7 +14,7 @@ static const sb_matrix *matrix_of(const sb_checkpoint *c, int64_t i)
     enum { A_LAYER = 7 };
     if (i >= sb_checkpoint_config(c)->n_layers * A_LAYER)
         return i == sb_checkpoint_config(c)->n_layers * A_LAYER ? sb_checkpoint_embedding(c) : NULL;
-    const sb_layer_weights *l              = sb_checkpoint_layer(c, i / A_LAYER);
+    const sb_layer_weights *l            = sb_checkpoint_layer(c, i / A_LAYER);
     const sb_matrix *const  all[A_LAYER] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
     return all[i % A_LAYER];
 }
@@ -72,14 +72,12 @@ static void name_of(const char *path, char *buf, size_t bytes)
 
 static char *facts_of(const sb_checkpoint *c, const sb_prompter *p, const char *name)
 {
-    json_t *root =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", name, "architecture",
-                  sb_family_name(sb_checkpoint_config(c)->family), "identity",
-                  sb_checkpoint_identity(c), "weights", weights_type(c), "wrapper",
-                  sb_prompter_wrapper(p), "wrapper_sha256", sb_prompter_wrapper_sha256(p),
-                  "chat_template", sb_prompter_template_hash(p), "tokenizer",
-                  sb_tok_splitter(sb_prompter_tok(p)), "tokenizer_sha256",
-                  sb_tok_sha256(sb_prompter_tok(p)));
+    json_t *root = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", name, "architecture",
+        sb_family_name(sb_checkpoint_config(c)->family), "identity", sb_checkpoint_identity(c),
+        "weights", weights_type(c), "wrapper", sb_prompter_wrapper(p), "wrapper_sha256",
+        sb_prompter_wrapper_sha256(p), "chat_template", sb_prompter_template_hash(p), "tokenizer",
+        sb_tok_splitter(sb_prompter_tok(p)), "tokenizer_sha256", sb_tok_sha256(sb_prompter_tok(p)));
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
@@ -204,7 +202,7 @@ static void set_context(sb_input *in)
     }
     in->n_context = asks > 0 && asks >= latest ? asks : in->n_tokens - 1;
     for (int64_t i = 0; i < in->n_spans && in->n_context > 0; i++) {
-        double depth        = (double)in->spans[i].tok_begin / (double)in->n_context;
+        double depth       = (double)in->spans[i].tok_begin / (double)in->n_context;
         in->spans[i].depth = depth < 1 ? depth : 1;
     }
 }
@@ -222,8 +220,8 @@ static sb_status take_spans(const sbi_llama *l, const sb_text_row *row, int64_t 
     if ((st = ends_of(l, in, before + behind + row->prompt_bytes, &ends)) != SB_OK)
         return st;
     for (int64_t i = 0; ends != NULL && i < row->n_spans; i++) {
-        const sb_text_span *t = &row->spans[i];
-        sb_span            *s = &in->spans[in->n_spans];
+        const sb_text_span *t     = &row->spans[i];
+        sb_span            *s     = &in->spans[in->n_spans];
         int64_t             shift = before + (wrapped > 0 && t->byte_begin >= wrapped ? behind : 0);
         if (!kind_of(t->kind, &s->kind))
             continue;
