@@ -443,8 +443,12 @@ static sb_status run_point(runner *r, int64_t point, int *stop)
     if (is_root(r))
         sb_progress_point(&r->progress, p, point - r->o->first + 1);
     int end = 0;
-    for (int64_t row = first; st == SB_OK && !*stop && !end && row <= last; row++)
-        st = run_row(r, point, row, r->o->row >= 0, stop, &end);
+    for (int64_t row = first; st == SB_OK && !*stop && row <= last; row++) {
+        if (!end)
+            st = run_row(r, point, row, r->o->row >= 0, stop, &end);
+        if (end) /* a file has fewer rows */
+            sb_progress_skipped(&r->progress);
+    }
     if (is_root(r)) {
         r->progress.point = &r->sweep->points[point];
         sb_progress_point_end(&r->progress);

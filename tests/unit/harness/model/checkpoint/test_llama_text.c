@@ -102,7 +102,8 @@ static char *text_of(const sb_model *m, const sb_input *in, int64_t begin, int64
     return text;
 }
 
-static const char prompt[] = "The keeper hides the key under the third stone. Where is the key? It is";
+static const char prompt[] =
+    "The keeper hides the key under the third stone. Where is the key? It is";
 
 /* "third stone", "key?" and the answer's beginning; wrapped up to it. */
 static sb_text_row row_of(char **refs, sb_text_span *spans, int32_t chat)
@@ -110,8 +111,8 @@ static sb_text_row row_of(char **refs, sb_text_span *spans, int32_t chat)
     const char *third = strstr(prompt, "third stone"), *where = strstr(prompt, "Where");
     spans[0] = (sb_text_span){third - prompt, third - prompt + 11, "needle", 0};
     spans[1] = (sb_text_span){where - prompt, where - prompt + 17, "query", -1};
-    spans[2] = (sb_text_span){(int64_t)strlen(prompt) - 5, (int64_t)strlen(prompt), "answer_prefix",
-                              -1};
+    spans[2] =
+        (sb_text_span){(int64_t)strlen(prompt) - 5, (int64_t)strlen(prompt), "answer_prefix", -1};
     return (sb_text_row){.row          = 3,
                          .prompt       = (char *)prompt,
                          .prompt_bytes = (int64_t)strlen(prompt),
@@ -153,8 +154,8 @@ START_TEST(a_row_becomes_tokens_with_its_spans)
         free(text);
     }
     ck_assert_int_eq(in.n_context, in.spans[1].tok_begin);
-    ck_assert_double_eq_tol(in.spans[0].depth,
-                            (double)in.spans[0].tok_begin / (double)in.n_context, 1e-12);
+    ck_assert_double_eq_tol(in.spans[0].depth, (double)in.spans[0].tok_begin / (double)in.n_context,
+                            1e-12);
     text = text_of(m, &in, 0, in.n_tokens);
     ck_assert_str_eq(text + strlen(text) - 6, " It is");
     /* special tokens are left out of a text: the wrapper's words stay */
@@ -170,12 +171,12 @@ END_TEST
 
 START_TEST(an_answer_ends_at_a_stop)
 {
-    sb_model *m   = model(folder("say", 0), "base");
-    int32_t   ids[6];
-    char     *text = NULL;
-    int64_t   n = 0, unused, got;
-    int32_t  *made = NULL;
-    const sb_tok_ops *t = m->ops->tok(m, &unused);
+    sb_model         *m = model(folder("say", 0), "base");
+    int32_t           ids[6];
+    char             *text = NULL;
+    int64_t           n    = 0, unused, got;
+    int32_t          *made = NULL;
+    const sb_tok_ops *t    = m->ops->tok(m, &unused);
     ck_assert_int_eq(t->encode(t->ctx, "abc", 3, &made, &got), SB_OK);
     ck_assert_int_ge(got, 1);
     for (int i = 0; i < 6; i++)
@@ -193,12 +194,12 @@ END_TEST
 
 START_TEST(costs_are_those_of_its_shape)
 {
-    sb_model    *m   = model(folder("cost", 0), "base");
-    const tiny  *t   = &tiny_llama;
-    double       q   = (double)(t->heads * t->head_dim), kv = (double)(t->kv_heads * t->head_dim);
-    double       w   = (double)t->width, mlp = (double)t->mlp;
-    struct stat  info;
-    char         path[600];
+    sb_model   *m = model(folder("cost", 0), "base");
+    const tiny *t = &tiny_llama;
+    double      q = (double)(t->heads * t->head_dim), kv = (double)(t->kv_heads * t->head_dim);
+    double      w = (double)t->width, mlp = (double)t->mlp;
+    struct stat info;
+    char        path[600];
     ck_assert_double_eq_tol(m->ops->token_flops(m),
                             (double)t->layers * 2 * (2 * w * q + 2 * w * kv + 3 * w * mlp), 0.5);
     (void)snprintf(path, sizeof path, "%s/model.safetensors", tiny_path("cost"));
