@@ -446,7 +446,7 @@ static sb_status run_point(runner *r, int64_t point, int *stop)
     for (int64_t row = first; st == SB_OK && !*stop && row <= last; row++) {
         if (!end)
             st = run_row(r, point, row, r->o->row >= 0, stop, &end);
-        if (end) /* a file has fewer rows */
+        if (end && is_root(r)) /* a file has fewer rows */
             sb_progress_skipped(&r->progress);
     }
     if (is_root(r)) {
