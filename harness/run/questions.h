@@ -21,8 +21,7 @@ void sb_questions_fini(sb_questions *q);
 
 /* Row `row` of the point's questions as an input of the model, in->text the row. A set or a row
  * that cannot be made is no error but an input that is refused, with the reason, for it becomes a
- * stored row. A row behind the last one has no sha256. Errors: SB_ERR_NOMEM, SB_ERR_IO (a file that
- * cannot be read), SB_ERR_INTERNAL. */
+ * stored row. A row behind the last one has no sha256. Errors: SB_ERR_NOMEM, SB_ERR_INTERNAL. */
 sb_status sb_questions_row(sb_questions *q, sb_model *m, const sb_point *p, int64_t row,
                            sb_input *in);
 
