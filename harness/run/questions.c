@@ -34,8 +34,7 @@ void sb_questions_fini(sb_questions *q)
 /* What a user can mend, or what this machine lacks: a result. Anything else ends the run. */
 static int is_result(sb_status st)
 {
-    return st == SB_ERR_UNSUPPORTED || st == SB_ERR_NO_FIT || st == SB_ERR_USAGE ||
-           st == SB_ERR_IO;
+    return st == SB_ERR_UNSUPPORTED || st == SB_ERR_NO_FIT || st == SB_ERR_USAGE || st == SB_ERR_IO;
 }
 
 static sb_status describe(sb_questions *q)

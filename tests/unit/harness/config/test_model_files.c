@@ -12,8 +12,8 @@ typedef struct file_params {
     char    path[64], wrapper[32]; /* by look */
 } file_params;
 
-static const sb_param table[] = {
-    {"depth", "1", "[1,8]", "", SB_I64, offsetof(file_params, depth)}, {0}};
+static const sb_param table[] = {{"depth", "1", "[1,8]", "", SB_I64, offsetof(file_params, depth)},
+                                 {0}};
 static const char *const no_suites[] = {NULL};
 
 /* Anything below models/ is there; its wrappers are auto and plain. */
@@ -29,14 +29,15 @@ static sb_status look(const char *path, const char *wrapper, void *params, sb_mo
     (void)snprintf(p->path, sizeof p->path, "%s", path);
     (void)snprintf(p->wrapper, sizeof p->wrapper, "%s", wrapper);
     (void)snprintf(out->name, sizeof out->name, "%s", path + 7);
-    if (asprintf(&out->facts_json, "{\"identity\":\"%s!\",\"wrapper\":\"%s\"}", path + 7, wrapper) < 0)
+    if (asprintf(&out->facts_json, "{\"identity\":\"%s!\",\"wrapper\":\"%s\"}", path + 7, wrapper) <
+        0)
         return sb_fail(SB_ERR_NOMEM, "no memory");
     return SB_OK;
 }
 
 static sb_status load(const char *model, const char *rest, char **errors, sb_sweep **out)
 {
-    char          name[] = "/tmp/model_files_XXXXXX", text[2048];
+    char          name[]    = "/tmp/model_files_XXXXXX", text[2048];
     sb_model_desc models[3] = {fake_models[0],
                                {.name         = "checkpoint",
                                 .params       = table,
@@ -45,10 +46,10 @@ static sb_status load(const char *model, const char *rest, char **errors, sb_swe
                                 .reads_text   = 1,
                                 .look         = look},
                                {0}};
-    sb_sweep_env env  = {.ranks = 1, .auto_backend = SB_CPU, .models = models};
-    size_t       n    = 0;
-    int          file = mkstemp(name);
-    FILE        *e    = open_memstream(errors, &n);
+    sb_sweep_env  env       = {.ranks = 1, .auto_backend = SB_CPU, .models = models};
+    size_t        n         = 0;
+    int           file      = mkstemp(name);
+    FILE         *e         = open_memstream(errors, &n);
     ck_assert(file >= 0 && e != NULL);
     (void)snprintf(text, sizeof text, "sweep: t\nexperiment: task\nmodel: %s\n%s", model, rest);
     ck_assert_int_eq(write(file, text, strlen(text)), (ssize_t)strlen(text));
@@ -108,7 +109,8 @@ static const struct {
     const char *model, *rest, *error; /* behind the file's name */
 } bad[] = {
     {"{path: elsewhere/a}", asks,
-     ":3:15: model.path: found `elsewhere/a` (no such folder), allowed a folder with config.json and "
+     ":3:15: model.path: found `elsewhere/a` (no such folder), allowed a folder with config.json "
+     "and "
      "safetensors, a .gguf file, or owner/model of the local Hugging Face cache\n"},
     {"{path: models/a, wrapper: fancy}", asks,
      ":3:34: model.wrapper: found `fancy` (there is no wrapper fancy), allowed auto, base or the "
