@@ -10,6 +10,10 @@ span_test(test_tokenizer_golden
   SOURCES golden/test_tokenizer_golden.c golden/tokenizer_text.c ${tokenizer_case} LINK sb_workloads LABELS unit)
 span_test(test_tokenizer_pairs SOURCES golden/test_tokenizer_pairs.c ${tokenizer_case} LINK sb_workloads LABELS unit)
 if(SPAN_PYTHON)
+  # logits and continuations by torch; the model is not in the repository
+  add_test(NAME golden_checkpoint
+    COMMAND ${SPAN_PYTHON} ${CMAKE_SOURCE_DIR}/tests/golden/checkpoint_replay.py $<TARGET_FILE:spanbench> WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(golden_checkpoint PROPERTIES LABELS oracle PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77)
   foreach(what fixtures smollm2)
     add_test(NAME cli_tokenizer_${what}
       COMMAND ${SPAN_PYTHON} ${CMAKE_SOURCE_DIR}/tests/golden/tokenizer_compare.py $<TARGET_FILE:tokenizer_ids> ${what})
