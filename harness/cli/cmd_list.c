@@ -148,6 +148,8 @@ static void list_models(void)
         (void)printf("%s\n    %s\n    suites:", (*m)->name, (*m)->summary);
         for (const char *const *s = (*m)->suites; *s != NULL; s++)
             (void)printf(" %s", *s);
+        if ((*m)->read != NULL)
+            (void)printf(" (text)");
         (void)printf("\n    backends: cpu%s\n", (*m)->cuda != NULL ? " cuda" : "");
         list_params((*m)->params);
     }

@@ -87,9 +87,6 @@ void sb_launch_sweep_env(const sb_launch *l, sb_sweep_env *env)
     enum { MAX_MODELS = 16 };
     static sb_model_desc models[MAX_MODELS + 1];
     for (int i = 0; i < MAX_MODELS && sb_models[i] != NULL; i++)
-        models[i] = (sb_model_desc){.name         = sb_models[i]->name,
-                                    .params       = sb_models[i]->params,
-                                    .params_bytes = sb_models[i]->params_bytes,
-                                    .suites       = sb_models[i]->suites};
+        models[i] = sb_model_describe(sb_models[i]);
     *env = (sb_sweep_env){.ranks = l->comm->size, .auto_backend = SB_CPU, .models = models};
 }

@@ -34,7 +34,7 @@ static void fixed(FILE *f, const char *expr, int digits, const char *name)
 static int first_of_task(const sb_sweep *s, int64_t i)
 {
     for (int64_t j = 0; j < i; j++)
-        if (s->points[j].task == s->points[i].task)
+        if (strcmp(s->points[j].task_name, s->points[i].task_name) == 0)
             return 0;
     return !s->points[i].anchor_only;
 }
@@ -50,6 +50,16 @@ static int shardings_differ(const sb_sweep *s)
     return 0;
 }
 
+/* Several models, or one with several parameters? Then a column says which. */
+static const char *model_column(const sb_sweep *s, char *buf, size_t bytes, const char *of)
+{
+    buf[0] = '\0';
+    for (int64_t i = 1; i < s->n_points && buf[0] == '\0'; i++)
+        if (strcmp(s->points[i].model, s->points[0].model) != 0)
+            (void)snprintf(buf, bytes, ", %s.model", of);
+    return buf;
+}
+
 /* A score with its half width, "0.95 ±0.07"; alone where there is no interval. */
 static void with_width(FILE *f, const char *score, const char *half, int digits)
 {
@@ -57,6 +67,15 @@ static void with_width(FILE *f, const char *score, const char *half, int digits)
                   "printf('%%.%df', %s) || CASE WHEN %s IS NOT NULL THEN printf(' ±%%.%df', %s) "
                   "ELSE '' END",
                   digits, score, half, digits, half);
+}
+
+/* Suites have means of their own. */
+static const char *suite_column(const sb_sweep *s)
+{
+    for (int64_t i = 1; i < s->n_points; i++)
+        if (strcmp(s->points[i].suite, s->points[0].suite) != 0)
+            return ", l.suite";
+    return "";
 }
 
 static void task_column(FILE *f, const char *task)
@@ -72,13 +91,15 @@ static void task_column(FILE *f, const char *task)
 
 static sb_status scores_sql(FILE *f, const sb_sweep *s)
 {
+    char      model[32];
     sb_status st = asked(f, s);
     (void)fprintf(f,
                   ", a AS (SELECT q.name, q.place, v.*, m.group_id, count(*) OVER (PARTITION BY "
-                  "q.name, v.length, v.ranks, v.sharding, v.layout, v.task) AS n_rows FROM asked "
-                  "AS q JOIN accuracy AS v USING (point_hash) JOIN mean_member AS m USING "
-                  "(point_id))\n"
-                  "SELECT a.name AS method, a.length, a.ranks%s",
+                  "q.name, v.model, v.length, v.ranks, v.sharding, v.layout, v.task) AS n_rows "
+                  "FROM asked AS q JOIN accuracy AS v USING (point_hash) JOIN mean_member AS m "
+                  "USING (point_id))\n"
+                  "SELECT a.name AS method%s, a.length, a.ranks%s",
+                  model_column(s, model, sizeof model, "a"),
                   shardings_differ(s) ? ", a.sharding || ' ' || a.layout AS sharding" : "");
     for (int64_t i = 0; i < s->n_points; i++)
         if (first_of_task(s, i))
@@ -90,7 +111,7 @@ static sb_status scores_sql(FILE *f, const sb_sweep *s)
     (void)fputs(" END AS mean, iif(min(a.n) = max(a.n), min(a.n), min(a.n) || '..' || max(a.n)) AS "
                 "n\n"
                 "FROM a LEFT JOIN accuracy_mean AS m ON m.group_id = a.group_id"
-                " GROUP BY a.name, a.length, a.ranks, a.sharding, a.layout"
+                " GROUP BY a.name, a.model, a.length, a.ranks, a.sharding, a.layout"
                 " ORDER BY a.length, min(a.place)",
                 f);
     return st;
@@ -99,13 +120,16 @@ static sb_status scores_sql(FILE *f, const sb_sweep *s)
 /* What methods lose beside dense on the same inputs; nothing where dense is all there is. */
 static sb_status losses_sql(FILE *f, const sb_sweep *s)
 {
+    char      model[32];
     sb_status st = asked(f, s);
-    (void)fprintf(f,
-                  ", g AS (SELECT q.name, min(q.place) AS place, m.group_id FROM asked AS q JOIN "
-                  "point AS p ON p.hash = q.point_hash JOIN mean_member AS m ON m.point_id = p.id "
-                  "GROUP BY q.name, m.group_id)\n"
-                  "SELECT g.name AS method, l.length, l.ranks%s, l.n_tasks AS tasks, l.n AS pairs",
-                  shardings_differ(s) ? ", l.sharding || ' ' || l.layout AS sharding" : "");
+    (void)fprintf(
+        f,
+        ", g AS (SELECT q.name, min(q.place) AS place, m.group_id FROM asked AS q JOIN "
+        "point AS p ON p.hash = q.point_hash JOIN mean_member AS m ON m.point_id = p.id "
+        "GROUP BY q.name, m.group_id)\n"
+        "SELECT g.name AS method%s%s, l.length, l.ranks%s, l.n_tasks AS tasks, l.n AS pairs",
+        model_column(s, model, sizeof model, "l"), suite_column(s),
+        shardings_differ(s) ? ", l.sharding || ' ' || l.layout AS sharding" : "");
     fixed(f, "l.difference", 3, "difference");
     (void)fputs(",\n CASE WHEN l.lo IS NOT NULL THEN printf('%+.3f .. %+.3f', l.lo, l.hi) END AS "
                 "\"95 %\"",
@@ -139,8 +163,10 @@ static sb_status times_sql(FILE *f, const sb_sweep *s)
                     {"avg(s.prefill_x)", 2, "prefill_x"},
                     {"avg(s.density)", 3, "density"},
                     {"avg(s.recall)", 3, "recall"}};
+    char      model[32];
     sb_status st = asked(f, s);
-    (void)fprintf(f, "SELECT a.name AS method, s.length, s.ranks%s, sum(s.n_samples) AS n",
+    (void)fprintf(f, "SELECT a.name AS method%s, s.length, s.ranks%s, sum(s.n_samples) AS n",
+                  model_column(s, model, sizeof model, "s"),
                   shardings_differ(s) ? ", s.sharding || ' ' || s.layout AS sharding" : "");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         fixed(f, columns[i].expr, columns[i].digits, columns[i].name);
@@ -152,7 +178,7 @@ static sb_status times_sql(FILE *f, const sb_sweep *s)
                       "LEFT JOIN latency %s ON %s.point_hash = s.point_hash AND %s.phase = '%s'"
                       " AND %s.is_anchor = 0\n",
                       phases[i][0], phases[i][0], phases[i][0], phases[i][1], phases[i][0]);
-    (void)fputs("GROUP BY a.name, s.length, s.ranks, s.sharding, s.layout"
+    (void)fputs("GROUP BY a.name, s.model, s.length, s.ranks, s.sharding, s.layout"
                 " ORDER BY s.length, min(a.place)",
                 f);
     return st;
@@ -240,11 +266,13 @@ static sb_status print(sb_store *db, const sb_sweep                             
 
 static sb_status print_task(sb_store *db, const sb_sweep *sweep, FILE *out)
 {
-    char title[192];
+    char            title[448], model[32];
+    const sb_point *p       = &sweep->points[0];
+    const char     *several = model_column(sweep, model, sizeof model, "a");
     (void)snprintf(title, sizeof title,
-                   "accuracy by task, 95 %% half width, n samples a task (model %s: figures of a "
-                   "constructed model, not RULER scores)",
-                   sweep->points[0].model);
+                   "accuracy by task, 95 %% half width, n samples a task (model %s%s)",
+                   several[0] != '\0' ? "as named" : p->model,
+                   p->text == NULL ? ": figures of a constructed model, not RULER scores" : "");
     sb_status st = print(db, sweep, scores_sql, title, out);
     if (st == SB_OK && has_candidate(sweep))
         st =

@@ -45,6 +45,7 @@ typedef struct field {
     const sb_param  *param;
     const char    **value;
     int64_t         n;
+    int              of_text; /* FIELD_TASK, FIELD_SUITE: the sweep's model reads text */
 } field;
 
 struct sbi_exclude {
@@ -108,18 +109,35 @@ static const char *point_text(const field *f, const sb_point *p, char buf[VALUE_
     }
 }
 
-static void field_choices(sbi_ctx *c, field_id id, sbi_names *names)
+static void add_once(sbi_ctx *c, sbi_names *names, const char *word)
 {
+    for (int64_t i = 0; i < names->n; i++)
+        if (strcmp(names->v[i], word) == 0)
+            return;
+    sbi_names_add(c, names, word);
+}
+
+/* Of the suites that the sweep's model can answer. */
+static void task_choices(sbi_ctx *c, field_id id, int of_text, sbi_names *names)
+{
+    for (int64_t i = 0; !of_text && sb_tasks[i] != NULL; i++)
+        add_once(c, names, id == FIELD_TASK ? sb_tasks[i]->name : sb_tasks[i]->suite);
+    for (int64_t i = 0; of_text && sb_text_suites[i] != NULL; i++) {
+        const sb_text_suite *s = sb_text_suites[i];
+        if (id == FIELD_SUITE)
+            add_once(c, names, s->name);
+        for (const sb_text_task *t = s->tasks; id == FIELD_TASK && t->name != NULL; t++)
+            add_once(c, names, t->name);
+    }
+}
+
+static void field_choices(sbi_ctx *c, const field *f, sbi_names *names)
+{
+    field_id id = f->id;
     for (int64_t i = 0; id == FIELD_METHOD && sb_methods[i] != NULL; i++)
         sbi_names_add(c, names, sb_methods[i]->name);
-    for (int64_t i = 0; (id == FIELD_TASK || id == FIELD_SUITE) && sb_tasks[i] != NULL; i++) {
-        const char *word = id == FIELD_TASK ? sb_tasks[i]->name : sb_tasks[i]->suite;
-        int         seen = 0;
-        for (int64_t j = 0; j < names->n; j++)
-            seen |= strcmp(names->v[j], word) == 0;
-        if (!seen)
-            sbi_names_add(c, names, word);
-    }
+    if (id == FIELD_TASK || id == FIELD_SUITE)
+        task_choices(c, id, f->of_text, names);
     for (int64_t i = 0; id == FIELD_DISTRIBUTION && sb_distributions[i] != NULL; i++)
         sbi_names_add(c, names, sb_distributions[i]->name);
     if (id == FIELD_SHARDING)
@@ -150,7 +168,7 @@ static const char *value_read(sbi_ctx *c, const sbi_node *n, const field *f, voi
     }
     if (f->id == FIELD_TENSORS)
         return sbi_word(c, n, "a file as it stands in `inputs`");
-    field_choices(c, f->id, &names);
+    field_choices(c, f, &names);
     for (int64_t i = 0; n->kind == SBI_SCALAR && !n->is_bad && i < names.n; i++)
         if (strcmp(names.v[i], n->text) == 0)
             return names.v[i];
@@ -179,7 +197,8 @@ static const sb_method *entry_method(const sbi_node *map)
     return n != NULL && n->kind == SBI_SCALAR ? sb_method_find(n->text) : NULL;
 }
 
-static int entry_read(sbi_ctx *c, const sbi_node *map, int experiment, struct sbi_exclude *out)
+static int entry_read(sbi_ctx *c, const sbi_node *map, int experiment, int of_text,
+                      struct sbi_exclude *out)
 {
     const sb_method *method = entry_method(map);
     sbi_names        names  = {0};
@@ -198,7 +217,7 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, int experiment, struct sb
     if (map->n == 0)
         sbi_refuse(c, map, "a mapping with at least one key");
     for (int64_t i = 0; i < map->n && out->fields != NULL && scratch != NULL; i++) {
-        field f = {.id = FIELD_PARAM, .method = method};
+        field f = {.id = FIELD_PARAM, .method = method, .of_text = of_text};
         for (int j = 0; j < FIELD_COUNT; j++)
             if ((fields_known[j].experiments & experiment) &&
                 strcmp(fields_known[j].name, map->key[i]->text) == 0)
@@ -213,17 +232,20 @@ static int entry_read(sbi_ctx *c, const sbi_node *map, int experiment, struct sb
     return c->n_errors == before;
 }
 
-void sbi_excludes_read(sbi_ctx *c, sbi_node *n, int attention, sbi_excludes *out)
+void sbi_excludes_read(sbi_ctx *c, const sbi_spec *s, sbi_excludes *out)
 {
-    sbi_node *const *items = NULL;
-    *out                   = (sbi_excludes){0};
+    sbi_node *const *items   = NULL;
+    sbi_node        *n       = s->exclude;
+    int              of_text = s->model != NULL && s->model->reads_text;
+    *out                     = (sbi_excludes){0};
     if (n == NULL || n->is_null || (n->kind == SBI_LIST && n->n == 0))
         return; /* excluding nothing is fine */
     int64_t count = sbi_items(c, n, "a list of mappings", &items);
     out->v        = sbi_pool_alloc(&c->temp, count, sizeof *out->v);
     for (int64_t i = 0; i < count && out->v != NULL; i++)
         if (sbi_is_map(c, items[i], "a mapping such as {method: dense, length: 4096}"))
-            out->n += entry_read(c, items[i], attention ? ATTENTION : TASK, &out->v[out->n]);
+            out->n +=
+                entry_read(c, items[i], s->attention ? ATTENTION : TASK, of_text, &out->v[out->n]);
 }
 
 static int entry_hits(const struct sbi_exclude *e, const sb_point *p)

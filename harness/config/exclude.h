@@ -9,8 +9,8 @@ typedef struct sbi_excludes {
     int64_t             n;
 } sbi_excludes;
 
-/* n NULL: none. attention: the fields of that experiment may stand in an entry. */
-void sbi_excludes_read(sbi_ctx *c, sbi_node *n, int attention, sbi_excludes *out);
+/* s: whose exclude is read; it decides which fields and names may stand in an entry. */
+void sbi_excludes_read(sbi_ctx *c, const sbi_spec *s, sbi_excludes *out);
 /* 1 when an entry matches: every key given must match, a list of values matches any of them. Counts
  * matches of every entry. */
 int sbi_excludes_hit(sbi_excludes *e, const sb_point *p);

@@ -138,6 +138,30 @@ static int add_shardings(expansion *e, sb_point *p, sbi_origin *from)
     return 1;
 }
 
+/* Task t of the workload with its parameters v. */
+static int set_task(expansion *e, sb_point *p, const sbi_workload *w, int64_t v, int64_t t)
+{
+    p->task_params = w->params.v[v].params;
+    p->task_json   = w->params.v[v].json;
+    if (w->text == NULL) {
+        p->task      = sb_tasks[t];
+        p->suite     = p->task->suite;
+        p->task_name = p->task->name;
+        return 1;
+    }
+    sb_point_text *text = sbi_pool_alloc(e->c->keep, 1, sizeof *text);
+    if (text == NULL)
+        return 0;
+    *text        = (sb_point_text){.suite  = w->text,
+                                   .task   = &w->text->tasks[t],
+                                   .params = w->params.v[v].params,
+                                   .paths  = w->paths};
+    p->text      = text;
+    p->suite     = w->text->name;
+    p->task_name = text->task->name;
+    return 1;
+}
+
 static int add_workload(expansion *e, sb_point *p, const sbi_workload *w)
 {
     sbi_origin from = {.workload = w->node};
@@ -147,14 +171,9 @@ static int add_workload(expansion *e, sb_point *p, const sbi_workload *w)
         for (int64_t t = 0; t < w->tasks.n; t++)
             for (int64_t l = 0; l < w->lengths.n; l++)
                 for (int64_t d = 0; d < w->seeds.n; d++) {
-                    p->task          = sb_tasks[w->tasks.v[t]];
-                    p->suite         = p->task->suite;
-                    p->task_name     = p->task->name;
-                    p->task_params   = w->params.v[v].params;
-                    p->task_json     = w->params.v[v].json;
                     p->length_tokens = w->lengths.v[l];
                     p->seed          = (uint64_t)w->seeds.v[d];
-                    if (!add_shardings(e, p, &from))
+                    if (!set_task(e, p, w, v, w->tasks.v[t]) || !add_shardings(e, p, &from))
                         return 0;
                 }
     return 1;
@@ -271,7 +290,8 @@ static int add_all(expansion *e)
             return 0;
     for (int64_t m = 0; m < s->model_params.n; m++)
         for (int64_t w = 0; w < s->n_workloads; w++) {
-            p.model        = sbi_pool_text(e->c->keep, s->model->name, strlen(s->model->name));
+            p.model        = s->model_names[m];
+            p.model_kind   = s->model->name;
             p.model_params = s->model_params.v[m].params;
             p.model_json   = s->model_params.v[m].json;
             if (p.model == NULL || !add_workload(e, &p, &s->workloads[w]))
@@ -330,7 +350,7 @@ void sbi_expand(sbi_ctx *c, const sbi_spec *s, sbi_points *out)
     sbi_excludes ex    = {0};
     int64_t      total = count_points(s);
     *out               = (sbi_points){0};
-    sbi_excludes_read(c, s->exclude, s->attention, &ex);
+    sbi_excludes_read(c, s, &ex);
     if (total > SBI_MAX_POINTS) {
         sbi_error_add(c, s->root->pos, "", "found more than %d points, allowed at most %d",
                       SBI_MAX_POINTS, SBI_MAX_POINTS);

@@ -81,6 +81,22 @@ char *sbi_json_with_path(sbi_pool *p, const char *object, const char *key, const
     return with(p, object, key, json_pack("{s:s}", "path", text));
 }
 
+char *sbi_json_with_value(sbi_pool *p, const char *object, const char *key, const char *value)
+{
+    return with(p, object, key, json_loads(value, JSON_DECODE_ANY, NULL));
+}
+
+char *sbi_json_merged(sbi_pool *p, const char *object, const char *more)
+{
+    json_t *root = json_loads(object, 0, NULL), *add = json_loads(more, 0, NULL);
+    if (root == NULL || add == NULL || json_object_update(root, add) != 0) {
+        json_decref(root);
+        root = NULL;
+    }
+    json_decref(add);
+    return dump(p, root);
+}
+
 char *sbi_input_json(sbi_pool *p, const sb_point_input *in)
 {
     json_t *root = json_pack("{s:I, s:I, s:I}", "heads", (json_int_t)in->heads, "kv_heads",

@@ -12,6 +12,10 @@ char *sbi_params_json(sbi_pool *p, const sb_param *table, const void *params);
 char *sbi_json_with_word(sbi_pool *p, const char *object, const char *key, const char *text);
 char *sbi_json_with_path(sbi_pool *p, const char *object, const char *key, const char *text);
 
+/* The same with the JSON value `value`; and the keys of both objects in one. */
+char *sbi_json_with_value(sbi_pool *p, const char *object, const char *key, const char *value);
+char *sbi_json_merged(sbi_pool *p, const char *object, const char *more);
+
 /* Shape and scale of an input, in place of a model's parameters; and what names a file's content:
  * `file` is its name without the directory. */
 char *sbi_input_json(sbi_pool *p, const sb_point_input *in);

@@ -48,7 +48,7 @@ static int suite_read(sbi_ctx *c, const sbi_node *map, const sbi_spec *s, sbi_wo
         sbi_error_choice(c, n->pos, sbi_node_path(c, n),
                          sbi_pool_printf(&c->temp,
                                          "%s, questions for models that read text "
-                                         "(`spanbench gen` writes them)",
+                                         "(model: {path: ...}; `spanbench gen` writes them)",
                                          sbi_found(c, n)),
                          NULL, intro, &names);
     else if (w->suite == NULL)
@@ -205,12 +205,38 @@ static void one_workload(sbi_ctx *c, sbi_node *map, const sbi_spec *s, sbi_workl
     (void)sbi_i64_read(c, sbi_map_get(map, "samples"), &samples_param, &w->samples);
 }
 
+/* A workload of questions as text, in the form of the others. */
+static void text_workload(sbi_ctx *c, sbi_node *map, sbi_workload *w)
+{
+    sbi_text_work t;
+    w->node = map;
+    if (!sbi_text_work_read(c, map, &t))
+        return;
+    w->text    = t.suite;
+    w->suite   = t.suite->name;
+    w->paths   = t.paths;
+    w->tasks   = t.tasks;
+    w->lengths = t.lengths;
+    w->seeds   = t.seeds;
+    w->params  = t.params;
+    w->samples = t.samples;
+    if (w->samples == 0) /* of files, nothing said */
+        (void)sbi_i64_read(c, NULL, &samples_param, &w->samples);
+    for (int64_t i = 0; i < w->params.n; i++)
+        w->params.v[i].json =
+            sbi_json_with_value(c->keep, w->params.v[i].json, "files", t.files_json);
+}
+
 void sbi_workloads_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)
 {
     sbi_node *const *items = NULL;
     int64_t          n     = sbi_items(c, list, "a list of workloads", &items);
     s->workloads           = sbi_pool_alloc(&c->temp, n, sizeof *s->workloads);
     for (int64_t i = 0; i < n && s->workloads != NULL; i++)
-        if (sbi_is_map(c, items[i], "a mapping with `suite`, `tasks` and `lengths`"))
+        if (!sbi_is_map(c, items[i], "a mapping with `suite`, `tasks` and `lengths`"))
+            continue;
+        else if (s->model != NULL && s->model->reads_text)
+            text_workload(c, items[i], &s->workloads[s->n_workloads++]);
+        else
             one_workload(c, items[i], s, &s->workloads[s->n_workloads++]);
 }

@@ -3,6 +3,7 @@
 #define SB_HARNESS_CONFIG_SPEC_H
 
 #include "harness/config/fields.h"
+#include "workloads/base/text_suite.h"
 
 enum { SBI_MAX_POINTS = 100000 };
 
@@ -22,14 +23,26 @@ typedef struct sbi_values { /* distinct values of one axis, in file order */
     int64_t  n;
 } sbi_values;
 
+/* A workload of questions as text, before it is multiplied out. */
+typedef struct sbi_text_work {
+    const sb_text_suite *suite;
+    sbi_values           tasks, lengths, seeds; /* tasks: places in suite->tasks */
+    sbi_variants         params;
+    const char         **paths;      /* one a key of the suite, `~` expanded; NULL: not given */
+    const char          *files_json; /* of the given paths as written */
+    int64_t              samples;    /* 0: all */
+} sbi_text_work;
+
 typedef struct sbi_workload {
-    const sbi_node *node;
-    const char     *suite;
-    sbi_values      tasks; /* places in sb_tasks */
+    const sbi_node      *node;
+    const char          *suite;
+    const sb_text_suite *text;  /* NULL: a suite of sb_tasks */
+    const char *const   *paths; /* of text */
+    sbi_values           tasks; /* places in sb_tasks, or in text->tasks */
     sbi_values      lengths, seeds;
     int64_t         samples;
     char           *corpus;
-    sbi_variants    params; /* json with "corpus" */
+    sbi_variants         params; /* json with "corpus", or of text with "files" */
 } sbi_workload;
 
 /* One entry of `inputs`: distributions or files, the other half stays empty. */
@@ -66,6 +79,7 @@ typedef struct sbi_spec {
     uint32_t             dump_what;
     const sb_model_desc *model; /* NULL after an error */
     sbi_variants         model_params;
+    char               **model_names; /* [model_params.n] */
     sb_backend_id        backend;
     sbi_workload        *workloads;
     sbi_method_axis     *methods;
@@ -103,7 +117,11 @@ void sbi_variants_read(sbi_ctx *c, const sbi_node *map, const sb_method *m, cons
 
 void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s);
 void sbi_workloads_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
-void sbi_inputs_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
+/* Any model of text, whose suite it may be: 1; 0 after an error. */
+int sbi_text_work_read(sbi_ctx *c, sbi_node *map, sbi_text_work *out);
+/* The path at n, which must exist; NULL after an error. */
+const char *sbi_existing_path(sbi_ctx *c, const sbi_node *n, const char *help);
+void        sbi_inputs_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);
 void sbi_dump_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
 void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s);
 void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s);

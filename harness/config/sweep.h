@@ -10,10 +10,13 @@
  *   sweep*       a name
  *   experiment*  task | attention
  *   backend      auto | cpu | cuda
- *   model*       NAME or {name, its parameters [list]}
+ *   model*       NAME or {name, its parameters [list]}, or of a checkpoint {path* [list] a folder,
+ *                a .gguf file or owner/model, wrapper auto | base | NAME, its parameters [list]}
  *   workloads*   list of {suite*, tasks* [list], lengths* [list], samples 20, seed [list] 42,
  *                corpus default | zipf | {path: DIR}, the suite's parameters [list]};
- *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
+ *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576).
+ *                A checkpoint answers suites of questions as text: as in gen_plan.h, but samples
+ *                20 of files too (or as many as they have)
  *   methods*     list of NAME or {name, its parameters [list]}
  *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous, and}
  *                  allgather  heads_at_once [list]: KV heads gathered while those before them are
@@ -65,6 +68,7 @@
 #include "kernels/base/method.h"
 #include "workloads/base/operands.h"
 #include "workloads/base/task.h"
+#include "workloads/base/text_suite.h"
 
 typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
 typedef enum sb_scheme {
@@ -103,22 +107,34 @@ typedef struct sb_point_input {
     sb_captured            seen;  /* the file's content when the sweep was read */
 } sb_point_input;
 
+/* Which questions as text a point asks. */
+typedef struct sb_point_text {
+    const sb_text_suite *suite;
+    const sb_text_task  *task;
+    const void          *params; /* the suite's parameter struct */
+    const char *const   *paths;  /* one a key of the suite, `~` expanded; NULL: not given */
+} sb_point_text;
+
 typedef struct sb_point {
     char        hash[65];
     char       *identity_json; /* what the hash is over */
     const char *experiment;    /* "task", "attention" */
-    char       *model;         /* "probe"; attention: "none" */
+    char       *model;         /* "probe", or a checkpoint's name; attention: "none" */
+    const char *model_kind;    /* "probe", "checkpoint": name of its record */
     void       *model_params;  /* the model's parameter struct, filled */
     char *model_json; /* canonical JSON of every model knob, defaults included; attention: shape and
                          scale */
     const sb_point_input *input; /* NULL in experiment: task */
     const char           *suite,
         *task_name; /* attention: "synthetic" and the distribution, "tensors" and the file's name */
-    const sb_task   *task; /* NULL in experiment: attention, as are its parameters and the corpus */
+    const sb_point_text *text; /* NULL: no questions as text */
+    const sb_task *
+        task; /* NULL in experiment: attention, as are its parameters and the corpus, and of text */
     void            *task_params;
-    char            *task_json;     /* canonical JSON of the suite's parameters and "corpus" ("zipf", "default", {"path":...} as written) */
+    char *task_json; /* canonical JSON of the suite's parameters and "corpus" ("zipf", "default",
+                        {"path":...} as written), of text "files" instead */
     char            *corpus;        /* sb_corpus_open spec: "zipf", "default", or a directory with `~` expanded */
-    int64_t          length_tokens;
+    int64_t          length_tokens; /* 0: of text as its rows are */
     uint64_t         seed;
     const sb_method *method;
     void            *method_params;
@@ -155,12 +171,29 @@ typedef struct sb_set { /* --set path=value */
     const char *path, *value;
 } sb_set;
 
+static inline int sb_point_asks(const sb_point *p)
+{
+    return p->input == NULL;
+} /* questions, of a model */
+
+/* What a look at a model's files tells. */
+typedef struct sb_model_seen {
+    char name[256]; /* what the database calls it */
+    char *
+        facts_json; /* an object: what decides about its answers, beside its parameters; malloc'd */
+    int32_t wrapper_wrong; /* on error: it is the wrapper */
+} sb_model_seen;
+
 /* What a model offers to a sweep; the caller copies it from its models, which stand above this folder. */
 typedef struct sb_model_desc {
     const char        *name;
     const sb_param    *params;
     size_t             params_bytes;
     const char *const *suites; /* suites it can answer; NULL-terminated */
+    int32_t            reads_text; /* 1: it answers suites of questions as text, no others */
+    /* Of models that lie in files: see that `path`, as a user names it, can be run with that chat
+     * wrapper, and note both in params. NULL: models without files. */
+    sb_status (*look)(const char *path, const char *wrapper, void *params, sb_model_seen *out);
 } sb_model_desc;
 
 /* What the file is checked against: facts of this launch. */

@@ -5,10 +5,12 @@
 #ifndef SB_HARNESS_MODEL_MODEL_H
 #define SB_HARNESS_MODEL_MODEL_H
 
+#include "harness/config/sweep.h"
 #include "kernels/base/arena.h"
 #include "kernels/base/param.h"
 #include "kernels/base/tensor.h"
 #include "workloads/base/input.h"
+#include "workloads/base/tok.h"
 
 typedef struct sb_model sb_model;
 
@@ -23,7 +25,9 @@ typedef struct sb_model_ops {
     const sb_param *params;
     size_t          params_bytes;
     const char     *const *suites; /* suites this model can answer; NULL-terminated */
-    /* params: filled from the table. threads: OpenMP threads to use. */
+    /* Of models that lie in files (sb_model_desc); NULL: the others. */
+    sb_status (*look)(const char *path, const char *wrapper, void *params, sb_model_seen *out);
+    /* params: filled from the table, and by look. threads: OpenMP threads to use. */
     sb_status (*create)(const void *params, int32_t threads, sb_model **out);
     void (*destroy)(sb_model *m);
     sb_status (*shape)(const sb_model *m, const sb_input *in, sb_model_shape *out);
@@ -42,6 +46,18 @@ typedef struct sb_model_ops {
     sb_status (*row)(const sb_model *m, int64_t row, float *out);
     /* Greedy choice among ids [lo, hi) without `exclude`, from such numbers; ties go to the lower id. */
     int32_t (*argmax)(const sb_model *m, const float *row, int32_t lo, int32_t hi, const int32_t *exclude, int64_t n_exclude);
+    /* ---- of models that read text; NULL of others ---- */
+    /* Its tokenizer, borrowed; what its chat wrapper and BOS add to a row that has one. */
+    const sb_tok_ops *(*tok)(const sb_model *m, int64_t *wrapped_tokens);
+    /* The row as the model's tokens, with a script of greedy decoding and the model's stops, spans
+     * and references; sealed. row is copied nowhere: out->text is the caller's to set. */
+    sb_status (*read)(sb_model *m, const struct sb_text_row *row, sb_input *out);
+    /* The text of what was emitted (-1: left out) up to a stop, malloc'd, and its tokens. */
+    sb_status (*say)(const sb_model *m, const int32_t *emitted, int64_t n, char **text,
+                     int64_t *n_tokens);
+    /* ---- what it costs beside attention; NULL: nothing that counts ---- */
+    int64_t (*shared_bytes)(const sb_model *m); /* of files that the ranks of a host share */
+    double (*token_flops)(const sb_model *m);   /* of all layers, a token of a prefill */
     /* The same model with its rows on the cuda backend, NULL: it has none there. Of that record
      * layout, embed, embed_one, qkv, absorb and row count. The arena is device memory and so are
      * tensors; ids, rows to read and all structs are host memory; what they run is queued on the
@@ -57,5 +73,6 @@ struct sb_model {
 
 extern const sb_model_ops *const sb_models[]; /* NULL-terminated */
 const sb_model_ops *sb_model_find(const char *name);
+sb_model_desc                    sb_model_describe(const sb_model_ops *m); /* as sweeps see it */
 
 #endif

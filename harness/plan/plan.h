@@ -22,6 +22,8 @@ typedef struct sb_plan_case {
     int32_t          n_layers;
     int32_t          is_model;      /* 1: with the rest of a model around attention, and decode */
     int64_t          decode_tokens; /* tokens fed after the prefill */
+    double token_flops; /* of the model beside attention, a token; 0: the machine's own figures,
+                           which are the probe's */
     sb_scheme        scheme;
     sb_layout_kind   layout;
     int32_t          asked; /* KV heads gathered at a time, or ranks of a team [shard/scheme.h]; 0:

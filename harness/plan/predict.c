@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "harness/plan/parts.h"
+#include "kernels/registry.h"
 
 enum { MAX_PARTS = 16, FEW_RUNS = 4, MAX_RING = 4096 };
 
@@ -238,6 +239,28 @@ static sb_status attention(guess *g, sb_prediction *p)
     return SB_OK;
 }
 
+/* A checkpoint's layers: products as large as those of dense attention, at its rate. */
+static sb_status linear_s(guess *g, double *out)
+{
+    const sb_plan_case *c       = g->c;
+    const sb_method    *dense   = sb_method_find("dense");
+    const sb_cost      *best    = NULL;
+    double              threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1;
+    for (int64_t i = 0; i < g->m->n_costs; i++) {
+        const sb_cost *k = &g->m->costs[i];
+        if (k->phase == SB_PHASE_COMPUTE && k->rate > 0 &&
+            (k->method == dense || k->method == NULL) && k->params.n == 0 &&
+            (best == NULL || best->method == NULL))
+            best = k;
+    }
+    if (best == NULL)
+        return sb_fail(SB_ERR_USAGE, "machine %s: found no cost of phase compute for method dense",
+                       g->m->name);
+    *out = (double)c->n_tokens * c->token_flops / (c->ranks * threads * best->rate);
+    note_part(g, *out, SB_SOURCE_SEED); /* nobody measured them */
+    return SB_OK;
+}
+
 /* What comes before the first repetition, and a model's own work. */
 static sb_status around(guess *g, sb_prediction *p)
 {
@@ -246,13 +269,19 @@ static sb_status around(guess *g, sb_prediction *p)
     sb_status           st = phase_s(g, SB_PHASE_LOAD, 0, &s[SB_PHASE_LOAD]);
     if (st != SB_OK || !c->is_model)
         return st;
-    if ((st = phase_s(g, SB_PHASE_PREFILL, 1, &rest)) != SB_OK)
+    if (c->token_flops > 0)
+        st = linear_s(g, &rest);
+    else
+        st = phase_s(g, SB_PHASE_PREFILL, 1, &rest);
+    if (st != SB_OK)
         return st;
     s[SB_PHASE_PREFILL] = s[SB_PHASE_ATTENTION] + rest;
     if (c->decode_tokens == 0)
         return SB_OK;
     if ((st = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, &s[SB_PHASE_DECODE_TOKEN])) != SB_OK)
         return st;
+    if (c->token_flops > 0) /* every rank runs all layers on the one token */
+        s[SB_PHASE_DECODE_TOKEN] += rest * c->ranks / (double)c->n_tokens;
     if (c->ranks > 1) /* one gather of partials a layer [9] */
         s[SB_PHASE_DECODE_TOKEN] +=
             c->n_layers * ceil(log2(c->ranks)) *

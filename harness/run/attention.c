@@ -217,7 +217,7 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
         out->facts.status = "ok";
         st                = measure(b, pt, &room, &p, out);
     }
-    sb_status fs = sbi_failure(b->comm, NULL, st, out);
+    sb_status fs = sbi_failure(b->comm, (sbi_scored_in){NULL, 0}, st, out);
     sbi_own_facts(fs, out);
     /* A file that cannot be written ends the run, as a database does: it says nothing of the
      * method. */

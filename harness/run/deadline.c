@@ -16,6 +16,11 @@ double sb_deadline_pass_s(const sb_point *p, int64_t heads, int64_t head_dim, in
     return flops / (RATE[p->backend] * p->ranks) * (p->quality != SB_QUALITY_NONE ? 10 : 1);
 }
 
+double sb_deadline_linear_s(const sb_point *p, int64_t n_tokens, double token_flops)
+{
+    return (double)n_tokens * token_flops / (RATE[p->backend] * p->ranks);
+}
+
 sb_machine *sb_deadline_machine(const sb_backend *b)
 {
     char            processor[256] = "";

@@ -12,6 +12,9 @@
  * rank on the CPU and 1 TFLOP/s on a device; ten times that where a quality pass compares rows. */
 double sb_deadline_pass_s(const sb_point *p, int64_t heads, int64_t head_dim, int32_t n_layers);
 
+/* Of a model's own layers for so many tokens, at the same rates. */
+double sb_deadline_linear_s(const sb_point *p, int64_t n_tokens, double token_flops);
+
 /* The machine that harness/plan knows this one as, by the name of its processor or device. NULL: it
  * knows none; constants of another machine predict nothing here. */
 sb_machine *sb_deadline_machine(const sb_backend *b);

@@ -39,17 +39,37 @@ sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
     return sb_store_put_point(s, &f, id);
 }
 
-/* What the input was drawn from. Operands depend on their shape too, which no model gives: it goes
- * into the data set's parameters. params: malloc'd text for d->params_json. */
-static sb_status dataset_of(const sb_point *p, const sb_corpus *corpus, char **params,
-                            sb_dataset_facts *d)
+/* Rows of files are imported; RULER's own rows made here say so. */
+static const char *mode_of(const char *text_facts, const sb_text_suite *suite)
+{
+    json_t     *facts = json_loads(text_facts, 0, NULL);
+    const char *word  = json_string_value(json_object_get(facts, "mode"));
+    const char *mode  = word != NULL && strcmp(word, "ruler_compat") == 0 ? "compat"
+                        : word != NULL     ? (strcmp(word, "import") == 0 ? "import" : "native")
+                        : suite->to_length ? "native"
+                                           : "import";
+    json_decref(facts);
+    return mode;
+}
+
+/* What the input was drawn from. Texts are the model's tokens, so it is part of them. Operands
+ * depend on their shape too, which no model gives: it goes into the data set's parameters. params:
+ * malloc'd text for d->params_json. */
+static sb_status dataset_of(const sb_point *p, const sb_corpus *corpus, const char *text_facts,
+                            char **params, sb_dataset_facts *d)
 {
     *d = (sb_dataset_facts){.suite         = p->suite,
                             .task          = p->task_name,
                             .mode          = "native",
                             .length_tokens = p->length_tokens,
                             .seed          = p->seed};
-    if (p->task != NULL) {
+    if (p->text != NULL) {
+        if (asprintf(params, "{\"facts\":%s,\"model\":%s,\"params\":%s}", text_facts, p->model_json,
+                     p->task_json) < 0)
+            *params = NULL;
+        d->mode              = mode_of(text_facts, p->text->suite);
+        d->generator_version = p->text->suite->version;
+    } else if (p->task != NULL) {
         *params              = strdup(p->task_json);
         d->generator_version = p->task->generator_version;
         d->corpus            = corpus->name;
@@ -68,7 +88,7 @@ static sb_status dataset_of(const sb_point *p, const sb_corpus *corpus, char **p
 }
 
 sb_status sb_facts_put_input(sb_store *s, const sb_point *p, const sb_corpus *corpus,
-                             const sb_input *in, int64_t *id)
+                             const char *text_facts, const sb_input *in, int64_t *id)
 {
     sb_dataset_facts d;
     char            *params = NULL;
@@ -90,7 +110,7 @@ sb_status sb_facts_put_input(sb_store *s, const sb_point *p, const sb_corpus *co
                                    .tok_end   = in->spans[i].tok_end,
                                    .depth     = in->spans[i].depth};
     f.spans      = spans;
-    sb_status st = dataset_of(p, corpus, &params, &d);
+    sb_status st = dataset_of(p, corpus, text_facts, &params, &d);
     if (st == SB_OK)
         st = sb_store_put_dataset(s, &d, &f.dataset_id);
     if (st == SB_OK)

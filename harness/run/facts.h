@@ -6,10 +6,11 @@
 #include "harness/run/run.h"
 #include "results/store/store.h"
 
-/* Each writes one row (or finds it) and returns its id. corpus: NULL in experiment: attention. */
+/* Each writes one row (or finds it) and returns its id. corpus: NULL where the point has none.
+ * text_facts: of questions as text, what their set was made from (JSON); else NULL. */
 sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id);
 sb_status sb_facts_put_input(sb_store *s, const sb_point *p, const sb_corpus *corpus,
-                             const sb_input *in, int64_t *id);
+                             const char *text_facts, const sb_input *in, int64_t *id);
 
 /* Collective: gathers host names and core counts, and writes the run row on rank 0 (s NULL
  * elsewhere). */

@@ -77,10 +77,13 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
                       .model      = s->model,
                       .threads    = threads,
                       .host_ranks = local_size};
-    sb_status st   = p->task != NULL ? sb_sample_bytes(&b, p, in, out)
-                                     : sb_attention_bytes(&b, p, s->operands, out);
+    sb_status st   = sb_point_asks(p) ? sb_sample_bytes(&b, p, in, out)
+                                      : sb_attention_bytes(&b, p, s->operands, out);
     if (st == SB_OK && on_host)
         out->device_bytes = out->host_bytes;
+    /* files that the ranks of a host share: each answers for its part */
+    if (st == SB_OK && sb_point_asks(p) && s->model->ops->shared_bytes != NULL)
+        out->host_bytes += (size_t)(s->model->ops->shared_bytes(s->model) / local_size + 1);
     return st;
 }
 
@@ -119,7 +122,7 @@ static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const
                           .asked    = p->team > 0 ? p->team : (int32_t)p->heads_at_once,
                           .ranks    = p->ranks,
                           .threads  = o->threads};
-    if (p->task == NULL) {
+    if (!sb_point_asks(p)) {
         const sb_operand_shape *f = &s->operands->shape;
         out->n_tokens             = f->n_tokens;
         out->n_queries            = f->n_queries;
@@ -138,6 +141,8 @@ static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const
     out->n_layers                  = m.n_layers;
     out->is_model                  = 1;
     out->decode_tokens             = in->n_feed;
+    out->token_flops =
+        s->model->ops->token_flops != NULL ? s->model->ops->token_flops(s->model) : 0;
     return SB_OK;
 }
 
@@ -208,7 +213,8 @@ static sb_status forecast(sb_source *s, const sb_machine *m, const sb_forecast_o
 {
     sb_plan_case    c;
     sb_forward_room room = {0};
-    sb_status       st   = case_of(s, o, p, in, &c);
+    sb_status       st =
+        in->refused != SB_OK ? sb_fail(in->refused, "%s", in->refusal) : case_of(s, o, p, in, &c);
     if (st == SB_OK && !o->no_memory)
         st = room_of(s, m, o, p, in, &room);
     if (st == SB_OK)
@@ -216,8 +222,8 @@ static sb_status forecast(sb_source *s, const sb_machine *m, const sb_forecast_o
     if (st == SB_OK) {
         sb_plan_fit_memory(m, p->ranks, (int64_t)room.host_bytes, (int64_t)room.device_bytes,
                            &out->p, out->why, sizeof out->why);
-    } else if (st == SB_ERR_UNSUPPORTED) {
-        *out = (sb_forecast){.status = st, .p.fits = 1};
+    } else if (st == SB_ERR_UNSUPPORTED || in->refused != SB_OK) {
+        *out = (sb_forecast){.status = SB_ERR_UNSUPPORTED, .p.fits = 1};
         (void)snprintf(out->why, sizeof out->why, "%s", sb_error_text());
         st = SB_OK;
     }
@@ -232,6 +238,10 @@ sb_status sb_forecast_point(sb_source *s, const sb_machine *m, const sb_forecast
     sb_status   st = sb_source_input(s, p, 0, &in);
     if (st == SB_OK)
         st = forecast(s, m, o, p, &in, &f);
+    if (p->text != NULL && s->questions.n_rows > 0 && s->questions.n_rows < p->samples) {
+        f.total_s = f.sample_s * (double)s->questions.n_rows; /* a file has no more */
+        f.limit_s = sb_plan_time_limit_s(f.total_s);
+    }
     sb_input_fini(&in);
     if (st == SB_OK)
         *out = f;

@@ -27,12 +27,17 @@ static sb_status list_point(sb_source *source, const sb_run_options *o, const sb
     sb_status       bs, st = sb_source_input(source, p, o->row >= 0 ? o->row : 0, &in);
     if (st != SB_OK)
         return st;
+    if (in.sha256[0] == '\0')
+        return sb_fail(SB_ERR_USAGE, "point %lld, --row %lld: there are %lld rows",
+                       (long long)number, (long long)o->row, (long long)source->questions.n_rows);
     bench.model = source->model;
     if (bench.backend == NULL)
         bs = sb_fail(SB_ERR_UNSUPPORTED, SBI_NO_CUDA);
     else
-        bs = p->task != NULL ? sb_sample_bytes(&bench, p, &in, &room)
-                             : sb_attention_bytes(&bench, p, source->operands, &room);
+        bs = sb_point_asks(p) ? sb_sample_bytes(&bench, p, &in, &room)
+                              : sb_attention_bytes(&bench, p, source->operands, &room);
+    if (bs == SB_OK)
+        bs = sbi_check_room(&bench, room.host_bytes);
     st = room_text(o, &room, gib, sizeof gib);
     if (bs != SB_OK)
         (void)snprintf(gib, sizeof gib, "%s", sb_status_name(bs));

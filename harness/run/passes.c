@@ -74,20 +74,35 @@ const sb_backend *sbi_backend_of(const sb_point *p)
     return all[p->backend];
 }
 
-sb_status sbi_reserve(sb_bench *b, size_t bytes)
+sb_status sbi_check_room(const sb_bench *b, size_t bytes)
 {
     int64_t available = sb_memory_available_bytes() + (int64_t)b->block.bytes * b->comm->local_size;
     int64_t wanted    = (int64_t)bytes * b->comm->local_size;
+    int64_t shared    = b->model != NULL && b->model->ops->shared_bytes != NULL
+                            ? b->model->ops->shared_bytes(b->model)
+                            : 0;
+    char    files[64] = "";
+    if (wanted + shared <= available)
+        return SB_OK;
+    if (shared > 0)
+        (void)snprintf(files, sizeof files, " beside %.2f GiB of the model's files",
+                       (double)shared / 0x1p30);
+    return sb_fail(SB_ERR_NO_FIT,
+                   "needs %.2f GiB a rank, %.2f GiB for the %d ranks of this host%s; %.2f GiB are "
+                   "available",
+                   (double)bytes / 0x1p30, (double)wanted / 0x1p30, b->comm->local_size, files,
+                   (double)available / 0x1p30);
+}
+
+sb_status sbi_reserve(sb_bench *b, size_t bytes)
+{
     if (b->block.bytes >= bytes)
         return SB_OK;
-    if (wanted > available)
-        return sb_fail(
-            SB_ERR_NO_FIT,
-            "needs %.2f GiB a rank, %.2f GiB for the %d ranks of this host; %.2f GiB are available",
-            (double)bytes / 0x1p30, (double)wanted / 0x1p30, b->comm->local_size,
-            (double)available / 0x1p30);
+    sb_status st = sbi_check_room(b, bytes);
+    if (st != SB_OK)
+        return st;
     sb_block_fini(&b->block);
-    sb_status st = sb_backend_cpu.alloc(bytes, &b->block.base);
+    st = sb_backend_cpu.alloc(bytes, &b->block.base);
     if (st == SB_OK)
         b->block.bytes = bytes;
     return st;
@@ -247,7 +262,7 @@ static const char *result_status(sb_status st)
     return st == SB_ERR_UNSUPPORTED ? "unsupported" : st == SB_ERR_NO_FIT ? "no_fit" : "failed";
 }
 
-sb_status sbi_failure(sb_comm *comm, const sb_metric *metric, sb_status st, sb_result *out)
+sb_status sbi_failure(sb_comm *comm, sbi_scored_in metric, sb_status st, sb_result *out)
 {
     char      text[1024] = "";
     sb_status all        = share_failure(comm, st, text, sizeof text);
@@ -264,9 +279,9 @@ sb_status sbi_failure(sb_comm *comm, const sb_metric *metric, sb_status st, sb_r
     }
     if ((st = sb_result_unrun(result_status(all), text, out)) != SB_OK)
         return st;
-    if (metric != NULL && all != SB_ERR_UNSUPPORTED && all != SB_ERR_NO_FIT) {
-        out->facts.metric          = metric->name; /* failed counts, with score 0 */
-        out->facts.score_is_binary = metric->is_binary;
+    if (metric.name != NULL && all != SB_ERR_UNSUPPORTED && all != SB_ERR_NO_FIT) {
+        out->facts.metric          = metric.name; /* failed counts, with score 0 */
+        out->facts.score_is_binary = metric.is_binary;
     }
     return SB_OK;
 }

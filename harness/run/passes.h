@@ -20,8 +20,11 @@ sb_status sbi_check_sharding(const sb_bench *b, const sb_point *p, sb_shape *sha
 #define SBI_NO_CUDA "this build has no cuda backend (SPAN_CUDA)"
 const sb_backend *sbi_backend_of(const sb_point *p); /* NULL: not in this build */
 
-/* Room for `bytes` on every rank of this host, or SB_ERR_NO_FIT with the numbers. Grows the kept
- * block. */
+/* SB_ERR_NO_FIT with the numbers: this host has no room for `bytes` on each of its ranks beside the
+ * model's files, once. b->model may be NULL. */
+sb_status sbi_check_room(const sb_bench *b, size_t bytes);
+
+/* The same, and grow the kept block. */
 sb_status sbi_reserve(sb_bench *b, size_t bytes);
 
 sb_status sbi_timings_room(sb_result *out, int64_t n);
@@ -54,9 +57,15 @@ void sbi_quality_facts(sb_quality *q, sb_result *out);
 /* Of a sample that went well: point the facts at what the result owns. */
 void sbi_own_facts(sb_status st, sb_result *out);
 
+/* What a sample is scored in; name NULL: in nothing. */
+typedef struct sbi_scored_in {
+    const char *name;
+    int32_t     is_binary;
+} sbi_scored_in;
+
 /* Collective. st of any rank becomes the same result on all ranks (status, reason with the rank),
- * and SB_OK; a stop and a broken communicator stay errors. metric (or NULL) is what a failed sample
- * scores 0 in. */
-sb_status sbi_failure(sb_comm *comm, const sb_metric *metric, sb_status st, sb_result *out);
+ * and SB_OK; a stop and a broken communicator stay errors. metric is what a failed sample scores 0
+ * in. */
+sb_status sbi_failure(sb_comm *comm, sbi_scored_in metric, sb_status st, sb_result *out);
 
 #endif

@@ -41,6 +41,8 @@ void sb_progress_init(sb_progress *p, int32_t on)
 double sb_progress_work(const sb_point *p)
 {
     double n = (double)p->length_tokens;
+    if (p->length_tokens == 0) /* as its rows are: some length, so that rates have a divisor */
+        n = 4096;
     if (p->input == NULL)
         return n * (n / 2 + 4096);
     double q = (double)p->input->n_queries;
@@ -142,13 +144,13 @@ void sb_progress_point_end(sb_progress *p)
                   (long long)p->n_points, p->label, p->point->task_name,
                   (long long)p->point->length_tokens,
                   p->point->anchor_only ? " (dense anchor)" : "");
-    if (p->ok + p->failed > 0 && p->point->task != NULL)
+    if (p->ok + p->failed > 0 && sb_point_asks(p->point))
         (void)fprintf(stderr, " score %.3f ±%.2f,", p->score_sum / (double)(p->ok + p->failed),
                       sb_stats_wilson_half(p->score_sum, p->ok + p->failed));
     if (p->ok + p->failed > 0)
         (void)fprintf(stderr, " n %lld", (long long)(p->ok + p->failed));
     if (p->ok > 0 && !isnan(p->ms_sum)) /* NaN: nothing is timed */
-        (void)fprintf(stderr, ", %s %.1f ms", p->point->task != NULL ? "prefill" : "attention",
+        (void)fprintf(stderr, ", %s %.1f ms", sb_point_asks(p->point) ? "prefill" : "attention",
                       p->ms_sum / (double)p->ok);
     if (p->reason[0] != '\0')
         (void)fprintf(stderr, " %s", p->reason);

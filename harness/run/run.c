@@ -74,7 +74,7 @@ static double work_of(runner *r, const sb_point *p, const sb_input *in)
 {
     sb_model_shape s      = {.n_layers = 1};
     double         passes = (double)sbi_passes(p);
-    if (p->task != NULL)
+    if (sb_point_asks(p))
         (void)r->bench.model->ops->shape(r->bench.model, in, &s);
     return sb_progress_work(p) * s.n_layers * passes;
 }
@@ -106,11 +106,17 @@ static double planned_s(runner *r, const sb_point *p, const sb_input *in)
     if (!r->asked_machine[p->backend])
         r->machine[p->backend] = sb_deadline_machine(backend);
     r->asked_machine[p->backend] = 1;
-    if (r->machine[p->backend] == NULL ||
+    if (in->refused != SB_OK || r->machine[p->backend] == NULL ||
         sb_forecast_times(&r->source, r->machine[p->backend], r->o->threads, p, in, &pass, &all) !=
             SB_OK)
         return -1;
     return all; /* a look takes longer than a repetition */
+}
+
+static double token_flops(const runner *r, const sb_point *p)
+{
+    const sb_model *m = r->bench.model;
+    return sb_point_asks(p) && m->ops->token_flops != NULL ? m->ops->token_flops(m) : 0;
 }
 
 /* Of a pass: the plan's seconds of the sample, else the rule for a slow machine; samples seen here
@@ -128,7 +134,12 @@ static double pass_s(runner *r, const sb_point *p, const sb_input *in)
     } else {
         (void)r->bench.model->ops->shape(r->bench.model, in, &s);
     }
-    return fmax(sb_deadline_pass_s(p, s.heads, s.head_dim, s.n_layers), seen);
+    sb_point as = *p;
+    if (as.length_tokens == 0) /* as its rows are */
+        as.length_tokens = in->n_tokens;
+    return fmax(sb_deadline_pass_s(&as, s.heads, s.head_dim, s.n_layers) +
+                    sb_deadline_linear_s(p, in->n_tokens + in->n_feed, token_flops(r, p)),
+                seen);
 }
 
 static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
@@ -198,8 +209,8 @@ static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, 
         res->facts.run_id    = r->run_id;
         res->facts.is_anchor = p->anchor_only;
         if ((st = sb_facts_put_point(r->store, p, &res->facts.point_id)) == SB_OK &&
-            (st = sb_facts_put_input(r->store, p, r->source.corpus, in, &res->facts.input_id)) ==
-                SB_OK)
+            (st = sb_facts_put_input(r->store, p, r->source.corpus, r->source.questions.facts_json,
+                                     in, &res->facts.input_id)) == SB_OK)
             st = sb_store_put_sample(r->store, &res->facts);
     }
     return sb_comm_agree(r->o->comm, st);
@@ -264,7 +275,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     if (sbi_may_link(p) && (st = need_link(r, p)) != SB_OK)
         return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
     sb_marks_sample(&r->marks, sbi_passes(p), pass_s(r, p, in));
-    if (p->task != NULL)
+    if (sb_point_asks(p))
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);
     return sb_attention_run(&r->bench, p, r->source.operands, in,
@@ -344,13 +355,14 @@ static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
     return st;
 }
 
-static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop);
+static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop, int *end);
 
 /* Speedups pair times of one process: a cell that has no dense time of this one gets it first,
  * always on row 0, so that what is stored does not depend on where an earlier run stopped. */
 static sb_status need_anchor(runner *r, int64_t point, int *stop)
 {
     int64_t   anchor;
+    int       end = 0;                            /* it has this row: the same questions */
     if (r->sweep->points[point].repetitions == 0) /* no time to put beside it */
         return SB_OK;
     sb_status st = sb_sweep_anchor(r->sweep, point, &anchor);
@@ -363,19 +375,19 @@ static sb_status need_anchor(runner *r, int64_t point, int *stop)
         sb_progress now = r->progress;
         a.samples       = 1;
         sb_progress_point(&r->progress, &a, now.point_no);
-        st = run_row(r, anchor, 0, 1, stop);
+        st = run_row(r, anchor, 0, 1, stop, &end);
         if (!*stop)
             sb_progress_point_end(&r->progress);
         now.work_done  = r->progress.work_done;
         now.work_total = r->progress.work_total;
         r->progress    = now;
     } else {
-        st = run_row(r, anchor, 0, 1, stop);
+        st = run_row(r, anchor, 0, 1, stop, &end);
     }
     return st;
 }
 
-static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop)
+static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop, int *end)
 {
     sb_input  in   = {0};
     verdict   v    = VERDICT_RUN;
@@ -383,6 +395,13 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
     enter(r, "making an input", sb_deadline_input_s(&r->sweep->points[point]));
     sb_status st   = sb_source_input(&r->source, &r->sweep->points[point], row, &in);
     r->bench.model = r->source.model;
+    r->bench.jieba = r->source.questions.jieba;
+    if (st == SB_OK && in.sha256[0] == '\0') { /* behind the last row of a file */
+        *end = 1;
+        return force ? sb_fail(SB_ERR_USAGE, "--row %lld: there are %lld rows", (long long)row,
+                               (long long)r->source.questions.n_rows)
+                     : SB_OK;
+    }
     if (st == SB_OK)
         st = agree_verdict(r, &r->sweep->points[point], &in, force, &v);
     if (st == SB_OK && v == VERDICT_RUN)
@@ -423,8 +442,13 @@ static sb_status run_point(runner *r, int64_t point, int *stop)
     sb_status       st    = SB_OK;
     if (is_root(r))
         sb_progress_point(&r->progress, p, point - r->o->first + 1);
-    for (int64_t row = first; st == SB_OK && !*stop && row <= last; row++)
-        st = run_row(r, point, row, r->o->row >= 0, stop);
+    int end = 0;
+    for (int64_t row = first; st == SB_OK && !*stop && row <= last; row++) {
+        if (!end)
+            st = run_row(r, point, row, r->o->row >= 0, stop, &end);
+        if (end && is_root(r)) /* a file has fewer rows */
+            sb_progress_skipped(&r->progress);
+    }
     if (is_root(r)) {
         r->progress.point = &r->sweep->points[point];
         sb_progress_point_end(&r->progress);

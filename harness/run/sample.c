@@ -7,7 +7,9 @@
 #include "harness/run/memory.h"
 #include "harness/run/passes.h"
 #include "harness/run/quality.h"
+#include "harness/run/questions.h"
 #include "kernels/registry.h"
+#include "workloads/metrics/score_row.h"
 
 /* The phases every prefill stores, zero or not: the number of rows is the same for every run of a
  * point. */
@@ -58,6 +60,8 @@ static int runs_on(const sb_method *m, const sb_backend *b)
 /* Reasons known before anything runs: shape, parameters, backend. */
 static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_input *in)
 {
+    if (in->refused != SB_OK)
+        return sb_fail(in->refused, "%s", in->refusal);
     sb_model_shape m;
     sb_run         all = {0, in->n_tokens};
     sb_status      st  = b->model->ops->shape(b->model, in, &m);
@@ -150,10 +154,59 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
     return st;
 }
 
+/* ---- what is answered ---- */
+
+static sbi_scored_in scored_in(const sb_point *pt, const sb_input *in)
+{
+    const sb_scorer *s = sb_questions_scorer(in);
+    if (pt->task != NULL)
+        return (sbi_scored_in){pt->task->metric->name, pt->task->metric->is_binary};
+    if (s == NULL) /* the row was refused */
+        return (sbi_scored_in){NULL, 0};
+    return (sbi_scored_in){s->name, sb_scorer_is_binary(s, in->n_refs)};
+}
+
+/* Answers in words, scored as the row says. */
+static sb_status score_text(const sb_bench *b, const sb_input *in, const int32_t *emitted,
+                            sb_result *out)
+{
+    const sb_scorer *s     = sb_questions_scorer(in);
+    sb_text_score    score = {0};
+    sb_status        st =
+        b->model->ops->say(b->model, emitted, in->n_emit, &out->own.prediction, &out->facts.n_gen);
+    if (st == SB_OK)
+        st = sb_score_row(s, in->text, &out->own.prediction, 1, b->jieba, out->own.hits, &score);
+    if (st != SB_OK)
+        return st;
+    out->facts.metric          = s->name;
+    out->facts.score           = score.value;
+    out->facts.score_is_binary = sb_scorer_is_binary(s, in->n_refs);
+    out->facts.hits            = score.n_hits >= 0 ? out->own.hits : NULL;
+    out->facts.n_hits          = score.n_hits >= 0 ? in->n_refs : 0;
+    return SB_OK;
+}
+
+static sb_status score_tokens(const sb_point *pt, const sb_input *in, const int32_t *emitted,
+                              sb_result *out)
+{
+    sb_score  score = {.hit = out->own.hits};
+    sb_status st    = sb_prediction_text(pt->task, in, emitted, in->n_emit, &out->own.prediction);
+    if (st == SB_OK)
+        st = pt->task->metric->score(out->own.prediction, in, &score);
+    if (st != SB_OK)
+        return st;
+    out->facts.n_gen           = in->n_emit;
+    out->facts.metric          = pt->task->metric->name;
+    out->facts.score           = score.value;
+    out->facts.score_is_binary = score.is_binary;
+    out->facts.hits            = out->own.hits;
+    out->facts.n_hits          = in->n_refs;
+    return SB_OK;
+}
+
 static sb_status run_decode(sb_bench *b, const sb_point *pt, const sb_input *in, passes *p,
                             sb_result *out)
 {
-    sb_score  score   = {0};
     int32_t  *emitted = malloc((size_t)(in->n_emit + 1) * sizeof *emitted);
     int64_t  *step_ns = malloc((size_t)(in->n_feed + 1) * sizeof *step_ns);
     sb_status st      = SB_OK;
@@ -167,20 +220,11 @@ static sb_status run_decode(sb_bench *b, const sb_point *pt, const sb_input *in,
             SB_OK ||
         (st = sb_comm_allreduce_i64(b->comm, step_ns, in->n_feed, SB_REDUCE_MAX)) != SB_OK)
         goto done;
-    for (int64_t i = 0; i < in->n_feed; i++)
+    for (int64_t i = 0; i < in->n_feed && step_ns[i] >= 0; i++) /* a stop leaves out the rest */
         sbi_timing_add(out, SB_PHASE_DECODE_TOKEN, i, 0, step_ns[i]);
-    if ((st = sb_prediction_text(pt->task, in, emitted, in->n_emit, &out->own.prediction)) != SB_OK)
-        goto done;
-    score.hit = out->own.hits;
-    if ((st = pt->task->metric->score(out->own.prediction, in, &score)) != SB_OK)
-        goto done;
-    out->facts.prediction      = out->own.prediction;
-    out->facts.n_gen           = in->n_emit;
-    out->facts.metric          = pt->task->metric->name;
-    out->facts.score           = score.value;
-    out->facts.score_is_binary = score.is_binary;
-    out->facts.hits            = out->own.hits;
-    out->facts.n_hits          = in->n_refs;
+    st = in->text != NULL ? score_text(b, in, emitted, out) : score_tokens(pt, in, emitted, out);
+    if (st == SB_OK)
+        out->facts.prediction = out->own.prediction;
 done:
     free(emitted);
     free(step_ns);
@@ -228,7 +272,7 @@ sb_status sb_sample_run(sb_bench *b, const sb_point *pt, const sb_input *in, sb_
         out->facts.status = "ok";
         st                = measure(b, pt, in, &room, &p, out);
     }
-    sb_status fs = sbi_failure(b->comm, pt->task->metric, st, out);
+    sb_status fs = sbi_failure(b->comm, scored_in(pt, in), st, out);
     sbi_own_facts(fs, out);
     out->wall_s = (double)(sb_now_ns() - t0) * 1e-9;
     sb_quality_fini(&p.quality);

@@ -32,6 +32,7 @@ typedef struct sb_bench {
     sb_link          *link;
     int32_t           host_ranks; /* the same on all ranks: fewest of any host; 0 counts as 1 */
     sb_model         *model;
+    const struct sb_jieba *jieba; /* of scorers that need it; else NULL */
     int32_t           threads;
     sb_energy_basis   energy;
     sb_block          block;

@@ -15,12 +15,14 @@ static void close_model(sb_source *s)
 
 static sb_status need_model(sb_source *s, const sb_point *p)
 {
-    const sb_model_ops *ops = sb_model_find(p->model);
-    if (s->model != NULL && strcmp(s->model_json, p->model_json) == 0 && s->model->ops == ops)
+    const sb_model_ops *ops = sb_model_find(p->model_kind);
+    if (s->model != NULL && strcmp(s->model_json, p->model_json) == 0 && ops != NULL &&
+        strcmp(s->model->ops->name, ops->name) == 0)
         return SB_OK;
+    sb_questions_fini(&s->questions);
     close_model(s);
     if (ops == NULL)
-        return sb_fail(SB_ERR_USAGE, "unknown model %s", p->model);
+        return sb_fail(SB_ERR_USAGE, "unknown model %s", p->model_kind);
     sb_status st = ops->create(p->model_params, s->threads, &s->model);
     if (st == SB_OK && (s->model_json = strdup(p->model_json)) == NULL)
         st = sb_fail(SB_ERR_NOMEM, "model: no memory for its name");
@@ -41,6 +43,10 @@ static sb_status need_corpus(sb_source *s, const sb_point *p)
 
 static sb_status make_question(sb_source *s, const sb_point *p, int64_t row, sb_input *in)
 {
+    if (p->text != NULL) {
+        sb_status ms = need_model(s, p);
+        return ms == SB_OK ? sb_questions_row(&s->questions, s->model, p, row, in) : ms;
+    }
     sb_gen_req req = {
         .seed = p->seed, .row = row, .length_tokens = p->length_tokens, .params = p->task_params};
     sb_status st = need_model(s, p);
@@ -92,7 +98,7 @@ sb_status sb_source_input(sb_source *s, const sb_point *p, int64_t row, sb_input
     char      root[sizeof in->sha256];
     sb_comm  *c = s->comm;
     sb_status st =
-        p->task != NULL ? make_question(s, p, row, in) : describe_operands(s, p, row, in);
+        sb_point_asks(p) ? make_question(s, p, row, in) : describe_operands(s, p, row, in);
     if (st != SB_OK)
         (void)sb_wrap(st, "%s %s %lld row %lld", p->suite, p->task_name,
                       (long long)p->length_tokens, (long long)row);
@@ -111,13 +117,14 @@ sb_status sb_source_input(sb_source *s, const sb_point *p, int64_t row, sb_input
 
 sb_status sb_source_operands(sb_source *s, const sb_point *p, const sb_input *in)
 {
-    if (p->task != NULL || (s->operands != NULL && strcmp(s->operands->sha256, in->sha256) == 0))
+    if (sb_point_asks(p) || (s->operands != NULL && strcmp(s->operands->sha256, in->sha256) == 0))
         return SB_OK;
     return sb_comm_agree(s->comm, make_operands(s, p, in->row));
 }
 
 void sb_source_fini(sb_source *s)
 {
+    sb_questions_fini(&s->questions); /* which borrow the model's tokenizer */
     close_model(s);
     sb_corpus_close(s->corpus);
     free(s->corpus_spec);

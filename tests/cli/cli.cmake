@@ -32,3 +32,8 @@ add_test(NAME cli_device_memory COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/device_mem
 set_tests_properties(cli_device_memory PROPERTIES LABELS cli TIMEOUT 300 SKIP_RETURN_CODE 77)
 add_test(NAME cli_plan COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/plan.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_plan PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 300)
+add_executable(make_checkpoint cli/make_checkpoint.c ${checkpoint_files})
+target_link_libraries(make_checkpoint PRIVATE sb_flags sb_model m dep_check)
+set_target_properties(make_checkpoint PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME cli_checkpoint COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/checkpoint.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:make_checkpoint>)
+set_tests_properties(cli_checkpoint PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 300 SKIP_RETURN_CODE 77)

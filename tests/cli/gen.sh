@@ -130,7 +130,7 @@ workloads:
 methods: [dense]
 Y
 case_is "the probe reads no text" 2 "$(code_of "$spanbench" run "$work/run.yaml" --db "$work/run.db")"
-case_is "and the error says what does" 1 "$(grep -v '^spanbench' "$work/err" | grep -c 'found `ruler`, questions for models that read text (`spanbench gen` writes them), allowed a suite that model `probe` can answer: probe')"
+case_is "and the error says what does" 1 "$(grep -v '^spanbench' "$work/err" | grep -c 'found `ruler`, questions for models that read text (model: {path: ...}; `spanbench gen` writes them), allowed a suite that model `probe` can answer: probe')"
 touch "$work/plain"
 case_is "a folder that cannot be" 1 "$(code_of gen "$work/seeds.yaml" -o "$work/plain/x")"
 case_is "is told" 1 "$(grep -c "$work/plain" "$work/err")"

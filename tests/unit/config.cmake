@@ -1,5 +1,5 @@
 # unit tests of harness/config, over registries of their own (fakes.c)
-foreach(name test_sweep test_inputs test_bad_sweeps test_robust test_gen_plan)
+foreach(name test_sweep test_inputs test_bad_sweeps test_robust test_gen_plan test_model_files)
   span_test(${name}
     SOURCES unit/harness/config/${name}.c unit/harness/config/fakes.c
     LINK sb_config

@@ -17,7 +17,7 @@ foreach(name blocks rope)
   span_test(test_${name} SOURCES unit/kernels/nn/test_${name}.c LINK sb_nn m LABELS unit)
 endforeach()
 set(checkpoint_files unit/harness/model/checkpoint/tiny.c unit/harness/model/checkpoint/bytes.c)
-foreach(name gguf config checkpoint)
+foreach(name gguf config checkpoint llama_text)
   span_test(test_${name} SOURCES unit/harness/model/checkpoint/test_${name}.c ${checkpoint_files} LINK sb_model m LABELS unit)
 endforeach()
 span_test(test_llama

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "workloads/base/sha256.h"
+#include "workloads/base/text_suite.h"
 
 const char *sb_span_kind_name(sb_span_kind k)
 {
@@ -25,6 +26,10 @@ void sb_input_fini(sb_input *in)
     free(in->script);
     free(in->stops);
     free(in->late_stops);
+    free(in->refusal);
+    if (in->text != NULL)
+        sb_text_row_fini(in->text);
+    free(in->text);
     memset(in, 0, sizeof *in);
 }
 

@@ -9,6 +9,8 @@
 
 #include "kernels/base/status.h"
 
+struct sb_text_row; /* text_suite.h */
+
 typedef enum sb_span_kind { SB_SPAN_NEEDLE, SB_SPAN_DISTRACTOR, SB_SPAN_QUERY, SB_SPAN_KIND_COUNT } sb_span_kind;
 const char *sb_span_kind_name(sb_span_kind k); /* "needle", "distractor", "query" */
 
@@ -56,6 +58,10 @@ typedef struct sb_input {
     sb_profile    profile;
     int32_t       hops;
     int64_t       row;
+    struct sb_text_row *text; /* of texts: the row it was made from, which says how to score; owned.
+                                 NULL: of no text */
+    sb_status refused; /* not SB_OK: this row cannot be made. It has an identity, but no tokens */
+    char     *refusal; /* then: why */
     char          sha256[65]; /* hex over n_context, ids, spans, refs, script: the input's identity; not the row */
 } sb_input;
 

@@ -81,6 +81,9 @@ typedef struct sb_text_req {
     int64_t           length_tokens;
     uint64_t          seed;
     const sb_tok_ops *tok; /* NULL: none; a suite that needs one says so */
+    /* What a model's chat wrapper and BOS add to a row with `chat`: rows made to a length leave
+     * room for them. 0: none, or not known. */
+    int64_t wrapped_tokens;
 } sb_text_req;
 
 /* What a set's own struct begins with. */

@@ -153,13 +153,14 @@ static sb_status make_prompt(const niah_set *s, const char *context, int64_t con
 }
 
 /* What stands around the text and the answer must fit into the buffer. */
-static sb_status check_buffer(const niah_set *s)
+static sb_status check_buffer(const niah_set *s, int64_t wrapped_tokens)
 {
     sbi_text  t = {0};
     int64_t   at[2], n = 0, gen = s->base.task->gen_tokens;
     sb_status st = make_prompt(s, "", 0, &t, at);
     if (st == SB_OK)
         st = s->tok->count(s->tok->ctx, t.p, t.n, &n);
+    n += s->chat ? wrapped_tokens : 0;
     sbi_text_fini(&t);
     if (st == SB_OK && n + gen > s->params.buffer_tokens)
         st = sb_fail(SB_ERR_NO_FIT,
@@ -206,7 +207,8 @@ static sb_status open_niah(const sb_text_req *req, sb_text_set **out)
     s->params        = *(const sb_niah_params *)req->params;
     s->tok           = req->tok;
     s->length_tokens = req->length_tokens;
-    if ((st = open_texts(req, s)) != SB_OK || (st = check_buffer(s)) != SB_OK ||
+    if ((st = open_texts(req, s)) != SB_OK ||
+        (st = check_buffer(s, req->wrapped_tokens)) != SB_OK ||
         (st = open_haystack(req, s)) != SB_OK) {
         close_niah(&s->base);
         return st;

@@ -87,6 +87,9 @@ static sb_status open_made(const sb_text_req *req, suite_set *s)
     if (req->tok == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "ruler makes rows to a length in tokens: it needs a tokenizer");
+    /* nothing said: room for the wrapper of the model that asks, unless one stands in the prompt */
+    if (s->params.wrapped_tokens == 0 && s->params.wrapper == 0)
+        s->params.wrapped_tokens = req->wrapped_tokens;
     if (s->params.mode == SB_RULER_MODE_NATIVE)
         return open_native(req, s);
     if (s->task == &sb_ruler_qa_synth)

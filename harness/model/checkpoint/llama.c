@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "harness/model/checkpoint/llama_state.h"
+#include "kernels/base/log.h"
 #include "kernels/nn/sgemm.h"
 
 int64_t sbi_llama_chunk_rows =
@@ -160,6 +161,7 @@ static int32_t argmax(const sb_model *m, const float *row, int32_t lo, int32_t h
 static void destroy(sb_model *m)
 {
     sbi_llama *l = m->impl;
+    sb_prompter_close(l->prompter);
     sb_checkpoint_close(l->owned);
     free(l);
 }
@@ -188,16 +190,25 @@ static sb_status create(const void *params, int32_t threads, sb_model **out)
 {
     const sb_llama_params *p  = params;
     sb_checkpoint         *c  = NULL;
+    sb_prompter           *t  = NULL;
     sb_model              *m  = NULL;
     sb_status              st = sb_checkpoint_open(p->path, &c);
+    if (st == SB_OK && p->wrapper[0] != '\0')
+        st = sb_prompter_open(c, p->wrapper, &t);
     if (st == SB_OK)
         st = sb_llama_create(c, p, threads, &m);
     if (st != SB_OK) {
+        sb_prompter_close(t);
         sb_checkpoint_close(c);
         return st;
     }
-    ((sbi_llama *)m->impl)->owned = c;
-    *out                          = m;
+    if (t != NULL && sb_prompter_unknown_template(t))
+        sb_log(SB_LOG_WARN,
+               "%s: its chat template (xxh64 %s) is not known: no wrapper; `wrapper` chooses one",
+               p->path, sb_prompter_template_hash(t));
+    ((sbi_llama *)m->impl)->owned    = c;
+    ((sbi_llama *)m->impl)->prompter = t;
+    *out                             = m;
     return SB_OK;
 }
 
@@ -214,6 +225,7 @@ const sb_model_ops sb_model_llama = {
     .params       = sb_llama_param_table,
     .params_bytes = sizeof(sb_llama_params),
     .suites       = no_suites,
+    .look         = sbi_llama_look,
     .create       = create,
     .destroy      = destroy,
     .shape        = shape,
@@ -223,4 +235,9 @@ const sb_model_ops sb_model_llama = {
     .qkv          = sbi_llama_qkv,
     .absorb       = sbi_llama_absorb,
     .row          = sbi_llama_row,
-    .argmax       = argmax};
+    .argmax       = argmax,
+    .tok          = sbi_llama_tok,
+    .read         = sbi_llama_read,
+    .say          = sbi_llama_say,
+    .shared_bytes = sbi_llama_shared_bytes,
+    .token_flops  = sbi_llama_token_flops};

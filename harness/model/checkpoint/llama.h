@@ -10,7 +10,9 @@
 #include "harness/model/model.h"
 
 typedef struct sb_llama_params {
-    char    path[SB_PARAM_PATH_BYTES]; /* of sb_checkpoint_open; not in the table */
+    /* not in the table */
+    char    path[SB_PARAM_PATH_BYTES]; /* of sb_checkpoint_open */
+    char    wrapper[64];               /* of sb_prompter_open; "": texts are not read */
     int32_t extrapolate;               /* 1: also beyond the length the model was trained for */
 } sb_llama_params;
 

@@ -66,6 +66,16 @@ static sb_status open_wrapper(sb_prompter *p, const char *wrapper)
     return p->name != NULL && p->before != NULL && p->behind != NULL ? SB_OK : no_memory();
 }
 
+sb_status sb_prompter_knows(const char *wrapper)
+{
+    sb_ruler_templates *t = NULL;
+    if (strcmp(wrapper, "auto") == 0)
+        return SB_OK;
+    sb_status st = sb_ruler_templates_open(NULL, NULL, wrapper, &t);
+    sb_ruler_templates_close(t);
+    return st;
+}
+
 static void add_stop(sb_prompter *p, int32_t id)
 {
     for (int64_t i = 0; i < p->n_stops; i++)
@@ -140,6 +150,12 @@ const char       *sb_prompter_template_hash(const sb_prompter *p) { return p->te
 const sb_tok     *sb_prompter_tok(const sb_prompter *p) { return p->tok; }
 const sb_tok_ops *sb_prompter_tok_ops(const sb_prompter *p) { return &p->ops; }
 int64_t           sb_prompter_wrapper_tokens(const sb_prompter *p) { return p->wrapper_tokens; }
+
+void sb_prompter_wrapper_bytes(const sb_prompter *p, int64_t *before, int64_t *behind)
+{
+    *before = (int64_t)strlen(p->before);
+    *behind = (int64_t)strlen(p->behind);
+}
 
 /* ---- inputs ---- */
 

@@ -13,6 +13,8 @@ typedef struct sb_prompter sb_prompter;
  * whose chat template the checkpoint carries, "base" where that is unknown. c is borrowed. Errors
  * as of the tokenizer, SB_ERR_USAGE an unknown wrapper. */
 sb_status sb_prompter_open(const sb_checkpoint *c, const char *wrapper, sb_prompter **out);
+/* SB_ERR_USAGE: neither auto nor a wrapper that is built in. */
+sb_status sb_prompter_knows(const char *wrapper);
 void      sb_prompter_close(sb_prompter *p); /* NULL is fine */
 
 /* 1: the checkpoint has a chat template, and "auto" found no wrapper for it. */
@@ -23,6 +25,9 @@ const char       *sb_prompter_template_hash(const sb_prompter *p);  /* 16 hex di
 const sb_tok     *sb_prompter_tok(const sb_prompter *p);
 const sb_tok_ops *sb_prompter_tok_ops(const sb_prompter *p);        /* special tokens parsed */
 int64_t           sb_prompter_wrapper_tokens(const sb_prompter *p); /* of the wrapper alone */
+
+/* Bytes that the wrapper puts before and behind a text. */
+void sb_prompter_wrapper_bytes(const sb_prompter *p, int64_t *before, int64_t *behind);
 
 typedef struct sb_prompt {
     const char *text;

@@ -134,7 +134,10 @@ const sb_distribution *const sb_distributions[] = {&distributions[0], &distribut
 
 static const char *const probe_suites[] = {"probe", NULL};
 const sb_model_desc      fake_models[]  = {
-          {"probe", probe_table, sizeof(probe_params), probe_suites},
+          {.name         = "probe",
+           .params       = probe_table,
+           .params_bytes = sizeof(probe_params),
+           .suites       = probe_suites},
           {0},
 };
 const sb_sweep_env fake_env = {.ranks = 2, .auto_backend = SB_CPU, .models = fake_models};

@@ -47,9 +47,7 @@ static char errors[4096];
 static sb_sweep *load(const char *methods, const char *rest)
 {
     char          yaml[4096];
-    sb_model_desc models[] = {{sb_models[0]->name, sb_models[0]->params, sb_models[0]->params_bytes,
-                               sb_models[0]->suites},
-                              {0}};
+    sb_model_desc models[] = {sb_model_describe(sb_models[0]), {0}};
     sb_sweep_env  env      = {.ranks = 1, .auto_backend = SB_CPU, .models = models};
     sb_sweep     *s        = NULL;
     (void)snprintf(yaml, sizeof yaml,

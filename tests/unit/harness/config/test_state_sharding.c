@@ -30,8 +30,7 @@ static sb_status load(const char *rest, sb_sweep **out, const char **errors)
     ck_assert_int_eq(write(file, rest, strlen(rest)), (ssize_t)strlen(rest));
     close(file);
     for (int i = 0; i < 7 && sb_models[i] != NULL; i++)
-        models[i] = (sb_model_desc){sb_models[i]->name, sb_models[i]->params,
-                                    sb_models[i]->params_bytes, sb_models[i]->suites};
+        models[i] = sb_model_describe(sb_models[i]);
     sb_sweep_env env = {.ranks = 3, .auto_backend = SB_CPU, .models = models};
     sb_status    st  = sb_sweep_load(name, NULL, 0, &env, e, out);
     (void)fclose(e);
