@@ -299,7 +299,7 @@ int sb_cmd_gen(int argc, char **argv)
     }
     sb_stop_install();
     st = sb_gen_load(o.sweep, o.sets.set, o.sets.n, l.comm->rank == 0 ? stderr : NULL, &plan);
-    if ((st = sb_comm_agree(l.comm, st)) == SB_OK)
+    if ((st = sb_launch_agree(&l, st)) == SB_OK)
         st = generate(&o, plan, &l, &out);
     if (st != SB_OK && (st != SB_ERR_PEER || l.comm->rank == 0))
         sb_cmd_error("gen");

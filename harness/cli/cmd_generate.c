@@ -299,7 +299,7 @@ static sb_status generate(const options *o, const sb_launch *l)
     if (st == SB_OK && (st = sb_checkpoint_open(o->model, &g.checkpoint)) == SB_OK &&
         (st = sb_prompter_open(g.checkpoint, o->wrapper, &g.prompter)) == SB_OK)
         st = read_input(o, g.prompter, &in);
-    if ((st = sb_comm_agree(l->comm, st)) == SB_OK)
+    if ((st = sb_launch_agree(l, st)) == SB_OK)
         st = sb_generate_run(&g, &r);
     if (st == SB_OK && l->comm->rank == 0)
         say(o, &g, &r);

@@ -53,17 +53,6 @@ typedef struct options {
     int                 json, help;
 } options;
 
-static sb_status whole(const char *name, const char *text, int64_t high, int64_t *out)
-{
-    char     *end;
-    long long v = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || v < 1 || v > high)
-        return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed a whole number from 1 to %lld",
-                       name, text, (long long)high);
-    *out = v;
-    return SB_OK;
-}
-
 static sb_status parse_format(const char *text, int *json)
 {
     *json = strcmp(text, "json") == 0;
@@ -101,9 +90,9 @@ static sb_status take(options *o, int c)
     sb_status st = SB_OK;
     switch (c) {
     case RANKS:
-        return whole("ranks", optarg, 1 << 20, &o->ranks);
+        return sb_option_whole("ranks", optarg, 1, 1 << 20, &o->ranks);
     case THREADS:
-        st                  = whole("threads", optarg, 4096, &v);
+        st                  = sb_option_whole("threads", optarg, 1, 4096, &v);
         o->forecast.threads = (int32_t)v;
         return st;
     case MACHINE:
@@ -123,9 +112,9 @@ static sb_status take(options *o, int c)
         o->fit = optarg;
         return SB_OK;
     case FIT_UP_TO:
-        return whole("fit-up-to", optarg, INT64_C(1) << 30, &o->fit_up_to);
+        return sb_option_whole("fit-up-to", optarg, 1, INT64_C(1) << 30, &o->fit_up_to);
     case DENSITIES_UP_TO:
-        return whole("densities-up-to", optarg, INT64_C(1) << 30, &o->densities_up_to);
+        return sb_option_whole("densities-up-to", optarg, 1, INT64_C(1) << 30, &o->densities_up_to);
     case CHECK:
         o->check = optarg;
         return SB_OK;

@@ -49,6 +49,16 @@ sb_status sb_launch_begin(int32_t threads, const char *watchdog, sb_launch *out)
     return SB_OK;
 }
 
+sb_status sb_launch_agree(const sb_launch *l, sb_status st)
+{
+    int64_t   all_failed = st != SB_OK;
+    sb_status cs         = sb_comm_allreduce_i64(l->comm, &all_failed, 1, SB_REDUCE_MIN);
+    if (cs != SB_OK)
+        return st != SB_OK ? st : cs;
+    st = sb_comm_agree(l->comm, st);
+    return all_failed && l->comm->rank > 0 ? SB_ERR_PEER : st;
+}
+
 int sb_launch_end(sb_launch *l, int code)
 {
     int64_t highest = code;

@@ -32,3 +32,5 @@ add_test(NAME cli_device_memory COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/device_mem
 set_tests_properties(cli_device_memory PROPERTIES LABELS cli TIMEOUT 300 SKIP_RETURN_CODE 77)
 add_test(NAME cli_plan COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/plan.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(cli_plan PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 300)
+add_test(NAME cli_words COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/words.sh $<TARGET_FILE:spanbench>)
+set_tests_properties(cli_words PROPERTIES LABELS cli PROCESSORS 2 TIMEOUT 300)

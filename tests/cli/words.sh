@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# What the program says to people: each error once, nothing without content, lines that a terminal can hold.
+#   tests/cli/words.sh SPANBENCH
+set -euo pipefail
+spanbench=$1
+here=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$here"
+# shellcheck source=slurm/lib/mpi_env.sh
+. slurm/lib/mpi_env.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/cli/cases.sh
+. tests/cli/cases.sh
+
+cat >"$work/s.yaml" <<'Y'
+sweep: words
+experiment: task
+backend: cpu
+model: {name: probe}
+workloads:
+  - {suite: probe, tasks: [niah_single], lengths: [1K], samples: 1, seed: 3}
+methods: [dense, {name: power_attention, pattern: sliding_window, block_tokens: 64}]
+timing: {warmup: 0, repetitions: 1}
+Y
+sed 's/1K/512/' "$work/s.yaml" >"$work/short.yaml"
+said() { grep -c "$1" "$work/err" || true; }
+
+# ---- an error stands there once, however many ranks met it ----
+case_is "one error: code" 2 "$(code_of "$spanbench" run "$work/short.yaml" --db "$work/x.db")"
+case_is "one error: told once" "1" "$(said 'found .512.')"
+case_is "one error: counted" "spanbench run: $work/short.yaml: 1 error, listed above" "$(tail -n 1 "$work/err")"
+case_is "two errors: code" 2 "$(code_of "$spanbench" run "$work/short.yaml" --db "$work/x.db" --set decode=x)"
+case_is "two errors: counted" "1" "$(said ': 2 errors, listed above$')"
+case_is "two ranks: code" 2 "$(code_of mpirun --oversubscribe -np 2 "$spanbench" run "$work/short.yaml" --db "$work/x.db")"
+case_is "two ranks: told once" "1 1" "$(said 'found .512.') $(said '1 error, listed above')"
+case_is "two ranks, a point: code" 2 "$(code_of mpirun --oversubscribe -np 2 "$spanbench" run "$work/s.yaml" --db "$work/x.db" --point 99)"
+case_is "two ranks, a point: told once" "1" "$(said 'found .99.')"
+case_is "nothing was made" "no" "$([ -e "$work/x.db" ] && echo yes || echo no)"
+
+# ---- whole numbers ----
+for o in "run --row 1.5" "run --threads 1.5" "plan --ranks 1e3" "sbatch --ranks 2.5" "sbatch --array x"; do
+    read -r verb option value <<<"$o"
+    case_is "$o: code" 2 "$(code_of "$spanbench" "$verb" "$work/s.yaml" "$option" "$value")"
+    case_is "$o: words" "1" "$(said "found .$value., allowed a whole number from [01] to [0-9]*\$")"
+done
+
+# ---- a table without rows is not printed ----
+case_is "dense alone: code" 0 "$(code_of "$spanbench" run "$work/s.yaml" --db "$work/x.db" --point 0)"
+case_is "dense alone: tables" "accuracy latency" "$(grep -oE '^(accuracy|loss|latency)' "$work/out" | xargs)"
+case_is "tasks by their names" "1" "$(grep -c '  niah_single  ' "$work/out")"
+case_is "one sample" "1" "$(said '^1 sample run, 0 stored before$')"
+
+# ---- on a terminal ----
+TERM=xterm script -qec "stty cols 60; '$spanbench' run '$work/s.yaml' --db '$work/x.db' --no-table" "$work/tty" >/dev/null </dev/null
+case_ok "progress: shown" grep -q 'row 1/1' "$work/tty"
+# Of each text between two clearings: no wrapping while it is written, and what matters lies within the 60 columns.
+case_is "progress: never wraps" "0" "$(tr '\r' '\n' <"$work/tty" | grep 'row 1/1' | grep -vc $'\033\[?7l.*\033\[?7h' || true)"
+case_is "progress: time comes first" "0" \
+    "$(tr '\r' '\n' <"$work/tty" | grep 'row 1/1' | sed 's/\x1b\[[?0-9]*[a-zA-Z]//g' | grep -vcE '^\[2/2\] (first pass|.* left)' || true)"
+
+# ---- databases ----
+: >"$work/empty.db"
+case_is "migrate, an empty file: code" 1 "$(code_of "$spanbench" db migrate "$work/empty.db")"
+case_is "migrate, an empty file: untouched" "0" "$(stat -c %s "$work/empty.db")"
+case_is "check, a missing file: code" 1 "$(code_of "$spanbench" db check "$work/none.db")"
+case_is "check, a missing file: told once" "1" "$(cat "$work/out" "$work/err" | grep -c 'none.db: No such file')"
+
+cases_end
