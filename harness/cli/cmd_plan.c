@@ -38,6 +38,11 @@ static const char HELP[] =
     "  -o, --output FILE  write the fitted machine\n"
     "  -h, --help         this text\n"
     "\n"
+    "Columns: R ranks; index: estimate, select and permute; exposed: communication that no\n"
+    "computation hides; token: a step of decoding; MiB: what a rank receives in a prefill; GiB a "
+    "rank:\n"
+    "of the host (+ of the device); limit: time limit that a job of this point alone would "
+    "need.\n\n"
     "Exit codes: 0 all points fit, 1 an error, 2 usage or bad configuration, 3 a point does not "
     "fit.\n";
 

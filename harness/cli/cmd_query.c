@@ -52,7 +52,8 @@ static sb_status view_sql(const char *name, char *sql, size_t bytes)
     if (!find_view(name))
         return sb_fail(
             SB_ERR_USAGE,
-            "--view: found `%s`, allowed one of the names that `spanbench list views` prints", name);
+            "--view: found `%s`, allowed one of the names that `spanbench list views` prints",
+            name);
     (void)snprintf(sql, bytes, "SELECT * FROM %s", name);
     return SB_OK;
 }

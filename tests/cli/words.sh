@@ -58,6 +58,15 @@ case_is "progress: never wraps" "0" "$(tr '\r' '\n' <"$work/tty" | grep 'row 1/1
 case_is "progress: time comes first" "0" \
     "$(tr '\r' '\n' <"$work/tty" | grep 'row 1/1' | sed 's/\x1b\[[?0-9]*[a-zA-Z]//g' | grep -vcE '^\[2/2\] (first pass|.* left)' || true)"
 
+# ---- one cause that leaves cells undecided is told once; a narrow table does not stand on its head ----
+case_is "compare: code" 0 "$(code_of "$spanbench" compare "$work/x.db" "$work/x.db")"
+case_is "compare: a cause once" "2 1" "$(grep -c 'too few repetitions' "$work/out") $(grep -c '^inconclusive for a reason told above: 2 more' "$work/out")"
+case_is "compare, all: code" 0 "$(code_of "$spanbench" compare "$work/x.db" "$work/x.db" --all)"
+case_is "compare, all: each" "4 0" "$(grep -c 'too few repetitions' "$work/out") $(grep -c 'told above' "$work/out")"
+case_is "60 columns: code" 0 "$(COLUMNS=60 code_of "$spanbench" report "$work/x.db" --terminal)"
+case_is "60 columns: kept" yes "$([ "$(tail -n +2 "$work/out" | LC_ALL=C.UTF-8 wc -L)" -le 60 ] && echo yes || echo no)"
+case_is "60 columns: headings of few lines" yes "$([ "$(sed -n '/^What ran where/,/ 20[0-9][0-9]-/p' "$work/out" | wc -l)" -le 7 ] && echo yes || echo no)"
+
 # ---- databases ----
 : >"$work/empty.db"
 case_is "migrate, an empty file: code" 1 "$(code_of "$spanbench" db migrate "$work/empty.db")"
