@@ -44,6 +44,12 @@ for o in "run --row 1.5" "run --threads 1.5" "plan --ranks 1e3" "sbatch --ranks 
     case_is "$o: words" "1" "$(said "found .$value., allowed a whole number from [01] to [0-9]*\$")"
 done
 
+# ---- what was found, and what is allowed ----
+case_is "doctor, an option: code" 2 "$(code_of "$spanbench" doctor --what)"
+case_is "doctor, an option: words" "spanbench doctor: found \`--what\`, allowed one folder; see --help" "$(cat "$work/err")"
+case_is "list, two things: code" 2 "$(code_of "$spanbench" list methods models)"
+case_is "list, two things: words" "1" "$(said 'found .models., allowed one of methods')"
+
 # ---- a table without rows is not printed ----
 case_is "dense alone: code" 0 "$(code_of "$spanbench" run "$work/s.yaml" --db "$work/x.db" --point 0)"
 case_is "dense alone: tables" "accuracy latency" "$(grep -oE '^(accuracy|loss|latency)' "$work/out" | xargs)"
