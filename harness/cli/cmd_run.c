@@ -11,6 +11,7 @@
 #include "harness/cli/version.h"
 #include "harness/cli/watchdog.h"
 #include "harness/comm/links.h"
+#include "harness/run/facts.h"
 #include "harness/run/run.h"
 #include "harness/run/stop.h"
 
@@ -246,6 +247,20 @@ static sb_status choose(const options *o, const sb_sweep *sweep, int64_t *first,
     return o->point != NULL ? sb_sweep_select(sweep, o->point, first, last) : SB_OK;
 }
 
+/* Before anything is timed: blanks in the table at the end are no riddle then. */
+static sb_status say_crowd(const sb_launch *l)
+{
+    int32_t   crowded;
+    sb_status st = sb_facts_oversubscribed(l->comm, l->threads, &crowded);
+    if (st == SB_OK && crowded && l->comm->rank == 0)
+        (void)fprintf(
+            stderr,
+            "warning: %d rank%s of %d thread%s: more than the cores; times are flagged, and "
+            "left out of speed-ups\n",
+            l->comm->size, l->comm->size > 1 ? "s" : "", l->threads, l->threads > 1 ? "s" : "");
+    return st;
+}
+
 static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, const char *db,
                      int64_t first, int64_t last, char **argv, sb_run_outcome *out)
 {
@@ -274,7 +289,8 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
     if (o->dry_run) {
         st = sb_run_list(sweep, &ro, stdout);
     } else {
-        st = sb_run_sweep(sweep, &ro, out);
+        if ((st = say_crowd(l)) == SB_OK)
+            st = sb_run_sweep(sweep, &ro, out);
         sb_watch_enter(l->watch, "printing the table", TABLE_S);
         if (st == SB_OK && l->comm->rank == 0) {
             if (!o->no_table)

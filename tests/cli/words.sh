@@ -56,6 +56,11 @@ case_is "dense alone: tables" "accuracy latency" "$(grep -oE '^(accuracy|loss|la
 case_is "tasks by their names" "1" "$(grep -c '  niah_single  ' "$work/out")"
 case_is "one sample" "1" "$(said '^1 sample run, 0 stored before$')"
 
+# ---- more ranks than cores: said before the table has blanks ----
+# 300: more callers than OpenBLAS has room for, which must not end the process.
+case_is "crowded: code" 0 "$(code_of "$spanbench" run "$work/s.yaml" --db "$work/crowd.db" --threads 300 --point 0)"
+case_is "crowded: warned" "1" "$(said '^warning: 1 rank of 300 threads: more than the cores')"
+
 # ---- on a terminal ----
 TERM=xterm script -qec "stty cols 60; '$spanbench' run '$work/s.yaml' --db '$work/x.db' --no-table" "$work/tty" >/dev/null </dev/null
 case_ok "progress: shown" grep -q 'row 1/1' "$work/tty"
