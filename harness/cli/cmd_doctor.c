@@ -205,11 +205,12 @@ int sb_cmd_doctor(int argc, char **argv)
     sb_launch l = {0};
     int32_t   over;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
         (void)sb_fail(SB_ERR_USAGE, "found `%s`, allowed one folder; see --help",
                       argv[argv[1][0] == '-' ? 1 : 2]);
-        sb_cmd_error("doctor");
+        if (sb_launch_speaks())
+            sb_cmd_error("doctor");
         return 2;
     }
     sb_status st = sb_launch_begin(0, NULL, &l);

@@ -288,11 +288,12 @@ int sb_cmd_gen(int argc, char **argv)
     sb_gen_outcome out  = {0};
     sb_status      st   = parse(argc, argv, &o);
     if (st != SB_OK) {
-        sb_cmd_error("gen");
+        if (sb_launch_speaks())
+            sb_cmd_error("gen");
         return 2;
     }
     if (o.help)
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     if ((st = sb_launch_begin(0, "0", &l)) != SB_OK) {
         sb_cmd_error("gen");
         return sb_cmd_exit_code(st);

@@ -335,11 +335,12 @@ int sb_cmd_generate(int argc, char **argv)
     sb_launch l  = {0};
     sb_status st = parse(argc, argv, &o);
     if (st != SB_OK) {
-        sb_cmd_error("generate");
+        if (sb_launch_speaks())
+            sb_cmd_error("generate");
         return 2;
     }
     if (o.help)
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     if ((st = sb_launch_begin(0, "0", &l)) != SB_OK) {
         sb_cmd_error("generate");
         return 1;

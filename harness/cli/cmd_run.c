@@ -313,11 +313,12 @@ int sb_cmd_run(int argc, char **argv)
     char           db[4096] = "";
     sb_status      st       = parse(argc, argv, &o);
     if (st != SB_OK) {
-        sb_cmd_error("run");
+        if (sb_launch_speaks())
+            sb_cmd_error("run");
         return 2;
     }
     if (o.help)
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     /* The clock of --time-limit starts before MPI does. */
     sb_stop_set_limit(o.time_limit_s);
     if ((st = sb_launch_begin((int32_t)o.threads, o.watchdog, &l)) != SB_OK) {

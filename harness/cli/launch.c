@@ -12,6 +12,15 @@
 #include "kernels/base/backend.h"
 #include "kernels/base/log.h"
 
+int sb_launch_speaks(void)
+{
+    static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+        if (getenv(ranks[i]) != NULL)
+            return atoi(getenv(ranks[i])) == 0;
+    return 1;
+}
+
 static int32_t default_threads(const sb_comm *c)
 {
     const char *omp   = getenv("OMP_NUM_THREADS");

@@ -13,6 +13,10 @@ typedef struct sb_launch {
     int32_t   mpi;     /* MPI was initialised */
 } sb_launch;
 
+/* Before MPI begins: 1 alone and on rank 0, as the launcher's variables tell. What every rank's
+ * command line has in common is said once. */
+int sb_launch_speaks(void);
+
 /* Alone: `self`. Under mpirun or srun: `mpi`. threads 0: OMP_NUM_THREADS, else the host's cores
  * over its ranks (what the affinity mask leaves, when the launcher binds). watchdog: the value of
  * --watchdog, or NULL. Errors: SB_ERR_USAGE (the watchdog's), SB_ERR_COMM, SB_ERR_NOMEM. */

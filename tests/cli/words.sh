@@ -35,6 +35,9 @@ case_is "two ranks: code" 2 "$(code_of mpirun --oversubscribe -np 2 "$spanbench"
 case_is "two ranks: told once" "1 1" "$(said 'found .512.') $(said '1 error, listed above')"
 case_is "two ranks, a point: code" 2 "$(code_of mpirun --oversubscribe -np 2 "$spanbench" run "$work/s.yaml" --db "$work/x.db" --point 99)"
 case_is "two ranks, a point: told once" "1" "$(said 'found .99.')"
+case_is "two ranks, an option: code" 2 "$(code_of mpirun --oversubscribe -np 2 "$spanbench" run "$work/s.yaml" --what)"
+case_is "two ranks, an option: told once" "1" "$(said 'unknown option')"
+case_is "two ranks, help: once" "1" "$(mpirun --oversubscribe -np 2 "$spanbench" run --help | grep -c '^Usage')"
 case_is "nothing was made" "no" "$([ -e "$work/x.db" ] && echo yes || echo no)"
 
 # ---- whole numbers ----
