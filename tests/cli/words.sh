@@ -85,6 +85,8 @@ case_is "60 columns: headings of few lines" yes "$([ "$(sed -n '/^What ran where
 : >"$work/empty.db"
 case_is "migrate, an empty file: code" 1 "$(code_of "$spanbench" db migrate "$work/empty.db")"
 case_is "migrate, an empty file: untouched" "0" "$(stat -c %s "$work/empty.db")"
+case_is "compare, an empty file: code" 1 "$(code_of "$spanbench" compare "$work/empty.db" "$work/x.db")"
+case_is "compare, an empty file: words" "1" "$(said 'empty.db: not a spanbench database')"
 case_is "check, a missing file: code" 1 "$(code_of "$spanbench" db check "$work/none.db")"
 case_is "check, a missing file: told once" "1" "$(cat "$work/out" "$work/err" | grep -c 'none.db: No such file')"
 
