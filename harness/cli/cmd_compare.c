@@ -143,7 +143,7 @@ static sb_status open_sides(const options *o, sides *s)
     sb_status st = SB_OK;
     for (int i = 0; st == SB_OK && i < o->n_files; i++)
         st = sb_store_open(o->files[i], SB_STORE_READ, &s->stores[i]);
-    if (st == SB_ERR_USAGE) /* no database of ours, an older one: exit code 1 as for all unreadable */
+    if (st == SB_ERR_USAGE) /* not ours, or an older one: exit code 1, as of all unreadable */
         st = SB_ERR_IO;
     if (st == SB_OK)
         st = o->n_files == 2 ? choose_two(o, s) : choose_one(o, s);
