@@ -159,7 +159,8 @@ trap - INT TERM
 }
 cat >&2 <<TEXT
 quickstart: run ended after $((SECONDS - start)) s; the database is results/quickstart.db. Next:
-  build/spanbench query results/quickstart.db --view accuracy
-  build/spanbench report results/quickstart.db -o results/quickstart.html
+  build/spanbench report results/quickstart.db --terminal
+  build/spanbench report results/quickstart.db -o results/quickstart.html     # the same as a page, with plots
+  build/spanbench query results/quickstart.db "SELECT method, task, length, score, lo, hi, n FROM accuracy"
   . slurm/lib/mpi_env.sh && mpirun -np 2 build/spanbench run configs/quickstart.yaml --set 'workloads[0].samples=20'
 TEXT

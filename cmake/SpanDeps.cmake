@@ -105,5 +105,5 @@ if(SPAN_MISSING)
   message(FATAL_ERROR "spanbench needs what was not found:${SPAN_MISSING}\n"
     "Either  apt-get install ${packages}\n"
     "or name the prefixes that hold them:  -DCMAKE_PREFIX_PATH=\"PREFIX1;PREFIX2\"\n"
-    "(./quickstart.sh installs everything; -DSPAN_TESTS=OFF does without Check.)\n")
+    "(./quickstart.sh installs what the program needs, ./tests/run.sh what tests need, too; -DSPAN_TESTS=OFF does without Check.)\n")
 endif()

@@ -26,7 +26,8 @@ static const char help_text[] =
     "  -j, --junit FILE     write JUnit XML\n"
     "  -m, --markdown FILE  write a table for the summary of a CI job; - is standard output, "
     "instead of the text\n"
-    "  -a, --all            list verdicts that pass, too\n"
+    "  -a, --all            list verdicts that pass, too, and each inconclusive one (otherwise the "
+    "first of a cause)\n"
     "  -h, --help           this text\n\n"
     "Verdicts: pass (the bound is shown to be kept), fail (shown to be broken), inconclusive "
     "(neither: too few or too noisy\n"
@@ -142,6 +143,8 @@ static sb_status open_sides(const options *o, sides *s)
     sb_status st = SB_OK;
     for (int i = 0; st == SB_OK && i < o->n_files; i++)
         st = sb_store_open(o->files[i], SB_STORE_READ, &s->stores[i]);
+    if (st == SB_ERR_USAGE) /* not ours, or an older one: exit code 1, as of all unreadable */
+        st = SB_ERR_IO;
     if (st == SB_OK)
         st = o->n_files == 2 ? choose_two(o, s) : choose_one(o, s);
     return st;

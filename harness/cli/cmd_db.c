@@ -1,7 +1,8 @@
 /* spanbench db check | merge | diff | migrate | anonymize: whole files. */
+#include <errno.h>
 #include <getopt.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "harness/cli/cmd.h"
 #include "results/store/store.h"
@@ -37,7 +38,7 @@ static sb_status count_arguments(const char *verb, int found, int least, int mos
     if (found >= least && found <= most)
         return SB_OK;
     return sb_fail(SB_ERR_USAGE, "%s: found %d files, wanted %s", verb, found,
-                   least == 1  ? "one database"
+                   most == 1   ? "one database"
                    : most == 2 ? "two databases"
                                : "MAIN and at least one shard");
 }
@@ -82,9 +83,12 @@ static int migrate(int argc, char **argv)
     if (st != SB_OK)
         sb_cmd_error("db");
     for (int i = 0; i < argc; i++) {
-        sb_store *s = NULL;
-        if (access(argv[i], F_OK) != 0) /* opening would make an empty one */
-            st = sb_fail(SB_ERR_IO, "%s: no such file", argv[i]);
+        sb_store   *s = NULL;
+        struct stat is;
+        if (stat(argv[i], &is) != 0) /* opening would make one */
+            st = sb_fail(SB_ERR_IO, "%s: %s", argv[i], strerror(errno));
+        else if (S_ISREG(is.st_mode) && is.st_size == 0) /* and of this one, too */
+            st = sb_fail(SB_ERR_IO, "%s: not a spanbench database (it is empty)", argv[i]);
         else
             st = sb_store_open(argv[i], SB_STORE_WRITE, &s);
         if (st == SB_OK)

@@ -22,7 +22,9 @@ enum { PROBE_BYTES = 64 << 20 };
 
 static const char HELP[] = "Usage: spanbench doctor [DIR]     (alone, or under mpirun / srun)\n\n"
                            "Prints ranks, cores, memory, backends, communicator and the file "
-                           "system of DIR (default: results).\n";
+                           "system of DIR (default: results).\n\n"
+                           "  -h, --help         this text\n\n"
+                           "Exit codes: 0 ok, 1 ranks that cannot talk to each other, 2 usage.\n";
 
 /* Where SQLite's locks cannot be trusted, or only with one writer. */
 static const char *file_system(const char *dir, int *network)
@@ -203,9 +205,12 @@ int sb_cmd_doctor(int argc, char **argv)
     sb_launch l = {0};
     int32_t   over;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        (void)fputs(HELP, stderr);
+        (void)sb_fail(SB_ERR_USAGE, "found `%s`, allowed one folder; see --help",
+                      argv[argv[1][0] == '-' ? 1 : 2]);
+        if (sb_launch_speaks())
+            sb_cmd_error("doctor");
         return 2;
     }
     sb_status st = sb_launch_begin(0, NULL, &l);

@@ -288,18 +288,19 @@ int sb_cmd_gen(int argc, char **argv)
     sb_gen_outcome out  = {0};
     sb_status      st   = parse(argc, argv, &o);
     if (st != SB_OK) {
-        sb_cmd_error("gen");
+        if (sb_launch_speaks())
+            sb_cmd_error("gen");
         return 2;
     }
     if (o.help)
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     if ((st = sb_launch_begin(0, "0", &l)) != SB_OK) {
         sb_cmd_error("gen");
         return sb_cmd_exit_code(st);
     }
     sb_stop_install();
     st = sb_gen_load(o.sweep, o.sets.set, o.sets.n, l.comm->rank == 0 ? stderr : NULL, &plan);
-    if ((st = sb_comm_agree(l.comm, st)) == SB_OK)
+    if ((st = sb_launch_agree(&l, st)) == SB_OK)
         st = generate(&o, plan, &l, &out);
     if (st != SB_OK && (st != SB_ERR_PEER || l.comm->rank == 0))
         sb_cmd_error("gen");

@@ -21,7 +21,9 @@ static const char HELP[] =
     "of "
     "the local\n"
     "                     Hugging Face cache (Llama, Mistral, Qwen2, SmolLM2)\n"
-    "  --prompt-file F    the prompt, UTF-8; -: stdin\n"
+    "  --prompt-file F    the prompt, UTF-8; -: stdin. Inside a wrapper the line break that ends "
+    "it is left "
+    "out\n"
     "  --ids-file F       token ids between blanks instead, taken as they are\n"
     "  --wrapper NAME     chat wrapper around the prompt, of configs/templates/chat.json; base: "
     "none;\n"
@@ -222,6 +224,9 @@ static sb_status read_input(const options *o, sb_prompter *p, sb_input *in)
     if ((st = read_text(o->prompt, &text, &bytes)) != SB_OK)
         return st;
     int wraps = strcmp(sb_prompter_wrapper(p), "base") != 0;
+    /* The line break that ends a file is no part of a question: models answer otherwise with it. */
+    if (wraps && bytes > 0 && text[bytes - 1] == '\n')
+        bytes -= bytes > 1 && text[bytes - 2] == '\r' ? 2 : 1;
     st        = sb_prompter_input(p,
                                   &(sb_prompt){.text          = text,
                                                .n_bytes       = (int64_t)bytes,
@@ -232,11 +237,26 @@ static sb_status read_input(const options *o, sb_prompter *p, sb_input *in)
     return st;
 }
 
+/* "a, b, c": the names that can be given, methods or the parameters of one. */
+static sb_status not_among(const char *option, const char *found, const sb_method *m)
+{
+    char   names[1024] = "";
+    size_t at          = 0;
+    for (const sb_method *const *k = sb_methods; m == NULL && *k != NULL && at < sizeof names; k++)
+        at +=
+            (size_t)snprintf(names + at, sizeof names - at, "%s%s", at > 0 ? ", " : "", (*k)->name);
+    for (const sb_param *p = m != NULL ? m->params : NULL; p != NULL && p->name != NULL; p++)
+        if (p->type != SB_FILE && at < sizeof names)
+            at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at > 0 ? ", " : "",
+                                   p->name);
+    return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed %s%s%s", option, found,
+                   at > 0 ? names : "none", m != NULL ? " of " : "", m != NULL ? m->name : "");
+}
+
 static sb_status method_of(const options *o, const sb_method **m, void *params)
 {
     if ((*m = sb_method_find(o->method)) == NULL)
-        return sb_fail(SB_ERR_USAGE, "--method: found `%s`, allowed one of spanbench list methods",
-                       o->method);
+        return not_among("method", o->method, NULL);
     if ((*m)->params_bytes > METHOD_PARAMS_BYTES)
         return sb_fail(SB_ERR_INTERNAL, "%s: parameters of %zu bytes", o->method,
                        (*m)->params_bytes);
@@ -248,8 +268,7 @@ static sb_status method_of(const options *o, const sb_method **m, void *params)
             return sb_fail(SB_ERR_USAGE, "--param: found `%s`, allowed NAME=VALUE", o->params[i]);
         *eq = '\0';
         if ((p = sb_params_find((*m)->params, o->params[i])) == NULL || p->type == SB_FILE)
-            return sb_fail(SB_ERR_USAGE, "--param: found `%s`, allowed numbers and names of %s",
-                           o->params[i], o->method);
+            return not_among("param", o->params[i], *m);
         if ((st = sb_param_set(p, params, eq + 1)) != SB_OK)
             return sb_wrap(st, "--param %s", o->params[i]);
     }
@@ -299,7 +318,7 @@ static sb_status generate(const options *o, const sb_launch *l)
     if (st == SB_OK && (st = sb_checkpoint_open(o->model, &g.checkpoint)) == SB_OK &&
         (st = sb_prompter_open(g.checkpoint, o->wrapper, &g.prompter)) == SB_OK)
         st = read_input(o, g.prompter, &in);
-    if ((st = sb_comm_agree(l->comm, st)) == SB_OK)
+    if ((st = sb_launch_agree(l, st)) == SB_OK)
         st = sb_generate_run(&g, &r);
     if (st == SB_OK && l->comm->rank == 0)
         say(o, &g, &r);
@@ -316,11 +335,12 @@ int sb_cmd_generate(int argc, char **argv)
     sb_launch l  = {0};
     sb_status st = parse(argc, argv, &o);
     if (st != SB_OK) {
-        sb_cmd_error("generate");
+        if (sb_launch_speaks())
+            sb_cmd_error("generate");
         return 2;
     }
     if (o.help)
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     if ((st = sb_launch_begin(0, "0", &l)) != SB_OK) {
         sb_cmd_error("generate");
         return 1;

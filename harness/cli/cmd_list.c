@@ -31,7 +31,7 @@ static void list_params(const sb_param *table)
     for (const sb_param *p = table; p != NULL && p->name != NULL; p++) {
         char allowed[256];
         sb_param_allowed(p, allowed, sizeof allowed);
-        (void)printf("    %-20s default %-8s %s; %s\n", p->name, p->def, p->help, allowed);
+        (void)printf("    %-20s default: %-8s %s; %s\n", p->name, p->def, p->help, allowed);
     }
 }
 
@@ -155,6 +155,11 @@ static void list_models(void)
     }
 }
 
+static const char *source(const sb_origin *o)
+{
+    return o->source == SB_SOURCE_SEED ? "guessed" : sb_source_name((sb_source_kind)o->source);
+}
+
 static void list_machines(void)
 {
     for (const char *const *name = sb_plan_machine_names(); *name != NULL; name++) {
@@ -166,12 +171,11 @@ static void list_machines(void)
             fit += m->costs[i].origin.source <= SB_SOURCE_FITTED;
             seeds += m->costs[i].origin.source == SB_SOURCE_SEED;
         }
-        (void)printf(
-            "%-12s %s; %s\n    costs: %lld measured or fitted, %lld guessed; links: %s inside "
-            "a host, %s between; %lld densities\n",
-            *name, m->backend == SB_CPU ? "cpu" : "cuda", m->about, (long long)fit,
-            (long long)seeds, sb_source_name((sb_source_kind)m->inside.origin.source),
-            sb_source_name((sb_source_kind)m->between.origin.source), (long long)m->n_densities);
+        (void)printf("%-12s %s; %s\n    costs: %lld measured or fitted, %lld guessed; links: %s "
+                     "inside a host, %s between; %lld densities\n",
+                     *name, m->backend == SB_CPU ? "cpu" : "cuda", m->about, (long long)fit,
+                     (long long)seeds, source(&m->inside.origin), source(&m->between.origin),
+                     (long long)m->n_densities);
         sb_machine_free(m);
     }
 }
@@ -210,11 +214,11 @@ int sb_cmd_list(int argc, char **argv)
             what[i].list();
             return 0;
         }
-    if (argc == 2)
+    if (argc > 1)
         (void)fprintf(stderr,
-                      "spanbench list: found `%s`, allowed methods, shardings, workloads, metrics, "
-                      "models, machines, views, schema\n",
-                      argv[1]);
+                      "spanbench list: found `%s`, allowed one of methods, shardings, workloads, "
+                      "metrics, models, machines, views, schema\n",
+                      argv[argc > 2 ? 2 : 1]);
     else
         (void)fputs(HELP, stderr);
     return 2;

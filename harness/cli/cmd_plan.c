@@ -38,6 +38,11 @@ static const char HELP[] =
     "  -o, --output FILE  write the fitted machine\n"
     "  -h, --help         this text\n"
     "\n"
+    "Columns: R ranks; index: estimate, select and permute; exposed: communication that no\n"
+    "computation hides; token: a step of decoding; MiB: what a rank receives in a prefill; GiB a "
+    "rank:\n"
+    "of the host (+ of the device); limit: time limit that a job of this point alone would "
+    "need.\n\n"
     "Exit codes: 0 all points fit, 1 an error, 2 usage or bad configuration, 3 a point does not "
     "fit.\n";
 
@@ -52,17 +57,6 @@ typedef struct options {
     sb_forecast_options forecast;
     int                 json, help;
 } options;
-
-static sb_status whole(const char *name, const char *text, int64_t high, int64_t *out)
-{
-    char     *end;
-    long long v = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || v < 1 || v > high)
-        return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed a whole number from 1 to %lld",
-                       name, text, (long long)high);
-    *out = v;
-    return SB_OK;
-}
 
 static sb_status parse_format(const char *text, int *json)
 {
@@ -101,9 +95,9 @@ static sb_status take(options *o, int c)
     sb_status st = SB_OK;
     switch (c) {
     case RANKS:
-        return whole("ranks", optarg, 1 << 20, &o->ranks);
+        return sb_option_whole("ranks", optarg, 1, 1 << 20, &o->ranks);
     case THREADS:
-        st                  = whole("threads", optarg, 4096, &v);
+        st                  = sb_option_whole("threads", optarg, 1, 4096, &v);
         o->forecast.threads = (int32_t)v;
         return st;
     case MACHINE:
@@ -123,9 +117,9 @@ static sb_status take(options *o, int c)
         o->fit = optarg;
         return SB_OK;
     case FIT_UP_TO:
-        return whole("fit-up-to", optarg, INT64_C(1) << 30, &o->fit_up_to);
+        return sb_option_whole("fit-up-to", optarg, 1, INT64_C(1) << 30, &o->fit_up_to);
     case DENSITIES_UP_TO:
-        return whole("densities-up-to", optarg, INT64_C(1) << 30, &o->densities_up_to);
+        return sb_option_whole("densities-up-to", optarg, 1, INT64_C(1) << 30, &o->densities_up_to);
     case CHECK:
         o->check = optarg;
         return SB_OK;

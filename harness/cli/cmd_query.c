@@ -15,7 +15,9 @@ static void help(FILE *out)
     (void)fputs(
         "Usage: spanbench query DB (--view NAME | SQL) [--format table|csv|json|markdown]\n\n"
         "Prints a view of a results database, or the rows of one SELECT. The database is opened "
-        "read-only.\n\n"
+        "read-only.\n"
+        "A view has many columns (spanbench list schema): name some in a SELECT, or page with | "
+        "less -S.\n\n"
         "  -v, --view NAME     a public view:\n",
         out);
     for (const sb_view *v = sb_views; v->name != NULL; v++)
@@ -42,7 +44,7 @@ static sb_status parse_format(const char *name, sb_format *out)
             *out = (sb_format)f;
             return SB_OK;
         }
-    return sb_fail(SB_ERR_USAGE, "--format: found %s, allowed table, csv, json, markdown", name);
+    return sb_fail(SB_ERR_USAGE, "--format: found `%s`, allowed table, csv, json, markdown", name);
 }
 
 static sb_status view_sql(const char *name, char *sql, size_t bytes)
@@ -50,7 +52,8 @@ static sb_status view_sql(const char *name, char *sql, size_t bytes)
     if (!find_view(name))
         return sb_fail(
             SB_ERR_USAGE,
-            "--view: found %s, allowed one of the names that `spanbench list views` prints", name);
+            "--view: found `%s`, allowed one of the names that `spanbench list views` prints",
+            name);
     (void)snprintf(sql, bytes, "SELECT * FROM %s", name);
     return SB_OK;
 }

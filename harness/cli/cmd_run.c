@@ -11,6 +11,7 @@
 #include "harness/cli/version.h"
 #include "harness/cli/watchdog.h"
 #include "harness/comm/links.h"
+#include "harness/run/facts.h"
 #include "harness/run/run.h"
 #include "harness/run/stop.h"
 
@@ -39,7 +40,9 @@ static const char HELP[] =
     "  --dry-run          check the sweep and list its points with the memory they need; run "
     "nothing\n"
     "  --threads N        CPU threads a rank (default: OMP_NUM_THREADS, else cores of the host / "
-    "ranks on it)\n" SB_WATCHDOG_HELP "  --no-table         do not print the table at the end\n"
+    "ranks on it)\n" SB_WATCHDOG_HELP
+    "  --mixed-devices    allow GPUs of several kinds in one run\n"
+    "  --no-table         do not print the table at the end\n"
     "  -h, --help         this text\n"
     "\n"
     "Exit codes: 0 ok, 1 failed points, 2 usage or bad configuration, 75 interrupted and "
@@ -88,7 +91,6 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {0}};
     *o                                 = (options){.row = -1, .publish_every_s = 30};
     sb_status st                       = SB_OK;
-    double    v                        = 0;
     int       c;
     opterr = 0;
     while (st == SB_OK && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
@@ -100,8 +102,7 @@ static sb_status parse(int argc, char **argv, options *o)
             o->point = optarg;
             break;
         case ROW:
-            st     = sb_option_number("row", optarg, 0, 1e9, &v);
-            o->row = (int64_t)v;
+            st = sb_option_whole("row", optarg, 0, 1000000000, &o->row);
             break;
         case SET:
             st = sb_sets_add(&o->sets, optarg);
@@ -113,8 +114,7 @@ static sb_status parse(int argc, char **argv, options *o)
             o->dry_run = 1;
             break;
         case THREADS:
-            st         = sb_option_number("threads", optarg, 1, 4096, &v);
-            o->threads = (int64_t)v;
+            st = sb_option_whole("threads", optarg, 1, 4096, &o->threads);
             break;
         case WATCHDOG:
             o->watchdog = optarg;
@@ -177,8 +177,8 @@ static int exit_code(sb_status st, const sb_run_outcome *out)
 
 static void say_end(const sb_run_outcome *out, const char *db)
 {
-    (void)fprintf(stderr, "%lld samples run, %lld stored before", (long long)out->ran,
-                  (long long)out->known);
+    (void)fprintf(stderr, "%lld sample%s run, %lld stored before", (long long)out->ran,
+                  out->ran == 1 ? "" : "s", (long long)out->known);
     if (out->failed + out->unsupported + out->no_fit > 0)
         (void)fprintf(stderr,
                       "; %lld failed, %lld unsupported, %lld without enough memory (reasons: "
@@ -205,8 +205,8 @@ static void say_database(const sb_run_outcome *out, const char *db)
 {
     (void)fprintf(stderr, "database: %s", db);
     if (out->db_samples > 0)
-        (void)fprintf(stderr, " (%lld samples, %.1f MiB)", (long long)out->db_samples,
-                      (double)out->db_bytes / 0x1p20);
+        (void)fprintf(stderr, " (%lld sample%s, %.1f MiB)", (long long)out->db_samples,
+                      out->db_samples == 1 ? "" : "s", (double)out->db_bytes / 0x1p20);
     (void)fputc('\n', stderr);
 }
 
@@ -234,15 +234,42 @@ static sb_status open_link(sb_comm *comm, const sb_backend *backend, sb_link **o
     return sb_link_choose(comm, backend, SB_LINK_AUTO, &o, out, why, why_bytes);
 }
 
+/* Which points are asked for; outputs as sb_run_options has them. */
+static sb_status choose(const options *o, const sb_sweep *sweep, int64_t *first, int64_t *last)
+{
+    *first = 0;
+    *last  = sweep->n_points - 1;
+    if (o->list != NULL && strcmp(o->list, sweep->hash) != 0)
+        return sb_fail(SB_ERR_USAGE,
+                       "--list: found `%.64s`, allowed %s, of the points that %s and this launch "
+                       "have now",
+                       o->list, sweep->hash, sweep->path);
+    return o->point != NULL ? sb_sweep_select(sweep, o->point, first, last) : SB_OK;
+}
+
+/* Before anything is timed: blanks in the table at the end are no riddle then. */
+static sb_status say_crowd(const sb_launch *l)
+{
+    int32_t   crowded;
+    sb_status st = sb_facts_oversubscribed(l->comm, l->threads, &crowded);
+    if (st == SB_OK && crowded && l->comm->rank == 0)
+        (void)fprintf(
+            stderr,
+            "warning: %d rank%s of %d thread%s: more than the cores; times are flagged, and "
+            "left out of speed-ups\n",
+            l->comm->size, l->comm->size > 1 ? "s" : "", l->threads, l->threads > 1 ? "s" : "");
+    return st;
+}
+
 static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, const char *db,
-                     char **argv, sb_run_outcome *out)
+                     int64_t first, int64_t last, char **argv, sb_run_outcome *out)
 {
     char           command[2048], build[2048], mpi[128];
     sb_run_options ro = {.db_path         = db,
                          .publish         = o->publish,
                          .publish_every_s = o->publish_every_s,
-                         .first           = 0,
-                         .last            = sweep->n_points - 1,
+                         .first           = first,
+                         .last            = last,
                          .row             = o->row,
                          .time_limit_s    = o->time_limit_s,
                          .comm            = l->comm,
@@ -255,21 +282,15 @@ static sb_status run(const options *o, const sb_launch *l, sb_sweep *sweep, cons
                          .version         = sb_version_text(),
                          .build_json      = build,
                          .mpi_version     = mpi};
-    sb_status      st = SB_OK;
-    if (o->list != NULL && strcmp(o->list, sweep->hash) != 0)
-        return sb_fail(SB_ERR_USAGE,
-                       "--list: found `%.64s`, allowed %s, of the points that %s and this launch "
-                       "have now",
-                       o->list, sweep->hash, sweep->path);
-    if (o->point != NULL && (st = sb_sweep_select(sweep, o->point, &ro.first, &ro.last)) != SB_OK)
-        return st;
+    sb_status      st;
     sb_launch_command(argv, command, sizeof command);
     sb_version_json(build, sizeof build);
     sb_launch_mpi_version(l, mpi, sizeof mpi);
     if (o->dry_run) {
         st = sb_run_list(sweep, &ro, stdout);
     } else {
-        st = sb_run_sweep(sweep, &ro, out);
+        if ((st = say_crowd(l)) == SB_OK)
+            st = sb_run_sweep(sweep, &ro, out);
         sb_watch_enter(l->watch, "printing the table", TABLE_S);
         if (st == SB_OK && l->comm->rank == 0) {
             if (!o->no_table)
@@ -288,14 +309,16 @@ int sb_cmd_run(int argc, char **argv)
     sb_launch      l        = {0};
     sb_sweep      *sweep    = NULL;
     sb_run_outcome out      = {0};
+    int64_t        first = 0, last = 0;
     char           db[4096] = "";
     sb_status      st       = parse(argc, argv, &o);
     if (st != SB_OK) {
-        sb_cmd_error("run");
+        if (sb_launch_speaks())
+            sb_cmd_error("run");
         return 2;
     }
     if (o.help)
-        return fputs(HELP, stdout) < 0;
+        return sb_launch_speaks() && fputs(HELP, stdout) < 0;
     /* The clock of --time-limit starts before MPI does. */
     sb_stop_set_limit(o.time_limit_s);
     if ((st = sb_launch_begin((int32_t)o.threads, o.watchdog, &l)) != SB_OK) {
@@ -314,8 +337,10 @@ int sb_cmd_run(int argc, char **argv)
         st = sb_sweep_load(o.sweep, o.sets.set, o.sets.n, &env, l.comm->rank == 0 ? stderr : NULL,
                            &sweep);
     }
-    if ((st = sb_comm_agree(l.comm, st)) == SB_OK)
-        st = sb_comm_agree(l.comm, run(&o, &l, sweep, db, argv, &out));
+    if (st == SB_OK)
+        st = choose(&o, sweep, &first, &last);
+    if ((st = sb_launch_agree(&l, st)) == SB_OK)
+        st = sb_comm_agree(l.comm, run(&o, &l, sweep, db, first, last, argv, &out));
     if (st != SB_OK && (st != SB_ERR_PEER || l.comm->rank == 0))
         sb_cmd_error("run");
     int code = exit_code(st, &out);

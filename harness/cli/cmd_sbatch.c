@@ -94,7 +94,6 @@ static sb_status parse(int argc, char **argv, options *o)
                     {MACHINE, offsetof(options, machine)}};
     *o           = (options){.throttle = -1};
     sb_status st = SB_OK;
-    double    v  = 0;
     int       c;
     opterr = 0;
     while (st == SB_OK && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
@@ -103,12 +102,10 @@ static sb_status parse(int argc, char **argv, options *o)
                 *(const char **)((char *)o + texts[i].at) = optarg;
         switch (c) {
         case RANKS:
-            st       = sb_option_number("ranks", optarg, 1, 65536, &v);
-            o->ranks = (int64_t)v;
+            st = sb_option_whole("ranks", optarg, 1, 65536, &o->ranks);
             break;
         case ARRAY:
-            st          = sb_option_number("array", optarg, 0, 4e6, &v);
-            o->throttle = (int64_t)v;
+            st = sb_option_whole("array", optarg, 0, 4000000, &o->throttle);
             break;
         case ELEMENT:
             st = sb_option_number("element-time", optarg, 1, 1e7, &o->element_s);

@@ -12,6 +12,15 @@
 #include "kernels/base/backend.h"
 #include "kernels/base/log.h"
 
+int sb_launch_speaks(void)
+{
+    static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+        if (getenv(ranks[i]) != NULL)
+            return atoi(getenv(ranks[i])) == 0;
+    return 1;
+}
+
 static int32_t default_threads(const sb_comm *c)
 {
     const char *omp   = getenv("OMP_NUM_THREADS");
@@ -47,6 +56,16 @@ sb_status sb_launch_begin(int32_t threads, const char *watchdog, sb_launch *out)
     sb_log_init(l.comm->size > 1 ? l.comm->rank : -1, SB_LOG_INFO);
     *out = l;
     return SB_OK;
+}
+
+sb_status sb_launch_agree(const sb_launch *l, sb_status st)
+{
+    int64_t   all_failed = st != SB_OK;
+    sb_status cs         = sb_comm_allreduce_i64(l->comm, &all_failed, 1, SB_REDUCE_MIN);
+    if (cs != SB_OK)
+        return st != SB_OK ? st : cs;
+    st = sb_comm_agree(l->comm, st);
+    return all_failed && l->comm->rank > 0 ? SB_ERR_PEER : st;
 }
 
 int sb_launch_end(sb_launch *l, int code)

@@ -1,5 +1,7 @@
 #include "harness/cli/options.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,20 @@ sb_status sb_option_number(const char *name, const char *text, double low, doubl
     if (end == text || *end != '\0' || !(v >= low && v <= high))
         return sb_fail(SB_ERR_USAGE, "--%s: found `%s`, allowed a number from %g to %g", name, text,
                        low, high);
+    *out = v;
+    return SB_OK;
+}
+
+sb_status sb_option_whole(const char *name, const char *text, int64_t low, int64_t high,
+                          int64_t *out)
+{
+    char *end;
+    errno       = 0;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || v < low || v > high)
+        return sb_fail(SB_ERR_USAGE,
+                       "--%s: found `%s`, allowed a whole number from %" PRId64 " to %" PRId64,
+                       name, text, low, high);
     *out = v;
     return SB_OK;
 }

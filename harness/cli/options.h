@@ -18,4 +18,7 @@ sb_status sb_sets_add(sb_sets *s, char *text);
 sb_status sb_option_number(const char *name, const char *text, double low, double high,
                            double *out);
 
+sb_status sb_option_whole(const char *name, const char *text, int64_t low, int64_t high,
+                          int64_t *out);
+
 #endif

@@ -86,7 +86,7 @@ static void task_column(FILE *f, const char *task)
                    "max(a.half_width) FILTER (WHERE a.task = '%s' AND a.n_rows = 1)", task);
     (void)fprintf(f, ",\n CASE WHEN %s IS NOT NULL THEN ", score);
     with_width(f, score, half, 2);
-    (void)fprintf(f, " END AS \"%s\"", strncmp(task, "niah_", 5) == 0 ? task + 5 : task);
+    (void)fprintf(f, " END AS \"%s\"", task);
 }
 
 static sb_status scores_sql(FILE *f, const sb_sweep *s)
@@ -245,6 +245,27 @@ static sb_status attention_sql(FILE *f, const sb_sweep *s)
     return st;
 }
 
+/* Title and table; nothing where no row is. */
+static sb_status print_rows(sb_store *db, const char *sql, const char *title, FILE *out)
+{
+    char  *table = NULL;
+    size_t n     = 0;
+    FILE  *f     = open_memstream(&table, &n);
+    if (f == NULL)
+        return sb_fail(SB_ERR_NOMEM, "summary: no memory for a table");
+    sb_status st = sb_store_query(db, sql, SB_FORMAT_TABLE, f);
+    if (fclose(f) != 0 && st == SB_OK)
+        st = sb_fail(SB_ERR_NOMEM, "summary: no memory for a table");
+    if (st == SB_OK) {
+        const char *rule = strchr(table, '\n'); /* names, the rule below them, rows */
+        const char *rows = rule != NULL ? strchr(rule + 1, '\n') : NULL;
+        if (rows != NULL && rows[1] != '\0')
+            (void)fprintf(out, "\n%s\n%s", title, table);
+    }
+    free(table);
+    return st;
+}
+
 static sb_status print(sb_store *db, const sb_sweep                             *s,
                        sb_status (*write)(FILE *, const sb_sweep *), const char *title, FILE *out)
 {
@@ -256,10 +277,8 @@ static sb_status print(sb_store *db, const sb_sweep                             
     sb_status st = write(f, s);
     if (fclose(f) != 0 && st == SB_OK)
         st = sb_fail(SB_ERR_NOMEM, "summary: no memory for its query");
-    if (st == SB_OK) {
-        (void)fprintf(out, "\n%s\n", title);
-        st = sb_store_query(db, sql, SB_FORMAT_TABLE, out);
-    }
+    if (st == SB_OK)
+        st = print_rows(db, sql, title, out);
     free(sql);
     return st;
 }

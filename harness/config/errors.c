@@ -239,6 +239,9 @@ sb_status sbi_errors_report(sbi_ctx *c, FILE *out)
         (void)fprintf(out, "%s: found %" PRId64 " errors more, allowed none; mend these first\n",
                       c->path, c->n_untold);
     shown += c->n_untold;
+    if (out != NULL) /* told in full: once is enough */
+        return sb_fail(SB_ERR_USAGE, "%s: %" PRId64 " error%s, listed above", c->path, shown,
+                       shown == 1 ? "" : "s");
     if (shown == 1)
         return sb_fail(SB_ERR_USAGE, "%s", first);
     return sb_fail(SB_ERR_USAGE, "%s: %" PRId64 " errors, the first: %s", c->path, shown, first);

@@ -66,8 +66,8 @@ const char *sbi_safe(sbi_ctx *c, const char *text);
 /* "line 7" or "--set PATH". */
 const char *sbi_where(sbi_ctx *c, sbi_pos pos);
 
-/* Sort, drop repeats, write one line each to `out` (may be NULL), and leave the summary as error
- * text; returns SB_ERR_USAGE. */
+/* Sort, drop repeats, write one line each to `out`, and leave their number as error text. out NULL:
+ * the text has the first error too. Returns SB_ERR_USAGE. */
 sb_status sbi_errors_report(sbi_ctx *c, FILE *out);
 
 /* How the reading of a file ended: SB_OK, no memory, what is wrong in the program, or the errors of

@@ -205,8 +205,9 @@ typedef struct sb_sweep_env {
 
 /* Read, check and expand. All errors of the file are collected; each is one line
  *   PATH:LINE:COL: KEY: found WHAT, allowed WHAT
- * and the whole text is written to `errors` (may be NULL). Returns SB_ERR_USAGE when there was any, with a summary as error text;
- * *out is set on success only. A point whose method cannot run at that shape is kept: it becomes an unsupported row later. */
+ * and the whole text is written to `errors`. Returns SB_ERR_USAGE when there was any; the error
+ * text is their number (errors NULL: and the first); *out is set on success only. A point whose
+ * method cannot run at that shape is kept: it becomes an unsupported row later. */
 sb_status sb_sweep_load(const char *path, const sb_set *sets, int64_t n_sets, const sb_sweep_env *env, FILE *errors, sb_sweep **out);
 void      sb_sweep_free(sb_sweep *s);
 

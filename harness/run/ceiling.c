@@ -50,7 +50,8 @@ double sbi_ceiling_rate(sb_sgemm_fn sgemm, int32_t threads)
 sb_status sb_ceiling_cpu(sb_comm *comm, int32_t threads, double *flops_per_s)
 {
     sb_sgemm_fn sgemm = NULL;
-    if (sb_sgemm_find(&sgemm) != SB_OK) /* a reference BLAS would be no ceiling */
+    /* a reference BLAS would be no ceiling, nor would a share of the threads */
+    if (sb_sgemm_find(&sgemm) != SB_OK || threads > sb_sgemm_callers())
         sgemm = NULL;
     int64_t      all[] = {sgemm != NULL, 0};
     sb_status    st    = sb_comm_allreduce_i64(comm, all, 1, SB_REDUCE_MIN);

@@ -55,16 +55,16 @@ void sb_progress_clear(sb_progress *p)
         (void)fputs("\r\033[K", stderr);
 }
 
-static void span_text(double s, char *buf, size_t n)
+static void left_text(double s, char *buf, size_t n)
 {
     if (!isfinite(s) || s < 0)
-        (void)snprintf(buf, n, "?");
+        (void)snprintf(buf, n, "first pass");
     else if (s < 60)
-        (void)snprintf(buf, n, "%.0f s", s);
+        (void)snprintf(buf, n, "%.0f s left", s);
     else if (s < 3600)
-        (void)snprintf(buf, n, "%d:%02d min", (int)s / 60, (int)s % 60);
+        (void)snprintf(buf, n, "%d:%02d min left", (int)s / 60, (int)s % 60);
     else
-        (void)snprintf(buf, n, "%d:%02d h", (int)s / 3600, (int)s / 60 % 60);
+        (void)snprintf(buf, n, "%d:%02d h left", (int)s / 3600, (int)s / 60 % 60);
 }
 
 static void rewrite(sb_progress *p, int64_t pass, int64_t n_passes)
@@ -74,18 +74,20 @@ static void rewrite(sb_progress *p, int64_t pass, int64_t n_passes)
     double point_s = (double)(sb_now_ns() - p->point_ns) * 1e-9;
     if (!p->terminal)
         return;
-    span_text(p->work_done > 0 ? elapsed * (p->work_total - p->work_done) / p->work_done : NAN,
+    left_text(p->work_done > 0 ? elapsed * (p->work_total - p->work_done) / p->work_done : NAN,
               left, sizeof left);
     if (p->passes > 0 && point_s > 0)
         (void)snprintf(rate, sizeof rate, ", %.0f tokens/s",
                        (double)p->passes * (double)p->point->length_tokens / point_s);
     if (n_passes > 0)
         (void)snprintf(at, sizeof at, ", pass %lld/%lld", (long long)pass, (long long)n_passes);
-    (void)fprintf(stderr, "\r\033[K%s[%lld/%lld]%s %s, %s %lld: row %lld/%lld%s%s, %s left",
+    /* No wrapping at the margin (DECAWM): a second line would stay behind. What may be cut off
+     * comes last. */
+    (void)fprintf(stderr,
+                  "\r\033[K\033[?7l%s[%lld/%lld]%s %s%s, row %lld/%lld%s: %s, %s %lld\033[?7h",
                   p->colour ? "\033[36m" : "", (long long)p->point_no, (long long)p->n_points,
-                  p->colour ? "\033[0m" : "", p->label, p->point->task_name,
-                  (long long)p->point->length_tokens, (long long)p->row + 1, (long long)p->rows, at,
-                  rate, left);
+                  p->colour ? "\033[0m" : "", left, rate, (long long)p->row + 1, (long long)p->rows,
+                  at, p->label, p->point->task_name, (long long)p->point->length_tokens);
     (void)fflush(stderr);
 }
 

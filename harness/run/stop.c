@@ -9,9 +9,12 @@
 
 static volatile sig_atomic_t signalled;
 static int64_t               deadline_ns; /* 0: none */
+static int                   watched;     /* somebody sits before stderr */
 
 static void on_signal(int sig)
 {
+    static const char first[] =
+        "\nspanbench: stopping when the sample at hand is done; once more stops at once\n";
     static const char text[] =
         "\nspanbench: stopped at once; stored samples are kept, run again to go on\n";
     if (signalled != 0 && sig != SIGUSR1) {
@@ -20,10 +23,15 @@ static void on_signal(int sig)
         _exit(SB_EXIT_RESUMABLE);
     }
     signalled = sig;
+    if (watched && sig != SIGUSR1) {
+        ssize_t n = write(STDERR_FILENO, first, sizeof first - 1);
+        (void)n;
+    }
 }
 
 void sb_stop_install(void)
 {
+    watched            = isatty(STDERR_FILENO);
     struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&a.sa_mask);
     sigaction(SIGINT, &a, NULL);

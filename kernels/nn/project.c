@@ -83,6 +83,7 @@ sb_status sb_project(const sb_matrix *w, const float *x, int64_t n, float *y, in
     sb_status       st = sb_sgemm_find(&sgemm);
     if (st != SB_OK)
         return st;
+    threads = threads < sb_sgemm_callers() ? threads : sb_sgemm_callers();
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t t = 0; t < tiles; t++) {
         int64_t first = t * step, rows = min_i64(step, w->rows - first);

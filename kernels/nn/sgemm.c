@@ -1,7 +1,25 @@
 #include "kernels/nn/sgemm.h"
 
 #include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+
+static int32_t callers = INT32_MAX;
+
+/* Of "OpenBLAS 0.3.21 ... MAX_THREADS=64". */
+static int32_t room_of(void *lib)
+{
+    void *symbol = dlsym(lib, "openblas_get_config");
+    char *(*config)(void);
+    if (symbol == NULL)
+        return INT32_MAX;
+    memcpy(&config, &symbol, sizeof config);
+    const char *text = config();
+    const char *at   = text != NULL ? strstr(text, "MAX_THREADS=") : NULL;
+    long        n    = at != NULL ? strtol(at + strlen("MAX_THREADS="), NULL, 10) : 0;
+    return n > 0 && n < INT32_MAX / 2 ? (int32_t)(2 * n) : INT32_MAX;
+}
 
 /* A library's threads do not survive an unload, so it is never closed. */
 static sb_sgemm_fn open_one(const char *name)
@@ -17,6 +35,7 @@ static sb_sgemm_fn open_one(const char *name)
         memcpy(&set, &limit, sizeof set);
         set(1);
     }
+    callers = room_of(lib);
     memcpy(&f, &sgemm, sizeof f);
     return f;
 }
@@ -35,3 +54,5 @@ sb_status sb_sgemm_find(sb_sgemm_fn *out)
     *out = found;
     return SB_OK;
 }
+
+int32_t sb_sgemm_callers(void) { return callers; }

@@ -1,5 +1,7 @@
-/* The report for a terminal or a log: what is not a pass, and the counts. */
+/* The report for a terminal or a log: what is not a pass, and the counts; of cells that one cause
+ * leaves undecided the first. */
 #include <math.h>
+#include <string.h>
 
 #include "results/gate/internal.h"
 
@@ -15,12 +17,36 @@ static void line(const sb_gate_finding *f, FILE *out)
     (void)fputc('\n', out);
 }
 
+/* Too few repetitions, other inputs: one cause leaves many cells undecided. Where that does not
+ * break the gate the first one is printed, and others near by are counted. */
+static int told_before(const sb_gate_report *r, int64_t i)
+{
+    enum { NEAR = 1000 };
+    const sb_gate_finding *f = &r->findings[i];
+    if (f->verdict != SB_GATE_INCONCLUSIVE || f->breaks)
+        return 0;
+    for (int64_t j = i > NEAR ? i - NEAR : 0; j < i; j++)
+        if (r->findings[j].verdict == f->verdict && r->findings[j].check == f->check &&
+            strcmp(r->findings[j].evidence, f->evidence) == 0)
+            return 1;
+    return 0;
+}
+
 sb_status sb_gate_write_text(const sb_gate_report *r, sb_gate_detail detail, FILE *out)
 {
     (void)fprintf(out, "gate %s: %s -> %s\n", r->gate, r->base, r->new);
-    for (int64_t i = 0; i < r->n_findings; i++)
-        if (detail == SB_GATE_EVERY || r->findings[i].verdict != SB_GATE_PASS)
+    int64_t again = 0;
+    for (int64_t i = 0; i < r->n_findings; i++) {
+        if (detail != SB_GATE_EVERY && r->findings[i].verdict == SB_GATE_PASS)
+            continue;
+        if (detail != SB_GATE_EVERY && told_before(r, i))
+            again++;
+        else
             line(&r->findings[i], out);
+    }
+    if (again > 0)
+        (void)fprintf(out, "inconclusive for a reason told above: %lld more (--all lists them)\n",
+                      (long long)again);
     (void)fprintf(out,
                   "%lld cells, %lld verdicts: %lld pass, %lld fail, %lld inconclusive, %lld "
                   "missing; %lld tests; %lld cells only in new\n",

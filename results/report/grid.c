@@ -6,7 +6,7 @@
 
 #include "results/report/text.h"
 
-enum { GAP = 2, LONGEST_WORD = 24, SHORTEST_WORD = 6 };
+enum { GAP = 2, LONGEST_WORD = 24, SHORTEST_WORD = 6, SHORTEST_HEADING = 3 };
 
 /* Bytes of the n-th letter's beginning. */
 static size_t bytes_of(const char *text, int64_t letters)
@@ -92,8 +92,18 @@ static void give_way(const sbi_grid *g, int64_t width, const int64_t *lower, int
     }
 }
 
+/* What a column takes when words of its heading are broken into parts of at least `part` letters.
+ */
+static int64_t broken_heading(const sbi_grid *g, int k, int64_t part)
+{
+    int64_t rows = least(g, k, 1, ALL_WRAPPED), heading = longest_word(g->text[k]);
+    if (heading > part)
+        heading = part;
+    return rows > heading ? rows : heading;
+}
+
 /* Texts are wrapped between words; where that is not enough columns stand closer, then words of
- * headings are broken, then those of texts. */
+ * headings are broken, then those of texts; at last headings down to a letter a line. */
 static void wrap(sbi_grid *g, int64_t width, int64_t *w)
 {
     int64_t lower[SBI_MAX_COLUMNS];
@@ -106,11 +116,15 @@ static void wrap(sbi_grid *g, int64_t width, int64_t *w)
     (void)fits(g, HEADINGS_WRAPPED, width, w);
     give_way(g, width, lower, w);
     for (int k = 0; k < g->n; k++)
-        lower[k] = least(g, k, 1, ALL_WRAPPED);
+        lower[k] = broken_heading(g, k, SHORTEST_HEADING);
     give_way(g, width, lower, w);
     for (int k = 0; k < g->n; k++)
         if (!g->right[k] && lower[k] > SHORTEST_WORD)
             lower[k] = SHORTEST_WORD;
+    give_way(g, width, lower, w);
+    for (int k = 0; k < g->n; k++)
+        if (g->right[k] || lower[k] < SHORTEST_WORD)
+            lower[k] = broken_heading(g, k, 1);
     give_way(g, width, lower, w);
 }
 

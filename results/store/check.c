@@ -103,10 +103,8 @@ sb_status sb_store_check(const char *path, FILE *out)
     sqlite3  *db = NULL;
     int64_t   n  = 0;
     sb_status st = sbi_open_check(path, &db);
-    if (st != SB_OK) {
-        (void)fprintf(out, "%s\n", sb_error_text());
+    if (st != SB_OK)
         return st;
-    }
     st = sbi_verify(db, path, SBI_THOROUGH, path, out, &n);
     for (int i = 0; st == SB_OK && i < SBI_COUNT(invariants); i++)
         st = sbi_findings(db, path, invariants[i].sql, path, invariants[i].what, out, &n);
@@ -115,11 +113,9 @@ sb_status sb_store_check(const char *path, FILE *out)
     if (st == SB_OK)
         st = sbi_figures_check(db, path, out, &n);
     sqlite3_close(db);
-    if (st != SB_OK) {
-        (void)fprintf(out, "%s\n", sb_error_text());
+    if (st != SB_OK)
         return st;
-    }
     if (n > 0)
-        return sb_fail(SB_ERR_IO, "%s: %lld findings", path, (long long)n);
+        return sb_fail(SB_ERR_IO, "%s: %lld finding%s", path, (long long)n, n == 1 ? "" : "s");
     return SB_OK;
 }

@@ -112,6 +112,15 @@ static sb_status merge_one(sb_store *s, const char *shard, FILE *out)
     return st;
 }
 
+/* Most texts begin with the file's name, which stands there once. */
+static void refusal(const char *shard, const char *why, FILE *out)
+{
+    size_t n = strlen(shard);
+    if (strncmp(why, shard, n) == 0 && strncmp(why + n, ": ", 2) == 0)
+        why += n + 2;
+    (void)fprintf(out, "%s: refused: %s\n", shard, why);
+}
+
 sb_status sb_store_merge(const char *main_path, const char *const *shards, int64_t n_shards,
                          FILE *out)
 {
@@ -124,7 +133,7 @@ sb_status sb_store_merge(const char *main_path, const char *const *shards, int64
     for (int64_t i = 0; i < n_shards; i++) {
         sb_status one = merge_one(s, shards[i], out);
         if (one != SB_OK) {
-            (void)fprintf(out, "%s: refused: %s\n", shards[i], sb_error_text());
+            refusal(shards[i], sb_error_text(), out);
             first = refused++ == 0 ? one : first;
         }
     }

@@ -257,7 +257,8 @@ sb_status   sb_store_schema(FILE *out);
 const char *sb_store_library_version(void); /* of SQLite, for --version */
 
 /* ---- whole files ---- */
-/* integrity_check, foreign_key_check, application_id, user_version, and our own invariants; findings go to `out`; SB_ERR_IO when any. */
+/* integrity_check, foreign_key_check, application_id, user_version, and our own invariants;
+ * findings go to `out`; SB_ERR_IO when any. A file that cannot be looked at is an error alone. */
 sb_status sb_store_check(const char *path, FILE *out);
 /* Copy every shard's rows into main by natural keys (run uuid, point hash, input hash); one transaction a shard; idempotent. */
 sb_status sb_store_merge(const char *main_path, const char *const *shards, int64_t n_shards, FILE *out);
