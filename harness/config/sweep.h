@@ -15,7 +15,8 @@
  *                corpus default | zipf | {path: DIR}, the suite's parameters [list]};
  *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576)
  *   methods*     list of NAME or {name, its parameters [list]}
- *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous, and}
+ *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous | lpt,
+ *                and}
  *                  allgather  heads_at_once [list]: KV heads gathered while those before them are
  *                             attended to; all of them if not said. The default
  *                  ring       keys go round, for methods that choose without reading keys
@@ -66,7 +67,13 @@
 #include "workloads/base/operands.h"
 #include "workloads/base/task.h"
 
-typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
+typedef enum sb_layout_kind {
+    SB_LAYOUT_CONTIGUOUS,
+    SB_LAYOUT_ZIGZAG,
+    SB_LAYOUT_BLOCK_STRIPED,
+    SB_LAYOUT_LPT,
+    SB_LAYOUT_COUNT
+} sb_layout_kind;
 typedef enum sb_scheme {
     SB_SCHEME_ALLGATHER,
     SB_SCHEME_STATE,
@@ -88,6 +95,7 @@ typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAI
 
 const char *sb_layout_name(sb_layout_kind k);
 const char *sb_scheme_name(sb_scheme s);
+const char *sb_layout_summary(sb_layout_kind k); /* one line for `list shardings` */
 const char *sb_scheme_summary(sb_scheme s); /* one line for `list shardings` */
 const char *sb_decode_name(sb_decode_kind d);
 

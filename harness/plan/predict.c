@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "harness/plan/parts.h"
+#include "harness/shard/deal.h"
 
 enum { MAX_PARTS = 16, FEW_RUNS = 4, MAX_RING = 4096 };
 
@@ -280,6 +281,14 @@ static sb_status run(guess *g, sb_prediction *out)
     return SB_OK;
 }
 
+sb_status sb_plan_map(const sb_plan_case *c, sb_map *out)
+{
+    sb_shape whole = {
+        .n_keys = c->n_tokens, .heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim};
+    return sb_map_create_for(c->layout, c->method, c->params, &whole, c->n_tokens - c->n_queries,
+                             c->method->quantum_tokens(c->params), c->ranks, out);
+}
+
 static sb_status start(guess *g, const sb_machine *m, const sb_plan_case *c)
 {
     int32_t   here = c->ranks < m->ranks_per_host ? c->ranks : (int32_t)m->ranks_per_host;
@@ -289,8 +298,7 @@ static sb_status start(guess *g, const sb_machine *m, const sb_plan_case *c)
     st     = sb_scheme_check(c->scheme, g->use, c->method, c->ranks, c->heads, c->kv_heads);
     if (st != SB_OK)
         return st;
-    return sb_map_create(c->layout, c->n_tokens, c->method->quantum_tokens(c->params), c->ranks,
-                         &g->map);
+    return sb_plan_map(c, &g->map);
 }
 
 sb_status sb_plan_predict(const sb_machine *m, const sb_plan_case *c, sb_prediction *out)
