@@ -5,7 +5,7 @@
 #include "harness/plan/parts.h"
 #include "harness/shard/deal.h"
 
-enum { MAX_PARTS = 16, FEW_RUNS = 4, MAX_RING = 4096 };
+enum { MAX_PARTS = 16, FEW_RUNS = 4, MAX_RING = 4096, TILE = 64 };
 
 typedef struct part { /* seconds that rest on one constant */
     double  s;
@@ -91,6 +91,28 @@ static sb_run queries_of(const sb_plan_case *c, sb_run r)
     return cut >= r.len ? (sb_run){first, 0} : (sb_run){r.start + cut, r.len - cut};
 }
 
+/* Pairs of some queries with some keys. Sinks are far from most rows, so they count apart, in whole
+ * tiles as the lanes do. */
+static double pairs_between(const guess *g, sb_run q, sb_run k)
+{
+    int64_t sinks = g->lanes.window ? (g->lanes.sink_tokens + TILE - 1) / TILE * TILE : 0;
+    double  near = g->lanes.keys - (double)sinks, pairs = sbi_pairs_between(q, k, near);
+    sb_run  first = {k.start, sinks - k.start < k.len ? sinks - k.start : k.len};
+    if (first.len > 0)
+        pairs += sbi_pairs_between(q, first, INFINITY) - sbi_pairs_between(q, first, near);
+    return pairs;
+}
+
+/* Queries go round: a rank computes what its keys get. */
+static double key_pairs(const guess *g, int32_t rank)
+{
+    sb_run all   = {g->c->n_tokens - g->c->n_queries, g->c->n_queries};
+    double pairs = 0;
+    for (int32_t i = g->map.run_first[rank]; i < g->map.run_first[rank + 1]; i++)
+        pairs += pairs_between(g, all, g->map.run[i]);
+    return pairs;
+}
+
 static double rank_pairs(const guess *g, int32_t rank, double *rows)
 {
     double pairs = 0;
@@ -100,6 +122,8 @@ static double rank_pairs(const guess *g, int32_t rank, double *rows)
         pairs += q.len > 0 ? sbi_pairs(q, g->lanes.keys) : 0;
         *rows += (double)q.len;
     }
+    if (g->use.pass_q && g->c->ranks > 1)
+        return key_pairs(g, rank);
     return pairs;
 }
 
@@ -129,7 +153,7 @@ static double step_pairs(const guess *g, int32_t step)
         for (int32_t i = m->run_first[r]; i < m->run_first[r + 1]; i++)
             for (int32_t j = m->run_first[src]; j < m->run_first[src + 1]; j++) {
                 sb_run q = queries_of(g->c, m->run[i]);
-                pairs += q.len > 0 ? sbi_pairs_between(q, m->run[j], g->lanes.keys) : 0;
+                pairs += q.len > 0 ? pairs_between(g, q, m->run[j]) : 0;
             }
         most = fmax(most, pairs);
     }
@@ -187,8 +211,7 @@ static void weigh(guess *g, sb_prediction *p)
     double kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
     g->lanes =
         w.has_lanes ? sbi_lanes_of(g->m, c) : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
-    sbi_traffic_of(g->m, c, g->use, &g->map, g->lanes.window ? g->lanes.keys : INFINITY,
-                   &g->traffic);
+    sbi_traffic_of(g->m, c, g->use, &g->map, &g->lanes, &g->traffic);
     /* heads are shared out, not tokens */
     shares own       = whole(g) ? (shares){even, even} : shares_of(g);
     double share     = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
