@@ -101,4 +101,9 @@ case_is "a window's halo is little of a gather" "1" \
        and b.sharding = 'allgather' and method = 'a_shape'")"
 case_is "dealt out in stripes it is told that all keys moved" "0.0" \
     "$(sweep stripes "[dense]" "[{name: fetch, layout: block_striped}]" 2048 && run 3 stripes stripes >/dev/null 2>&1; ask stripes "select fetched from balance")"
+# ---- who chooses what moves keys, and how fast that is ----
+case_ok "doctor" mpirun --oversubscribe -np 3 "$spanbench" doctor "$work"
+mpirun --oversubscribe -np 3 "$spanbench" doctor "$work" >"$work/doctor" 2>/dev/null
+case_is "which link, why, how fast" 1 "$(grep -cE '^link cpu +mpi: memory of the host; [0-9]+\.[0-9]+ GB/s from rank to rank' "$work/doctor")"
+case_is "where each rank runs" 3 "$(grep -cE '^rank [0-2] +on .+, cpus [0-9,-]+ numa ' "$work/doctor")"
 cases_end
