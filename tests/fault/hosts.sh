@@ -110,8 +110,13 @@ moved() { sqlite3 "$work/$1.db" "select group_concat(x, ' ') from (select p.meth
 by=slot
 case_is "heads shared out in hosts" 0 "$(code_of over $((hosts * 2)) "$spanbench" run "$work/u.yaml" --db "$work/u.db" --no-table --watchdog 60)"
 by=node
+case_is "ranks placed in turn" 0 "$(code_of over $((hosts * 2)) "$spanbench" run "$work/u.yaml" --db "$work/turn.db" --no-table --watchdog 60)"
+case_ok "are told of" grep -q "adjacent ranks are on different hosts" "$work/err"
 case_ok "the same teams on one host" mpirun -np $((hosts * 2)) "$spanbench" run "$work/u2.yaml" --db "$work/u2.db" --no-table
 case_is "a team is a host: bytes, selection, error" "$(moved u2)" "$(moved u)"
+sed 's/\[usp\]/[{name: ring, layout: zigzag}]/' "$work/u.yaml" >"$work/r.yaml"
+case_ok "a ring on one host" mpirun -np $((hosts * 2)) "$spanbench" run "$work/r.yaml" --db "$work/r.db" --no-table
+case_is "no team reaches over hosts: a ring" "$(moved r)" "$(moved turn)"
 case_is "of both methods" 2 "$(sqlite3 "$work/u.db" "select count(*) from balance where received_bytes > 0")"
 case_is "doctor over hosts" 0 "$(code_of over $((hosts * 2)) "$spanbench" doctor "$work")"
 case_ok "doctor names them" grep -q "rank 1 .*span2" "$work/out"
