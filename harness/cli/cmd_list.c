@@ -75,6 +75,10 @@ static void list_shardings(void)
                 (void)printf(" %s", (*m)->name);
         (void)printf("\n");
     }
+    (void)printf("layouts\n");
+    for (int k = 0; k < SB_LAYOUT_COUNT; k++)
+        (void)printf("  %-14s %s\n", sb_layout_name((sb_layout_kind)k),
+                     sb_layout_summary((sb_layout_kind)k));
 }
 
 static void list_distributions(void)

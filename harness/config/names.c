@@ -5,7 +5,7 @@ const sb_param sbi_param_scheme = {
     "sharding", "allgather", "allgather|state|ring|ulysses|usp|fetch|pass_q", "", SB_ENUM, 0};
 const sb_param sbi_param_team    = {"ulysses", "1", "[1,65536]", "", SB_I64, 0};
 const sb_param sbi_param_at_once = {"heads_at_once", "1", "[1,4096]", "", SB_I64, 0};
-const sb_param sbi_param_layout = {"layout", "block_striped", "contiguous|zigzag|block_striped",
+const sb_param sbi_param_layout = {"layout", "block_striped", "contiguous|zigzag|block_striped|lpt",
                                    "",       SB_ENUM,         0};
 /* A state passes from rank to rank in token order. */
 const sb_param sbi_param_state_layout = {"layout", "contiguous", "contiguous", "", SB_ENUM, 0};
@@ -16,8 +16,20 @@ const sb_param sbi_param_kv_heads     = {"kv_heads", "8", "[1,4096]", "", SB_I64
 
 const char *sb_layout_name(sb_layout_kind k)
 {
-    static const char *const names[SB_LAYOUT_COUNT] = {"contiguous", "zigzag", "block_striped"};
+    static const char *const names[SB_LAYOUT_COUNT] = {"contiguous", "zigzag", "block_striped",
+                                                       "lpt"};
     return (unsigned)k < SB_LAYOUT_COUNT ? names[k] : "unknown";
+}
+
+const char *sb_layout_summary(sb_layout_kind k)
+{
+    static const char *const lines[SB_LAYOUT_COUNT] = {
+        [SB_LAYOUT_CONTIGUOUS]    = "one piece a rank",
+        [SB_LAYOUT_ZIGZAG]        = "two pieces a rank, from both ends: even under a causal mask",
+        [SB_LAYOUT_BLOCK_STRIPED] = "stripes of 128 tokens in turn: even for most sparse patterns",
+        [SB_LAYOUT_LPT] = "stripes by the work that the method expects there, longest first, each "
+                          "to the rank with least so far"};
+    return (unsigned)k < SB_LAYOUT_COUNT ? lines[k] : "unknown";
 }
 
 const char *sb_scheme_name(sb_scheme s)

@@ -216,7 +216,7 @@ static void one_value(sbi_ctx *c, int64_t v, sbi_values *out)
 
 static void one_sharding(sbi_ctx *c, sbi_node *n, sbi_sharding *out)
 {
-    static const char allowed[] = "contiguous, zigzag or block_striped";
+    static const char allowed[] = "contiguous, zigzag, block_striped or lpt";
     int32_t           v         = 0;
     sbi_names         keys      = {0};
     const sbi_node   *name      = name_node(c, n, "a scheme's name or a mapping with `name`");

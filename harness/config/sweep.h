@@ -18,7 +18,8 @@
  *                A checkpoint answers suites of questions as text: as in gen_plan.h, but samples
  *                20 of files too (or as many as they have)
  *   methods*     list of NAME or {name, its parameters [list]}
- *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous, and}
+ *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous | lpt,
+ *                and}
  *                  allgather  heads_at_once [list]: KV heads gathered while those before them are
  *                             attended to; all of them if not said. The default
  *                  ring       keys go round, for methods that choose without reading keys
@@ -70,7 +71,13 @@
 #include "workloads/base/task.h"
 #include "workloads/base/text_suite.h"
 
-typedef enum sb_layout_kind { SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG, SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_COUNT } sb_layout_kind;
+typedef enum sb_layout_kind {
+    SB_LAYOUT_CONTIGUOUS,
+    SB_LAYOUT_ZIGZAG,
+    SB_LAYOUT_BLOCK_STRIPED,
+    SB_LAYOUT_LPT,
+    SB_LAYOUT_COUNT
+} sb_layout_kind;
 typedef enum sb_scheme {
     SB_SCHEME_ALLGATHER,
     SB_SCHEME_STATE,
@@ -92,6 +99,7 @@ typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAI
 
 const char *sb_layout_name(sb_layout_kind k);
 const char *sb_scheme_name(sb_scheme s);
+const char *sb_layout_summary(sb_layout_kind k); /* one line for `list shardings` */
 const char *sb_scheme_summary(sb_scheme s); /* one line for `list shardings` */
 const char *sb_decode_name(sb_decode_kind d);
 

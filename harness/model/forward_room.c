@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "harness/model/forward_parts.h"
+#include "harness/shard/deal.h"
 
 static sb_tensor tensor(sb_dtype t, int64_t heads, int64_t tokens, int64_t dim)
 {
@@ -228,7 +229,12 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
     int64_t a       = cfg->method->quantum_tokens(cfg->method_params);
     int64_t b       = cfg->decode_method->quantum_tokens(cfg->decode_params);
     int64_t quantum = max_i64(a, b) % (a < b ? a : b) == 0 ? max_i64(a, b) : a * b;
-    if ((st = sb_map_create(cfg->layout, in->n_tokens, quantum, cfg->comm->size, &f->map)) != SB_OK)
+    sb_shape whole   = {.n_keys   = in->n_tokens,
+                        .heads    = f->shape.heads,
+                        .kv_heads = f->shape.kv_heads,
+                        .head_dim = f->shape.head_dim};
+    if ((st = sb_map_create_for(cfg->layout, cfg->method, cfg->method_params, &whole, 0, quantum,
+                                cfg->comm->size, &f->map)) != SB_OK)
         return st;
     f->map.decode_stays = sbi_carries_state(cfg->decode_method);
 

@@ -53,11 +53,13 @@ static sbi_lanes window(const sb_plan_case *c, const char *window_key)
     double near = sbi_param_value(c->method, c->params, window_key, 1);
     sb_run rows = {c->n_tokens - c->n_queries, c->n_queries};
     double keys = TILE * (ceil(sink / TILE) + ceil((near - 1) / TILE) + 1);
-    return (sbi_lanes){.share  = fmin(sbi_pairs(rows, keys) / sbi_pairs(rows, INFINITY), 1),
-                       .keys   = keys,
-                       .window = 1,
-                       .known  = 1,
-                       .origin = by_formula};
+    return (sbi_lanes){.share         = fmin(sbi_pairs(rows, keys) / sbi_pairs(rows, INFINITY), 1),
+                       .keys          = keys,
+                       .window        = 1,
+                       .sink_tokens   = (int64_t)fmin(sink, (double)c->n_tokens),
+                       .window_tokens = (int64_t)fmin(near, (double)c->n_tokens),
+                       .known         = 1,
+                       .origin        = by_formula};
 }
 
 /* Blocks of a row as the method itself lists them, of rows spread over the sequence. */

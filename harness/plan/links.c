@@ -89,23 +89,53 @@ static void gather(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use
     out->first_s        = use.heads_at_once > 0 ? out->seconds / (double)groups : out->seconds;
 }
 
-/* Rows with a window need the keys before their shard, powers of two a shard's worth for each
- * doubling of the distance, nearest ones inside the host; others need all keys [7.1]. */
-static void fetch(const sb_machine *m, const sb_plan_case *c, const sb_map *map, double keys,
-                  sbi_traffic *out)
+/* Keys of other ranks that the windows of a rank's queries reach: of each gap between its runs the
+ * end that the next query sees, and the sinks. */
+static int64_t halo(const sb_plan_case *c, const sb_map *map, int32_t rank, const sbi_lanes *l)
 {
-    net    t   = net_of(m, c->ranks);
-    double own = (double)fewest_tokens(map), all = (double)c->n_tokens - own;
-    double near = 0, far = all, row = (double)row_bytes(c);
-    int    line = map->kind == SB_LAYOUT_CONTIGUOUS;
-    if (line && strcmp(c->method->name, "power_attention") == 0) {
+    int64_t first = c->n_tokens - c->n_queries, need = 0, query = -1;
+    for (int32_t i = map->run_first[rank + 1] - 1; i >= map->run_first[rank]; i--) {
+        sb_run  run   = map->run[i];
+        int64_t begin = i > map->run_first[rank] ? map->run[i - 1].start + map->run[i - 1].len : 0;
+        if (run.start + run.len > first)
+            query = run.start > first ? run.start : first;
+        if (query < 0)
+            continue;
+        int64_t near  = query - l->window_tokens + 1; /* the first key of the window */
+        int64_t sinks = l->sink_tokens < run.start ? l->sink_tokens : run.start;
+        near          = near > begin ? near : begin;
+        near          = near < run.start ? near : run.start;
+        sinks         = sinks < near ? sinks : near;
+        need += run.start - near + (sinks > begin ? sinks - begin : 0);
+    }
+    return need;
+}
+
+/* Windows need what they reach; power attention in one piece powers of two, a shard's worth for
+ * each doubling of the distance, nearest ones inside the host; others need all keys [7.1]. */
+static void fetch(const sb_machine *m, const sb_plan_case *c, const sb_map *map,
+                  const sbi_lanes *lanes, sbi_traffic *out)
+{
+    net     t   = net_of(m, c->ranks);
+    double  own = (double)fewest_tokens(map), all = (double)c->n_tokens - own;
+    double  near = 0, far = all, row = (double)row_bytes(c), some = 1;
+    int64_t most = 0, sum = 0;
+    for (int32_t r = 0; lanes->window && r < map->ranks; r++) {
+        int64_t n = halo(c, map, r, lanes);
+        most      = n > most ? n : most;
+        sum += n;
+    }
+    if (lanes->window) {
+        near = t.hosts > 1 ? 0 : (double)most;
+        far  = t.hosts > 1 ? (double)most : 0;
+        some = (double)sum / ((double)(map->ranks - 1) * (double)c->n_tokens);
+    } else if (map->kind == SB_LAYOUT_CONTIGUOUS &&
+               strcmp(c->method->name, "power_attention") == 0) {
         near = own * log2_up(t.here);
         far  = own * (log2_up(c->ranks) - log2_up(t.here));
-    } else if (line && isfinite(keys)) {
-        near = t.hosts > 1 ? 0 : keys;
-        far  = t.hosts > 1 ? keys : 0;
+        some = (near + far) / all;
     }
-    if (near + far >= 0.6 * all) { /* then all are gathered [7.3] */
+    if (some >= 0.6) { /* then all are gathered [7.3] */
         gather(m, c, (sb_scheme_use){0}, map, out);
         return;
     }
@@ -167,7 +197,7 @@ static void pass_q(const sb_machine *m, const sb_plan_case *c, const sb_map *map
 }
 
 void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
-                    const sb_map *map, double keys, sbi_traffic *out)
+                    const sb_map *map, const sbi_lanes *lanes, sbi_traffic *out)
 {
     int64_t u    = use.team > 1 ? use.team : 1;
     int64_t kv   = c->kv_heads >= u ? c->kv_heads / u : 1;
@@ -187,7 +217,7 @@ void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use us
     } else if (use.pass_q) {
         pass_q(m, c, map, out);
     } else if (use.fetch) {
-        fetch(m, c, map, keys, out);
+        fetch(m, c, map, lanes, out);
     } else {
         gather(m, c, use, map, out);
     }

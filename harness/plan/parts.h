@@ -23,6 +23,7 @@ typedef struct sbi_lanes {
     double      share;  /* of the lanes of dense, all rows together */
     double      keys;   /* rows see that many at most; INFINITY: each the same share of its own */
     int         window; /* 1: they are those right before the row, sinks aside */
+    int64_t     sink_tokens, window_tokens; /* then: as the method says, the own key included */
     int         known;  /* 0: no entry for it, taken for dense */
     sb_origin   origin;
     const char *note; /* static text, or NULL */
@@ -66,9 +67,8 @@ struct sbi_traffic {
     double  seconds, first_s; /* all of it; its first part, which nothing can hide */
 };
 
-/* K and V (and what a scheme moves besides) of one layer; keys: of a window, how many; INFINITY:
- * they may lie anywhere. */
+/* K and V (and what a scheme moves besides) of one layer. */
 void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
-                    const sb_map *map, double keys, sbi_traffic *out);
+                    const sb_map *map, const sbi_lanes *lanes, sbi_traffic *out);
 
 #endif

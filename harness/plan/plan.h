@@ -11,6 +11,7 @@
 
 #include "harness/config/machine.h"
 #include "harness/config/sweep.h"
+#include "harness/shard/shard.h"
 
 /* One operator call, or a prefill that makes n_layers of them. */
 typedef struct sb_plan_case {
@@ -53,6 +54,9 @@ typedef struct sb_prediction {
  * reason; SB_ERR_USAGE where the machine has no constant for it; SB_ERR_NOMEM. *out changes on
  * success only. Cost: the runs of all ranks; ring over few runs a rank: ranks squared. */
 sb_status sb_plan_predict(const sb_machine *m, const sb_plan_case *c, sb_prediction *out);
+
+/* The map of its tokens. Errors: those of sb_map_create_for. */
+sb_status sb_plan_map(const sb_plan_case *c, sb_map *out);
 
 /* Set the memory part: do `ranks` ranks with this much each fit the machine? Text of the reason in
  * `why` when not. */

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "harness/plan/parts.h"
+#include "harness/shard/deal.h"
 #include "kernels/registry.h"
 
-enum { MAX_PARTS = 16, FEW_RUNS = 4, MAX_RING = 4096 };
+enum { MAX_PARTS = 16, FEW_RUNS = 4, MAX_RING = 4096, TILE = 64 };
 
 typedef struct part { /* seconds that rest on one constant */
     double  s;
@@ -91,6 +92,28 @@ static sb_run queries_of(const sb_plan_case *c, sb_run r)
     return cut >= r.len ? (sb_run){first, 0} : (sb_run){r.start + cut, r.len - cut};
 }
 
+/* Pairs of some queries with some keys. Sinks are far from most rows, so they count apart, in whole
+ * tiles as the lanes do. */
+static double pairs_between(const guess *g, sb_run q, sb_run k)
+{
+    int64_t sinks = g->lanes.window ? (g->lanes.sink_tokens + TILE - 1) / TILE * TILE : 0;
+    double  near = g->lanes.keys - (double)sinks, pairs = sbi_pairs_between(q, k, near);
+    sb_run  first = {k.start, sinks - k.start < k.len ? sinks - k.start : k.len};
+    if (first.len > 0)
+        pairs += sbi_pairs_between(q, first, INFINITY) - sbi_pairs_between(q, first, near);
+    return pairs;
+}
+
+/* Queries go round: a rank computes what its keys get. */
+static double key_pairs(const guess *g, int32_t rank)
+{
+    sb_run all   = {g->c->n_tokens - g->c->n_queries, g->c->n_queries};
+    double pairs = 0;
+    for (int32_t i = g->map.run_first[rank]; i < g->map.run_first[rank + 1]; i++)
+        pairs += pairs_between(g, all, g->map.run[i]);
+    return pairs;
+}
+
 static double rank_pairs(const guess *g, int32_t rank, double *rows)
 {
     double pairs = 0;
@@ -100,6 +123,8 @@ static double rank_pairs(const guess *g, int32_t rank, double *rows)
         pairs += q.len > 0 ? sbi_pairs(q, g->lanes.keys) : 0;
         *rows += (double)q.len;
     }
+    if (g->use.pass_q && g->c->ranks > 1)
+        return key_pairs(g, rank);
     return pairs;
 }
 
@@ -129,7 +154,7 @@ static double step_pairs(const guess *g, int32_t step)
         for (int32_t i = m->run_first[r]; i < m->run_first[r + 1]; i++)
             for (int32_t j = m->run_first[src]; j < m->run_first[src + 1]; j++) {
                 sb_run q = queries_of(g->c, m->run[i]);
-                pairs += q.len > 0 ? sbi_pairs_between(q, m->run[j], g->lanes.keys) : 0;
+                pairs += q.len > 0 ? pairs_between(g, q, m->run[j]) : 0;
             }
         most = fmax(most, pairs);
     }
@@ -187,8 +212,7 @@ static void weigh(guess *g, sb_prediction *p)
     double kv = 2 * (double)c->kv_heads * row, q = (double)c->heads * row;
     g->lanes =
         w.has_lanes ? sbi_lanes_of(g->m, c) : (sbi_lanes){.share = 1, .keys = INFINITY, .known = 1};
-    sbi_traffic_of(g->m, c, g->use, &g->map, g->lanes.window ? g->lanes.keys : INFINITY,
-                   &g->traffic);
+    sbi_traffic_of(g->m, c, g->use, &g->map, &g->lanes, &g->traffic);
     /* heads are shared out, not tokens */
     shares own       = whole(g) ? (shares){even, even} : shares_of(g);
     double share     = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
@@ -309,6 +333,14 @@ static sb_status run(guess *g, sb_prediction *out)
     return SB_OK;
 }
 
+sb_status sb_plan_map(const sb_plan_case *c, sb_map *out)
+{
+    sb_shape whole = {
+        .n_keys = c->n_tokens, .heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim};
+    return sb_map_create_for(c->layout, c->method, c->params, &whole, c->n_tokens - c->n_queries,
+                             c->method->quantum_tokens(c->params), c->ranks, out);
+}
+
 static sb_status start(guess *g, const sb_machine *m, const sb_plan_case *c)
 {
     int32_t   here = c->ranks < m->ranks_per_host ? c->ranks : (int32_t)m->ranks_per_host;
@@ -318,8 +350,7 @@ static sb_status start(guess *g, const sb_machine *m, const sb_plan_case *c)
     st     = sb_scheme_check(c->scheme, g->use, c->method, c->ranks, c->heads, c->kv_heads);
     if (st != SB_OK)
         return st;
-    return sb_map_create(c->layout, c->n_tokens, c->method->quantum_tokens(c->params), c->ranks,
-                         &g->map);
+    return sb_plan_map(c, &g->map);
 }
 
 sb_status sb_plan_predict(const sb_machine *m, const sb_plan_case *c, sb_prediction *out)

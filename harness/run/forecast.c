@@ -87,16 +87,32 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
     return st;
 }
 
-/* The most of any rank: of all while they are few, else of the first, the middle and the last. */
+/* The rank that has most tokens. Of lpt it may be any. */
+static sb_status fullest(const sb_plan_case *c, int32_t *rank)
+{
+    sb_map    map;
+    sb_status st = sb_plan_map(c, &map);
+    if (st != SB_OK)
+        return st;
+    *rank = 0;
+    for (int32_t r = 1; r < map.ranks; r++)
+        *rank = map.rank_tokens[r] > map.rank_tokens[*rank] ? r : *rank;
+    sb_map_fini(&map);
+    return SB_OK;
+}
+
+/* The most of any rank: of all while they are few, else of the first, the middle, the last and the
+ * one with most tokens. */
 static sb_status room_of(const sb_source *s, const sb_machine *m, const sb_forecast_options *o,
-                         const sb_point *p, const sb_input *in, sb_forward_room *out)
+                         const sb_point *p, const sb_plan_case *c, const sb_input *in,
+                         sb_forward_room *out)
 {
     int32_t   local = p->ranks < m->ranks_per_host ? p->ranks : (int32_t)m->ranks_per_host;
-    int32_t   n     = p->ranks <= ALL_RANKS ? p->ranks : 3;
-    sb_status st    = SB_OK;
-    *out            = (sb_forward_room){0};
+    int32_t   n = p->ranks <= ALL_RANKS ? p->ranks : 4, full = 0;
+    sb_status st = fullest(c, &full);
+    *out         = (sb_forward_room){0};
     for (int32_t i = 0; st == SB_OK && i < n; i++) {
-        int32_t         rank = n == p->ranks ? i : i * ((p->ranks - 1) / 2);
+        int32_t         rank = n == p->ranks ? i : i == 3 ? full : i * ((p->ranks - 1) / 2);
         sb_forward_room room = {0};
         if ((st = rank_room(s, p, in, rank, local, o->threads, &room)) != SB_OK)
             break;
@@ -216,7 +232,7 @@ static sb_status forecast(sb_source *s, const sb_machine *m, const sb_forecast_o
     sb_status       st =
         in->refused != SB_OK ? sb_fail(in->refused, "%s", in->refusal) : case_of(s, o, p, in, &c);
     if (st == SB_OK && !o->no_memory)
-        st = room_of(s, m, o, p, in, &room);
+        st = room_of(s, m, o, p, &c, in, &room);
     if (st == SB_OK)
         st = time_of(m, &c, p, out);
     if (st == SB_OK) {

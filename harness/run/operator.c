@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/shard/deal.h"
 #include "harness/shard/team.h"
 
 enum { FILL_ROWS = 256, TEXT_BYTES = 512 };
@@ -112,8 +113,11 @@ static sb_status init(sb_operator *op, const sb_operator_config *cfg)
     const sb_operand_shape *s    = &cfg->operands->shape;
     int32_t                 rank = cfg->comm->rank;
     *op                          = (sb_operator){.cfg = *cfg};
-    sb_status st = sb_map_create(cfg->layout, s->n_tokens, cfg->method->quantum_tokens(cfg->params),
-                                 cfg->comm->size, &op->map);
+    sb_shape whole               = {
+                      .n_keys = s->n_tokens, .heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->head_dim};
+    sb_status st =
+        sb_map_create_for(cfg->layout, cfg->method, cfg->params, &whole, s->n_tokens - s->n_queries,
+                          cfg->method->quantum_tokens(cfg->params), cfg->comm->size, &op->map);
     if (st != SB_OK)
         return st;
     op->kv_gid = sb_map_gid(&op->map, rank);

@@ -492,20 +492,48 @@ static sb_status init(runner *r, sb_sweep *s, const sb_run_options *o, sb_run_ou
     return st == SB_OK ? sb_store_open(o->db_path, SB_STORE_WRITE, &r->store) : st;
 }
 
+static int chooses_teams(const runner *r)
+{
+    for (int64_t i = r->o->first; i <= r->o->last; i++)
+        if (r->sweep->points[i].scheme == SB_SCHEME_USP && r->sweep->points[i].team == 0)
+            return 1;
+    return 0;
+}
+
+/* How many adjacent ranks share a host: the fewest of any host, where ranks are placed host by
+ * host; else 1, for then a team would reach over hosts. Local ranks count up in the order of ranks,
+ * so they say which it is. */
+static sb_status count_host_ranks(runner *r)
+{
+    const sb_comm *c    = r->o->comm;
+    int64_t        host = c->local_size, in_order;
+    sb_status      st   = sb_comm_allreduce_i64(r->o->comm, &host, 1, SB_REDUCE_MIN);
+    in_order            = st == SB_OK && c->local_rank % host == c->rank % host;
+    if (st == SB_OK)
+        st = sb_comm_allreduce_i64(r->o->comm, &in_order, 1, SB_REDUCE_MIN);
+    if (st != SB_OK)
+        return st;
+    r->bench.host_ranks = in_order ? (int32_t)host : 1;
+    if (!in_order && is_root(r) && chooses_teams(r))
+        sb_log(SB_LOG_WARN,
+               "sharding usp: adjacent ranks are on different hosts, so keys go round among all "
+               "ranks; mpirun --map-by slot places ranks host by host");
+    return SB_OK;
+}
+
 /* All points stand in the database from the start, so that `coverage` shows what is still missing.
  */
 static sb_status begin(runner *r)
 {
     sb_status st = SB_OK;
-    int64_t   id, host = r->o->comm->local_size;
+    int64_t   id;
     enter(r, "entering the points", SB_DEADLINE_OPEN_S + .05 * (double)(r->o->last - r->o->first));
     for (int64_t i = r->o->first; is_root(r) && st == SB_OK && i <= r->o->last; i++)
         st = sb_facts_put_point(r->store, &r->sweep->points[i], &id);
     if ((st = sb_comm_agree(r->o->comm, st)) != SB_OK)
         return st;
-    if ((st = sb_comm_allreduce_i64(r->o->comm, &host, 1, SB_REDUCE_MIN)) != SB_OK)
+    if ((st = count_host_ranks(r)) != SB_OK)
         return st;
-    r->bench.host_ranks       = (int32_t)host;
     const sb_backend *backend = sbi_backend_of(&r->sweep->points[r->o->first]);
     return sb_facts_begin_run(
         r->store, r->sweep, r->o,

@@ -30,7 +30,8 @@ typedef struct sb_bench {
     /* Of rings and of heads over ranks, over the memory of backend; NULL: one rank, or not asked
      * for. */
     sb_link          *link;
-    int32_t           host_ranks; /* the same on all ranks: fewest of any host; 0 counts as 1 */
+    /* Adjacent ranks that share a host, the same on all ranks: fewest of any host; 0 counts as 1 */
+    int32_t           host_ranks;
     sb_model         *model;
     const struct sb_jieba *jieba; /* of scorers that need it; else NULL */
     int32_t           threads;

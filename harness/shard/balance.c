@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/shard/deal.h"
 #include "harness/shard/need.h"
 #include "kernels/exec/segments.h"
 #include "kernels/exec/slots.h"
@@ -33,10 +34,9 @@ static sb_status room(count *c)
 {
     size_t  ranks = (size_t)c->map->ranks;
     int64_t n     = c->shape->n_keys;
-    c->n_blocks   = (n + B - 1) / B;
-    c->stripe_tokens =
-        (B + c->map->quantum_tokens - 1) / c->map->quantum_tokens * c->map->quantum_tokens;
-    c->n_stripes = (n + c->stripe_tokens - 1) / c->stripe_tokens;
+    c->n_blocks      = (n + B - 1) / B;
+    c->stripe_tokens = sb_map_stripe_tokens(c->map->quantum_tokens);
+    c->n_stripes     = sb_map_stripes(n, c->map->quantum_tokens);
     c->owned     = calloc(ranks * (size_t)(c->n_blocks + 1), sizeof *c->owned);
     c->step      = calloc(ranks, sizeof *c->step);
     c->load      = calloc(ranks, sizeof *c->load);
@@ -176,28 +176,19 @@ static void count_rows(count *c)
     c->load[c->rank] = c->step[0];
 }
 
-static int by_falling_work(const void *a, const void *b)
+/* What the busiest rank has when they are dealt out by their true work. */
+static sb_status deal(const count *c, int32_t ranks, int64_t *most)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x < y) - (x > y);
-}
-
-sb_status sb_balance_lpt(int64_t *share, int64_t n, int32_t ranks, int64_t *most)
-{
-    int64_t *load = calloc((size_t)ranks, sizeof *load);
+    int64_t  *load = calloc((size_t)ranks, sizeof *load);
+    sb_status st;
     if (load == NULL)
         return sb_fail(SB_ERR_NOMEM, "balance: no memory for %d ranks", ranks);
-    qsort(share, (size_t)n, sizeof *share, by_falling_work);
+    st    = sb_deal(c->share, c->n_stripes, ranks, c->n_stripes, NULL, load);
     *most = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t least = 0;
-        for (int32_t r = 1; r < ranks; r++)
-            least = load[r] < load[least] ? r : least;
-        load[least] += share[i];
-        *most = max_i64(*most, load[least]);
-    }
+    for (int32_t r = 0; r < ranks; r++)
+        *most = max_i64(*most, load[r]);
     free(load);
-    return SB_OK;
+    return st;
 }
 
 /* This rank's counts become everybody's. */
@@ -226,7 +217,7 @@ static sb_status meet(count *c, sb_comm *comm, sb_balance *out)
                         .step_work    = step,
                         .keys_needed  = c->plan != NULL ? sum[1] : -1,
                         .keys_foreign = c->plan != NULL ? sum[2] : -1};
-    return sb_balance_lpt(c->share, c->n_stripes, comm->size, &out->lpt_max);
+    return deal(c, comm->size, &out->lpt_max);
 }
 
 sb_status sb_balance_count(const sb_plan *plan, const sb_shape *shape, const sb_map *map,

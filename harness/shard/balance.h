@@ -19,7 +19,8 @@ typedef struct sb_balance {
     int64_t work_max, work_sum; /* of a rank, of all ranks: all heads, their rows */
     int64_t step_work;          /* sum over the steps of a ring of the most that a rank has there */
     int64_t lpt_max; /* most work of a rank when stripes of rows are dealt out by falling work, each
-                        to the rank that has least; a bound: nothing runs so */
+                        to the rank that has least: what layout lpt would reach if it knew the index
+                        and minded no memory */
     int64_t keys_needed, keys_foreign; /* (key, KV head) pairs of other ranks: needed, and all;
                                           sums over ranks. -1 without an index */
 } sb_balance;
@@ -34,9 +35,5 @@ typedef enum sb_balance_by { SB_BALANCE_BY_ROWS, SB_BALANCE_BY_KEYS } sb_balance
  * 128 + kv_heads * keys), in memory 5 bytes a key and 8 bytes a rank and key block. */
 sb_status sb_balance_count(const sb_plan *plan, const sb_shape *shape, const sb_map *map,
                            int32_t place, sb_balance_by by, sb_comm *comm, sb_balance *out);
-
-/* Most work of a rank when the n shares are dealt out longest first, each to the rank that has
- * least so far (ties: the first). Sorts share. Errors: SB_ERR_NOMEM. */
-sb_status sb_balance_lpt(int64_t *share, int64_t n, int32_t ranks, int64_t *most);
 
 #endif

@@ -1,6 +1,6 @@
 /* Token maps. A map is its chunks: chunk g covers tokens [g * chunk_tokens, ...) and owner_of says
  * whose it is; runs, owners and decode owners all follow from these two. */
-#include "harness/shard/shard.h"
+#include "harness/shard/deal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,16 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t unit) { return ceil_div(a, unit) * unit; }
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
+int64_t sb_map_stripe_tokens(int64_t quantum_tokens)
+{
+    return round_up(STRIPE_TOKENS, quantum_tokens);
+}
+
+int64_t sb_map_stripes(int64_t n_tokens, int64_t quantum_tokens)
+{
+    return ceil_div(n_tokens, sb_map_stripe_tokens(quantum_tokens));
+}
+
 static int64_t chunk_size(sb_layout_kind kind, int64_t n, int64_t quantum, int64_t ranks)
 {
     switch (kind) {
@@ -21,7 +31,7 @@ static int64_t chunk_size(sb_layout_kind kind, int64_t n, int64_t quantum, int64
     case SB_LAYOUT_ZIGZAG:
         return round_up(ceil_div(n, 2 * ranks), quantum);
     default:
-        return round_up(STRIPE_TOKENS, quantum);
+        return sb_map_stripe_tokens(quantum);
     }
 }
 
@@ -33,6 +43,8 @@ static int32_t owner_of(const sb_map *m, int64_t chunk)
         return (int32_t)chunk;
     case SB_LAYOUT_ZIGZAG:
         return (int32_t)(chunk < r ? chunk : 2 * r - 1 - chunk);
+    case SB_LAYOUT_LPT:
+        return m->owner[chunk];
     default:
         return (int32_t)(chunk % r);
     }
@@ -79,8 +91,29 @@ static sb_status fill(sb_map *m, int64_t *n_runs, int64_t *end)
     return SB_OK;
 }
 
-sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_tokens,
-                        int32_t ranks, sb_map *out)
+/* Whose each chunk is; work NULL: that of dense causal attention. */
+static sb_status deal(sb_map *m, const int64_t *work)
+{
+    sb_shape  shape = {.n_keys = m->n_tokens};
+    int64_t   n     = ceil_div(m->n_tokens, m->chunk_tokens);
+    int64_t  *dense = calloc((size_t)(work == NULL ? n : 1), sizeof *dense);
+    int64_t  *load  = calloc((size_t)m->ranks, sizeof *load);
+    sb_status st    = SB_OK;
+    m->owner        = calloc((size_t)n, sizeof *m->owner);
+    if (dense == NULL || load == NULL || m->owner == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "token map: no memory for %lld stripes", (long long)n);
+    if (st == SB_OK && work == NULL)
+        st = sb_deal_expect(NULL, NULL, &shape, 0, m->quantum_tokens, dense);
+    if (st == SB_OK)
+        st = sb_deal(work == NULL ? dense : work, n, m->ranks, sb_deal_most(n, m->ranks), m->owner,
+                     load);
+    free(dense);
+    free(load);
+    return st;
+}
+
+static sb_status create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_tokens,
+                        int32_t ranks, const int64_t *work, sb_map *out)
 {
     if ((unsigned)kind >= SB_LAYOUT_COUNT)
         return sb_fail(SB_ERR_USAGE, "token map: unknown layout %d", (int)kind);
@@ -106,6 +139,8 @@ sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_t
     if (n_runs == NULL || end == NULL || m.run_first == NULL || m.rank_tokens == NULL)
         st = sb_fail(SB_ERR_NOMEM, "token map: no memory for %d ranks", ranks);
     else
+        st = kind == SB_LAYOUT_LPT ? deal(&m, work) : SB_OK;
+    if (st == SB_OK)
         st = fill(&m, n_runs, end);
     free(n_runs);
     free(end);
@@ -116,8 +151,21 @@ sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_t
     return st;
 }
 
+sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_tokens,
+                        int32_t ranks, sb_map *out)
+{
+    return create(kind, n_tokens, quantum_tokens, ranks, NULL, out);
+}
+
+sb_status sb_map_create_dealt(int64_t n_tokens, int64_t quantum_tokens, int32_t ranks,
+                              const int64_t *work, sb_map *out)
+{
+    return create(SB_LAYOUT_LPT, n_tokens, quantum_tokens, ranks, work, out);
+}
+
 void sb_map_fini(sb_map *m)
 {
+    free(m->owner);
     free(m->run);
     free(m->run_first);
     free(m->rank_tokens);

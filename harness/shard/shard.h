@@ -27,11 +27,13 @@ typedef struct sb_team sb_team; /* team.h */
  *   contiguous     chunk r of R                ceil(N / R), up to a multiple of the quantum
  *   zigzag         chunks r and 2R-1-r of 2R   ceil(N / 2R), likewise
  *   block_striped  chunks r, r+R, r+2R, ...    the quantum, at least 128 (up to a multiple of it)
+ *   lpt            what it was dealt           likewise; see deal.h
  * Chunks that touch make one run. */
 typedef struct sb_map {
     int64_t        n_tokens, quantum_tokens, chunk_tokens;
     int32_t        ranks;
     sb_layout_kind kind;
+    int32_t       *owner;       /* [chunks]; lpt alone, else NULL */
     sb_run        *run;         /* all ranks' runs, rank by rank, ascending within a rank */
     int32_t       *run_first;   /* [ranks + 1] */
     int64_t       *rank_tokens; /* [ranks] */
@@ -40,9 +42,16 @@ typedef struct sb_map {
     int32_t decode_stays;
 } sb_map;
 
-/* n_tokens, quantum_tokens 1..2^40, ranks >= 1. Errors: SB_ERR_USAGE, SB_ERR_NOMEM. Local. */
+/* n_tokens, quantum_tokens 1..2^40, ranks >= 1. lpt is dealt as dense causal attention; deal.h has
+ * it by a method's own work. Errors: SB_ERR_USAGE, SB_ERR_NOMEM. Local. */
 sb_status sb_map_create(sb_layout_kind kind, int64_t n_tokens, int64_t quantum_tokens,
                         int32_t ranks, sb_map *out);
+/* lpt by the work of each chunk's rows: [sb_map_stripes] numbers >= 0, NULL: dense causal. */
+sb_status sb_map_create_dealt(int64_t n_tokens, int64_t quantum_tokens, int32_t ranks,
+                              const int64_t *work, sb_map *out);
+/* Chunks of block_striped and lpt: their tokens, and how many there are. */
+int64_t   sb_map_stripe_tokens(int64_t quantum_tokens);
+int64_t   sb_map_stripes(int64_t n_tokens, int64_t quantum_tokens);
 void      sb_map_fini(sb_map *m);                       /* a zeroed map is fine */
 sb_gid    sb_map_gid(const sb_map *m, int32_t rank);    /* borrowed */
 /* Those of the rank's tokens that are not before `first`. run: room for the rank's runs. */

@@ -124,6 +124,7 @@ static sb_status groups_create(const sb_map *m, int32_t size, int32_t *at, sb_ma
 {
     int32_t teams = m->ranks / size, n = 0;
     *out             = *m;
+    out->owner       = NULL; /* of ranks, not of teams */
     out->ranks       = teams;
     out->run         = calloc((size_t)m->run_first[m->ranks] + 1, sizeof *out->run);
     out->run_first   = calloc((size_t)teams + 1, sizeof *out->run_first);

@@ -132,6 +132,12 @@ typedef struct sb_method {
     sb_status (*check)(const void *params, const sb_shape *shape);
     /* Every run of a shard must start at and (but for the sequence's end) be a multiple of this many tokens. */
     int64_t (*quantum_tokens)(const void *params);
+    /* Lanes, (query head, key) pairs that attend computes, of row `row` of a prefill with
+     * shape->n_keys keys and shape->heads heads, as far as parameters and shape tell before any
+     * plan; layers together where they differ. An estimate by which the layout lpt deals rows out:
+     * whole numbers, the same on every rank, below 2^56 for what fits a machine. NULL: all keys up
+     * to the row's own. */
+    int64_t (*row_lanes)(const void *params, const sb_shape *shape, int64_t row);
     /* From the text of the file that parameter p names (SB_FILE) to what layout and plan find in
      * sb_param_file.content, in room from `a`. Runs twice, as layout does, and once per file, not
      * per call. A NUL follows the text; n_bytes does not count it. SB_ERR_USAGE says what is wrong

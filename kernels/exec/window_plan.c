@@ -25,6 +25,12 @@ sb_status sb_window_layout(sb_ctx *ctx, const void *params, const sb_shape *shap
     return SB_OK;
 }
 
+int64_t sb_window_row_keys(int64_t sink_tokens, int64_t window_tokens, int64_t row)
+{
+    int64_t near = window_tokens < row + 1 ? window_tokens : row + 1, rest = row + 1 - near;
+    return near + (sink_tokens < rest ? sink_tokens : rest);
+}
+
 sb_status sb_window_plan(sb_ctx *ctx, int64_t sink_tokens, int64_t window_tokens, sb_plan *plan)
 {
     int64_t t0          = sb_now_ns();

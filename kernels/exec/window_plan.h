@@ -13,6 +13,9 @@ int64_t   sb_window_quantum(const void *params);
 sb_status sb_window_layout(sb_ctx *ctx, const void *params, const sb_shape *shape, sb_plan *plan,
                            sb_cache *cache);
 
+/* For row_lanes of the record: keys of one head. */
+int64_t sb_window_row_keys(int64_t sink_tokens, int64_t window_tokens, int64_t row);
+
 /* For the method's plan: both counts in tokens, the query's own included in the window
  * (SB_WINDOW_ALL: all). Timed as select. */
 sb_status sb_window_plan(sb_ctx *ctx, int64_t sink_tokens, int64_t window_tokens, sb_plan *plan);

@@ -77,6 +77,16 @@ static sb_status check(const void *params_, const sb_shape *shape)
 
 static int64_t quantum_tokens(const void *p) { return ((const sb_hip_params *)p)->block_q_tokens; }
 
+/* Window, sinks and what the search keeps. */
+static int64_t row_lanes(const void *params_, const sb_shape *shape, int64_t row)
+{
+    const sb_hip_params *p    = params_;
+    int64_t              keys = is_dense(p, shape) ? row + 1
+                                                   : sb_window_row_keys(p->sink_tokens + p->top_k_tokens,
+                                                                        p->window_tokens, row);
+    return shape->heads * keys;
+}
+
 static int64_t state_bytes(const void *p, const sb_shape *shape)
 {
     return sbi_hip_state_bytes(p, shape->heads);
@@ -116,6 +126,7 @@ const sb_method sb_hip = {
     .params_bytes      = sizeof(sb_hip_params),
     .check             = check,
     .quantum_tokens    = quantum_tokens,
+    .row_lanes         = row_lanes,
     .state_bytes       = state_bytes,
     .layout            = layout,
     .layout_device     = SB_IF_CUDA(sbi_hip_layout_device),

@@ -1,4 +1,5 @@
 /* What each head of a layer does: one line of the configuration file, or the parameters [3.1]. */
+#include "kernels/exec/window_plan.h"
 #include "kernels/minference/config_file.h"
 #include "kernels/minference/work.h"
 
@@ -40,4 +41,32 @@ sbi_minference_head sbi_minference_head_of(const sb_minference_params *p, int64_
         h.window.window_tokens = sbi_minference_scaled(b, p->ratio);
     }
     return h;
+}
+
+static int64_t head_keys(const sb_minference_params *p, const sbi_minference_head *h,
+                         const sb_shape *shape, int64_t row)
+{
+    int64_t block = SBI_MINFERENCE_BLOCK, most = sbi_minference_blocks(shape->n_keys);
+    switch (h->pattern) {
+    case SB_MINFERENCE_VERTICAL_SLASH: /* a diagonal is a block wide */
+        return sb_window_row_keys(h->n_vertical, block * h->n_slash, row);
+    case SB_MINFERENCE_BLOCK_SPARSE:
+        return sb_window_row_keys(0, block * (p->top_k_blocks < most ? p->top_k_blocks : most),
+                                  row);
+    default:
+        return sb_window_row_keys(h->window.sink_tokens, h->window.window_tokens, row);
+    }
+}
+
+int64_t sbi_minference_row_lanes(const void *params, const sb_shape *shape, int64_t row)
+{
+    const sb_minference_params  *p      = params;
+    const sbi_minference_config *f      = p->config_file.content;
+    int64_t                      layers = f != NULL && f->n_layers > 0 ? f->n_layers : 1, n = 0;
+    for (int64_t l = 0; l < layers; l++)
+        for (int64_t i = 0; i < (f != NULL ? shape->heads : 1); i++) {
+            sbi_minference_head h = sbi_minference_head_of(p, l, i, shape);
+            n += head_keys(p, &h, shape, row) * (f != NULL ? 1 : shape->heads);
+        }
+    return n;
 }

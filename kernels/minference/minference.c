@@ -92,6 +92,7 @@ const sb_method sb_minference = {
     .params_bytes   = sizeof(sb_minference_params),
     .check          = check,
     .quantum_tokens = quantum_tokens,
+    .row_lanes      = sbi_minference_row_lanes,
     .read_file      = sbi_minference_read_file,
     .layout         = sbi_minference_layout,
     .layout_device  = SB_IF_CUDA(sbi_minference_layout_device),

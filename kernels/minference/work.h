@@ -55,6 +55,10 @@ int64_t sbi_minference_scaled(int64_t value, double ratio);
 sbi_minference_head sbi_minference_head_of(const sb_minference_params *p, int64_t layer,
                                            int64_t head, const sb_shape *shape);
 
+/* sb_method.row_lanes: at most, for columns may lie behind the row and diagonals side by side; all
+ * layers of the file together. */
+int64_t sbi_minference_row_lanes(const void *params, const sb_shape *shape, int64_t row);
+
 /* sb_method.layout and sb_method.plan. The plan is collective in prefill. */
 sb_status sbi_minference_layout(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache);

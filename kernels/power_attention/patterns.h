@@ -16,6 +16,9 @@ sb_status sbi_power_blocks_plan(sb_ctx *ctx, const sb_power_attention_params *p,
 /* moa, neighborhood, blockrank. The cache keeps the prompt's length for moa. */
 int       sbi_power_is_window(const sb_power_attention_params *p);
 sb_status sbi_power_windows_check(const sb_power_attention_params *p, const sb_shape *shape);
+/* sb_method.row_lanes: of moa's file all layers together. */
+int64_t   sbi_power_windows_row_lanes(const sb_power_attention_params *p, const sb_shape *shape,
+                                      int64_t row);
 sb_status sbi_power_windows_layout(sb_ctx *ctx, const sb_power_attention_params *p,
                                    const sb_shape *shape, sb_plan *plan);
 sb_status sbi_power_windows_plan(sb_ctx *ctx, const sb_power_attention_params *p,

@@ -81,6 +81,17 @@ static int64_t quantum_tokens(const void *p)
     return sbi_power_is_window(p) ? 1 : ((const sb_power_attention_params *)p)->block_tokens;
 }
 
+static int64_t row_lanes(const void *params_, const sb_shape *shape, int64_t row)
+{
+    const sb_power_attention_params *p = params_;
+    int64_t                          n = 0;
+    if (sbi_power_is_window(p))
+        return sbi_power_windows_row_lanes(p, shape, row);
+    sb_power_attention_row(p, row / p->block_tokens, NULL, &n);
+    /* of the own block, which is always listed, the keys up to the row */
+    return shape->heads * ((n - 1) * p->block_tokens + row % p->block_tokens + 1);
+}
+
 /* The prompt's length, for moa's spans in decode. */
 static int64_t state_bytes(const void *p, const sb_shape *shape)
 {
@@ -119,6 +130,7 @@ const sb_method sb_power_attention = {
     .params_bytes   = sizeof(sb_power_attention_params),
     .check          = check,
     .quantum_tokens = quantum_tokens,
+    .row_lanes      = row_lanes,
     .read_file      = sbi_moa_read_file,
     .state_bytes    = state_bytes,
     .layout         = layout,

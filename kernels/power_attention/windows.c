@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/exec/window_plan.h"
 #include "kernels/power_attention/patterns.h"
 
 enum { MOA_UNIT = 64, MOA_LEAST_SPAN = 128 };
@@ -104,26 +105,67 @@ static int64_t prompt_tokens(const sb_shape *shape, sb_cache *cache)
     return n > 0 ? n : shape->n_keys;
 }
 
+/* Of one layer's head, where prompt and new tokens are `total`. */
+static sb_head_window moa_window(const sb_power_attention_params *p, const sb_shape *shape,
+                                 int64_t layer, int64_t head, int64_t total)
+{
+    const sbi_moa_file *f  = p->plan_file.content;
+    int64_t             at = f != NULL ? layer * f->n_heads + shape->first_head + head : 0;
+    sb_head_window      w;
+    if (f != NULL && f->has_windows)
+        w = (sb_head_window){(int64_t)f->a[at], (int64_t)f->b[at]};
+    else
+        sb_moa_window(f != NULL ? f->a[at] : p->alpha_tokens, f != NULL ? f->b[at] : p->beta, total,
+                      &w);
+    /* whole units: each query sees its own one, itself included */
+    w.window_tokens = round_up(w.window_tokens, p->granularity_tokens);
+    return w;
+}
+
 static void plan_moa(const sb_ctx *ctx, const sb_power_attention_params *p, const sb_shape *shape,
                      sb_cache *cache, sb_plan *plan)
 {
-    const sbi_moa_file *f     = p->plan_file.content;
-    int64_t             total = prompt_tokens(shape, cache) + p->max_new_tokens;
-    plan->form.unit_tokens    = p->granularity_tokens;
-    for (int64_t h = 0; h < shape->heads; h++) {
-        int64_t at = f != NULL ? ctx->layer * f->n_heads + shape->first_head + h : 0;
-        if (f != NULL && f->has_windows)
-            plan->form.head[h] = (sb_head_window){(int64_t)f->a[at], (int64_t)f->b[at]};
-        else
-            sb_moa_window(f != NULL ? f->a[at] : p->alpha_tokens, f != NULL ? f->b[at] : p->beta,
-                          total, &plan->form.head[h]);
-        /* whole units: each query sees its own one, itself included */
-        plan->form.head[h].window_tokens =
-            round_up(plan->form.head[h].window_tokens, p->granularity_tokens);
-    }
+    int64_t total          = prompt_tokens(shape, cache) + p->max_new_tokens;
+    plan->form.unit_tokens = p->granularity_tokens;
+    for (int64_t h = 0; h < shape->heads; h++)
+        plan->form.head[h] = moa_window(p, shape, ctx->layer, h, total);
 }
 
 /* ---- all three ---- */
+
+static int64_t moa_row_lanes(const sb_power_attention_params *p, const sb_shape *shape, int64_t row)
+{
+    int64_t lanes = 0, layers = 1;
+    if (p->plan_file.content != NULL)
+        layers = ((const sbi_moa_file *)p->plan_file.content)->n_layers;
+    for (int64_t l = 0; l < layers; l++)
+        for (int64_t h = 0; h < shape->heads; h++) {
+            sb_head_window w = moa_window(p, shape, l, h, shape->n_keys + p->max_new_tokens);
+            lanes += sb_window_row_keys(w.sink_tokens, w.window_tokens, row);
+        }
+    return lanes;
+}
+
+static int64_t blockrank_row_keys(const sb_power_attention_params *p, int64_t n_tokens, int64_t row)
+{
+    documents d = documents_of(p, n_tokens);
+    if (row < d.begin || row >= d.end)
+        return row + 1;
+    return d.begin + (row - d.begin) % d.each + 1;
+}
+
+int64_t sbi_power_windows_row_lanes(const sb_power_attention_params *p, const sb_shape *shape,
+                                    int64_t row)
+{
+    if (p->pattern == SB_POWER_MOA)
+        return moa_row_lanes(p, shape, row);
+    if (p->pattern == SB_POWER_BLOCKRANK)
+        return shape->heads * blockrank_row_keys(p, shape->n_keys, row);
+    /* what lies between the keys of a dilated window is computed and masked */
+    return shape->heads * (row / p->dilation_tokens < p->window_tokens
+                               ? row + 1
+                               : p->window_tokens * p->dilation_tokens);
+}
 
 sb_status sbi_power_windows_layout(sb_ctx *ctx, const sb_power_attention_params *p,
                                    const sb_shape *shape, sb_plan *plan)

@@ -41,6 +41,17 @@ static int64_t quantum_tokens(const void *p)
     return ((const sb_random_blocks_params *)p)->block_tokens;
 }
 
+/* Blocks drawn, of the own one the keys up to the row. */
+static int64_t row_lanes(const void *params_, const sb_shape *shape, int64_t row)
+{
+    const sb_random_blocks_params *p     = params_;
+    int64_t                        block = row / p->block_tokens, own = row % p->block_tokens + 1;
+    int64_t                        fixed = p->sink_blocks + p->window_blocks;
+    int64_t                        n     = sbi_random_blocks_seen(p, block);
+    n                                    = n > fixed ? n : fixed < block + 1 ? fixed : block + 1;
+    return shape->heads * ((n - 1) * p->block_tokens + own);
+}
+
 static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape, sb_plan *plan,
                         sb_cache *cache)
 {
@@ -94,6 +105,7 @@ const sb_method sb_random_blocks = {
     .params_bytes   = sizeof(sb_random_blocks_params),
     .check          = check,
     .quantum_tokens = quantum_tokens,
+    .row_lanes      = row_lanes,
     .layout         = layout,
     .layout_device  = SB_IF_CUDA(sbi_random_blocks_layout_device),
     .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_random_blocks_plan_cuda)},

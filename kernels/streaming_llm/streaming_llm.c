@@ -37,6 +37,12 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *p, const sb_shape *shape, con
     return sb_window_plan(ctx, a->sink_tokens, a->window_tokens, plan);
 }
 
+static int64_t row_lanes(const void *p, const sb_shape *shape, int64_t row)
+{
+    const sb_streaming_llm_params *a = p;
+    return shape->heads * sb_window_row_keys(a->sink_tokens, a->window_tokens, row);
+}
+
 const sb_method sb_streaming_llm = {
     .name    = "streaming_llm",
     .summary = "sink and recent keys in prefill and decode (StreamingLLM, original positions)",
@@ -47,6 +53,7 @@ const sb_method sb_streaming_llm = {
     .params_bytes   = sizeof(sb_streaming_llm_params),
     .check          = check,
     .quantum_tokens = sb_window_quantum,
+    .row_lanes      = row_lanes,
     .layout         = sb_window_layout,
     .plan           = {[SB_CPU] = plan_cpu},
     .attend = {[SB_CPU] = sb_attend_window_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_window_cuda)},

@@ -18,7 +18,7 @@
 -- length: [tokens] of the whole input, question included
 -- ranks: processes
 -- sharding: allgather, ring, ulysses or state: how a sequence is spread over ranks
--- layout: contiguous, zigzag or block_striped: which tokens a rank owns
+-- layout: contiguous, zigzag, block_striped or lpt: which tokens a rank owns
 -- decode: method, dense or none: who attends in decode
 -- backend: cpu or cuda; elsewhere: answers that `spanbench score` read
 -- dtype: bf16, ...: of queries, keys and values
@@ -115,7 +115,7 @@
 -- balance.: How evenly the work of a prefill lay on the ranks, and what moved between them.
 -- balance.imbalance: [REAL] most work of a rank / mean over ranks, layers by their work
 -- balance.step_imbalance: [REAL] the same where every step of a ring waits for its slowest rank
--- balance.lpt_imbalance: [REAL] of a greedy deal of the same rows, longest first: a lower end for layouts
+-- balance.lpt_imbalance: [REAL] of the same rows dealt out longest first by their true work: a lower end for layouts
 -- balance.phi: [REAL] keys of other ranks that the selection needs / all of them
 -- balance.fetched: [REAL] share of layers where needed keys alone were moved; NULL: shardings but fetch
 -- balance.exposed_ms: [REAL, ms] communication that computing did not hide, of the last repetition, mean over samples

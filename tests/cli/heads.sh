@@ -61,6 +61,7 @@ case_is "bytes by the formulas" "allgather ulysses usp:2" \
     "$(ask alone "select group_concat(scheme, ' ') from (select scheme from point join sample s on s.point_id = point.id join comm on sample_id = s.id
         where received_bytes - case scheme when 'allgather' then 294912 when 'ulysses' then 442368 else 344064 end between 0 and 512 order by scheme)")"
 case_is "a dump is refused" "2" "$(printf 'dump: {dir: %s, what: o}\n' "$work/out" | cat "$work/alone.yaml" - >"$work/dump.yaml"; code_of "$spanbench" run "$work/dump.yaml" --db "$work/no.db")"
-case_is "shardings are listed" "7" "$("$spanbench" list shardings | grep -c '^[a-z]')"
+case_is "shardings are listed, and layouts" "7 4" \
+    "$("$spanbench" list shardings | awk '/^layouts$/ {in_layouts = 1; next} /^[a-z]/ {s++} in_layouts {l++} END {print s, l}')"
 
 cases_end

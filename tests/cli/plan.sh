@@ -67,6 +67,35 @@ case_is "memory of the operator, two ranks" "22 within 5 %" "$(worst op 2)"
 case_is "memory of a model, one rank" "6 within 5 %" "$(worst task 1)"
 case_is "memory of a model, two ranks" "6 within 5 %" "$(worst task 2)"
 
+# ---- every sharding and layout: bytes that move, memory, and how even work is ----
+cat >"$work/ways.yaml" <<'Y'
+sweep: ways
+experiment: attention
+backend: cpu
+inputs:
+  - {distribution: random, heads: 8, kv_heads: 4, head_dim: 32, lengths: [3072], seed: 7}
+methods: [dense, {name: a_shape, sink_tokens: 128, window_tokens: 513}, lightning]
+sharding:
+  - {name: allgather, layout: [contiguous, zigzag, block_striped, lpt]}
+  - {name: allgather, heads_at_once: 1, layout: [zigzag, lpt]}
+  - {name: ring, layout: [zigzag, lpt]}
+  - {name: ulysses, layout: [contiguous, lpt]}
+  - {name: usp, ulysses: 2, layout: [zigzag, lpt]}
+  - {name: fetch, layout: [contiguous, zigzag, lpt]}
+  - {name: pass_q, layout: [contiguous, zigzag, lpt]}
+quality: none
+timing: {warmup: 0, repetitions: 1}
+Y
+case_ok "every sharding on four ranks" mpirun --oversubscribe -np 4 "$spanbench" run "$work/ways.yaml" --db "$work/ways4.db" --no-table
+case_is "memory of all" "37 within 5 %" "$(worst ways 4)"
+# hash, number: what the plan and what the database say
+told() { "$spanbench" plan "$work/ways.yaml" --ranks 4 --format json | python3 -c 'import json, sys
+for p in json.load(sys.stdin)["points"]: print(p["hash"], p["received_bytes"], p["imbalance"])' | sort; }
+seen() { sqlite3 -separator ' ' "$work/ways4.db" "select p.hash, b.received_bytes, b.imbalance from balance b join point p on p.id = b.point_id" | sort; }
+# a fetch tells by bits what it wants: 1152 bytes; agreements, headers: up to 512
+case_is "bytes" "37 as told" "$(join <(told) <(seen) | awk '{d = $4 - $2; if (d < 0 || d > 1152 + 512) bad = bad " " $0; n++} END {print n, (bad == "" ? "as told" : bad)}')"
+case_is "imbalance" "37 within 5 %" "$(join <(told) <(seen) | awk '{e = $3 / $5 - 1; e = e < 0 ? -e : e; if (e > 0.05) bad = bad " " $0; n++} END {print n, (bad == "" ? "within 5 %" : bad)}')"
+
 # ---- exit codes ----
 case_is "all fit" "0" "$(code_of "$spanbench" plan "$work/task.yaml")"
 sed 's/lengths: \[513, 2048\]/lengths: [64M]/' "$work/op.yaml" >"$work/large.yaml"

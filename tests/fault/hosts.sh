@@ -82,7 +82,7 @@ Y
 over() { # RANKS COMMAND...
     inside "${pids[1]}" timeout 120 mpirun --hostfile "$work/hostfile" --mca plm_rsh_agent "$work/rsh" \
         --mca btl tcp,self --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 \
-        -np "$1" --map-by node -x OMP_NUM_THREADS -x OMP_WAIT_POLICY "${@:2}"
+        -np "$1" --map-by "${by:-node}" -x OMP_NUM_THREADS -x OMP_WAIT_POLICY "${@:2}"
 }
 case_is "run over $hosts hosts" 0 "$(code_of over $((hosts * 2)) "$spanbench" run "$work/s.yaml" --db "$work/x.db" --no-table --watchdog 60)"
 [ -s "$work/x.db" ] || { cat "$work/err" && exit 1; }
@@ -92,6 +92,32 @@ case_is "hosts by rank" "$(for r in $(seq 0 $((hosts * 2 - 1))); do printf 'span
 case_is "a place for every rank" $((hosts * 2)) "$(sqlite3 "$work/x.db" "select count(*) from run, json_each(env_json) where json_each.key like 'binding.%' and value like 'cpus %numa %nic %'")"
 case_ok "on one host" mpirun -np $((hosts * 2)) "$spanbench" run "$work/s.yaml" --db "$work/one.db" --no-table
 case_ok "the same facts as on one host" "$spanbench" db diff "$work/one.db" "$work/x.db"
+# ---- heads shared out inside a host, keys of hosts going round: usp takes the ranks of a host by itself ----
+cat >"$work/u.yaml" <<'Y'
+sweep: teams
+experiment: attention
+backend: cpu
+inputs:
+  - {distribution: random, heads: 8, kv_heads: 4, head_dim: 32, lengths: [1536], seed: 7}
+methods: [dense, {name: a_shape, sink_tokens: 64, window_tokens: 128}]
+sharding: [usp]
+quality: exact
+timing: {warmup: 0, repetitions: 1}
+Y
+sed 's/\[usp\]/[{name: usp, ulysses: 2}]/' "$work/u.yaml" >"$work/u2.yaml"
+moved() { sqlite3 "$work/$1.db" "select group_concat(x, ' ') from (select p.method || ' ' || b.received_bytes || ' ' || s.plan_digest || ' ' || f.rel_l2 as x
+    from balance b join point p on p.id = b.point_id join sample s on s.point_id = p.id join fidelity f on f.point_id = p.id order by p.method)"; }
+by=slot
+case_is "heads shared out in hosts" 0 "$(code_of over $((hosts * 2)) "$spanbench" run "$work/u.yaml" --db "$work/u.db" --no-table --watchdog 60)"
+by=node
+case_is "ranks placed in turn" 0 "$(code_of over $((hosts * 2)) "$spanbench" run "$work/u.yaml" --db "$work/turn.db" --no-table --watchdog 60)"
+case_ok "are told of" grep -q "adjacent ranks are on different hosts" "$work/err"
+case_ok "the same teams on one host" mpirun -np $((hosts * 2)) "$spanbench" run "$work/u2.yaml" --db "$work/u2.db" --no-table
+case_is "a team is a host: bytes, selection, error" "$(moved u2)" "$(moved u)"
+sed 's/\[usp\]/[{name: ring, layout: zigzag}]/' "$work/u.yaml" >"$work/r.yaml"
+case_ok "a ring on one host" mpirun -np $((hosts * 2)) "$spanbench" run "$work/r.yaml" --db "$work/r.db" --no-table
+case_is "no team reaches over hosts: a ring" "$(moved r)" "$(moved turn)"
+case_is "of both methods" 2 "$(sqlite3 "$work/u.db" "select count(*) from balance where received_bytes > 0")"
 case_is "doctor over hosts" 0 "$(code_of over $((hosts * 2)) "$spanbench" doctor "$work")"
 case_ok "doctor names them" grep -q "rank 1 .*span2" "$work/out"
 # a host that goes away, with its daemon and its ranks

@@ -69,9 +69,10 @@ one 4 "kind=omp k=60 do=hang rank=1" 124 "rank 1 of 4 .*: not in a call between 
 one 2 "kind=write k=60 do=hang rank=0" 124 "rank 0 of 2 .* takes [0-9.]+ s, 2.0 s are allowed: not in a call"
 one 2 "kind=mpi k=150 do=kill rank=1" 137 "signal 9"
 one 2 "kind=mpi k=150 do=kill rank=0" 137 "signal 9"
+one 3 "kind=link k=5 do=kill rank=1" 137 "signal 9"
 one 2 "kind=write k=60 do=kill rank=0" 137 "signal 9"
 # a call that fails in one rank alone: the others wait in theirs; what this rank was told stands in its line
 one 2 "kind=mpi k=150 do=fail rank=1" "1 124" "MPI_[A-Z][a-z]+: MPI_ERR_OTHER"
 one 3 "kind=link k=5 do=fail rank=2" "1 124" "MPI_[A-Z][a-z]+: MPI_ERR_OTHER"
-[ $bad = 0 ] && echo "10 faults: every rank left in time, nothing that was measured is lost"
+[ $bad = 0 ] && echo "11 faults: every rank left in time, nothing that was measured is lost"
 exit $bad

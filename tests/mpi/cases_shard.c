@@ -253,27 +253,46 @@ static void fill_equal(span_seq *s, int across)
                     sb_bf16_from_f32((s->gid.run[j].start + i) / 32 == 1 ? 4.0f : 0.0f);
 }
 
+static void cut_alike(span_rank *r, const span_seq_spec *spec, int across)
+{
+    pair p;
+    if (!pair_open(r, spec, &p))
+        return;
+    fill_equal(&p.shard, across);
+    fill_equal(&p.whole, across);
+    sb_status st = span_seq_prefill(&p.shard);
+    SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, span_seq_prefill(&p.whole) == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, same_selection(&p.shard.shard.plan, &p.whole.shard.plan),
+                "%s %s, layout %d, across %d", spec->method, spec->params, (int)spec->kind, across);
+    SPAN_EXPECT(r, same_rows(&p.shard, &p.whole), "%s %s, layout %d, across %d", spec->method,
+                spec->params, (int)spec->kind, across);
+    pair_close(r, &p);
+}
+
 /* Many equal scores: which of them stand before the cut depends on rows that other ranks hold
- * [flexprefill 3.9]. */
+ * [flexprefill 3.9]. Top k and cumulative, of everyone who cuts [sharding 7.2]. */
 static void equal_scores_are_cut_alike(span_rank *r)
 {
-    static const char params[] = "block_tokens=32 min_budget_tokens=1 gamma=0.65 tau=1";
-    for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
-        for (int across = 0; across < 2; across++) {
-            span_seq_spec spec = {"flexprefill", params, (sb_layout_kind)kind, 330, 1, 3, 1, 16};
-            pair          p;
-            if (!pair_open(r, &spec, &p))
-                return;
-            fill_equal(&p.shard, across);
-            fill_equal(&p.whole, across);
-            sb_status st = span_seq_prefill(&p.shard);
-            SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
-            SPAN_EXPECT(r, span_seq_prefill(&p.whole) == SB_OK, "%s", sb_error_text());
-            SPAN_EXPECT(r, same_selection(&p.shard.shard.plan, &p.whole.shard.plan),
-                        "layout %d, across %d", kind, across);
-            SPAN_EXPECT(r, same_rows(&p.shard, &p.whole), "layout %d, across %d", kind, across);
-            pair_close(r, &p);
-        }
+    static const struct {
+        const char *method, *params;
+    } cuts[] = {
+        {"flexprefill", "block_tokens=32 min_budget_tokens=1 gamma=0.65 tau=1"},
+        {"flexprefill", "block_tokens=32 min_budget_tokens=1 gamma=0.65 tau=0"},
+        {"minference", "vertical_tokens=50 slash_tokens=60"},
+        {"minference", "pattern=block_sparse top_k_blocks=2"},
+        {"xattention", "block_tokens=32 stride_tokens=8 tau=0.6"},
+        {"pbs_attn", "block_tokens=16 segment_tokens=64 tau=0.6"},
+        {"anchor_attention", "block_tokens=16 step_blocks=2 theta=0"},
+        {"hip", HIP " block_q_tokens=32"},
+    };
+    for (size_t m = 0; m < sizeof cuts / sizeof *cuts; m++)
+        for (int kind = 0; kind < SB_LAYOUT_COUNT; kind++)
+            for (int across = 0; across < 2; across++)
+                cut_alike(r,
+                          &(span_seq_spec){cuts[m].method, cuts[m].params, (sb_layout_kind)kind,
+                                           330, 1, 3, 1, 16},
+                          across);
 }
 
 /* ---- decode ---- */

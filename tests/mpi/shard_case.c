@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/shard/deal.h"
 #include "kernels/base/rng.h"
 #include "kernels/registry.h"
 
@@ -178,6 +179,16 @@ sb_status span_seq_open(const span_seq_spec *spec, sb_comm *comm, span_seq *s)
     return span_seq_open_as(spec, &(span_how){0}, comm, s);
 }
 
+static sb_status create_map(span_seq *s, int32_t ranks)
+{
+    sb_shape whole = {.n_keys   = s->spec.n_tokens,
+                      .heads    = s->spec.heads,
+                      .kv_heads = s->spec.kv_heads,
+                      .head_dim = s->spec.head_dim};
+    return sb_map_create_for(s->spec.kind, s->method, s->params, &whole, s->how.first_query,
+                             s->method->quantum_tokens(s->params), ranks, &s->map);
+}
+
 sb_status span_seq_open_as(const span_seq_spec *spec, const span_how *how, sb_comm *comm,
                            span_seq *s)
 {
@@ -200,9 +211,7 @@ sb_status span_seq_open_as(const span_seq_spec *spec, const span_how *how, sb_co
     s->params = calloc(1, s->method->params_bytes + 1);
     if (s->params == NULL)
         abort();
-    if ((st = parse_params(s)) != SB_OK ||
-        (st = sb_map_create(spec->kind, spec->n_tokens, s->method->quantum_tokens(s->params),
-                            comm->size, &s->map)) != SB_OK)
+    if ((st = parse_params(s)) != SB_OK || (st = create_map(s, comm->size)) != SB_OK)
         return st;
     s->map.decode_stays = (s->method->caps & SB_CAP_STATE) != 0;
 

@@ -78,20 +78,29 @@ static sb_status measure(const char *method, const span_how *how, sb_layout_kind
     return st;
 }
 
-/* Blocks as the formula says, agreements of one number, nothing else; the report agrees. */
-static void expect(const char *what, const volume *v, int64_t want)
+/* Blocks as the formula says, agreements of one number, which are not reported, a reduction of
+ * `numbers` numbers, which is; nothing else. */
+static void expect_received(const char *what, const volume *v, int64_t want, int64_t numbers)
 {
+    int64_t agreements = v->prefill.reductions - (numbers > 0);
     EVERYWHERE(v->prefill.received == want, "%s: received %lld bytes, the formula gives %lld", what,
                (long long)v->prefill.received, (long long)want);
-    EVERYWHERE(v->prefill.sent == want, "%s: sent %lld bytes, the formula gives %lld", what,
-               (long long)v->prefill.sent, (long long)want);
-    EVERYWHERE(v->reported == want, "%s: reported %lld bytes, moved %lld", what,
-               (long long)v->reported, (long long)want);
-    EVERYWHERE(v->prefill.reduced_bytes == AGREEMENT_BYTES * v->prefill.reductions &&
-                   v->prefill.reductions <= 3,
+    EVERYWHERE(v->reported == want + AGREEMENT_BYTES * numbers,
+               "%s: reported %lld bytes, moved %lld", what, (long long)v->reported,
+               (long long)want);
+    EVERYWHERE(v->prefill.reduced_bytes == AGREEMENT_BYTES * (agreements + numbers) &&
+                   agreements <= 3,
                "%s: %lld bytes in %lld reductions", what, (long long)v->prefill.reduced_bytes,
                (long long)v->prefill.reductions);
     EVERYWHERE(v->prefill.other == 0, "%s: %lld other calls", what, (long long)v->prefill.other);
+}
+
+/* The same where every rank sends what it receives. */
+static void expect(const char *what, const volume *v, int64_t want)
+{
+    expect_received(what, v, want, 0);
+    EVERYWHERE(v->prefill.sent == want, "%s: sent %lld bytes, the formula gives %lld", what,
+               (long long)v->prefill.sent, (long long)want);
 }
 
 /* 2 n Hkv d b, gathered or in a ring; n tokens a rank. */
@@ -125,6 +134,47 @@ START_TEST(keys_in_a_ring)
     span_how how = how_of(SB_SCHEME_RING, 0);
     EVERYWHERE(measure(windows, &how, (sb_layout_kind)_i, 1, &v) == SB_OK, "ring");
     expect("ring", &v, keys_bytes());
+}
+END_TEST
+
+/* Some KV heads at a time are no more bytes; nor are those of a method that looks at all keys first
+ * (K-only gather, then V in groups). */
+START_TEST(keys_in_groups)
+{
+    volume   v;
+    span_how how = how_of(SB_SCHEME_ALLGATHER, 1);
+    EVERYWHERE(measure(windows, &how, (sb_layout_kind)_i, 1, &v) == SB_OK, "groups");
+    expect("groups", &v, keys_bytes());
+    EVERYWHERE(measure("hip", &how, (sb_layout_kind)_i, 1, &v) == SB_OK, "K, then V in groups");
+    expect("K, then V in groups", &v, keys_bytes());
+}
+END_TEST
+
+/* n H d b of queries, (R-1) n H (d+1) 4 of partials that come back. */
+START_TEST(queries_go_round)
+{
+    volume   v;
+    int64_t  rows = (world->size - 1) * (tokens() / world->size) * HEADS;
+    span_how how  = how_of(SB_SCHEME_PASS_Q, 0);
+    EVERYWHERE(measure(windows, &how, (sb_layout_kind)_i, 1, &v) == SB_OK, "pass_q");
+    expect("pass_q", &v, rows * DIM * BF16 + rows * (DIM + 1) * (int64_t)sizeof(float));
+}
+END_TEST
+
+/* A window in one piece: sinks and window - 1 keys of ranks before, K and V; and, of each other
+ * rank, a bit for every own token and KV head. All sends of a call together are all it receives.
+ * phi is agreed on in a pair of numbers. */
+START_TEST(halo_of_a_window)
+{
+    volume   v;
+    int64_t  n = tokens() / world->size, rows = world->rank == 0 ? 0 : 4 + 32 - 1;
+    int64_t  mask = (world->size - 1) * KV_HEADS * ((n + 7) / 8), moved;
+    span_how how  = how_of(SB_SCHEME_FETCH, 0);
+    EVERYWHERE(measure(windows, &how, SB_LAYOUT_CONTIGUOUS, 1, &v) == SB_OK, "fetch");
+    expect_received("fetch", &v, 2 * rows * KV_HEADS * DIM * BF16 + mask, world->size > 1 ? 2 : 0);
+    moved = v.prefill.sent - v.prefill.received;
+    ck_assert(sb_comm_allreduce_i64(world, &moved, 1, SB_REDUCE_SUM) == SB_OK);
+    EVERYWHERE(moved == 0, "fetch: %lld bytes sent more than received", (long long)moved);
 }
 END_TEST
 
@@ -201,6 +251,9 @@ int main(int argc, char **argv)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, gathered_keys, 0, SB_LAYOUT_COUNT);
     tcase_add_loop_test(t, keys_in_a_ring, 0, SB_LAYOUT_COUNT);
+    tcase_add_loop_test(t, keys_in_groups, 0, SB_LAYOUT_COUNT);
+    tcase_add_loop_test(t, queries_go_round, 0, SB_LAYOUT_COUNT);
+    tcase_add_test(t, halo_of_a_window);
     tcase_add_loop_test(t, heads_over_ranks, 0, SB_LAYOUT_COUNT);
     tcase_add_loop_test(t, heads_in_teams, 0, SB_LAYOUT_COUNT);
     tcase_add_test(t, states);

@@ -14,6 +14,7 @@ span_test(test_anchor_released SOURCES property/test_anchor_released.c property/
 foreach(name test_pbs_attn test_pbs_attn_output)
   span_test(${name} SOURCES property/${name}.c property/pbs_case.c property/pbs_judge.c LINK test_oracle)
 endforeach()
+span_test(test_row_lanes SOURCES property/test_row_lanes.c LINK test_oracle)
 span_test(test_estimate_flops SOURCES property/test_estimate_flops.c LINK test_oracle)
 span_test(test_head_subset SOURCES property/test_head_subset.c LINK test_oracle)
 span_test(test_flexprefill

@@ -490,6 +490,7 @@ START_TEST(names_of_enums)
     ck_assert_str_eq(sb_layout_name(SB_LAYOUT_CONTIGUOUS), "contiguous");
     ck_assert_str_eq(sb_layout_name(SB_LAYOUT_ZIGZAG), "zigzag");
     ck_assert_str_eq(sb_layout_name(SB_LAYOUT_BLOCK_STRIPED), "block_striped");
+    ck_assert_str_eq(sb_layout_name(SB_LAYOUT_LPT), "lpt");
     ck_assert_str_eq(sb_scheme_name(SB_SCHEME_ALLGATHER), "allgather");
     ck_assert_str_eq(sb_decode_name(SB_DECODE_METHOD), "method");
     ck_assert_str_eq(sb_decode_name(SB_DECODE_DENSE), "dense");

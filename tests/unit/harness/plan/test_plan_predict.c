@@ -122,9 +122,18 @@ START_TEST(schemes_differ_as_they_should)
     ck_assert_double_lt((double)p.received_bytes, 0.5 * (double)gathered.received_bytes);
     c = rig_case("streaming_llm", "window_tokens=4096", 0, M, 64, SB_SCHEME_FETCH,
                  SB_LAYOUT_CONTIGUOUS, 1);
-    ck_assert_double_lt((double)rig_predict(m, &c).received_bytes, 5000 * 4096.0);
-    c.layout = SB_LAYOUT_BLOCK_STRIPED; /* every block is somebody else's: all are gathered */
+    ck_assert_int_eq(rig_predict(m, &c).received_bytes, (4095 + 4) * 4096);
+    c.layout = SB_LAYOUT_BLOCK_STRIPED; /* of the 63 stripes before each of its 128 nearly 32 */
+    ck_assert_int_eq(rig_predict(m, &c).received_bytes, (128 * 4095 + 4) * 4096);
+    c = rig_case("streaming_llm", "window_tokens=5120", 0, M, 64, SB_SCHEME_FETCH,
+                 SB_LAYOUT_BLOCK_STRIPED, 1); /* 40 of 63 are too many */
     ck_assert_int_eq(rig_predict(m, &c).received_bytes, gathered.received_bytes);
+    /* queries of all ranks meet the sinks on the first one: a tile of each row, and windows */
+    c = rig_case("streaming_llm", "window_tokens=65", 0, M, 8, SB_SCHEME_PASS_Q,
+                 SB_LAYOUT_CONTIGUOUS, 1);
+    ck_assert_double_eq_tol(rig_predict(m, &c).imbalance, 8 * (64 + 128 / 8.0) / (64 + 128), 1e-2);
+    c.layout = SB_LAYOUT_BLOCK_STRIPED;
+    ck_assert_double_eq_tol(rig_predict(m, &c).imbalance, 8 * (64 + 128 / 8.0) / (64 + 128), 1e-2);
     /* table 5: 7.0 + 14.1 GiB, each rank's own partials stay */
     c = rig_case("dense", "", 0, M, 8, SB_SCHEME_PASS_Q, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_double_eq_tol((double)rig_predict(m, &c).received_bytes / 0x1p30, 7.0 + 14.1, 0.05);
