@@ -22,6 +22,15 @@ static int64_t alike(const list *l, int64_t i)
     return n;
 }
 
+/* One run may be longer than a row of copy_rows on some devices. */
+static sb_status copy(const sb_backend *b, char *to, size_t to_step, const char *from,
+                      size_t from_step, size_t bytes, int64_t n, void *stream)
+{
+    return n == 1 ? b->copy(to, from, bytes, SB_COPY_ON_DEVICE, stream)
+                  : b->copy_rows(to, to_step, from, from_step, bytes, (size_t)n, SB_COPY_ON_DEVICE,
+                                 stream);
+}
+
 sb_status sbi_runs_copy(const sb_backend *b, sbi_runs_way way, const sb_run *run,
                         const int64_t *place, int64_t n_runs, int64_t row_bytes, char *together,
                         char *apart, void *stream)
@@ -33,10 +42,8 @@ sb_status sbi_runs_copy(const sb_backend *b, sbi_runs_way way, const sb_run *run
         size_t bytes = (size_t)(run[i].len * row_bytes);
         size_t step = n > 1 ? (size_t)((place_of(&l, i + 1) - place_of(&l, i)) * row_bytes) : bytes;
         char  *placed = apart + place_of(&l, i) * row_bytes;
-        st = way == SBI_RUNS_PLACE ? b->copy_rows(placed, step, together, bytes, bytes, (size_t)n,
-                                                  SB_COPY_ON_DEVICE, stream)
-                                   : b->copy_rows(together, bytes, placed, step, bytes, (size_t)n,
-                                                  SB_COPY_ON_DEVICE, stream);
+        st = way == SBI_RUNS_PLACE ? copy(b, placed, step, together, bytes, bytes, n, stream)
+                                   : copy(b, together, bytes, placed, step, bytes, n, stream);
         together += bytes * (size_t)n;
     }
     return st;

@@ -131,6 +131,8 @@ static const op_case cases[] = {
      2200, 2200, "allowed ulysses: pbs_attn plans there"},
     {"clustered", "hip", "", SB_SCHEME_ALLGATHER, 0, SB_LAYOUT_ZIGZAG, 1900, 1900,
      "layout: found zigzag"},
+    {"random", "lightning", "", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000,
+     RULES "state"},
     {"random", "dense", "", SB_SCHEME_FETCH, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000, RULES "fetch"},
     {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_ZIGZAG, 1000, 100, RULES "pass_q"},
 };

@@ -73,6 +73,18 @@ endif()
 add_executable(test_ranks_device mpi/device_ranks.c mpi/device_ranks_double.c mpi/device_double.c unit/harness/run/fake_device.c)
 target_link_libraries(test_ranks_device PRIVATE sb_flags sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
 set_target_properties(test_ranks_device PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests ENABLE_EXPORTS ON)
+add_executable(test_forward_ranks mpi/test_forward_ranks.c mpi/device_double.c unit/harness/model/forward_double.c unit/harness/model/forward_rig.c
+               unit/harness/run/fake_device.c)
+target_link_libraries(test_forward_ranks PRIVATE sb_flags sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
+set_target_properties(test_forward_ranks PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+foreach(ranks 1 2 3)
+  add_test(NAME test_forward_ranks_${ranks}
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_forward_ranks>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_forward_ranks_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endforeach()
 foreach(ranks 1 2 3 4)
   add_test(NAME test_ranks_device_${ranks}
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh

@@ -5,20 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/model/probe/state.h"
+#include "harness/model/probe/probe.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/linear_scan.h"
 #include "kernels/registry.h"
+#include "tests/unit/harness/model/forward_double.h"
 #include "tests/unit/harness/model/forward_rig.h"
 #include "tests/unit/harness/run/fake_device.h"
 
 static int wants_state; /* of attend: a cache whose state is on the device */
 
-static void on_device(const sb_tensor *t)
-{
-    int64_t n = (t->heads - 1) * t->head_stride + t->tokens * t->dim;
-    ck_assert_int_ge(fake_room_of(t->data, (size_t)n * sizeof(sb_bf16)), 0);
-}
+static void on_device(const sb_tensor *t) { ck_assert(forward_double_holds(t)); }
 
 static void check_call(const sb_ctx *ctx, const sb_attn_in *in, const sb_cache *cache,
                        const sb_attn_out *out)
@@ -57,76 +54,6 @@ static sb_status fake_scan(sb_ctx *ctx, const void *params, const sb_attn_in *in
     return st;
 }
 
-/* The probe's steps on their way to a "device": data there, tables where the CPU has them. */
-static const sb_probe *probe_of(const sb_model *m) { return m->impl; }
-
-static sb_status left(sb_status st)
-{
-    fake_leave();
-    return st;
-}
-
-static sb_status fake_layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a)
-{
-    fake_enter(NULL);
-    return left(sb_model_probe.layout(m, in, rows, a));
-}
-
-static sb_status fake_embed(sb_model *m, const sb_input *in, const sb_gid *gid)
-{
-    const sb_probe_residual *r = &probe_of(m)->res;
-    ck_assert_int_ge(fake_room_of(r->id, (size_t)(r->rows + 1) * sizeof *r->id), 0);
-    fake_enter(NULL);
-    return left(sb_probe_embed(m, in, gid));
-}
-
-static sb_status fake_embed_one(sb_model *m, const sb_input *in, int32_t id, int64_t pos)
-{
-    fake_enter(NULL);
-    return left(sb_model_probe.embed_one(m, in, id, pos));
-}
-
-static sb_status fake_qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tensor *k,
-                          sb_tensor *v)
-{
-    on_device(q);
-    on_device(k);
-    on_device(v);
-    fake_enter(NULL);
-    return left(sb_probe_qkv(m, layer, one, q, k, v));
-}
-
-static sb_status fake_absorb(sb_model *m, int32_t layer, int one, const sb_tensor *o)
-{
-    on_device(o);
-    fake_enter(NULL);
-    return left(sb_probe_absorb(m, layer, one, o));
-}
-
-static sb_status fake_row(const sb_model *m, int64_t row, float *out)
-{
-    fake_enter(NULL);
-    return left(sb_model_probe.row(m, row, out));
-}
-
-static sb_model_ops there, ops;
-
-static sb_model *model_with_device(void)
-{
-    sb_model *m  = forward_probe();
-    there           = sb_model_probe;
-    there.layout    = fake_layout;
-    there.embed     = fake_embed;
-    there.embed_one = fake_embed_one;
-    there.qkv       = fake_qkv;
-    there.absorb    = fake_absorb;
-    there.row       = fake_row;
-    ops             = sb_model_probe;
-    ops.cuda        = &there;
-    m->ops          = &ops;
-    return m;
-}
-
 static void same(const forward_result *a, const forward_result *b)
 {
     ck_assert_int_eq(a->n_emit, b->n_emit);
@@ -153,7 +80,7 @@ static const forward_spec specs[] = {
 static void compare(const forward_spec *s, sb_attend_fn attend, int state)
 {
     forward_result host, dev;
-    sb_model      *plain = forward_probe(), *model = model_with_device();
+    sb_model      *plain = forward_probe(), *model = forward_double_probe();
     sb_method      m      = *sb_method_find(s->method);
     sb_method      dense  = *sb_method_find("dense");
     m.attend[SB_CUDA]     = attend;
@@ -194,7 +121,7 @@ END_TEST
 START_TEST(too_little_memory_is_no_fit)
 {
     const forward_spec *s     = &specs[2];
-    sb_model           *model = model_with_device();
+    sb_model           *model = forward_double_probe();
     sb_method           m     = *sb_method_find(s->method);
     forward_result      r;
     sb_status           st;
@@ -219,11 +146,11 @@ END_TEST
 
 START_TEST(a_model_that_stays_on_the_host_is_refused)
 {
-    sb_model      *model = model_with_device();
+    sb_model      *model = forward_double_probe();
     sb_method      m     = *sb_method_find("dense");
     forward_result r;
     m.attend[SB_CUDA] = fake_attend;
-    ops.cuda          = NULL;
+    forward_double_forget(model);
     ck_assert_int_eq(forward_run(&specs[0], model, &m, &m, &fake_backend, &r), SB_ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(
         strstr(sb_error_text(), "model probe has no fake implementation in this build"));
@@ -269,10 +196,12 @@ START_TEST(what_more_ranks_cannot_do_is_refused)
         {"dense", {.team = 1}, SB_LAYOUT_CONTIGUOUS, "found teams of 1 of 2 ranks"},
         {"dense", {.fetch = 1}, SB_LAYOUT_CONTIGUOUS, "found fetch on 2 ranks of backend fake"},
         {"dense", {.pass_q = 1}, SB_LAYOUT_ZIGZAG, "found pass_q on 2 ranks of backend fake"},
+        {"lightning", {0}, SB_LAYOUT_CONTIGUOUS, "found state on 2 ranks of backend fake"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sb_method m     = *sb_method_find(cases[i].method);
-        m.plan[SB_CUDA] = strcmp(m.name, "dense") == 0 ? NULL : no_plan;
+        int       plain = strcmp(m.name, "dense") == 0;
+        m.plan[SB_CUDA] = plain || (m.caps & SB_CAP_STATE) != 0 ? NULL : no_plan;
         sb_status st =
             sb_scheme_check_device(cases[i].use, &m, &fake_backend, 2, cases[i].layout, 4);
         ck_assert_msg(st == (cases[i].reason == NULL ? SB_OK : SB_ERR_UNSUPPORTED), "case %zu: %s",
@@ -285,7 +214,7 @@ START_TEST(what_more_ranks_cannot_do_is_refused)
             sb_scheme_check_device(cases[i].use, &m, &sb_backend_cpu, 2, cases[i].layout, 4),
             SB_OK);
         ck_assert_int_eq(sb_shard_check_decode(&fake_backend, &m, 2),
-                         m.plan[SB_CUDA] == NULL ? SB_OK : SB_ERR_UNSUPPORTED);
+                         plain ? SB_OK : SB_ERR_UNSUPPORTED);
     }
     ck_assert_int_eq(
         sb_scheme_on_device((sb_scheme_use){0}, sb_method_find("dense"), 2, 4).heads_at_once, 4);
