@@ -156,11 +156,8 @@ sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb
                        "sharding: found %s on %d ranks of backend %s, allowed allgather, ring and "
                        "ulysses: it is worked out in host memory",
                        use.fetch ? "fetch" : "pass_q", ranks, backend->name);
-    if (m->caps & SB_CAP_STATE)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found state on %d ranks of backend %s, allowed one rank: states "
-                       "of %s are exchanged in host memory",
-                       ranks, backend->name, m->name);
+    if (m->caps & SB_CAP_STATE) /* its attend sees to the ranks */
+        return SB_OK;
     if (use.ring && sb_device_plans(backend, m))
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "sharding: found ring on %d ranks of backend %s, allowed ulysses: %s plans "

@@ -125,14 +125,19 @@ static const op_case cases[] = {
     {"clustered", "power_attention", "block_tokens=128", SB_SCHEME_RING, 0, SB_LAYOUT_ZIGZAG, 2000,
      2000, NULL},
 
+    {"random", "lightning", "", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000, NULL},
+    {"random", "lightning", "slope_heads=kv act=identity", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS,
+     300, 300, NULL},
+    {"clustered", "linear", "kind=retnet", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS, 1300, 1300,
+     NULL},
+    {"clustered", "linear", "kind=elu1", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS, 50, 50, NULL},
+
     {"structured", "flexprefill", "", SB_SCHEME_ALLGATHER, 0, SB_LAYOUT_CONTIGUOUS, 2200, 2200,
      "allowed ulysses: flexprefill plans there"},
     {"clustered", "pbs_attn", "segment_tokens=256", SB_SCHEME_ALLGATHER, 0, SB_LAYOUT_CONTIGUOUS,
      2200, 2200, "allowed ulysses: pbs_attn plans there"},
     {"clustered", "hip", "", SB_SCHEME_ALLGATHER, 0, SB_LAYOUT_ZIGZAG, 1900, 1900,
      "layout: found zigzag"},
-    {"random", "lightning", "", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000,
-     RULES "state"},
     {"random", "dense", "", SB_SCHEME_FETCH, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000, RULES "fetch"},
     {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_ZIGZAG, 1000, 100, RULES "pass_q"},
 };
