@@ -23,8 +23,7 @@ enum {
 /* Device memory of one call. DECAY alone has slope, record, hand and flag. */
 typedef struct sbi_scan_device_room {
     double *slope; /* [state_heads] */
-    float
-        *record; /* [state_heads][state_floats] of several ranks: what the own tokens do to zero */
+    float  *record; /* [state_heads][state_floats] of the own tokens alone: several ranks */
     float  *start; /* [state_heads][state_floats] states before the call */
     float  *entry; /* [state_heads][segments][state_floats] states before each segment */
     float  *hand;  /* [heads][HAND_SLOTS][state_floats] states handed on */
