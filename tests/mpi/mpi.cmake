@@ -86,9 +86,13 @@ foreach(ranks 1 2 3)
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endforeach()
 foreach(ranks 1 2 3 4)
+  set(tokens 1000000)
+  if(ranks GREATER 2) # more ranks than cores, each with all of one rank's work besides its own
+    set(tokens 1000)
+  endif()
   add_test(NAME test_ranks_device_${ranks}
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
-                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_ranks_device> mpi_host
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_ranks_device> mpi_host ${tokens}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(test_ranks_device_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
@@ -98,7 +102,7 @@ if(SPAN_NCCL_INCLUDE)
   add_test(NAME test_ranks_device_nccl
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np 2
-                   -x LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake $<TARGET_FILE:test_ranks_device> nccl
+                   -x LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake $<TARGET_FILE:test_ranks_device> nccl 1000
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(test_ranks_device_nccl PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
