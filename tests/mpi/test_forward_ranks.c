@@ -29,13 +29,11 @@ static const ranks_case cases[] = {
      SB_SCHEME_ALLGATHER,
      1,
      SB_LAYOUT_CONTIGUOUS},
-    {{"vt", 1000, "dense", "", 0}, SB_SCHEME_RING, 0, SB_LAYOUT_ZIGZAG},
     {{"fwe", 1000, "power_attention", "block_tokens=64", 0}, SB_SCHEME_RING, 0, SB_LAYOUT_ZIGZAG},
     {{"niah_single", 1000, "flexprefill", "gamma=0.9", 1},
      SB_SCHEME_ULYSSES,
      0,
      SB_LAYOUT_CONTIGUOUS},
-    {{"niah_single", 1000, "dense", "", 0}, SB_SCHEME_ULYSSES, 0, SB_LAYOUT_ZIGZAG},
 };
 
 /* All ranks go on, or none. */
