@@ -1,7 +1,7 @@
 /* A layer for those who look at it: always in host memory. */
 #include "harness/model/forward_parts.h"
 
-/* All keys: a device call has one rank. */
+/* Of this rank's tokens. */
 static sb_status fetch(sb_forward *f, const sb_cache *cache)
 {
     const sb_backend *b  = f->cfg.backend;
@@ -63,12 +63,20 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
     if (sbi_on_device(f))
         st = look_from_device(f, cache, &view);
     if (st == SB_OK && local && f->cfg.compares) {
-        st     = sb_shard_gather_keys(&f->shard, f->cfg.comm, cache);
+        sb_cache own = *cache;
+        if (sbi_on_device(f)) {
+            own.k = f->copy.k;
+            own.v = f->copy.v;
+        }
+        st     = sb_shard_gather_keys(&f->shard, f->cfg.comm, &own);
         view.k = &f->shard.k_all;
         view.v = &f->shard.v_all;
     }
-    if (sb_shard_seen(&f->shard, &seen))
+    if (sb_shard_seen(&f->shard, &seen)) {
+        if (st == SB_OK && sbi_on_device(f))
+            st = sb_shard_fetch_seen(&f->shard, f->cfg.backend, &seen);
         sb_layer_view_see(&view, &seen);
+    }
     if (st == SB_OK)
         st = look(look_arg, &view);
     st                 = sb_comm_agree(f->cfg.comm, st);

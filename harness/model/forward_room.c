@@ -115,6 +115,8 @@ static sb_status lay_out_copy(sb_forward *f)
     f->copy.o                     = f->copy.q;
     if (!f->cfg.compares)
         return SB_OK;
+    if (sbi_shares_heads(f)) /* the shard has room for what the method saw */
+        return SB_OK;
     if ((st = tensor_alloc(&f->copy.q, a, "queries to look at")) != SB_OK ||
         (st = tensor_alloc(&f->copy.k, a, "keys to look at")) != SB_OK ||
         (st = tensor_alloc(&f->copy.v, a, "values to look at")) != SB_OK ||
@@ -140,16 +142,17 @@ static sb_status lay_out_output_rows(sb_forward *f)
 sb_scheme_call sbi_forward_scheme(const sb_forward *f)
 {
     const sb_model_shape *s = &f->shape;
-    return (sb_scheme_call){.use      = f->cfg.use,
-                            .method   = f->cfg.method,
-                            .map      = &f->map,
-                            .comm     = f->cfg.comm,
-                            .team     = &f->team,
-                            .link     = f->cfg.link,
-                            .heads    = s->heads,
-                            .kv_heads = s->kv_heads,
-                            .head_dim = s->head_dim,
-                            .compares = f->cfg.compares};
+    return (sb_scheme_call){.use       = f->cfg.use,
+                            .method    = f->cfg.method,
+                            .map       = &f->map,
+                            .comm      = f->cfg.comm,
+                            .team      = &f->team,
+                            .link      = f->cfg.link,
+                            .heads     = s->heads,
+                            .kv_heads  = s->kv_heads,
+                            .head_dim  = s->head_dim,
+                            .compares  = f->cfg.compares,
+                            .on_device = sbi_on_device(f)};
 }
 
 /* Everything that outlives a call, in one order, over whichever arenas f's are. */
@@ -161,7 +164,7 @@ static sb_status lay_out(sb_forward *f)
     if ((st = f->ops->layout(f->cfg.model, f->in, f->gid.n_tokens, data)) != SB_OK ||
         (st = lay_out_caches(f, data)) != SB_OK || (st = lay_out_rows(f, data)) != SB_OK ||
         (st = lay_out_output_rows(f)) != SB_OK ||
-        (st = sb_scheme_layout(&scheme, &f->arena, &f->arena, &f->shard)) != SB_OK)
+        (st = sb_scheme_layout(&scheme, data, &f->arena, &f->shard)) != SB_OK)
         return st;
     if (sbi_on_device(f) && (st = lay_out_copy(f)) != SB_OK)
         return st;
@@ -181,9 +184,13 @@ static sb_status lay_out_call(sb_forward *f, int32_t layer, const sb_method *m, 
     sb_status st           = sb_shard_layout_method(&f->shard, &ctx, m, params, shape);
     if (index.high_water_bytes > f->arena.high_water_bytes)
         f->arena.high_water_bytes = index.high_water_bytes;
-    if (st != SB_OK || !sbi_on_device(f))
+    sb_shape call;
+    if (st != SB_OK || !sbi_on_device(f) ||
+        !sb_shard_shape_on_device(&f->shard, f->cfg.backend, m, shape, &call))
         return st;
-    return sb_device_call_count(&ctx, m, params, shape, index.high_water_bytes - f->scratch_mark,
+    if (f->cfg.comm->size > 1 && sb_device_plans(f->cfg.backend, m))
+        ctx.comm = NULL;
+    return sb_device_call_count(&ctx, m, params, &call, index.high_water_bytes - f->scratch_mark,
                                 !shape->is_decode, there);
 }
 
@@ -205,15 +212,23 @@ static sb_status lay_out_calls(sb_forward *f, sb_device_room *there)
     return st;
 }
 
-/* Can this model and communicator work there? */
+/* Can this model and these ranks work there? */
 static sb_status init_device(sb_forward *f)
 {
-    const sb_backend *b = f->cfg.backend;
+    const sb_backend *b     = f->cfg.backend;
+    int32_t           ranks = f->cfg.comm->size;
+    sb_model_shape    s;
+    sb_status         st;
     f->ops              = b->id == SB_CUDA ? f->cfg.model->ops->cuda : NULL;
     if (f->ops == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED, "model %s has no %s implementation in this build",
                        f->cfg.model->ops->name, b->name);
-    return sb_device_check_ranks(b, f->cfg.comm);
+    if ((st = f->cfg.model->ops->shape(f->cfg.model, f->in, &s)) != SB_OK)
+        return st;
+    f->cfg.use = sb_scheme_on_device(f->cfg.use, f->cfg.method, ranks, s.kv_heads);
+    st = sb_scheme_check_device(f->cfg.use, f->cfg.method, b, ranks, f->cfg.layout, s.kv_heads);
+    return st == SB_OK && f->in->n_feed > 0 ? sb_shard_check_decode(b, f->cfg.decode_method, ranks)
+                                            : st;
 }
 
 static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_input *in)
@@ -240,7 +255,7 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
 
     f->gid = sb_map_gid(&f->map, cfg->comm->rank);
     if (sbi_shares_heads(f) &&
-        (st = sb_team_create(&f->map, cfg->comm->rank, cfg->use.team, f->shape.heads,
+        (st = sb_team_create(&f->map, cfg->comm->rank, f->cfg.use.team, f->shape.heads,
                              f->shape.kv_heads, f->shape.head_dim, 0, &f->team)) != SB_OK)
         return st;
     f->caches = calloc((size_t)f->shape.n_layers, sizeof *f->caches);

@@ -62,7 +62,7 @@ typedef struct sb_model_ops {
      * layout, embed, embed_one, qkv, absorb and row count. The arena is device memory and so are
      * tensors; ids, rows to read and all structs are host memory; what they run is queued on the
      * default stream and only `row` waits. layout over a real arena copies the model's constants
-     * there, and waits for that. One rank. */
+     * there, and waits for that. */
     const struct sb_model_ops *cuda;
 } sb_model_ops;
 

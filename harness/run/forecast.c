@@ -54,33 +54,38 @@ static const sb_comm_ops imagined_ops = {.name          = "imagined",
 
 /* ---- memory ---- */
 
-/* A device that this build or program does not serve at that number of ranks holds what the host
- * would: rows, gathered keys, index. */
-static const sb_backend *counted_on(const sb_point *p, int *on_host)
+static sb_status rank_room_on(const sb_source *s, const sb_point *p, const sb_input *in,
+                              sb_bench *b, sb_forward_room *out)
 {
-    const sb_backend *b = sbi_backend_of(p);
-    *on_host            = b == NULL || (b->id != SB_CPU && p->ranks > 1);
-    return *on_host ? &sb_backend_cpu : b;
+    return sb_point_asks(p) ? sb_sample_bytes(b, p, in, out)
+                            : sb_attention_bytes(b, p, s->operands, out);
 }
 
+/* A device that this build does not serve, or not several ranks so, holds what the host would:
+ * rows, gathered keys, index. */
 static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input *in, int32_t rank,
                            int32_t local_size, int32_t threads, sb_forward_room *out)
 {
-    int       on_host;
-    sb_comm   comm = {.ops        = &imagined_ops,
-                      .rank       = rank,
-                      .size       = p->ranks,
-                      .local_rank = rank % local_size,
-                      .local_size = local_size};
-    sb_bench  b    = {.comm       = &comm,
-                      .backend    = counted_on(p, &on_host),
-                      .model      = s->model,
-                      .threads    = threads,
-                      .host_ranks = local_size};
-    sb_status st   = sb_point_asks(p) ? sb_sample_bytes(&b, p, in, out)
-                                      : sb_attention_bytes(&b, p, s->operands, out);
-    if (st == SB_OK && on_host)
-        out->device_bytes = out->host_bytes;
+    const sb_backend *there = sbi_backend_of(p);
+    sb_comm           comm  = {.ops        = &imagined_ops,
+                               .rank       = rank,
+                               .size       = p->ranks,
+                               .local_rank = rank % local_size,
+                               .local_size = local_size};
+    sb_bench          b     = {.comm       = &comm,
+                               .backend    = there,
+                               .model      = s->model,
+                               .threads    = threads,
+                               .host_ranks = local_size};
+    sb_status         st    = SB_ERR_UNSUPPORTED;
+    if (there != NULL)
+        st = rank_room_on(s, p, in, &b, out);
+    if (there == NULL || (st == SB_ERR_UNSUPPORTED && there->id != SB_CPU && p->ranks > 1)) {
+        b.backend = &sb_backend_cpu;
+        st        = rank_room_on(s, p, in, &b, out);
+        if (st == SB_OK)
+            out->device_bytes = out->host_bytes;
+    }
     /* files that the ranks of a host share: each answers for its part */
     if (st == SB_OK && sb_point_asks(p) && s->model->ops->shared_bytes != NULL)
         out->host_bytes += (size_t)(s->model->ops->shared_bytes(s->model) / local_size + 1);

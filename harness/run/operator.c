@@ -15,6 +15,7 @@ struct sb_operator {
     sb_run            *q_runs;
     sb_team            team;
     sb_arena           arena;
+    sb_arena           room; /* on a device: what its shard has there */
     sb_cache           cache;
     sb_shard           shard;
     sb_tensor          q, o;
@@ -61,6 +62,8 @@ static sb_status rows_alloc(sb_operator *op, sb_tensor *t, const char *what)
     return sb_arena_alloc(&op->arena, t->heads * t->head_stride, sizeof(sb_bf16), what, &t->data);
 }
 
+static int on_device(const sb_operator *op) { return op->cfg.backend->id != SB_CPU; }
+
 static int is_teamed(const sb_operator *op)
 {
     return op->cfg.use.team > 0 && op->cfg.comm->size > 1;
@@ -79,10 +82,11 @@ static sb_scheme_call scheme_call(const sb_operator *op)
                             .kv_heads    = s->kv_heads,
                             .head_dim    = s->head_dim,
                             .first_query = s->n_tokens - s->n_queries,
-                            .compares    = op->cfg.compares};
+                            .compares    = op->cfg.compares,
+                            .on_device   = on_device(op)};
 }
 
-/* Everything that outlives a call, in one order, over whichever arena op->arena is. */
+/* Everything that outlives a call, in one order, over whichever arenas op's are. */
 static sb_status lay_out(sb_operator *op)
 {
     const sb_operand_shape *s     = &op->cfg.operands->shape;
@@ -101,7 +105,7 @@ static sb_status lay_out(sb_operator *op)
         (!is_teamed(op) && /* nobody reads it: a look finds that of its heads */
          (st = sb_arena_alloc(a, s->heads * op->q_gid.n_tokens, sizeof(float), "LSE", &lse)) !=
              SB_OK) ||
-        (st = sb_scheme_layout(&scheme, a, a, &op->shard)) != SB_OK)
+        (st = sb_scheme_layout(&scheme, on_device(op) ? &op->room : a, a, &op->shard)) != SB_OK)
         return st;
     op->lse         = lse;
     op->shard.q_gid = op->q_gid;
@@ -113,9 +117,16 @@ static sb_status init(sb_operator *op, const sb_operator_config *cfg)
     const sb_operand_shape *s    = &cfg->operands->shape;
     int32_t                 rank = cfg->comm->rank;
     *op                          = (sb_operator){.cfg = *cfg};
-    sb_shape whole               = {
-                      .n_keys = s->n_tokens, .heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->head_dim};
-    sb_status st =
+    op->cfg.use                  = on_device(op)
+                                       ? sb_scheme_on_device(cfg->use, cfg->method, cfg->comm->size, s->kv_heads)
+                                       : cfg->use;
+    sb_status st = sb_scheme_check_device(op->cfg.use, cfg->method, cfg->backend, cfg->comm->size,
+                                          cfg->layout, s->kv_heads);
+    if (st != SB_OK)
+        return st;
+    sb_shape whole = {
+        .n_keys = s->n_tokens, .heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->head_dim};
+    st =
         sb_map_create_for(cfg->layout, cfg->method, cfg->params, &whole, s->n_tokens - s->n_queries,
                           cfg->method->quantum_tokens(cfg->params), cfg->comm->size, &op->map);
     if (st != SB_OK)
@@ -126,7 +137,7 @@ static sb_status init(sb_operator *op, const sb_operator_config *cfg)
         return sb_fail(SB_ERR_NOMEM, "operator: no memory for %d runs", op->kv_gid.n_runs);
     op->q_gid = sb_map_gid_from(&op->map, rank, s->n_tokens - s->n_queries, op->q_runs);
     return !is_teamed(op) ? SB_OK
-                          : sb_team_create(&op->map, rank, cfg->use.team, s->heads, s->kv_heads,
+                          : sb_team_create(&op->map, rank, op->cfg.use.team, s->heads, s->kv_heads,
                                            s->head_dim, s->n_tokens - s->n_queries, &op->team);
 }
 
@@ -150,9 +161,13 @@ static sb_status count_call(sb_operator *op, const sb_method *m, const void *par
     sb_status st           = sb_shard_layout_method(&op->shard, &ctx, m, params, shape);
     if (index.high_water_bytes > op->arena.high_water_bytes)
         op->arena.high_water_bytes = index.high_water_bytes;
-    if (st != SB_OK || op->cfg.backend->id == SB_CPU)
+    sb_shape call;
+    if (st != SB_OK || !on_device(op) ||
+        !sb_shard_shape_on_device(&op->shard, op->cfg.backend, m, shape, &call))
         return st;
-    return sb_device_call_count(&ctx, m, params, shape, index.high_water_bytes - mark, 1, there);
+    if (op->cfg.comm->size > 1 && sb_device_plans(op->cfg.backend, m))
+        ctx.comm = NULL;
+    return sb_device_call_count(&ctx, m, params, &call, index.high_water_bytes - mark, 1, there);
 }
 
 /* q, o, K, V of the local rows, and lse, on a device. */
@@ -161,8 +176,9 @@ static size_t device_rows(const sb_operator *op)
     const sb_operand_shape *s   = &op->cfg.operands->shape;
     int64_t                 q   = s->heads * op->q_gid.n_tokens;
     int64_t                 row = s->head_dim * (int64_t)sizeof(sb_bf16);
-    return (size_t)(2 * q * row + 2 * s->kv_heads * op->kv_gid.n_tokens * row +
-                    q * (int64_t)sizeof *op->lse);
+    int64_t                 lse = is_teamed(op) ? 0 : q * (int64_t)sizeof *op->lse;
+    return (size_t)(2 * q * row + 2 * s->kv_heads * op->kv_gid.n_tokens * row + lse) +
+           op->room.high_water_bytes;
 }
 
 sb_status sb_operator_bytes(const sb_operator_config *cfg, sb_forward_room *out)
@@ -173,13 +189,14 @@ sb_status sb_operator_bytes(const sb_operator_config *cfg, sb_forward_room *out)
     if (st == SB_OK) {
         sb_shape shape = shape_of(&op);
         sb_arena_init_count(&op.arena);
+        sb_arena_init_count(&op.room);
         if ((st = lay_out(&op)) == SB_OK)
             st = count_call(&op, cfg->method, cfg->params, &shape, &there);
         if (st == SB_OK && cfg->anchor != NULL)
             st = count_call(&op, cfg->anchor, cfg->anchor_params, &shape, &there);
         if (st == SB_OK)
             *out = (sb_forward_room){.host_bytes = op.arena.high_water_bytes};
-        if (st == SB_OK && cfg->backend->id != SB_CPU)
+        if (st == SB_OK && on_device(&op))
             out->device_bytes = device_rows(&op) + there.index + there.work + there.lse;
     }
     fini(&op);
@@ -271,11 +288,7 @@ static sb_status to_device(sb_operator *op)
     struct there *t    = &op->there;
     void         *lse  = NULL;
     size_t        rows = (size_t)(op->o.heads * op->o.tokens);
-    sb_status     st   = sb_device_check_ranks(op->cfg.backend, op->cfg.comm);
-    if (st == SB_OK)
-        st = sb_device_call_open(op->cfg.backend, &op->device);
-    if (st != SB_OK)
-        return st;
+    sb_status     st;
     t->o     = op->o;
     t->cache = op->cache;
     if ((st = sb_device_call_upload(op->device, &op->q, &t->q)) != SB_OK ||
@@ -283,10 +296,29 @@ static sb_status to_device(sb_operator *op)
         (st = sb_device_call_upload(op->device, &op->cache.v, &t->cache.v)) != SB_OK ||
         (st = sb_device_call_take(op->device, rows * (size_t)op->o.dim * sizeof(sb_bf16),
                                   &t->o.data)) != SB_OK ||
-        (st = sb_device_call_take(op->device, rows * sizeof *t->lse, &lse)) != SB_OK)
+        (op->lse != NULL &&
+         (st = sb_device_call_take(op->device, rows * sizeof *t->lse, &lse)) != SB_OK))
         return st;
     t->lse           = lse;
     op->shard.device = op->device;
+    return SB_OK;
+}
+
+/* The shard's room on the device: counted, then taken. */
+static sb_status open_device(sb_operator *op)
+{
+    void     *block = NULL;
+    sb_status st    = sb_device_call_open(op->cfg.backend, &op->device);
+    if (st != SB_OK)
+        return st;
+    sb_arena_init_count(&op->arena);
+    sb_arena_init_count(&op->room);
+    if ((st = lay_out(op)) != SB_OK)
+        return st;
+    size_t bytes = op->room.high_water_bytes;
+    if (bytes > 0 && (st = sb_device_call_take(op->device, bytes, &block)) != SB_OK)
+        return st;
+    sb_arena_init(&op->room, block, bytes, SB_ARENA_PLAIN);
     return SB_OK;
 }
 
@@ -297,11 +329,13 @@ sb_status sb_operator_create(const sb_operator_config *cfg, void *block, size_t 
     sb_operator *op = calloc(1, sizeof *op);
     if (op == NULL)
         return sb_fail(SB_ERR_NOMEM, "operator: no memory for the handle");
-    if ((st = init(op, cfg)) == SB_OK) {
+    if ((st = init(op, cfg)) == SB_OK && on_device(op))
+        st = open_device(op);
+    if (st == SB_OK) {
         sb_arena_init(&op->arena, block, block_bytes, cfg->arena_flags);
         if ((st = lay_out(op)) == SB_OK)
             st = fill(op);
-        if (st == SB_OK && cfg->backend->id != SB_CPU)
+        if (st == SB_OK && on_device(op))
             st = to_device(op);
     }
     if (st != SB_OK) {
@@ -376,7 +410,7 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
     ctx.backend                   = &sb_backend_cpu; /* whoever looks reads host memory */
     if (op->device != NULL)
         st = sb_device_fetch(op->cfg.backend, &op->there.o, &op->o);
-    if (st == SB_OK && op->device != NULL)
+    if (st == SB_OK && op->device != NULL && op->lse != NULL)
         st = sb_device_fetch_bytes(op->cfg.backend, op->there.lse,
                                    (size_t)(op->o.heads * op->o.tokens) * sizeof *op->lse, op->lse);
     if (st == SB_OK && op->device != NULL)
@@ -386,8 +420,11 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
         view.k = &op->shard.k_all;
         view.v = &op->shard.v_all;
     }
-    if (sb_shard_seen(&op->shard, &seen))
+    if (sb_shard_seen(&op->shard, &seen)) {
+        if (st == SB_OK && op->device != NULL)
+            st = sb_shard_fetch_seen(&op->shard, op->cfg.backend, &seen);
         sb_layer_view_see(&view, &seen);
+    }
     if (st == SB_OK)
         st = look(look_arg, &view);
     st                  = sb_comm_agree(op->cfg.comm, st);

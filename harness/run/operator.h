@@ -22,7 +22,7 @@ typedef struct sb_operator_config {
     const sb_method   *anchor; /* of sb_operator_anchor, any shard's; NULL: none */
     const void        *anchor_params;
     const sb_backend  *backend; /* operands are filled in host memory; other backends than cpu get
-                                   copies, of one rank */
+                                   copies */
     sb_comm           *comm;
     sb_layout_kind     layout;
     sb_scheme_use      use; /* of the sharding */

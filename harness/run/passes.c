@@ -41,15 +41,17 @@ sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out
 
 int sbi_may_link(const sb_point *p)
 {
-    return p->heads_at_once > 0 ||
+    return p->heads_at_once > 0 || (p->backend != SB_CPU && p->scheme == SB_SCHEME_ALLGATHER) ||
            (p->scheme != SB_SCHEME_ALLGATHER && p->scheme != SB_SCHEME_STATE);
 }
 
 sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads)
 {
-    int32_t asked = p->team > 0 ? p->team : (int32_t)p->heads_at_once;
-    return sb_scheme_used(p->scheme, asked, b->comm->size, b->host_ranks > 0 ? b->host_ranks : 1,
-                          heads, kv_heads);
+    int32_t       asked = p->team > 0 ? p->team : (int32_t)p->heads_at_once;
+    sb_scheme_use use   = sb_scheme_used(p->scheme, asked, b->comm->size,
+                                       b->host_ranks > 0 ? b->host_ranks : 1, heads, kv_heads);
+    return p->backend == SB_CPU ? use
+                                : sb_scheme_on_device(use, p->method, b->comm->size, kv_heads);
 }
 
 sb_status sbi_check_sharding(const sb_bench *b, const sb_point *p, sb_shape *shape)
@@ -57,6 +59,8 @@ sb_status sbi_check_sharding(const sb_bench *b, const sb_point *p, sb_shape *sha
     int64_t       heads = shape->heads, kv = shape->kv_heads;
     sb_scheme_use use = sbi_sharding(b, p, heads, kv);
     sb_status     st  = sb_scheme_check(p->scheme, use, p->method, b->comm->size, heads, kv);
+    if (st == SB_OK && b->backend != NULL)
+        st = sb_scheme_check_device(use, p->method, b->backend, b->comm->size, p->layout, kv);
     if (st != SB_OK || use.team < 2)
         return st;
     shape->model_heads    = heads;

@@ -31,7 +31,7 @@ typedef struct sb_bench {
      * for. */
     sb_link          *link;
     /* Adjacent ranks that share a host, the same on all ranks: fewest of any host; 0 counts as 1 */
-    int32_t           host_ranks;
+    int32_t                host_ranks;
     sb_model         *model;
     const struct sb_jieba *jieba; /* of scorers that need it; else NULL */
     int32_t           threads;

@@ -96,15 +96,14 @@ static sb_status partial_there(sb_shard *s, sb_ctx *ctx, const sb_method *m, con
     return st;
 }
 
-/* One decode step of a method whose plan needs what other ranks have, or that goes by a state,
- * cannot be made so. */
-static sb_status check_there(const sb_ctx *ctx, const sb_method *m)
+sb_status sb_shard_check_decode(const sb_backend *b, const sb_method *m, int32_t ranks)
 {
-    if ((m->caps & SB_CAP_STATE) == 0 && !m->decode_plan_meets && !sb_device_plans(ctx->backend, m))
+    if (ranks == 1 || b->id == SB_CPU ||
+        ((m->caps & SB_CAP_STATE) == 0 && !m->decode_plan_meets && !sb_device_plans(b, m)))
         return SB_OK;
     return sb_fail(SB_ERR_UNSUPPORTED,
                    "decode: found %s on %d ranks of backend %s, allowed dense and static patterns",
-                   m->name, ctx->comm->size, ctx->backend->name);
+                   m->name, ranks, b->name);
 }
 
 static sb_status gather_partials(sb_shard *s, sb_ctx *ctx, const float *own)
@@ -162,7 +161,7 @@ sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const vo
     if (m->decode_plan_meets) /* a rank without an index must not leave the others to plan alone */
         status = sb_comm_agree(ctx->comm, status);
     if (status == SB_OK && s->device != NULL)
-        status = check_there(ctx, m);
+        status = sb_shard_check_decode(ctx->backend, m, ctx->comm->size);
     if (status == SB_OK)
         status = (s->device != NULL ? partial_there : own_partial)(s, ctx, m, params, &query,
                                                                    &shape, cache, scale, own);

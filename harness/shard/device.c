@@ -3,10 +3,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/exec/merge_lse.h"
 #include "kernels/exec/plan_fetch.h"
 #include "kernels/exec/plan_place.h"
 
 enum { MAX_TAKEN = 16 };
+
+#if defined(SB_HAVE_CUDA)
+/* A merge of one part is its one rounding. */
+static sb_status round_off(const sb_tensor *from, const float *lse, const sb_tensor *to,
+                           void *stream)
+{
+    int64_t     rows = from->heads * from->tokens;
+    sb_partials one  = {.o               = from->data,
+                        .lse             = lse,
+                        .o_part_stride   = rows * from->dim,
+                        .o_row_stride    = from->dim,
+                        .lse_part_stride = rows,
+                        .lse_row_stride  = 1,
+                        .n_parts         = 1,
+                        .rows            = rows,
+                        .dim             = from->dim};
+    return sb_merge_lse_cuda(&one, SB_BF16, SB_MERGE_INTO_NOTHING, to->data, NULL, stream);
+}
+#endif
+
+sb_round_off_fn sb_device_round_off = SB_IF_CUDA(round_off);
 
 struct sb_device_call {
     const sb_backend *backend;
@@ -147,16 +169,6 @@ sb_status sb_device_call_partial(sb_device_call *c, int64_t heads, int64_t head_
     if (st == SB_OK)
         *out = c->partial.data;
     return st;
-}
-
-sb_status sb_device_check_ranks(const sb_backend *backend, const sb_comm *comm)
-{
-    return comm->size == 1
-               ? SB_OK
-               : sb_fail(
-                     SB_ERR_UNSUPPORTED,
-                     "found %d ranks, allowed 1 on backend %s: keys are gathered in host memory",
-                     comm->size, backend->name);
 }
 
 sb_status sb_device_call_open(const sb_backend *backend, sb_device_call **out)
@@ -383,7 +395,7 @@ sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void
         return st;
     raise(&room->index, device.high_water_bytes);
     raise(&room->work, m->device_bytes != NULL ? (size_t)m->device_bytes(params, shape) : 0);
-    if (shape->is_decode && ctx->comm->size > 1)
+    if (shape->is_decode && ctx->comm != NULL && ctx->comm->size > 1)
         raise(&room->partial, (size_t)(shape->heads * (shape->head_dim + 1)) * sizeof(float));
     else if (!wants_lse)
         raise(&room->lse, (size_t)(shape->heads * shape->q_gid.n_tokens) * sizeof(float));
@@ -393,7 +405,7 @@ sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void
 sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, const sb_plan **out)
 {
     *out = plan;
-    if (!c->planned)
+    if (!c->planned || plan->parts == 0) /* of no call */
         return SB_OK;
     sb_status st =
         sb_plan_fetch(c->backend, NULL, plan, &c->q_gid, c->n_heads, c->n_keys, &c->fetched);

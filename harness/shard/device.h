@@ -5,17 +5,14 @@
  *   fetch           rows, the index -> host                                 when somebody looks
  *
  * The index, and what plan and attend work in, stand in rooms that the calls share: layers of a
- * model, prefill and decode, one after the other. One rank: keys gathered from others would have to
- * be copied in each call. */
+ * model, prefill and decode, one after the other. With several ranks, rows that come from others
+ * stand in the caller's memory there and travel over a link (link.h); a call is one rank's own. */
 #ifndef SB_HARNESS_SHARD_DEVICE_H
 #define SB_HARNESS_SHARD_DEVICE_H
 
 #include "kernels/base/method.h"
 
 typedef struct sb_device_call sb_device_call;
-
-/* SB_OK, or SB_ERR_UNSUPPORTED with the reason why this communicator cannot make such calls. */
-sb_status sb_device_check_ranks(const sb_backend *backend, const sb_comm *comm);
 
 /* Errors: SB_ERR_DEVICE; SB_ERR_NOMEM of the host. */
 sb_status sb_device_call_open(const sb_backend *backend, sb_device_call **out);
@@ -72,5 +69,12 @@ sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void
 sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, const sb_plan **out);
 
 size_t sb_device_call_bytes(const sb_device_call *c); /* most device memory held so far */
+
+/* A running output on a device as bf16 rows there, each number rounded once; both lie head by head
+ * without gaps. lse: of the rows; those without a key become 0. Queued on `stream`. NULL: this
+ * build has none. Tests with a device of their own put theirs here. */
+typedef sb_status (*sb_round_off_fn)(const sb_tensor *from, const float *lse, const sb_tensor *to,
+                                     void *stream);
+extern sb_round_off_fn sb_device_round_off;
 
 #endif

@@ -1,6 +1,7 @@
 #include "harness/shard/exchange.h"
 
-#include <string.h>
+#include "harness/shard/index.h"
+#include "harness/shard/runs.h"
 
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -48,18 +49,25 @@ static void put_own(sbi_exchange *x, const sb_spread *s, const sbi_rows *own, in
     }
 }
 
+/* The rows of member p of head i of `whole`, from or to where they lie together. A rank that cannot
+ * copy goes on meeting the others: see x->copied. */
+static void copy(sbi_exchange *x, const sb_spread *s, const sbi_rows *whole, int64_t i, int32_t p,
+                 char *together, int is_in)
+{
+    int32_t first = s->first[p];
+    if (x->copied == SB_OK)
+        x->copied = sbi_runs_copy(x->link->backend, is_in ? SBI_RUNS_PLACE : SBI_RUNS_PICK,
+                                  s->part + first, s->slot + first, s->first[p + 1] - first,
+                                  whole->row_bytes, together, row_at(whole, i, 0), x->stream);
+}
+
 /* The heads and tokens that stay here. */
-static void copy_kept(const sbi_exchange *x, const sb_spread *s, const sbi_rows *own,
+static void copy_kept(sbi_exchange *x, const sb_spread *s, const sbi_rows *own,
                       const sbi_rows *whole, int is_in)
 {
     int32_t me = x->team->place;
-    for (int64_t i = 0; i < whole->heads; i++) {
-        int64_t at = 0, head = head_of(x->team, me, own->heads, i);
-        for (int32_t j = s->first[me]; j < s->first[me + 1]; at += s->part[j++].len) {
-            char *a = row_at(own, head, at), *b = row_at(whole, i, s->slot[j]);
-            memcpy(is_in ? b : a, is_in ? a : b, (size_t)(s->part[j].len * own->row_bytes));
-        }
-    }
+    for (int64_t i = 0; i < whole->heads; i++)
+        copy(x, s, whole, i, me, row_at(own, head_of(x->team, me, own->heads, i), 0), is_in);
 }
 
 /* ---- head by head, through the stage ---- */
@@ -73,18 +81,12 @@ static char *staged(const sbi_exchange *x, const sb_spread *s, int64_t row_bytes
 }
 
 /* Between head i of `whole` and the stage, the tokens of all other members. */
-static void copy_staged(const sbi_exchange *x, const sb_spread *s, const sbi_rows *whole, int64_t i,
+static void copy_staged(sbi_exchange *x, const sb_spread *s, const sbi_rows *whole, int64_t i,
                         int is_in)
 {
-    for (int32_t p = 0; p < s->size; p++) {
-        char *at = staged(x, s, whole->row_bytes, p);
-        for (int32_t j = s->first[p]; p != x->team->place && j < s->first[p + 1]; j++) {
-            size_t bytes = (size_t)(s->part[j].len * whole->row_bytes);
-            char  *there = row_at(whole, i, s->slot[j]);
-            memcpy(is_in ? there : at, is_in ? at : there, bytes);
-            at += bytes;
-        }
-    }
+    for (int32_t p = 0; p < s->size; p++)
+        if (p != x->team->place)
+            copy(x, s, whole, i, p, staged(x, s, whole->row_bytes, p), is_in);
 }
 
 /* Also where nothing is to be moved: groups come in the same order on all ranks. */
@@ -146,4 +148,8 @@ sb_status sbi_exchange_out(sbi_exchange *x, const sb_spread *s, const sbi_rows *
     return exchange(x, s, own, whole, 0);
 }
 
-sb_status sbi_exchange_finish(sbi_exchange *x) { return x->stage != NULL ? SB_OK : travel(x); }
+sb_status sbi_exchange_finish(sbi_exchange *x)
+{
+    sb_status st = x->stage != NULL ? SB_OK : travel(x);
+    return st == SB_OK ? sbi_link_arrive(x->link, x->stream) : st;
+}

@@ -25,7 +25,8 @@ typedef struct sbi_exchange {
     sb_transfer   *t;     /* room for sbi_exchange_transfers */
     char          *stage; /* of one head; NULL: the team needs none */
     void          *stream;
-    int64_t        n; /* of the group that is being put together */
+    int64_t        n;      /* of the group that is being put together */
+    sb_status      copied; /* of what stays on this rank: it is told, and ends nothing by itself */
 } sbi_exchange;
 
 /* Most transfers of a group: queries, keys and values in, or outputs and lse out. */
@@ -36,7 +37,8 @@ sb_status sbi_exchange_in(sbi_exchange *x, const sb_spread *s, const sbi_rows *o
                           const sbi_rows *whole);
 sb_status sbi_exchange_out(sbi_exchange *x, const sb_spread *s, const sbi_rows *whole,
                            const sbi_rows *own);
-/* All that was put on the way has come. */
+/* All that was put on the way has come, and is where it belongs. Errors: of the link; x->copied
+ * says the rest. */
 sb_status sbi_exchange_finish(sbi_exchange *x);
 
 #endif

@@ -9,12 +9,11 @@
  * together. */
 #include "harness/shard/groups.h"
 
-#include <string.h>
-
 #include "harness/shard/gather.h"
 #include "harness/shard/heads.h"
 #include "harness/shard/index.h"
 #include "harness/shard/ring.h"
+#include "harness/shard/runs.h"
 
 enum { K_AND_V = 2 };
 
@@ -63,7 +62,8 @@ sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const
                             &p);
         s->stage = p;
     }
-    for (int i = 0; st == SB_OK && i < 2; i++) {
+    int parts = g->staged || g->heads_at_once < kv_heads ? 2 : 1;
+    for (int i = 0; st == SB_OK && i < parts; i++) {
         st         = sb_arena_alloc(data, tensors * g->heads_at_once * map->n_tokens * head_dim,
                                     sizeof(sb_bf16), "keys of a group of heads", &p);
         g->part[i] = p;
@@ -158,27 +158,31 @@ static sb_status post(const group *g, void *stream)
 }
 
 /* A rank's rows of one head, which lie together, to their ids. */
-static void place(const group *g, const sb_tensor *to, int64_t h, int32_t rank, const sb_bf16 *rows)
+static sb_status place(const group *g, const sb_tensor *to, int64_t h, int32_t rank, sb_bf16 *rows,
+                       void *stream)
 {
     sb_gid gid = sb_map_gid(g->s->map, rank);
-    for (int32_t j = 0; j < gid.n_runs; rows += gid.run[j++].len * g->s->head_dim)
-        memcpy(sb_tensor_bf16(to, h, gid.run[j].start), rows,
-               (size_t)(gid.run[j].len * g->s->head_dim) * sizeof *rows);
+    return sbi_runs_copy(g->s->link->backend, SBI_RUNS_PLACE, gid.run, NULL, gid.n_runs,
+                         g->s->head_dim * (int64_t)sizeof *rows, (char *)rows,
+                         (char *)sb_tensor_bf16(to, h, 0), stream);
 }
 
 /* What arrived and the own rows, in id order in `part`. */
-static void put_in_order(const group *g, sb_bf16 *part)
+static sb_status put_in_order(const group *g, sb_bf16 *part, void *stream)
 {
-    sb_shard *s = g->s;
+    sb_shard *s  = g->s;
+    sb_status st = SB_OK;
     for (int x = 0; x < g->tensors; x++) {
         sb_tensor to = in_order(g, x, part);
-        for (int64_t h = 0; h < g->n; h++) {
-            place(g, &to, h, s->link->rank, sb_tensor_bf16(g->from[x], g->first + h, 0));
-            for (int32_t r = 0; s->groups.staged && r < s->link->size; r++)
+        for (int64_t h = 0; st == SB_OK && h < g->n; h++) {
+            st = place(g, &to, h, s->link->rank, sb_tensor_bf16(g->from[x], g->first + h, 0),
+                       stream);
+            for (int32_t r = 0; st == SB_OK && s->groups.staged && r < s->link->size; r++)
                 if (r != s->link->rank)
-                    place(g, &to, h, r, staged(g, r, x, h));
+                    st = place(g, &to, h, r, staged(g, r, x, h), stream);
         }
     }
+    return st;
 }
 
 /* The call that groups are parts of. */
@@ -187,6 +191,7 @@ typedef struct call {
     sb_ctx          *ctx;
     const sb_method *m;
     const void      *params;
+    const sb_shape  *shape;
     const sb_tensor *q;
     sb_cache        *cache;
     float            scale;
@@ -210,6 +215,37 @@ static group group_of(const call *c, int64_t nth)
     return out;
 }
 
+/* A device that plans by itself has all heads in one group, and is alone with its rows. */
+static sb_status plan_and_attend_there(const call *c, const sb_attn_in *in_, const sb_attn_out *out)
+{
+    sb_shard  *s     = c->s;
+    sb_ctx     alone = *c->ctx;
+    sb_attn_in in    = *in_;
+    sb_tensor  k = *in_->k, v = *in_->v;
+    sb_shape   shape;
+    if (!sb_shard_shape_on_device(s, c->ctx->backend, c->m, c->shape, &shape))
+        return SB_OK;
+    sb_run all = {0, shape.n_keys};
+    k.tokens = v.tokens = shape.n_keys;
+    k.gid = v.gid = (sb_gid){.run = &all, .n_runs = 1, .n_tokens = shape.n_keys};
+    in.k          = &k;
+    in.v          = &v;
+    alone.comm    = NULL;
+    return sb_device_call_attend(s->device, &alone, c->m, c->params, &in, &shape, &s->plan, NULL,
+                                 out);
+}
+
+static sb_status attend_there(const call *c, const sb_attn_in *in, sb_plan *plan,
+                              const sb_attn_out *out)
+{
+    sb_shape some = *c->shape;
+    if (sb_device_plans(c->ctx->backend, c->m))
+        return plan_and_attend_there(c, in, out);
+    some.heads    = in->q->heads;
+    some.kv_heads = in->k->heads;
+    return sb_device_call_attend(c->s->device, c->ctx, c->m, c->params, in, &some, plan, NULL, out);
+}
+
 static sb_status attend(const call *c, const group *g, sb_bf16 *part)
 {
     sb_shard   *s = c->s;
@@ -222,6 +258,8 @@ static sb_status attend(const call *c, const group *g, sb_bf16 *part)
     sb_tensor   v     = in_order(g, g->tensors - 1, part);
     sb_attn_in  in    = {.q = &q, .k = &k, .v = &v, .scale = c->scale};
     sb_attn_out out   = {.o = &o, .lse = c->lse + first * q.tokens, .mode = SB_OUT_SET};
+    if (s->device != NULL)
+        return attend_there(c, &in, &plan, &out);
     return c->m->attend[c->ctx->backend->id](c->ctx, c->params, &in, &plan, c->cache, &out);
 }
 
@@ -236,9 +274,11 @@ static sb_status attend_groups(const call *c, sb_status st)
         int64_t   t0   = sb_now_ns();
         sb_status ls   = sb_link_wait(s->link, c->ctx->stream);
         if (ls == SB_OK && st == SB_OK)
-            put_in_order(&now, part);
+            st = put_in_order(&now, part, c->ctx->stream);
         if (ls == SB_OK && i + 1 < n)
             ls = post(&next, c->ctx->stream);
+        if (ls == SB_OK)
+            ls = sbi_link_arrive(s->link, c->ctx->stream);
         sb_phase_add(c->ctx->phases, SB_PHASE_COMMUNICATE, t0);
         if (ls != SB_OK)
             return ls;
@@ -248,7 +288,7 @@ static sb_status attend_groups(const call *c, sb_status st)
     return st;
 }
 
-static sb_status plan(const call *c, const sb_shape *shape)
+static sb_status plan(const call *c)
 {
     sb_shard        *s = c->s;
     const sb_tensor *k = &c->cache->k;
@@ -261,7 +301,7 @@ static sb_status plan(const call *c, const sb_shape *shape)
             return st;
         k = &s->k_all;
     }
-    return sbi_plan_here(s, c->ctx, c->m, c->params, shape, c->q, k, c->cache);
+    return sbi_plan_here(s, c->ctx, c->m, c->params, c->shape, c->q, k, c->cache);
 }
 
 sb_status sbi_prefill_groups(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
@@ -272,6 +312,7 @@ sb_status sbi_prefill_groups(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
                    .ctx    = ctx,
                    .m      = m,
                    .params = params,
+                   .shape  = shape,
                    .q      = q,
                    .cache  = cache,
                    .scale  = scale,
@@ -286,7 +327,7 @@ sb_status sbi_prefill_groups(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
     st         = post(&first, ctx->stream); /* arrives while this rank plans */
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     if (st == SB_OK)
-        st = attend_groups(&c, plan(&c, shape));
+        st = attend_groups(&c, plan(&c));
     sbi_link_account(s->link, ctx->comm);
     return st;
 }

@@ -23,6 +23,13 @@ static inline void sbi_link_begin(sb_link *l)
     l->received_bytes = l->sent_bytes = l->groups = l->ns = 0;
 }
 
+/* The host waits until what the link moved, and what is queued on `stream` besides, is there; in
+ * host memory it is. */
+static inline sb_status sbi_link_arrive(sb_link *l, void *stream)
+{
+    return l->backend->id == SB_CPU ? SB_OK : sb_link_drain(l, stream);
+}
+
 /* fp32 numbers of one rank's partial: o [heads][head_dim], lse [heads], its status. */
 static inline int64_t sbi_partial_floats(const sb_shard *s)
 {

@@ -10,6 +10,10 @@ static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m,
 {
     if (sbi_is_teamed(s) && o->dtype != SB_BF16)
         return sb_fail(SB_ERR_INTERNAL, "prefill: heads over ranks give bf16 outputs only");
+    if (s->device != NULL && ctx->comm->size > 1 && !sbi_is_teamed(s) && s->prefill == NULL &&
+        (m->caps & SB_CAP_STATE) == 0)
+        return sb_fail(SB_ERR_INTERNAL, "prefill: keys of %d ranks are gathered in host memory",
+                       ctx->comm->size);
     int64_t rows = s->map->rank_tokens[ctx->comm->rank];
     if (cache->k.tokens != rows)
         return sb_fail(SB_ERR_INTERNAL, "prefill: the cache holds %lld tokens, the shard has %lld",

@@ -84,6 +84,7 @@ typedef struct turn {
     sb_ctx          *ctx;
     const sb_method *m;
     const void      *params;
+    const sb_shape  *shape; /* of a device's calls */
     const sb_tensor *q;
     sb_cache        *cache;
     float            scale;
@@ -98,6 +99,9 @@ static sb_status attend_step(const turn *t, const part *keys, int32_t step)
     sb_attn_out out = {.o = &o, .lse = t->lse, .mode = step == 0 ? SB_OUT_SET : SB_OUT_MERGE};
     if (step > 0 && !is_visible(&t->q->gid, &keys->k.gid))
         return SB_OK;
+    if (t->s->device != NULL)
+        return sb_device_call_attend(t->s->device, t->ctx, t->m, t->params, &in, t->shape,
+                                     &t->s->plan, NULL, &out);
     return t->m->attend[t->ctx->backend->id](t->ctx, t->params, &in, &t->s->plan, t->cache, &out);
 }
 
@@ -118,11 +122,27 @@ static sb_status go_round(const turn *t, sb_status st)
         if (st == SB_OK)
             st = attend_step(t, &now, step);
         t0 = sb_now_ns();
-        if (step + 1 < R && (ls = sb_link_wait(s->link, t->ctx->stream)) != SB_OK)
+        if (step + 1 < R && ((ls = sb_link_wait(s->link, t->ctx->stream)) != SB_OK ||
+                             (ls = sbi_link_arrive(s->link, t->ctx->stream)) != SB_OK))
             return ls;
         sb_phase_add(t->ctx->phases, SB_PHASE_COMMUNICATE, t0);
         now = next;
     }
+    return st;
+}
+
+static sb_status round_off_there(const turn *t, const sb_tensor *to)
+{
+    if (sb_device_round_off == NULL)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "ring: found outputs in bf16 on backend %s, allowed on "
+                       "the cpu in this build",
+                       t->ctx->backend->name);
+    int64_t   t0 = sb_now_ns();
+    sb_status st = sb_device_round_off(&t->running, t->lse, to, t->ctx->stream);
+    if (st == SB_OK)
+        st = t->ctx->backend->sync(t->ctx->stream);
+    sb_phase_add(t->ctx->phases, SB_PHASE_COMPUTE, t0);
     return st;
 }
 
@@ -145,13 +165,14 @@ void sbi_link_account(const sb_link *l, sb_comm *comm)
 }
 
 sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
-                           const sb_tensor *q, sb_cache *cache, float scale, sb_tensor *o,
-                           float *lse, sb_status st)
+                           const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
+                           sb_tensor *o, float *lse, sb_status st)
 {
     turn t = {.s       = s,
               .ctx     = ctx,
               .m       = m,
               .params  = params,
+              .shape   = shape,
               .q       = q,
               .cache   = cache,
               .scale   = scale,
@@ -165,6 +186,8 @@ sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
     sbi_link_begin(s->link);
     st = go_round(&t, st);
     sbi_link_account(s->link, ctx->comm);
+    if (st == SB_OK && o->dtype == SB_BF16 && s->device != NULL)
+        return round_off_there(&t, o);
     if (st == SB_OK && o->dtype == SB_BF16)
         round_off(&t.running, o, ctx->phases);
     return st;
@@ -193,7 +216,7 @@ static sb_status prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const voi
 {
     if (st == SB_OK)
         st = sbi_plan_here(s, ctx, m, params, shape, q, &cache->k, cache);
-    return sbi_prefill_ring(s, ctx, m, params, q, cache, scale, o, lse, st);
+    return sbi_prefill_ring(s, ctx, m, params, shape, q, cache, scale, o, lse, st);
 }
 
 sb_status sb_shard_layout_ring(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,

@@ -21,9 +21,10 @@ sb_status sbi_ring_layout(sb_shard *s, sb_arena *a, const sb_map *map, int64_t h
  * ranks move, whatever moves it. */
 void sbi_link_account(const sb_link *l, sb_comm *comm);
 
-/* The steps of sb_shard_prefill after plan; st: of plan, on this rank. Collective over s->link. */
+/* The steps of sb_shard_prefill after plan; st: of plan, on this rank. shape: of the queries here.
+ * Collective over s->link. */
 sb_status sbi_prefill_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
-                           const sb_tensor *q, sb_cache *cache, float scale, sb_tensor *o,
-                           float *lse, sb_status st);
+                           const sb_shape *shape, const sb_tensor *q, sb_cache *cache, float scale,
+                           sb_tensor *o, float *lse, sb_status st);
 
 #endif

@@ -88,7 +88,7 @@ static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb
                                       c->head_dim, c->first_query);
     if (u.heads_at_once > 0)
         return sb_shard_layout_groups(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
-                                      c->head_dim, u.heads_at_once, whole);
+                                      c->head_dim, u.heads_at_once, whole && !c->on_device);
     sb_status st = sb_shard_layout_local(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
     return st == SB_OK ? sb_shard_layout_gather(s, data) : st;
 }
@@ -98,7 +98,88 @@ sb_status sb_scheme_layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a,
     sb_status st = layout(c, data, a, s);
     /* a fetch has the room in any case: it may come to a gather */
     if (st == SB_OK && c->compares && sb_scheme_keeps_apart(c) && !c->use.fetch)
-        st = sb_shard_layout_gather(s, data);
+        st = sb_shard_layout_gather(s, a);
+    if (st == SB_OK && c->compares && c->on_device && one_team(c))
+        st = sb_shard_layout_seen(s, a);
     s->link = c->link;
     return st;
+}
+
+/* ---- several ranks on a device ---- */
+
+sb_scheme_use sb_scheme_on_device(sb_scheme_use use, const sb_method *m, int32_t ranks,
+                                  int64_t kv_heads)
+{
+    if (ranks > 1 && !sb_scheme_links(use) && (m->caps & SB_CAP_STATE) == 0)
+        use.heads_at_once = kv_heads;
+    return use;
+}
+
+/* A plan on a device is one rank's work, of all rows of its heads, or of some where row blocks
+ * choose apart. */
+static sb_status check_planner(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
+                               int32_t ranks, sb_layout_kind layout, int64_t kv_heads)
+{
+    if (!sb_device_plans(backend, m))
+        return SB_OK;
+    if (!m->plan_rows_apart)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "sharding: found allgather on %d ranks of backend %s, allowed ulysses: %s "
+                       "plans there, over all rows of its heads",
+                       ranks, backend->name, m->name);
+    if (use.heads_at_once < kv_heads)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "sharding: found heads_at_once %lld on %d ranks of backend %s, allowed all "
+                       "%lld KV heads: %s plans there, for all heads at once",
+                       (long long)use.heads_at_once, ranks, backend->name, (long long)kv_heads,
+                       m->name);
+    if (layout != SB_LAYOUT_CONTIGUOUS)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "layout: found %s on %d ranks of backend %s, allowed contiguous: %s plans "
+                       "there, for queries that follow one another",
+                       sb_layout_name(layout), ranks, backend->name, m->name);
+    return SB_OK;
+}
+
+sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
+                                 int32_t ranks, sb_layout_kind layout, int64_t kv_heads)
+{
+    if (ranks == 1 || backend->id == SB_CPU)
+        return SB_OK;
+    if (use.team > 0 && use.team < ranks)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "sharding: found teams of %d of %d ranks on backend %s, allowed one team "
+                       "(ulysses)",
+                       use.team, ranks, backend->name);
+    if (use.fetch || use.pass_q)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "sharding: found %s on %d ranks of backend %s, allowed allgather, ring and "
+                       "ulysses: it is worked out in host memory",
+                       use.fetch ? "fetch" : "pass_q", ranks, backend->name);
+    if (m->caps & SB_CAP_STATE) /* its attend sees to the ranks */
+        return SB_OK;
+    if (use.ring && sb_device_plans(backend, m))
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "sharding: found ring on %d ranks of backend %s, allowed ulysses: %s plans "
+                       "there, over all rows of its heads",
+                       ranks, backend->name, m->name);
+    return use.heads_at_once > 0 ? check_planner(use, m, backend, ranks, layout, kv_heads) : SB_OK;
+}
+
+int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_method *m,
+                             const sb_shape *shape, sb_shape *out)
+{
+    const sb_gid *q = &shape->q_gid;
+    *out            = *shape;
+    if (s->map->ranks == 1 || shape->is_decode)
+        return 1;
+    if (sbi_is_teamed(s)) {
+        *out = sb_team_shape(s->team, s->map->n_tokens);
+        return 1;
+    }
+    if (!sb_device_plans(b, m) || (m->caps & SB_CAP_STATE) != 0)
+        return 1;
+    if (q->n_tokens > 0)
+        out->n_keys = q->run[q->n_runs - 1].start + q->run[q->n_runs - 1].len;
+    return q->n_tokens > 0;
 }

@@ -31,11 +31,12 @@ typedef struct sb_scheme_call {
     int64_t          heads, kv_heads, head_dim;
     int64_t          first_query; /* tokens before it have none */
     int32_t          compares;    /* 1: a look finds the keys of all ranks, whatever moved */
+    int32_t          on_device;   /* 1: `data` is memory of a device, and looks read copies */
 } sb_scheme_call;
 
 /* Room for prefill and decode under a scheme, as its sb_shard_layout* says; rows of keys and the
- * like come from `data`, the rest from `a` (the same arena on the cpu). sb_shard_prefill then runs
- * so. */
+ * like come from `data`, the rest, and what looks read, from `a` (the same arena on the cpu).
+ * sb_shard_prefill then runs so. */
 sb_status sb_scheme_layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb_shard *s);
 
 /* 1: after a prefill s->k_all and s->v_all do not hold all keys of the heads here, and a look that
@@ -52,5 +53,16 @@ sb_scheme_use sb_scheme_used(sb_scheme s, int32_t asked, int32_t ranks, int32_t 
  * it attends to any. */
 sb_status sb_scheme_check(sb_scheme s, sb_scheme_use use, const sb_method *m, int32_t ranks,
                           int64_t heads, int64_t kv_heads);
+
+/* The same use where keys are in the memory of a device: all of them come over a link, as one group
+ * of heads. */
+sb_scheme_use sb_scheme_on_device(sb_scheme_use use, const sb_method *m, int32_t ranks,
+                                  int64_t kv_heads);
+
+/* Can several ranks run so on this backend? SB_OK, also with one rank and on the cpu, or
+ * SB_ERR_UNSUPPORTED with the reason. use: passed sb_scheme_check, and is that of
+ * sb_scheme_on_device. */
+sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
+                                 int32_t ranks, sb_layout_kind layout, int64_t kv_heads);
 
 #endif

@@ -134,8 +134,10 @@ struct sb_shard {
     const sb_tensor *gate, *beta; /* of the next call's rows (method.h sb_attn_in), set by the
                                      caller; NULL: none */
     sb_device_call  *device; /* of calls on a device, set by the caller, borrowed; NULL: attend on
-                                the  host. Tensors, lse and a cache's rows and state are device
-                                memory  then, and there is one rank */
+                                the host. Tensors, lse and a cache's rows and state are device
+                                memory then, and so is what the link moves */
+    sb_tensor seen_q, seen_k, seen_v, seen_o; /* copies in host memory of the team's parts */
+    float    *seen_lse;
     sb_arena *method_arena; /* where the method's index lives, and from which mark on */
     size_t    method_mark;
 };
@@ -181,6 +183,18 @@ typedef struct sb_shard_view {
 } sb_shard_view;
 int sb_shard_seen(const sb_shard *s, sb_shard_view *out);
 
+/* The same of a team on a device: rows copied into room that sb_shard_layout_seen took, without
+ * data where it took none. Waits. Errors: those of the device. */
+sb_status sb_shard_layout_seen(sb_shard *s, sb_arena *a);
+sb_status sb_shard_fetch_seen(sb_shard *s, const sb_backend *backend, sb_shard_view *out);
+
+/* A prefill of several ranks as a device call sees it: some heads of a team's tokens; where the
+ * device plans for some rows of the sequence, keys up to the last of them (they are the last
+ * queries then); else `shape` itself. Returns 0 where such a plan would have no rows: no call is
+ * made. */
+int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_method *m,
+                             const sb_shape *shape, sb_shape *out);
+
 /* K and V of all ranks into k_all, v_all, as a prefill leaves them; for those who look at a call
  * that gathered none. Needs the room of sb_shard_layout, or of sb_shard_layout_gather behind one of
  * the layouts that have none. Collective, not timed. */
@@ -217,5 +231,10 @@ sb_status sb_shard_prefill(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
 sb_status sb_shard_decode(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
                           const sb_tensor *q, int64_t q_gid, sb_cache *cache, float scale,
                           sb_tensor *o);
+
+/* Can a method take such steps on so many ranks of a backend? SB_OK, or SB_ERR_UNSUPPORTED with the
+ * reason: on several ranks of a device, one whose plan runs there or needs what other ranks have,
+ * or that goes by a state. */
+sb_status sb_shard_check_decode(const sb_backend *b, const sb_method *m, int32_t ranks);
 
 #endif

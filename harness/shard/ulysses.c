@@ -102,7 +102,9 @@ static sbi_exchange exchange_of(const sb_shard *s, const sb_ctx *ctx)
                           .stream = ctx->stream};
 }
 
-static sb_status take_in(sb_shard *s, const sb_ctx *ctx, const sb_tensor *q, const sb_cache *cache)
+/* Both return what the link says; *copied: of what stays on this rank. */
+static sb_status take_in(sb_shard *s, const sb_ctx *ctx, const sb_tensor *q, const sb_cache *cache,
+                         sb_status *copied)
 {
     const sb_team *t     = s->team;
     sbi_exchange   x     = exchange_of(s, ctx);
@@ -116,11 +118,13 @@ static sb_status take_in(sb_shard *s, const sb_ctx *ctx, const sb_tensor *q, con
         st = sbi_exchange_in(&x, &t->keys, &own_v, &all_v);
     if (st == SB_OK)
         st = sbi_exchange_finish(&x);
+    *copied = x.copied;
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     return st;
 }
 
-static sb_status give_back(sb_shard *s, const sb_ctx *ctx, const sb_tensor *o, float *lse)
+static sb_status give_back(sb_shard *s, const sb_ctx *ctx, const sb_tensor *o, float *lse,
+                           sb_status *copied)
 {
     const sb_team *t     = s->team;
     sbi_exchange   x     = exchange_of(s, ctx);
@@ -133,6 +137,7 @@ static sb_status give_back(sb_shard *s, const sb_ctx *ctx, const sb_tensor *o, f
         st = sbi_exchange_out(&x, &t->q, &all_l, &own_l);
     if (st == SB_OK)
         st = sbi_exchange_finish(&x);
+    *copied = x.copied;
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     return st;
 }
@@ -180,7 +185,7 @@ static const sb_link_ops column_ops = {.name    = "column",
                                        .give_up = NULL};
 
 static sb_status attend_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
-                             sb_cache *cache, float scale, sb_status st)
+                             const sb_shape *shape, sb_cache *cache, float scale, sb_status st)
 {
     const sb_team *t    = s->team;
     sb_shard       ring = *s;
@@ -197,20 +202,23 @@ static sb_status attend_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
     ring.heads          = t->heads;
     ring.kv_heads       = t->kv_heads;
     ring.link           = &c.link;
-    return sbi_prefill_ring(&ring, ctx, m, params, &s->q_part, cache, scale, &s->o_part,
+    return sbi_prefill_ring(&ring, ctx, m, params, shape, &s->q_part, cache, scale, &s->o_part,
                             s->lse_part, st);
 }
 
 /* ---- the call ---- */
 
 static sb_status attend(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
-                        sb_cache *cache, float scale, sb_status st)
+                        const sb_shape *shape, sb_cache *cache, float scale, sb_status st)
 {
     sb_attn_in  in  = {.q = &s->q_part, .k = &cache->k, .v = &cache->v, .scale = scale};
     sb_attn_out out = {.o = &s->o_part, .lse = s->lse_part, .mode = SB_OUT_SET};
     if (s->team->teams > 1)
-        return attend_ring(s, ctx, m, params, cache, scale, st);
-    return st == SB_OK ? m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out) : st;
+        return attend_ring(s, ctx, m, params, shape, cache, scale, st);
+    if (st != SB_OK || s->device == NULL)
+        return st != SB_OK ? st
+                           : m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+    return sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out);
 }
 
 sb_status sbi_prefill_team(sb_shard *s, sb_ctx *ctx, const sb_method *m, const void *params,
@@ -220,7 +228,7 @@ sb_status sbi_prefill_team(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
     sb_shape  shape = sb_team_shape(s->team, s->map->n_tokens);
     sb_ctx    alone = *ctx;
     sb_cache  part  = *cache; /* a state that does not go by heads stays the rank's own */
-    sb_status ls;
+    sb_status ls, copied;
     alone.comm = NULL;
     part.k     = s->k_part;
     part.v     = s->v_part;
@@ -229,13 +237,16 @@ sb_status sbi_prefill_team(sb_shard *s, sb_ctx *ctx, const sb_method *m, const v
     /* A rank that cannot begin must not stay behind while the others exchange. */
     if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
         return st;
-    s->link->received_bytes = s->link->sent_bytes = s->link->groups = s->link->ns = 0;
-    if ((ls = take_in(s, ctx, q, cache)) != SB_OK)
+    sbi_link_begin(s->link);
+    if ((ls = take_in(s, ctx, q, cache, &copied)) != SB_OK)
         return ls;
-    st = m->plan[ctx->backend->id](&alone, params, &shape, &s->q_part, &s->k_part, &part, &s->plan);
-    st = attend(s, s->team->teams > 1 ? ctx : &alone, m, params, &part, scale, st);
-    if (st != SB_ERR_COMM && (ls = give_back(s, ctx, o, lse)) != SB_OK)
+    if ((st = copied) == SB_OK)
+        st = sbi_plan_here(s, &alone, m, params, &shape, &s->q_part, &s->k_part, &part);
+    st = attend(s, s->team->teams > 1 ? ctx : &alone, m, params, &shape, &part, scale, st);
+    if (st != SB_ERR_COMM && (ls = give_back(s, ctx, o, lse, &copied)) != SB_OK)
         st = ls;
+    if (st == SB_OK)
+        st = copied;
     sbi_link_account(s->link, ctx->comm);
     return st;
 }
@@ -267,4 +278,58 @@ int sb_shard_seen(const sb_shard *s, sb_shard_view *out)
         out->v        = some_heads(&s->v_all, first, t->kv_heads);
     }
     return 1;
+}
+
+sb_status sb_shard_layout_seen(sb_shard *s, sb_arena *a)
+{
+    const sb_team *t   = s->team;
+    int64_t        d   = t->head_dim;
+    void          *lse = NULL;
+    sb_status      st;
+    if ((st = part_alloc(a, &s->seen_q, t->heads, &t->q.gid, d, "queries to look at")) != SB_OK ||
+        (st = part_alloc(a, &s->seen_k, t->kv_heads, &t->keys.gid, d, "keys to look at")) !=
+            SB_OK ||
+        (st = part_alloc(a, &s->seen_v, t->kv_heads, &t->keys.gid, d, "values to look at")) !=
+            SB_OK ||
+        (st = part_alloc(a, &s->seen_o, t->heads, &t->q.gid, d, "outputs to look at")) != SB_OK ||
+        (st = sb_arena_alloc(a, t->heads * t->q.gid.n_tokens, sizeof(float), "LSE to look at",
+                             &lse)) != SB_OK)
+        return st;
+    s->seen_lse = lse;
+    return SB_OK;
+}
+
+static sb_tensor no_data(const sb_tensor *t)
+{
+    sb_tensor none = *t;
+    none.data      = NULL;
+    return none;
+}
+
+sb_status sb_shard_fetch_seen(sb_shard *s, const sb_backend *b, sb_shard_view *out)
+{
+    const sb_team *t = s->team;
+    sb_shard_view  v = {.shape = sb_team_shape(t, s->map->n_tokens),
+                        .q     = no_data(&s->q_part),
+                        .k     = no_data(&s->k_part),
+                        .v     = no_data(&s->v_part),
+                        .o     = no_data(&s->o_part)};
+    sb_status      st;
+    *out = v;
+    if (s->seen_q.data == NULL)
+        return SB_OK;
+    if ((st = sb_device_fetch(b, &s->q_part, &s->seen_q)) != SB_OK ||
+        (st = sb_device_fetch(b, &s->k_part, &s->seen_k)) != SB_OK ||
+        (st = sb_device_fetch(b, &s->v_part, &s->seen_v)) != SB_OK ||
+        (st = sb_device_fetch(b, &s->o_part, &s->seen_o)) != SB_OK ||
+        (st = sb_device_fetch_bytes(b, s->lse_part,
+                                    (size_t)(t->heads * t->q.gid.n_tokens) * sizeof(float),
+                                    s->seen_lse)) != SB_OK)
+        return st;
+    out->q   = s->seen_q;
+    out->k   = s->seen_k;
+    out->v   = s->seen_v;
+    out->o   = s->seen_o;
+    out->lse = s->seen_lse;
+    return SB_OK;
 }

@@ -87,6 +87,16 @@ static sb_status cpu_copy(void *dst, const void *src, size_t bytes, sb_copy_kind
     return SB_OK;
 }
 
+static sb_status cpu_copy_rows(void *dst, size_t dst_step, const void *src, size_t src_step,
+                               size_t bytes, size_t rows, sb_copy_kind kind, void *stream)
+{
+    sb_status st = SB_OK;
+    for (size_t i = 0; st == SB_OK && i < rows; i++)
+        st = cpu_copy((char *)dst + i * dst_step, (const char *)src + i * src_step, bytes, kind,
+                      stream);
+    return st;
+}
+
 static sb_status cpu_fill(void *dst, int byte, size_t bytes, void *stream)
 {
     (void)stream;
@@ -109,6 +119,7 @@ const sb_backend sb_backend_cpu = {
     .alloc     = cpu_alloc,
     .free      = cpu_free,
     .copy      = cpu_copy,
+    .copy_rows = cpu_copy_rows,
     .fill      = cpu_fill,
     .sync      = cpu_sync,
 };

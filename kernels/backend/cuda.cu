@@ -96,16 +96,37 @@ static void cuda_free(void *p)
         (void)cudaGetLastError();
 }
 
-static sb_status cuda_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
-                           void *stream)
+static sb_status kind_of(sb_copy_kind kind, cudaMemcpyKind *out)
 {
     static const cudaMemcpyKind kinds[SB_COPY_COUNT] = {
         cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice};
     if (static_cast<unsigned>(kind) >= SB_COPY_COUNT)
         return sb_fail(SB_ERR_INTERNAL, "cuda: copy of unknown kind %d", static_cast<int>(kind));
-    cudaError_t e =
-        cudaMemcpyAsync(dst, src, bytes, kinds[kind], static_cast<cudaStream_t>(stream));
+    *out = kinds[kind];
+    return SB_OK;
+}
+
+static sb_status cuda_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
+                           void *stream)
+{
+    cudaMemcpyKind how = cudaMemcpyDefault;
+    sb_status      st  = kind_of(kind, &how);
+    if (st != SB_OK)
+        return st;
+    cudaError_t e = cudaMemcpyAsync(dst, src, bytes, how, static_cast<cudaStream_t>(stream));
     return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "copy");
+}
+
+static sb_status cuda_copy_rows(void *dst, size_t dst_step, const void *src, size_t src_step,
+                                size_t bytes, size_t rows, sb_copy_kind kind, void *stream)
+{
+    cudaMemcpyKind how = cudaMemcpyDefault;
+    sb_status      st  = kind_of(kind, &how);
+    if (st != SB_OK || bytes == 0 || rows == 0)
+        return st;
+    cudaError_t e = cudaMemcpy2DAsync(dst, dst_step, src, src_step, bytes, rows, how,
+                                      static_cast<cudaStream_t>(stream));
+    return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "copy of rows");
 }
 
 static sb_status cuda_fill(void *dst, int byte, size_t bytes, void *stream)
@@ -186,6 +207,7 @@ const sb_backend sb_backend_cuda = {
     /* alloc */ cuda_alloc,
     /* free */ cuda_free,
     /* copy */ cuda_copy,
+    /* copy_rows */ cuda_copy_rows,
     /* fill */ cuda_fill,
     /* sync */ cuda_sync,
     /* select */ cuda_select,

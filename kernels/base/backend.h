@@ -72,6 +72,9 @@ typedef struct sb_backend {
     sb_status (*alloc)(size_t bytes, void **out); /* aligned to SB_ARENA_ALIGN at least */
     void (*free)(void *p);
     sb_status (*copy)(void *dst, const void *src, size_t bytes, sb_copy_kind kind, void *stream);
+    /* `rows` pieces of `bytes`, from and to places that lie src_step and dst_step bytes apart. */
+    sb_status (*copy_rows)(void *dst, size_t dst_step, const void *src, size_t src_step,
+                           size_t bytes, size_t rows, sb_copy_kind kind, void *stream);
     sb_status (*fill)(void *dst, int byte, size_t bytes, void *stream);
     sb_status (*sync)(void *stream);
     /* ---- NULL on backends whose calls wait: their memory is the host's, and there are no streams

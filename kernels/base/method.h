@@ -124,6 +124,9 @@ typedef struct sb_method {
     const char     *source;  /* paper id, spec section */
     uint32_t        caps;    /* OR of sb_cap */
     sb_plan_keys    plan_keys;
+    /* 1: in prefill each row block chooses by itself, from its own queries and the keys up to them:
+     * the index of some rows, made over those keys alone, is that of the whole. */
+    int32_t plan_rows_apart;
     /* 1: in decode, plan talks to the other ranks; they then agree on its layout first. */
     int32_t         decode_plan_meets;
     const sb_param *params;

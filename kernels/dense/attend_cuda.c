@@ -70,6 +70,19 @@ static sb_status choose(const sb_ctx *ctx, const sb_attn_in *in, sb_attn_out *ou
     return SB_OK;
 }
 
+static int is_run(const sb_gid *g, int64_t start)
+{
+    return g->n_runs == 1 && g->run[0].start == start;
+}
+
+/* What cuDNN cannot do, and what is not worth a trial; a running output cannot be tried twice. */
+static int is_native(const sb_attn_in *in, const sb_attn_out *out)
+{
+    int64_t n_q = in->q->tokens, n_k = in->k->tokens;
+    return out->mode != SB_OUT_SET || out->o->dtype != SB_BF16 || n_q <= FEW_QUERIES ||
+           !is_run(&in->k->gid, 0) || !is_run(&in->q->gid, n_k - n_q);
+}
+
 sb_status sb_dense_attend_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
@@ -78,8 +91,7 @@ sb_status sb_dense_attend_cuda(sb_ctx *ctx, const void *params, const sb_attn_in
     sb_status              st;
     (void)plan;
     (void)cache;
-    /* a running output cannot be tried twice, and cuDNN has none */
-    if (impl == SB_DENSE_AUTO && (out->mode != SB_OUT_SET || in->q->tokens <= FEW_QUERIES))
+    if (impl == SB_DENSE_AUTO && is_native(in, out))
         impl = SB_DENSE_NATIVE;
     if (impl == SB_DENSE_AUTO && (st = choose(ctx, in, out, &impl)) != SB_OK)
         return st;

@@ -169,36 +169,10 @@ static void run_records(const sbi_scan_call *c, sb_ctx *ctx)
 
 static sb_status gather(const sbi_scan_room *r, sb_ctx *ctx)
 {
-    int64_t t0 = sb_now_ns();
-    for (int32_t i = 0; i < r->ranks; i++) {
-        r->count_bytes[i] = r->mail_bytes;
-        r->displ_bytes[i] = i * r->mail_bytes;
-    }
-    sb_status st = sb_comm_allgatherv(ctx->comm, sbi_scan_mail_of(r, ctx->comm->rank), r->mail,
-                                      r->count_bytes, r->displ_bytes);
+    int64_t   t0 = sb_now_ns();
+    sb_status st = sbi_scan_gather(r, ctx->comm);
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     return st;
-}
-
-/* All ranks fine, and one after the other from token 0 on. The same answer everywhere. */
-static sb_status check_ranks(const sbi_scan_room *r)
-{
-    int64_t next = 0;
-    for (int32_t i = 0; i < r->ranks; i++) {
-        const sbi_scan_mail *m = sbi_scan_mail_of(r, i);
-        if (m->status != SB_OK)
-            return sb_fail(SB_ERR_PEER, "rank %d: %s", i, sb_status_name((sb_status)m->status));
-    }
-    for (int32_t i = 0; i < r->ranks; i++) {
-        const sbi_scan_mail *m = sbi_scan_mail_of(r, i);
-        if (m->tokens > 0 && m->start != next)
-            return sb_fail(SB_ERR_UNSUPPORTED,
-                           "rank %d starts at token %lld, wanted %lld: ranks hold consecutive "
-                           "tokens from 0 on (sharding state)",
-                           i, (long long)m->start, (long long)next);
-        next += m->tokens;
-    }
-    return SB_OK;
 }
 
 /* A rank that has failed (st) takes part all the same: the others learn of it by its record. */
@@ -220,7 +194,7 @@ static sb_status over_ranks(const sbi_scan_call *c, sb_ctx *ctx, sb_cache *cache
         gs = gather(r, ctx);
     if (st != SB_OK) /* keeps the text of the cause */
         return st;
-    if (gs != SB_OK || (st = check_ranks(r)) != SB_OK || c->n == 0)
+    if (gs != SB_OK || (st = sbi_scan_check_ranks(r)) != SB_OK || c->n == 0)
         return gs != SB_OK ? gs : st;
     start_from_zero(r);
     run_outputs(c, ctx, ctx->comm->rank);

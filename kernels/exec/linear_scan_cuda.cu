@@ -255,6 +255,81 @@ sb_status check_device(void)
                      major);
     return st;
 }
+
+/* ---- several ranks ---- */
+
+size_t state_bytes(const sbi_scan_room *r)
+{
+    return static_cast<size_t>(r->state_floats) * sizeof(float);
+}
+
+/* Outputs as if nothing came before, and what the own tokens do to a state of zero into this rank's
+ * mail. Waits. */
+sb_status run_record(const sb_ctx *ctx, const sbi_scan_call *c, const sbi_scan_device_room *room,
+                     cudaStream_t stream)
+{
+    const sbi_scan_room *r    = c->room;
+    const states         mail = {room->record, nullptr};
+    sb_status            st   = SB_CUDA(cudaMemsetAsync(
+                     room->start, 0, static_cast<size_t>(r->state_heads) * state_bytes(r), stream));
+    if (st == SB_OK)
+        st = run_in_phase(ctx, c, &mail, room);
+    if (st == SB_OK)
+        st = sb_ctx_enter(ctx, SB_PHASE_COMMUNICATE);
+    for (int64_t s = 0; st == SB_OK && s < r->state_heads; s++)
+        st = SB_CUDA(cudaMemcpyAsync(sbi_scan_record(r, ctx->comm->rank, s),
+                                     room->record + s * r->state_floats, state_bytes(r),
+                                     cudaMemcpyDeviceToHost, stream));
+    return st == SB_OK ? SB_CUDA(cudaStreamSynchronize(stream)) : st;
+}
+
+/* Outputs behind the tokens of the ranks before this one. */
+sb_status run_behind(const sb_ctx *ctx, const sbi_scan_call *c, const states *s,
+                     const sbi_scan_device_room *room, cudaStream_t stream)
+{
+    const sbi_scan_room *r = c->room;
+    sbi_scan_decay_before(r, ctx->comm->rank);
+    sb_status st = SB_CUDA(cudaMemcpyAsync(room->start, r->state,
+                                           static_cast<size_t>(r->state_heads) * state_bytes(r),
+                                           cudaMemcpyHostToDevice, stream));
+    return st == SB_OK ? run_in_phase(ctx, c, s, room) : st;
+}
+
+/* As on the CPU [lightning 8]: records go round in host memory, and a rank that has failed (st)
+ * takes part all the same. The first rank's outputs are made with its record. */
+sb_status over_ranks(sb_ctx *ctx, const sbi_scan_call *c, sb_cache *cache, sb_status st)
+{
+    const sbi_scan_room *r      = c->room;
+    cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
+    sbi_scan_mail       *mine   = sbi_scan_mail_of(r, ctx->comm->rank);
+    sbi_scan_device_room room   = {};
+    states               s      = {nullptr, nullptr};
+    bool                 last = c->start + c->n >= r->n_tokens, first = c->start == 0;
+    if (st == SB_OK)
+        st = open_states(c, cache, &s);
+    if (st == SB_OK && c->n > 0)
+        st = sbi_scan_device_layout(ctx->arena, r, c->n, &room);
+    if (st == SB_OK && c->n > 0 && !last) /* behind the last rank nobody asks */
+        st = run_record(ctx, c, &room, stream);
+    *mine        = {};
+    mine->status = st;
+    mine->start  = c->start;
+    mine->tokens = st == SB_OK ? c->n : 0;
+    sb_status gs = sb_ctx_enter(ctx, SB_PHASE_COMMUNICATE);
+    if (gs == SB_OK)
+        gs = sbi_scan_gather(r, ctx->comm);
+    if (st != SB_OK) /* keeps the text of the cause */
+        return st;
+    if (gs != SB_OK || (st = sbi_scan_check_ranks(r)) != SB_OK || c->n == 0)
+        return gs != SB_OK ? gs : st;
+    if (!first || last)
+        st = run_behind(ctx, c, &s, &room, stream);
+    else if (s.cache != nullptr)
+        st = SB_CUDA(cudaMemcpyAsync(s.cache, room.record,
+                                     static_cast<size_t>(r->state_heads) * state_bytes(r),
+                                     cudaMemcpyDeviceToDevice, stream));
+    return st == SB_OK ? keep(c, &s, stream) : st;
+}
 } // namespace
 
 extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
@@ -272,18 +347,24 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
     c.in         = in;
     c.out        = out;
     c.on_device  = 1;
-    sb_status st = sbi_scan_device_check(c.room);
-    if (st == SB_OK)
-        st = sbi_scan_call_open(&c);
+    size_t    mark = sb_arena_mark(ctx->arena);
+    sb_status st   = sbi_scan_device_check(c.room);
+    if (st != SB_OK)
+        return st;
+    st = sbi_scan_call_open(&c);
     if (st == SB_OK)
         st = check_device();
+    if (c.room->ranks > 1) {
+        st = over_ranks(ctx, &c, cache, st);
+        sb_arena_reset(ctx->arena, mark);
+        return st;
+    }
     if (st != SB_OK || c.n == 0)
         return st;
     if (!c.has_keys)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "linear scan: found a token of another rank, allowed own ones on the cuda "
                        "backend");
-    size_t mark = sb_arena_mark(ctx->arena);
     if ((st = open_states(&c, cache, &s)) == SB_OK &&
         (st = sbi_scan_device_layout(ctx->arena, c.room, c.n, &room)) == SB_OK &&
         (st = begin(&c, &s, &room, stream)) == SB_OK)

@@ -45,6 +45,7 @@ sb_status sbi_scan_device_layout(sb_arena *a, const sbi_scan_room *r, int64_t n_
     case SB_SCAN_DECAY:
         out->flag_count = r->heads * 8 + 1;
         out->slope      = take(&t, r->state_heads, sizeof *out->slope, "decay of each head");
+        out->record     = take(&t, states, sizeof(float), "states of the own tokens");
         out->hand       = take(&t, r->heads * SBI_SCAN_HAND_SLOTS * r->state_floats, sizeof(float),
                                "states handed on");
         out->flag       = take(&t, out->flag_count, sizeof *out->flag, "hand-over flags");
@@ -70,9 +71,11 @@ sb_status sbi_scan_device_check(const sbi_scan_room *r)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "chunk_tokens: found %lld, allowed %d on the cuda backend",
                        (long long)r->scan.chunk_tokens, (int)SBI_SCAN_CHUNK);
-    if (r->ranks > 1)
+    if (r->ranks > 1 && (r->scan.rule != SB_SCAN_DECAY || r->is_decode))
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "linear scan: found %d ranks, allowed 1 on the cuda backend", r->ranks);
+                       "linear scan: found %s on %d ranks, allowed prefill of scans that decay by "
+                       "constants on the cuda backend",
+                       r->is_decode ? "a decode step" : "gates or means", r->ranks);
     return SB_OK;
 }
 

@@ -20,9 +20,10 @@ enum {
     SBI_SCAN_HAND_SLOTS  = 8,
 };
 
-/* Device memory of one call. DECAY alone has slope, hand and flag. */
+/* Device memory of one call. DECAY alone has slope, record, hand and flag. */
 typedef struct sbi_scan_device_room {
     double *slope; /* [state_heads] */
+    float  *record; /* [state_heads][state_floats] of the own tokens alone: several ranks */
     float  *start; /* [state_heads][state_floats] states before the call */
     float  *entry; /* [state_heads][segments][state_floats] states before each segment */
     float  *hand;  /* [heads][HAND_SLOTS][state_floats] states handed on */

@@ -116,6 +116,14 @@ static inline sbi_scan_mail *sbi_scan_mail_of(const sbi_scan_room *r, int32_t ra
     return (sbi_scan_mail *)(void *)(r->mail + rank * r->mail_bytes);
 }
 
+/* ---- linear_scan_ranks.c ---- */
+/* Every rank's mail to all: its own is filled in. Collective. */
+sb_status sbi_scan_gather(const sbi_scan_room *r, sb_comm *comm);
+/* All ranks fine, and one after the other from token 0 on. The same answer everywhere. */
+sb_status sbi_scan_check_ranks(const sbi_scan_room *r);
+/* DECAY: r->state becomes that before the tokens of `rank`, by the records of those before it. */
+void sbi_scan_decay_before(const sbi_scan_room *r, int32_t rank);
+
 #ifdef __cplusplus
 }
 #endif

@@ -121,6 +121,7 @@ const sb_method sb_hip = {
     .source  = "arXiv 2406.09827, version 1.1; hip 3",
     .caps    = SB_CAP_PREFILL | SB_CAP_DECODE | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
     .plan_keys         = SB_PLAN_KEYS_ALL,
+    .plan_rows_apart   = 1,
     .decode_plan_meets = 1,
     .params            = params,
     .params_bytes      = sizeof(sb_hip_params),

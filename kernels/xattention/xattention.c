@@ -86,18 +86,19 @@ static sb_status plan_cuda(sb_ctx *ctx, const void *params_, const sb_shape *sha
 #endif
 
 const sb_method sb_xattention = {
-    .name           = "xattention",
-    .summary        = "blocks by antidiagonal scores, tau of the estimated mass; dense decode",
-    .source         = "arXiv 2503.16428; xattention 3",
-    .caps           = SB_CAP_PREFILL | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
-    .plan_keys      = SB_PLAN_KEYS_ALL,
-    .params         = params,
-    .params_bytes   = sizeof(sb_xattention_params),
-    .check          = check,
-    .quantum_tokens = quantum_tokens,
-    .layout         = layout,
-    .layout_device  = SB_IF_CUDA(layout_device),
-    .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(plan_cuda)},
+    .name            = "xattention",
+    .summary         = "blocks by antidiagonal scores, tau of the estimated mass; dense decode",
+    .source          = "arXiv 2503.16428; xattention 3",
+    .caps            = SB_CAP_PREFILL | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
+    .plan_keys       = SB_PLAN_KEYS_ALL,
+    .plan_rows_apart = 1,
+    .params          = params,
+    .params_bytes    = sizeof(sb_xattention_params),
+    .check           = check,
+    .quantum_tokens  = quantum_tokens,
+    .layout          = layout,
+    .layout_device   = SB_IF_CUDA(layout_device),
+    .plan            = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(plan_cuda)},
     .attend =
         {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

@@ -16,6 +16,12 @@ if(SPAN_HAVE_CUDA)
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
   span_test(test_plan_cuda SOURCES cuda/test_plan_cuda.c cuda/device_plan.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
+  # under mpirun by ranks.sh
+  add_executable(test_ranks_cuda mpi/device_ranks.c mpi/device_ranks_cuda.c)
+  target_link_libraries(test_ranks_cuda PRIVATE sb_flags sb_run sb_shard sb_methods sb_workloads sb_comm_impl)
+  set_target_properties(test_ranks_cuda PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ranks_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/ranks.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:test_ranks_cuda>)
+  set_tests_properties(ranks_cuda PROPERTIES LABELS cuda TIMEOUT 600 SKIP_RETURN_CODE 77)
   add_test(NAME cli_attention_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/attention.sh $<TARGET_FILE:spanbench>)
   set_tests_properties(cli_attention_cuda PROPERTIES LABELS cuda TIMEOUT 300 SKIP_RETURN_CODE 77)
   add_test(NAME cli_task_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/task.sh $<TARGET_FILE:spanbench>)

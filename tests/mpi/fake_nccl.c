@@ -1,12 +1,14 @@
 /* A double of libnccl.so.2 on host memory, over MPI: same names, same calls, found by the same
- * dlopen. Streams are ignored: a group is through when GroupEnd returns, or when it has been asked
- * about often enough. FAKE_NCCL makes it difficult, by words between spaces:
+ * dlopen. A group is through when GroupEnd returns, or when it has been asked about often enough.
+ * Streams are ignored, unless the program has fake_nccl_begin and fake_nccl_end: they are called
+ * around each group, with its stream. FAKE_NCCL makes it difficult, by words between spaces:
  *   version=21000    of GetVersion
  *   progress=3       every call of a communicator is "in progress" when asked about, 3 times
  *   hang=1           and never gets through
  *   fail_group=2     the second group ends in an asynchronous error
  *   no_init=1        CommInitRankConfig is an error
  * Each block travels with its size and number, so that groups that do not match are errors. */
+#include <dlfcn.h>
 #include <mpi.h>
 #include <nccl.h>
 #include <stdint.h>
@@ -31,6 +33,7 @@ typedef struct block {
     int64_t    head[2], seen[2]; /* bytes, group */
     int        peer, receive;
     ncclComm_t comm;
+    void      *stream;
 } block;
 
 static block blocks[MAX_BLOCKS];
@@ -109,7 +112,7 @@ ncclResult_t ncclGroupStart(void)
 }
 
 static ncclResult_t add(void *data, size_t count, ncclDataType_t type, int peer, ncclComm_t c,
-                        int receive)
+                        int receive, void *stream)
 {
     if (n_blocks == MAX_BLOCKS || type != ncclInt8)
         return ncclInvalidArgument;
@@ -117,22 +120,38 @@ static ncclResult_t add(void *data, size_t count, ncclDataType_t type, int peer,
                                  .head    = {(int64_t)count, c->groups},
                                  .peer    = peer,
                                  .receive = receive,
-                                 .comm    = c};
+                                 .comm    = c,
+                                 .stream  = stream};
     return ncclSuccess;
 }
 
 ncclResult_t ncclSend(const void *data, size_t count, ncclDataType_t type, int peer, ncclComm_t c,
                       cudaStream_t stream)
 {
-    (void)stream;
-    return add((void *)(uintptr_t)data, count, type, peer, c, 0);
+    return add((void *)(uintptr_t)data, count, type, peer, c, 0, stream);
 }
 
 ncclResult_t ncclRecv(void *data, size_t count, ncclDataType_t type, int peer, ncclComm_t c,
                       cudaStream_t stream)
 {
-    (void)stream;
-    return add(data, count, type, peer, c, 1);
+    return add(data, count, type, peer, c, 1, stream);
+}
+
+/* A device's memory may need to be opened, once what was queued before is done. */
+static void begin(void *stream)
+{
+    void (*f)(void *) = NULL;
+    *(void **)&f      = dlsym(RTLD_DEFAULT, "fake_nccl_begin");
+    if (f != NULL)
+        f(stream);
+}
+
+static void end(void)
+{
+    void (*f)(void) = NULL;
+    *(void **)&f    = dlsym(RTLD_DEFAULT, "fake_nccl_end");
+    if (f != NULL)
+        f();
 }
 
 ncclResult_t ncclGroupEnd(void)
@@ -142,6 +161,7 @@ ncclResult_t ncclGroupEnd(void)
     int         n = 0;
     if (c == NULL)
         return ncclSuccess;
+    begin(blocks[0].stream);
     for (int i = 0; i < n_blocks; i++) {
         block *b = &blocks[i];
         if (b->receive) {
@@ -153,6 +173,7 @@ ncclResult_t ncclGroupEnd(void)
         }
     }
     MPI_Waitall(n, r, MPI_STATUSES_IGNORE);
+    end();
     for (int i = 0; i < n_blocks; i++)
         if (blocks[i].receive && memcmp(blocks[i].head, blocks[i].seen, sizeof blocks[i].head) != 0)
             c->error = ncclInvalidUsage;

@@ -68,6 +68,46 @@ if(SPAN_NCCL_INCLUDE)
                        ENVIRONMENT "LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake;FAKE_NCCL=version=21000;ASAN_OPTIONS=detect_leaks=0")
 endif()
 
+# Several ranks on devices: on one that is none, over both links between devices; on GPUs tests/cuda
+# has the same.
+add_executable(test_ranks_device mpi/device_ranks.c mpi/device_ranks_double.c mpi/device_double.c unit/harness/run/fake_device.c)
+target_link_libraries(test_ranks_device PRIVATE sb_flags sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
+set_target_properties(test_ranks_device PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests ENABLE_EXPORTS ON)
+add_executable(test_forward_ranks mpi/test_forward_ranks.c mpi/device_double.c unit/harness/model/forward_double.c unit/harness/model/forward_rig.c
+               unit/harness/run/fake_device.c)
+target_link_libraries(test_forward_ranks PRIVATE sb_flags sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
+set_target_properties(test_forward_ranks PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+foreach(ranks 1 2 3)
+  add_test(NAME test_forward_ranks_${ranks}
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_forward_ranks>
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_forward_ranks_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endforeach()
+foreach(ranks 1 2 3 4)
+  set(tokens 1000000)
+  if(ranks GREATER 2) # more ranks than cores, each with all of one rank's work besides its own
+    set(tokens 1000)
+  endif()
+  add_test(NAME test_ranks_device_${ranks}
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_ranks_device> mpi_host ${tokens}
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_ranks_device_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endforeach()
+if(SPAN_NCCL_INCLUDE)
+  add_dependencies(test_ranks_device fake_nccl)
+  add_test(NAME test_ranks_device_nccl
+           COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
+                   ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np 2
+                   -x LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake $<TARGET_FILE:test_ranks_device> nccl 1000
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(test_ranks_device_nccl PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+                       ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+endif()
+
 # Every method under every scheme and layout; `build/tests/test_matrix --all` prints the whole table.
 add_executable(test_matrix mpi/matrix.c mpi/shard_case.c mpi/thread_ranks.c)
 target_link_libraries(test_matrix PRIVATE sb_flags sb_run sb_shard sb_methods sb_comm_impl Threads::Threads)

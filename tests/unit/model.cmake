@@ -10,7 +10,7 @@ span_test(test_probe_properties
 span_test(test_probe_suite
   SOURCES property/test_probe_suite.c unit/harness/model/probe_rig.c LINK sb_model sb_workloads LABELS property)
 span_test(test_forward_device
-  SOURCES unit/harness/model/test_forward_device.c unit/harness/model/forward_rig.c unit/harness/run/fake_device.c
+  SOURCES unit/harness/model/test_forward_device.c unit/harness/model/forward_double.c unit/harness/model/forward_rig.c unit/harness/run/fake_device.c
   LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)
 # weights of checkpoints: block formats, rotary frequencies, GGUF and Hugging Face files
 foreach(name blocks rope)

@@ -125,7 +125,8 @@ static const refusal refusals[] = {
     {"sweep: t\ntokenizer: /no/such.json\nworkloads:\n  - {suite: made, tasks: short, lengths: "
      "1K}\n",
      ":2:12: tokenizer: found `/no/such.json` (No such file or directory), allowed a "
-     "tokenizer.json, a .gguf file, a tokenizer.model, a folder with one of them, or bytes, bytes/4, characters, "
+     "tokenizer.json, a .gguf file, a tokenizer.model, a folder with one of them, or bytes, "
+     "bytes/4, characters, "
      "words\n"},
     {"sweep: t\nexperiment: attention\nworkloads:\n  - {suite: made, tasks: short, lengths: 1K}\n",
      ":2:13: experiment: found `attention`, allowed task: only questions can be written\n"},

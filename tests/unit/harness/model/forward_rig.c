@@ -81,13 +81,13 @@ static double score_of(const sb_task *t, const sb_input *in, const int32_t *emit
     return score.value;
 }
 
-sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m,
-                      const sb_method *dense, const sb_backend *b, forward_result *out)
+sb_status forward_run_ranks(const forward_spec *s, sb_model *model, const sb_method *m,
+                            const sb_method *dense, const sb_backend *b, const forward_ranks *r,
+                            forward_result *out)
 {
     _Alignas(16) unsigned char params[PARAMS], dense_params[PARAMS], task_params[PARAMS];
     const sb_task             *t      = sb_task_find("probe", s->task);
     sb_corpus                 *corpus = NULL;
-    sb_comm                   *self   = NULL;
     sb_input                   in     = {0};
     *out                              = (forward_result){0};
     ck_assert_ptr_nonnull(t);
@@ -98,7 +98,6 @@ sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m
     ck_assert_msg(t->generate(t, &(sb_gen_req){SEED, 0, s->length, task_params, corpus}, &in) ==
                       SB_OK,
                   "%s: %s", s->task, sb_error_text());
-    ck_assert_int_eq(sb_comm_self_create(&self), SB_OK);
     out->n_emit  = in.n_emit;
     out->n_feed  = in.n_feed;
     out->emitted = calloc((size_t)in.n_emit + 1, sizeof *out->emitted);
@@ -109,17 +108,29 @@ sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m
                              .decode_method = s->decode_dense ? dense : m,
                              .decode_params = s->decode_dense ? (void *)dense_params : params,
                              .backend       = b,
-                             .comm          = self,
-                             .layout        = SB_LAYOUT_CONTIGUOUS,
+                             .comm          = r->comm,
+                             .layout        = r->layout,
+                             .use           = r->use,
+                             .link          = r->link,
                              .threads       = 2,
                              .compares      = 1,
                              .arena_flags   = SB_ARENA_GUARD};
     sb_status         st  = passes(&cfg, &in, out);
     if (st == SB_OK)
         out->score = score_of(t, &in, out->emitted);
-    sb_comm_destroy(self);
     sb_input_fini(&in);
     sb_corpus_close(corpus);
+    return st;
+}
+
+sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m,
+                      const sb_method *dense, const sb_backend *b, forward_result *out)
+{
+    sb_comm *self = NULL;
+    ck_assert_int_eq(sb_comm_self_create(&self), SB_OK);
+    forward_ranks r  = {.comm = self, .layout = SB_LAYOUT_CONTIGUOUS};
+    sb_status     st = forward_run_ranks(s, model, m, dense, b, &r, out);
+    sb_comm_destroy(self);
     return st;
 }
 

@@ -23,8 +23,20 @@ typedef struct forward_result {
     sb_phase_times  times; /* of the second prefill */
 } forward_result;
 
+/* How several ranks run it. */
+typedef struct forward_ranks {
+    sb_comm       *comm;
+    sb_link       *link;
+    sb_scheme_use  use;
+    sb_layout_kind layout;
+} forward_ranks;
+
 /* Two prefills, a look at the first one's layers, the script. model, m
  * (parameters: s->params) and dense may be changed copies of what the registry has. */
+sb_status forward_run_ranks(const forward_spec *s, sb_model *model, const sb_method *m,
+                            const sb_method *dense, const sb_backend *b, const forward_ranks *r,
+                            forward_result *out);
+/* The same on one rank. */
 sb_status forward_run(const forward_spec *s, sb_model *model, const sb_method *m,
                       const sb_method *dense, const sb_backend *b, forward_result *out);
 void      forward_free(forward_result *r);

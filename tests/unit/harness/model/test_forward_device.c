@@ -5,20 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/model/probe/state.h"
+#include "harness/model/probe/probe.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/linear_scan.h"
 #include "kernels/registry.h"
+#include "tests/unit/harness/model/forward_double.h"
 #include "tests/unit/harness/model/forward_rig.h"
 #include "tests/unit/harness/run/fake_device.h"
 
 static int wants_state; /* of attend: a cache whose state is on the device */
 
-static void on_device(const sb_tensor *t)
-{
-    int64_t n = (t->heads - 1) * t->head_stride + t->tokens * t->dim;
-    ck_assert_int_ge(fake_room_of(t->data, (size_t)n * sizeof(sb_bf16)), 0);
-}
+static void on_device(const sb_tensor *t) { ck_assert(forward_double_holds(t)); }
 
 static void check_call(const sb_ctx *ctx, const sb_attn_in *in, const sb_cache *cache,
                        const sb_attn_out *out)
@@ -41,54 +38,20 @@ static sb_status fake_attend(sb_ctx *ctx, const void *params, const sb_attn_in *
                              const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
     check_call(ctx, in, cache, out);
-    return sb_attend_block_csr_cpu(ctx, params, in, plan, NULL, out);
+    fake_enter(ctx->stream);
+    sb_status st = sb_attend_block_csr_cpu(ctx, params, in, plan, NULL, out);
+    fake_leave();
+    return st;
 }
 
 static sb_status fake_scan(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                            const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
     check_call(ctx, in, cache, out);
-    return sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
-}
-
-/* The probe's steps on their way to a "device": data there, tables where the CPU has them. */
-static const sb_probe *probe_of(const sb_model *m) { return m->impl; }
-
-static sb_status fake_embed(sb_model *m, const sb_input *in, const sb_gid *gid)
-{
-    const sb_probe_residual *r = &probe_of(m)->res;
-    ck_assert_int_ge(fake_room_of(r->id, (size_t)(r->rows + 1) * sizeof *r->id), 0);
-    return sb_probe_embed(m, in, gid);
-}
-
-static sb_status fake_qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tensor *k,
-                          sb_tensor *v)
-{
-    on_device(q);
-    on_device(k);
-    on_device(v);
-    return sb_probe_qkv(m, layer, one, q, k, v);
-}
-
-static sb_status fake_absorb(sb_model *m, int32_t layer, int one, const sb_tensor *o)
-{
-    on_device(o);
-    return sb_probe_absorb(m, layer, one, o);
-}
-
-static sb_model_ops there, ops;
-
-static sb_model *model_with_device(void)
-{
-    sb_model *m  = forward_probe();
-    there        = sb_model_probe;
-    there.embed  = fake_embed;
-    there.qkv    = fake_qkv;
-    there.absorb = fake_absorb;
-    ops          = sb_model_probe;
-    ops.cuda     = &there;
-    m->ops       = &ops;
-    return m;
+    fake_enter(ctx->stream);
+    sb_status st = sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
+    fake_leave();
+    return st;
 }
 
 static void same(const forward_result *a, const forward_result *b)
@@ -117,7 +80,7 @@ static const forward_spec specs[] = {
 static void compare(const forward_spec *s, sb_attend_fn attend, int state)
 {
     forward_result host, dev;
-    sb_model      *plain = forward_probe(), *model = model_with_device();
+    sb_model      *plain = forward_probe(), *model = forward_double_probe();
     sb_method      m      = *sb_method_find(s->method);
     sb_method      dense  = *sb_method_find("dense");
     m.attend[SB_CUDA]     = attend;
@@ -158,7 +121,7 @@ END_TEST
 START_TEST(too_little_memory_is_no_fit)
 {
     const forward_spec *s     = &specs[2];
-    sb_model           *model = model_with_device();
+    sb_model           *model = forward_double_probe();
     sb_method           m     = *sb_method_find(s->method);
     forward_result      r;
     sb_status           st;
@@ -183,11 +146,11 @@ END_TEST
 
 START_TEST(a_model_that_stays_on_the_host_is_refused)
 {
-    sb_model      *model = model_with_device();
+    sb_model      *model = forward_double_probe();
     sb_method      m     = *sb_method_find("dense");
     forward_result r;
     m.attend[SB_CUDA] = fake_attend;
-    ops.cuda          = NULL;
+    forward_double_forget(model);
     ck_assert_int_eq(forward_run(&specs[0], model, &m, &m, &fake_backend, &r), SB_ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(
         strstr(sb_error_text(), "model probe has no fake implementation in this build"));
@@ -196,11 +159,73 @@ START_TEST(a_model_that_stays_on_the_host_is_refused)
 }
 END_TEST
 
-START_TEST(more_ranks_than_one_are_refused)
+static sb_status no_plan(sb_ctx *ctx, const void *params, const sb_shape *shape, const sb_tensor *q,
+                         const sb_tensor *k, sb_cache *cache, sb_plan *plan)
 {
-    sb_comm two = {.size = 2};
-    ck_assert_int_eq(sb_device_check_ranks(&fake_backend, &two), SB_ERR_UNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(sb_error_text(), "found 2 ranks, allowed 1 on backend fake"));
+    (void)ctx, (void)params, (void)shape, (void)q, (void)k, (void)cache, (void)plan;
+    return SB_OK;
+}
+
+/* What several ranks cannot do on a device has a reason; one rank, and the cpu, can. */
+START_TEST(what_more_ranks_cannot_do_is_refused)
+{
+    static const struct {
+        const char    *method;
+        sb_scheme_use  use;
+        sb_layout_kind layout;
+        const char    *reason; /* NULL: they can */
+    } cases[] = {
+        {"dense", {.heads_at_once = 4}, SB_LAYOUT_BLOCK_STRIPED, NULL},
+        {"dense", {.heads_at_once = 1}, SB_LAYOUT_ZIGZAG, NULL},
+        {"dense", {.ring = 1}, SB_LAYOUT_ZIGZAG, NULL},
+        {"flexprefill", {.team = 2}, SB_LAYOUT_CONTIGUOUS, NULL},
+        {"hip", {.heads_at_once = 4}, SB_LAYOUT_CONTIGUOUS, NULL},
+        {"hip",
+         {.heads_at_once = 4},
+         SB_LAYOUT_ZIGZAG,
+         "layout: found zigzag on 2 ranks of backend fake, allowed contiguous: hip plans there"},
+        {"hip",
+         {.heads_at_once = 2},
+         SB_LAYOUT_CONTIGUOUS,
+         "found heads_at_once 2 on 2 ranks of backend fake, allowed all 4 KV heads"},
+        {"flexprefill",
+         {.heads_at_once = 4},
+         SB_LAYOUT_CONTIGUOUS,
+         "found allgather on 2 ranks of backend fake, allowed ulysses: flexprefill plans there"},
+        {"flexprefill", {.ring = 1}, SB_LAYOUT_ZIGZAG, "found ring on 2 ranks of backend fake"},
+        {"dense", {.team = 1}, SB_LAYOUT_CONTIGUOUS, "found teams of 1 of 2 ranks"},
+        {"dense", {.fetch = 1}, SB_LAYOUT_CONTIGUOUS, "found fetch on 2 ranks of backend fake"},
+        {"dense", {.pass_q = 1}, SB_LAYOUT_ZIGZAG, "found pass_q on 2 ranks of backend fake"},
+        {"lightning", {0}, SB_LAYOUT_CONTIGUOUS, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sb_method m     = *sb_method_find(cases[i].method);
+        int       plain = strcmp(m.name, "dense") == 0;
+        m.plan[SB_CUDA] = plain || (m.caps & SB_CAP_STATE) != 0 ? NULL : no_plan;
+        sb_status st =
+            sb_scheme_check_device(cases[i].use, &m, &fake_backend, 2, cases[i].layout, 4);
+        ck_assert_msg(st == (cases[i].reason == NULL ? SB_OK : SB_ERR_UNSUPPORTED), "case %zu: %s",
+                      i, sb_error_text());
+        if (cases[i].reason != NULL)
+            ck_assert_msg(strstr(sb_error_text(), cases[i].reason) != NULL, "%s", sb_error_text());
+        ck_assert_int_eq(
+            sb_scheme_check_device(cases[i].use, &m, &fake_backend, 1, cases[i].layout, 4), SB_OK);
+        ck_assert_int_eq(
+            sb_scheme_check_device(cases[i].use, &m, &sb_backend_cpu, 2, cases[i].layout, 4),
+            SB_OK);
+        ck_assert_int_eq(sb_shard_check_decode(&fake_backend, &m, 2),
+                         plain ? SB_OK : SB_ERR_UNSUPPORTED);
+    }
+    ck_assert_int_eq(
+        sb_scheme_on_device((sb_scheme_use){0}, sb_method_find("dense"), 2, 4).heads_at_once, 4);
+    ck_assert_int_eq(
+        sb_scheme_on_device((sb_scheme_use){0}, sb_method_find("dense"), 1, 4).heads_at_once, 0);
+    ck_assert_int_eq(
+        sb_scheme_on_device((sb_scheme_use){0}, sb_method_find("lightning"), 2, 4).heads_at_once,
+        0);
+    ck_assert_int_eq(sb_scheme_on_device((sb_scheme_use){.ring = 1}, sb_method_find("dense"), 2, 4)
+                         .heads_at_once,
+                     0);
 }
 END_TEST
 
@@ -214,7 +239,7 @@ int main(void)
     tcase_add_loop_test(t, states_are_carried_there, 0, sizeof states / sizeof *states);
     tcase_add_test(t, too_little_memory_is_no_fit);
     tcase_add_test(t, a_model_that_stays_on_the_host_is_refused);
-    tcase_add_test(t, more_ranks_than_one_are_refused);
+    tcase_add_test(t, what_more_ranks_cannot_do_is_refused);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1,14 +1,59 @@
 #include "tests/unit/harness/run/fake_device.h"
 
-#include <check.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { POISON = 0xEE };
+enum { POISON = 0xEE, PAGE = 4096, STREAMS = 8 };
+
+/* Also in programs that are no Check suites: a test fails by the signal. */
+#define REQUIRE(ok)                                                                                \
+    do {                                                                                           \
+        if (!(ok)) {                                                                               \
+            (void)fprintf(stderr, "fake device: %s:%d: %s\n", __FILE__, __LINE__, #ok);            \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
 
 fake_rooms fake_device;
 
+/* ---- memory ---- */
+
+static int inside; /* kernels and copies that are under way, one in the other */
+
+static size_t mapped(size_t bytes) { return (bytes + PAGE) / PAGE * PAGE; }
+
+static void protect(int how)
+{
+    for (int i = 0; i < FAKE_ROOMS; i++)
+        if (fake_device.at[i] != NULL)
+            REQUIRE(mprotect(fake_device.at[i], mapped(fake_device.bytes[i]), how) == 0);
+}
+
+static void open_memory(void)
+{
+    if (inside++ == 0)
+        protect(PROT_READ | PROT_WRITE);
+}
+
+static void close_memory(void)
+{
+    if (--inside == 0)
+        protect(PROT_NONE);
+}
+
 static sb_status fake_available(void) { return SB_OK; }
+
+static sb_status fake_facts(sb_device_facts *out)
+{
+    *out = (sb_device_facts){.count = 1, .memory_bytes = (int64_t)fake_device.limit};
+    (void)snprintf(out->name, sizeof out->name, "a device that is none");
+    (void)snprintf(out->uuid, sizeof out->uuid, "%s",
+                   fake_device.uuid != NULL ? fake_device.uuid : "");
+    return SB_OK;
+}
 
 static sb_status call(const char *name)
 {
@@ -17,6 +62,7 @@ static sb_status call(const char *name)
                : SB_OK;
 }
 
+/* A page behind the room is nobody's. */
 static sb_status fake_alloc(size_t bytes, void **out)
 {
     int       i  = 0;
@@ -27,76 +73,219 @@ static sb_status fake_alloc(size_t bytes, void **out)
         return sb_fail(SB_ERR_NOMEM, "fake: full");
     while (i < FAKE_ROOMS && fake_device.at[i] != NULL)
         i++;
-    ck_assert_int_lt(i, FAKE_ROOMS);
-    fake_device.at[i]    = malloc(bytes + 1);
+    REQUIRE(i < FAKE_ROOMS);
+    void *p = mmap(NULL, mapped(bytes) + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(p != MAP_FAILED);
+    fake_device.at[i]    = p;
     fake_device.bytes[i] = bytes;
     fake_device.used += bytes;
     fake_device.most = fake_device.used > fake_device.most ? fake_device.used : fake_device.most;
-    memset(fake_device.at[i], POISON, bytes);
-    *out = fake_device.at[i];
+    REQUIRE(mprotect(p, mapped(bytes), PROT_READ | PROT_WRITE) == 0);
+    memset(p, POISON, bytes);
+    if (inside == 0)
+        REQUIRE(mprotect(p, mapped(bytes), PROT_NONE) == 0);
+    *out = p;
     return SB_OK;
 }
 
-/* The room that holds [p, p + bytes), -1 for host memory. */
 int fake_room_of(const void *p, size_t bytes)
 {
-    const unsigned char *at = p;
-    for (int i = 0; i < FAKE_ROOMS; i++)
-        if (fake_device.at[i] != NULL && at >= fake_device.at[i] &&
-            at + bytes <= fake_device.at[i] + fake_device.bytes[i])
+    uintptr_t at = (uintptr_t)p;
+    for (int i = 0; i < FAKE_ROOMS; i++) {
+        uintptr_t room = (uintptr_t)fake_device.at[i];
+        if (room != 0 && at >= room && at + bytes <= room + fake_device.bytes[i])
             return i;
+    }
     return -1;
 }
+
+static void flush_all(void);
 
 static void fake_free(void *p)
 {
     int i = fake_room_of(p, 0);
-    ck_assert(i >= 0 && fake_device.at[i] == p);
+    REQUIRE(i >= 0 && fake_device.at[i] == p);
+    flush_all(); /* as a driver does */
     fake_device.used -= fake_device.bytes[i];
-    free(p);
     fake_device.at[i] = NULL;
+    REQUIRE(munmap(p, mapped(fake_device.bytes[i]) + PAGE) == 0);
 }
+
+/* ---- streams ---- */
+
+typedef struct step {
+    void       *dst;
+    const void *src; /* NULL: fill */
+    size_t      bytes;
+    int         byte, other; /* other >= 0: wait for the steps of that stream up to `upto` */
+    int64_t     upto;
+} step;
+
+typedef struct queue {
+    int     is_open;
+    step   *steps;
+    int64_t n, capacity, done;
+} queue;
+
+static queue streams[STREAMS]; /* the first is the default stream */
+
+static queue *queue_of(void *stream)
+{
+    int i = stream == NULL ? 0 : (int)((queue *)stream - streams);
+    REQUIRE(i >= 0 && i < STREAMS && (i == 0 || streams[i].is_open));
+    return &streams[i];
+}
+
+static void put(queue *q, step s)
+{
+    if (q->n == q->capacity) {
+        q->capacity = 2 * q->capacity + 16;
+        q->steps    = realloc(q->steps, (size_t)q->capacity * sizeof *q->steps);
+        REQUIRE(q->steps != NULL);
+    }
+    q->steps[q->n++] = s;
+}
+
+static void flush(queue *q, int64_t upto)
+{
+    open_memory();
+    while (q->done < upto) {
+        step s = q->steps[q->done++];
+        if (s.other >= 0)
+            flush(&streams[s.other], s.upto);
+        else if (s.src != NULL)
+            memmove(s.dst, s.src, s.bytes);
+        else
+            memset(s.dst, s.byte, s.bytes);
+    }
+    close_memory();
+}
+
+static void flush_all(void)
+{
+    for (int i = 0; i < STREAMS; i++)
+        flush(&streams[i], streams[i].n);
+}
+
+void fake_enter(void *stream)
+{
+    queue *q = queue_of(stream);
+    flush(q, q->n);
+    open_memory();
+}
+
+void fake_leave(void) { close_memory(); }
 
 static sb_status fake_copy(void *dst, const void *src, size_t bytes, sb_copy_kind kind,
                            void *stream)
 {
     sb_status st = call("copy");
-    (void)stream;
-    ck_assert_int_eq(fake_room_of(dst, bytes) >= 0, kind != SB_COPY_TO_HOST);
-    ck_assert_int_eq(fake_room_of(src, bytes) >= 0, kind != SB_COPY_TO_DEVICE);
-    if (st == SB_OK)
-        memcpy(dst, src, bytes);
+    REQUIRE((fake_room_of(dst, bytes) >= 0) == (kind != SB_COPY_TO_HOST));
+    REQUIRE((fake_room_of(src, bytes) >= 0) == (kind != SB_COPY_TO_DEVICE));
+    if (st == SB_OK && bytes > 0)
+        put(queue_of(stream), (step){.dst = dst, .src = src, .bytes = bytes, .other = -1});
+    return st;
+}
+
+static sb_status fake_copy_rows(void *dst, size_t dst_step, const void *src, size_t src_step,
+                                size_t bytes, size_t rows, sb_copy_kind kind, void *stream)
+{
+    sb_status st = SB_OK;
+    for (size_t i = 0; st == SB_OK && i < rows; i++)
+        st = fake_copy((char *)dst + i * dst_step, (const char *)src + i * src_step, bytes, kind,
+                       stream);
     return st;
 }
 
 static sb_status fake_fill(void *dst, int byte, size_t bytes, void *stream)
 {
     sb_status st = call("fill");
-    (void)stream;
-    ck_assert_int_ge(fake_room_of(dst, bytes), 0);
+    REQUIRE(fake_room_of(dst, bytes) >= 0);
     if (st == SB_OK)
-        memset(dst, byte, bytes);
+        put(queue_of(stream), (step){.dst = dst, .bytes = bytes, .byte = byte, .other = -1});
     return st;
 }
 
 static sb_status fake_sync(void *stream)
 {
-    (void)stream;
+    queue *q = queue_of(stream);
     fake_device.syncs++;
-    return call("sync");
+    sb_status st = call("sync");
+    if (st == SB_OK)
+        flush(q, q->n);
+    return st;
 }
 
-const sb_backend fake_backend = {.name      = "fake",
-                                 .id        = SB_CUDA,
-                                 .available = fake_available,
-                                 .alloc     = fake_alloc,
-                                 .free      = fake_free,
-                                 .copy      = fake_copy,
-                                 .fill      = fake_fill,
-                                 .sync      = fake_sync};
+static sb_status fake_stream_open(void **out)
+{
+    int       i  = 1;
+    sb_status st = call("stream_open");
+    while (i < STREAMS && streams[i].is_open)
+        i++;
+    REQUIRE(i < STREAMS);
+    if (st == SB_OK) {
+        streams[i].is_open = 1;
+        *out               = &streams[i];
+    }
+    return st;
+}
+
+static void fake_stream_close(void *stream)
+{
+    queue *q = queue_of(stream);
+    flush(q, q->n);
+    q->is_open = 0;
+}
+
+static sb_status fake_stream_after(void *stream, void *other)
+{
+    queue    *q = queue_of(stream), *o = queue_of(other);
+    sb_status st = call("stream_after");
+    if (st == SB_OK)
+        put(q, (step){.other = (int)(o - streams), .upto = o->n});
+    return st;
+}
+
+/* Asked twice at least. */
+static sb_status fake_stream_idle(void *stream, int *idle)
+{
+    queue    *q  = queue_of(stream);
+    sb_status st = call("stream_idle");
+    *idle        = q->done == q->n;
+    if (st == SB_OK)
+        flush(q, q->n);
+    return st;
+}
+
+static sb_status fake_pinned_alloc(size_t bytes, void **out)
+{
+    sb_status st = call("pinned_alloc");
+    if (st == SB_OK && (*out = malloc(bytes + 1)) == NULL)
+        st = sb_fail(SB_ERR_NOMEM, "fake: no pinned memory");
+    return st;
+}
+
+const sb_backend fake_backend = {.name         = "fake",
+                                 .id           = SB_CUDA,
+                                 .available    = fake_available,
+                                 .facts        = fake_facts,
+                                 .alloc        = fake_alloc,
+                                 .free         = fake_free,
+                                 .copy         = fake_copy,
+                                 .copy_rows    = fake_copy_rows,
+                                 .fill         = fake_fill,
+                                 .sync         = fake_sync,
+                                 .stream_open  = fake_stream_open,
+                                 .stream_close = fake_stream_close,
+                                 .stream_after = fake_stream_after,
+                                 .stream_idle  = fake_stream_idle,
+                                 .pinned_alloc = fake_pinned_alloc,
+                                 .pinned_free  = free};
 
 void fake_reset(void)
 {
+    for (int i = 0; i < STREAMS; i++)
+        streams[i].n = streams[i].done = streams[i].is_open = 0;
     memset(&fake_device, 0, sizeof fake_device);
     fake_device.limit = (size_t)1 << 30;
 }

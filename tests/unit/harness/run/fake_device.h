@@ -1,11 +1,14 @@
 /* A device that is none: memory of its own, seen only through the backend's table. Kernels of the
- * CPU can work there. */
+ * CPU can work there, between fake_enter and fake_leave; outside of that, and outside of copies,
+ * its memory cannot be touched: code that takes it for the host's ends in a fault. Copies and fills
+ * are queued, in streams, and carried out when somebody waits for them, or when a kernel of their
+ * stream begins: what is not waited for is not there. */
 #ifndef SB_TESTS_UNIT_HARNESS_RUN_FAKE_DEVICE_H
 #define SB_TESTS_UNIT_HARNESS_RUN_FAKE_DEVICE_H
 
 #include "kernels/base/backend.h"
 
-enum { FAKE_ROOMS = 32 };
+enum { FAKE_ROOMS = 64 };
 
 typedef struct fake_rooms {
     unsigned char *at[FAKE_ROOMS];
@@ -13,6 +16,7 @@ typedef struct fake_rooms {
     size_t         limit, used, most;
     int            attends, syncs;
     int            calls, fail_at; /* the fail_at-th call that may fail does; 0: none */
+    const char    *uuid;           /* of the device; NULL: "" */
 } fake_rooms;
 
 extern fake_rooms       fake_device;
@@ -22,5 +26,9 @@ void fake_reset(void); /* empty, of 1 GiB */
 
 /* The room that holds [p, p + bytes), -1 for host memory. */
 int fake_room_of(const void *p, size_t bytes);
+
+/* A kernel of `stream` begins, and ends; may be nested. */
+void fake_enter(void *stream);
+void fake_leave(void);
 
 #endif

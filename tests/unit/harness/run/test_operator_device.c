@@ -34,7 +34,10 @@ static sb_status fake_attend(sb_ctx *ctx, const void *params, const sb_attn_in *
     if (plan->form.head != NULL)
         ck_assert_int_ge(fake_room_of(plan->form.head, 1), 0);
     fake_device.attends++;
-    return sb_attend_block_csr_cpu(ctx, params, in, plan, cache, out);
+    fake_enter(ctx->stream);
+    sb_status st = sb_attend_block_csr_cpu(ctx, params, in, plan, cache, out);
+    fake_leave();
+    return st;
 }
 
 static const rig_spec specs[] = {
@@ -82,9 +85,12 @@ static sb_status fake_state(sb_ctx *ctx, const void *params, const sb_attn_in *i
     ck_assert_ptr_null(cache);
     ck_assert_int_eq(sb_arena_alloc(ctx->arena, 4096, 1, "work", &room), SB_OK);
     ck_assert_int_ge(fake_room_of(room, 4096), 0);
+    fake_enter(ctx->stream);
     memset(room, 0, 4096);
     fake_device.attends++;
-    return sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
+    sb_status st = sb_attend_linear_scan_cpu(ctx, params, in, plan, cache, out);
+    fake_leave();
+    return st;
 }
 
 static int64_t fake_bytes(const void *params, const sb_shape *shape)
@@ -127,12 +133,12 @@ static int with_gates; /* what the next call should find */
 static sb_status fake_gated(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                             const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
-    (void)ctx;
     (void)params;
     (void)plan;
     (void)cache;
     (void)out;
     fake_device.attends++;
+    fake_enter(ctx->stream);
     ck_assert_int_eq(in->gate != NULL, with_gates);
     ck_assert_int_eq(in->beta != NULL, with_gates);
     for (int64_t h = 0; with_gates && h < 2; h++)
@@ -144,6 +150,7 @@ static sb_status fake_gated(sb_ctx *ctx, const void *params, const sb_attn_in *i
             ck_assert_int_ge(fake_room_of(sb_tensor_f32(in->beta, h, i), sizeof(float)), 0);
             ck_assert_float_eq(*sb_tensor_f32(in->beta, h, i), (float)(-h - i));
         }
+    fake_leave();
     return SB_OK;
 }
 

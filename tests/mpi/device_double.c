@@ -1,0 +1,87 @@
+#include "tests/mpi/device_double.h"
+
+#include <string.h>
+
+#include "harness/shard/device.h"
+#include "kernels/exec/attend.h"
+#include "kernels/exec/linear_scan.h"
+#include "tests/unit/harness/run/fake_device.h"
+
+static const sb_method *of; /* whose plan runs */
+static int              broken;
+
+static sb_status done(sb_status st)
+{
+    fake_leave();
+    return st;
+}
+
+static sb_ctx on_host(const sb_ctx *ctx)
+{
+    sb_ctx c  = *ctx;
+    c.backend = &sb_backend_cpu;
+    return c;
+}
+
+/* The index of the CPU's layout, in room on the device. */
+static sb_status layout(sb_ctx *ctx, const void *params, const sb_shape *shape, sb_plan *plan,
+                        sb_cache *cache)
+{
+    sb_ctx c = on_host(ctx);
+    fake_enter(ctx->stream);
+    return done(of->layout(&c, params, shape, plan, cache));
+}
+
+static sb_status plan(sb_ctx *ctx, const void *params, const sb_shape *shape, const sb_tensor *q,
+                      const sb_tensor *k, sb_cache *cache, sb_plan *made)
+{
+    sb_ctx c = on_host(ctx);
+    fake_enter(ctx->stream);
+    return done(of->plan[SB_CPU](&c, params, shape, q, k, cache, made));
+}
+
+static sb_status attend(sb_ctx *ctx, const void *params, const sb_attn_in *in, const sb_plan *made,
+                        sb_cache *cache, sb_attn_out *out)
+{
+    sb_ctx c = on_host(ctx);
+    fake_device.attends++;
+    if (broken)
+        return sb_fail(SB_ERR_DEVICE, "double: a kernel fails");
+    fake_enter(ctx->stream);
+    return done(made->method_data != NULL && (of->caps & SB_CAP_STATE) != 0
+                    ? sb_attend_linear_scan_cpu(&c, params, in, made, cache, out)
+                    : sb_attend_block_csr_cpu(&c, params, in, made, NULL, out));
+}
+
+static sb_status round_off(const sb_tensor *from, const float *lse, const sb_tensor *to,
+                           void *stream)
+{
+    (void)lse;
+    fake_enter(stream);
+    for (int64_t i = 0; i < to->heads * to->tokens * to->dim; i++)
+        ((sb_bf16 *)to->data)[i] = sb_bf16_from_f32(((const float *)from->data)[i]);
+    return done(SB_OK);
+}
+
+static int plans_there(const sb_method *m)
+{
+    static const char *const names[] = {"flexprefill",  "pbs_attn",   "hip",
+                                        "xattention",   "minference", "anchor_attention",
+                                        "random_blocks"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(m->name, names[i]) == 0)
+            return 1;
+    return 0;
+}
+
+void device_double(const sb_method *m, int fails, sb_method *out)
+{
+    of                   = m;
+    broken               = fails;
+    sb_device_round_off  = round_off;
+    *out                 = *m;
+    out->attend[SB_CUDA] = attend;
+    out->plan[SB_CUDA]   = plans_there(m) ? plan : NULL;
+    out->layout_device   = plans_there(m) ? layout : NULL;
+    out->device_bytes    = NULL;
+}

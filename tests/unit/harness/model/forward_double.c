@@ -1,0 +1,88 @@
+#include "tests/unit/harness/model/forward_double.h"
+
+#include <check.h>
+
+#include "harness/model/probe/state.h"
+#include "tests/unit/harness/model/forward_rig.h"
+#include "tests/unit/harness/run/fake_device.h"
+
+int forward_double_holds(const sb_tensor *t)
+{
+    int64_t n = (t->heads - 1) * t->head_stride + t->tokens * t->dim;
+    return t->tokens == 0 || fake_room_of(t->data, (size_t)n * sizeof(sb_bf16)) >= 0;
+}
+
+static const sb_probe *probe_of(const sb_model *m) { return m->impl; }
+
+static sb_status left(sb_status st)
+{
+    fake_leave();
+    return st;
+}
+
+static sb_status fake_layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a)
+{
+    fake_enter(NULL);
+    return left(sb_model_probe.layout(m, in, rows, a));
+}
+
+static sb_status fake_embed(sb_model *m, const sb_input *in, const sb_gid *gid)
+{
+    const sb_probe_residual *r = &probe_of(m)->res;
+    ck_assert(fake_room_of(r->id, (size_t)(r->rows + 1) * sizeof *r->id) >= 0);
+    fake_enter(NULL);
+    return left(sb_probe_embed(m, in, gid));
+}
+
+static sb_status fake_embed_one(sb_model *m, const sb_input *in, int32_t id, int64_t pos)
+{
+    fake_enter(NULL);
+    return left(sb_model_probe.embed_one(m, in, id, pos));
+}
+
+static sb_status fake_qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tensor *k,
+                          sb_tensor *v)
+{
+    ck_assert(forward_double_holds(q));
+    ck_assert(forward_double_holds(k));
+    ck_assert(forward_double_holds(v));
+    fake_enter(NULL);
+    return left(sb_probe_qkv(m, layer, one, q, k, v));
+}
+
+static sb_status fake_absorb(sb_model *m, int32_t layer, int one, const sb_tensor *o)
+{
+    ck_assert(forward_double_holds(o));
+    fake_enter(NULL);
+    return left(sb_probe_absorb(m, layer, one, o));
+}
+
+static sb_status fake_row(const sb_model *m, int64_t row, float *out)
+{
+    fake_enter(NULL);
+    return left(sb_model_probe.row(m, row, out));
+}
+
+static sb_model_ops there, ops;
+
+sb_model *forward_double_probe(void)
+{
+    sb_model *m     = forward_probe();
+    there           = sb_model_probe;
+    there.layout    = fake_layout;
+    there.embed     = fake_embed;
+    there.embed_one = fake_embed_one;
+    there.qkv       = fake_qkv;
+    there.absorb    = fake_absorb;
+    there.row       = fake_row;
+    ops             = sb_model_probe;
+    ops.cuda        = &there;
+    m->ops          = &ops;
+    return m;
+}
+
+void forward_double_forget(sb_model *m)
+{
+    ck_assert_ptr_eq(m->ops, &ops);
+    ops.cuda = NULL;
+}
