@@ -73,8 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sb_gen_plan         *g   = NULL;
     fuzz_errors          e;
     for (int i = 0; i < MAX_MODELS && sb_models[i] != NULL; i++)
-        models[i] = (sb_model_desc){sb_models[i]->name, sb_models[i]->params,
-                                    sb_models[i]->params_bytes, sb_models[i]->suites};
+        models[i] = sb_model_describe(sb_models[i]);
     const char *path = fuzz_file(0, data, size);
     fuzz_errors_open(&e);
     sb_status st = sb_sweep_load(path, NULL, 0, &env, e.to, &s);
