@@ -2,7 +2,7 @@
 set(STORE_FACTS unit/results/facts.c)
 span_test(test_stats SOURCES unit/results/test_stats.c LINK sb_stats LABELS unit)
 span_test(test_stats_compare SOURCES unit/results/test_compare.c LINK sb_stats m LABELS unit)
-foreach(part store kill query views losses fidelity merge check anonymize schema places nomem)
+foreach(part store kill query views figures losses fidelity merge check anonymize schema places nomem)
   span_test(test_store_${part} SOURCES unit/results/test_${part}.c ${STORE_FACTS} LINK sb_store LABELS unit)
 endforeach()
 target_link_options(test_store_places PRIVATE -Wl,--wrap=statfs)
