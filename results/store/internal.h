@@ -166,7 +166,6 @@ sb_status sbi_find(sb_store *s, sbi_stmt id, const sbi_value *values, int n, int
 /* A text that is given must be JSON; NULL passes (the schema says where it may be missing). */
 sb_status sbi_need_json(const char *column, const char *text);
 sb_status sbi_need_writer(const sb_store *s, const char *what);
-/* A transaction that changes facts: from here on the stored answers of views are out of date. */
 sb_status sbi_begin(sb_store *s);
 /* Commit when st is SB_OK, else roll back and pass st on with its text. */
 sb_status sbi_end(sb_store *s, sb_status st);

@@ -100,6 +100,8 @@ static sb_status merge_one(sb_store *s, const char *shard, FILE *out)
         return st;
     if ((st = sbi_begin(s)) == SB_OK) {
         st = sbi_copy_shard(s->db, s->path, &n_new, &n_known);
+        if (st == SB_OK && n_new > 0)
+            st = sbi_run(s, SBI_FIGURES_FORGET, NULL, 0);
         if (st == SB_OK)
             st = note_merged(s->db, s->path, sha, shard, n_new);
         st = sbi_end(s, st);

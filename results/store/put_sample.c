@@ -171,7 +171,9 @@ static sb_status insert_sample(sb_store *s, const sb_sample_facts *f)
         sbi_text(f->prediction),    sbi_text(f->plan_digest), sbi_int(f->fallback != 0),
         sbi_int(f->n_gen),          sbi_text(f->kernel),
     };
-    sb_status st = sbi_run(s, SBI_SAMPLE_INSERT, v, SBI_COUNT(v));
+    sb_status st = sbi_run(s, SBI_FIGURES_FORGET, NULL, 0);
+    if (st == SB_OK)
+        st = sbi_run(s, SBI_SAMPLE_INSERT, v, SBI_COUNT(v));
     if (st != SB_OK)
         return st;
     int64_t id = sqlite3_last_insert_rowid(s->db);

@@ -225,15 +225,7 @@ sb_status sbi_need_writer(const sb_store *s, const char *what)
     return SB_OK;
 }
 
-sb_status sbi_begin(sb_store *s)
-{
-    if (s->batch)
-        return SB_OK;
-    sb_status st = sbi_run(s, SBI_BEGIN, NULL, 0);
-    if (st == SB_OK && (st = sbi_run(s, SBI_FIGURES_FORGET, NULL, 0)) != SB_OK)
-        st = sbi_end(s, st);
-    return st;
-}
+sb_status sbi_begin(sb_store *s) { return s->batch ? SB_OK : sbi_run(s, SBI_BEGIN, NULL, 0); }
 
 sb_status sbi_end(sb_store *s, sb_status st)
 {
