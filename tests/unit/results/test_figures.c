@@ -129,6 +129,7 @@ int main(void)
 {
     Suite *suite = suite_create("figures");
     TCase *c     = tcase_create("figures");
+    tcase_set_timeout(c, 60);
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, answers_are_those_of_the_facts);
     tcase_add_test(c, our_own_writes_make_them_stale);
