@@ -25,10 +25,10 @@ static int is_public(const char *view)
     return 0;
 }
 
-/* SQLite keeps a text from "CREATE" on, without the semicolon. */
+/* SQLite keeps a view's text from "CREATE VIEW" on, without the semicolon. */
 static int same_text(const char *stored, const char *text)
 {
-    const char *from = strstr(text, "CREATE ");
+    const char *from = strstr(text, "CREATE VIEW ");
     size_t      n    = from == NULL ? 0 : strlen(from);
     while (n > 0 && (isspace((unsigned char)from[n - 1]) || from[n - 1] == ';'))
         n--;
@@ -41,8 +41,8 @@ static sb_status is_current(sqlite3 *db, const char *path, const char *name, con
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = SB_OK;
     *current           = 0;
-    if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE name = ?", -1, &stmt, NULL) !=
-            SQLITE_OK ||
+    if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", -1,
+                           &stmt, NULL) != SQLITE_OK ||
         sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK)
         st = sbi_db_fail(db, path, NULL);
     else if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_TEXT)
@@ -51,20 +51,20 @@ static sb_status is_current(sqlite3 *db, const char *path, const char *name, con
     return st;
 }
 
-/* `kind` "VIEW" or "TABLE" `name`, made new unless it stands there with this text. */
-static sb_status make(sqlite3 *db, const char *path, const char *kind, const char *name,
-                      const char *sql, int *changed)
+/* The view, made new unless it stands there with this text. */
+static sb_status make_view(sqlite3 *db, const char *path, const char *name, const char *sql,
+                           int *changed)
 {
-    char      drop[128];
+    char      drop[96];
     int       current = 0;
     sb_status st      = is_current(db, path, name, sql, &current);
     if (st != SB_OK || current)
         return st;
     *changed = 1;
-    (void)snprintf(drop, sizeof drop, "DROP %s IF EXISTS %s", kind, name);
+    (void)snprintf(drop, sizeof drop, "DROP VIEW IF EXISTS %s", name);
     if ((st = sbi_exec(db, path, drop)) == SB_OK)
         st = sbi_exec(db, path, sql);
-    return st == SB_OK ? st : sb_wrap(st, "%s %s", kind, name);
+    return st == SB_OK ? st : sb_wrap(st, "view %s", name);
 }
 
 /* CREATE TABLE stored_X with the columns of live_X; a column has the type of the column of a table
@@ -90,31 +90,46 @@ static sb_status stored_text(sqlite3 *db, const char *path, const char *view, ch
     return st == SB_OK && *out == NULL ? no_memory(path) : st;
 }
 
+/* stored_X has to be there and to be of this live_X: it is made again whenever that is. */
+static sb_status make_stored(sqlite3 *db, const char *path, const char *view, int *changed)
+{
+    char      drop[96];
+    char     *table = NULL;
+    sb_status st    = stored_text(db, path, view, &table);
+    (void)snprintf(drop, sizeof drop, "DROP TABLE IF EXISTS stored_%s", view);
+    if (st == SB_OK && (st = sbi_exec(db, path, drop)) == SB_OK)
+        st = sbi_exec(db, path, table);
+    sqlite3_free(table);
+    *changed = 1;
+    return st;
+}
+
 static sb_status make_public(sqlite3 *db, const char *path, const char *view, const char *sql,
                              int *changed)
 {
     static const char create[] = "CREATE VIEW ";
-    char              live[64], stored[64];
-    char             *table = NULL;
+    char              live[64];
+    int64_t           has_stored = 0;
     char *text = sqlite3_mprintf("%slive_%s", create, strstr(sql, create) + sizeof create - 1);
     char *both = sqlite3_mprintf(
         "CREATE VIEW %s AS SELECT v.* FROM figures_stale AS s CROSS JOIN live_%s AS v UNION ALL "
         "SELECT * FROM stored_%s WHERE NOT EXISTS (SELECT 1 FROM figures_stale)",
         view, view, view);
-    sb_status st = text == NULL || both == NULL ? no_memory(path) : SB_OK;
+    char *known = sqlite3_mprintf(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'stored_%s'", view);
+    sb_status st = text == NULL || both == NULL || known == NULL ? no_memory(path) : SB_OK;
     (void)snprintf(live, sizeof live, "live_%s", view);
-    (void)snprintf(stored, sizeof stored, "stored_%s", view);
     if (st == SB_OK)
-        st = make(db, path, "VIEW", live, text, changed);
+        st = make_view(db, path, live, text, changed);
     if (st == SB_OK)
-        st = stored_text(db, path, view, &table);
+        st = sbi_scalar(db, path, known, &has_stored);
+    if (st == SB_OK && (*changed || !has_stored))
+        st = make_stored(db, path, view, changed);
     if (st == SB_OK)
-        st = make(db, path, "TABLE", stored, table, changed);
-    if (st == SB_OK)
-        st = make(db, path, "VIEW", view, both, changed);
+        st = make_view(db, path, view, both, changed);
     sqlite3_free(text);
     sqlite3_free(both);
-    sqlite3_free(table);
+    sqlite3_free(known);
     return st;
 }
 
@@ -128,7 +143,7 @@ sb_status sbi_figures_view(sqlite3 *db, const char *path, const char *name, cons
 {
     int       changed = 0;
     sb_status st      = is_public(name) ? make_public(db, path, name, sql, &changed)
-                                        : make(db, path, "VIEW", name, sql, &changed);
+                                        : make_view(db, path, name, sql, &changed);
     if (st == SB_OK && changed)
         st = sbi_exec(db, path, "DELETE FROM stored_figures");
     return st;

@@ -341,7 +341,7 @@ int main(void)
 {
     Suite *suite = suite_create("merge and diff");
     TCase *t     = tcase_create("merge");
-    tcase_set_timeout(t, 240);
+    tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, merge_keeps_every_fact);
     tcase_add_test(t, merge_is_idempotent);

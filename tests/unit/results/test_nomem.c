@@ -141,7 +141,7 @@ int main(void)
 {
     Suite *suite = suite_create("no memory");
     TCase *t     = tcase_create("no memory");
-    tcase_set_timeout(t, 300);
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, refresh);
     tcase_add_test(t, anonymize);
     tcase_add_test(t, statistics);

@@ -70,7 +70,7 @@ int main(void)
 {
     Suite *suite = suite_create("report: no memory");
     TCase *t     = tcase_create("nomem");
-    tcase_set_timeout(t, 300);
+    tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, every_allocation, 0, 2);
     suite_add_tcase(suite, t);
     return run_suite(suite);

@@ -162,7 +162,7 @@ int main(void)
     TCase *t = tcase_create("score_nomem");
     json_set_alloc_funcs(json_malloc_fails, free);
     tcase_add_checked_fixture(t, folder_set_up, folder_tear_down);
-    tcase_set_timeout(t, 400);
+    tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, files, 0, (int)(sizeof files_of / sizeof *files_of));
     tcase_add_test(t, database);
     return run_suite_of("score_nomem", t);
