@@ -48,8 +48,10 @@ int sbi_schema_version(void);
 sb_status sbi_migrate(sqlite3 *db, const char *path, int from);
 /* Re-create the views whose text differs; inside a transaction. */
 sb_status sbi_views_refresh(sqlite3 *db, const char *path);
-/* A database in memory with schema and views: what a sound file looks like. */
-sb_status sbi_open_model(sqlite3 **out);
+/* A database in memory: what a sound file looks like, its facts' tables alone or with views and
+ * their stored answers. */
+typedef enum sbi_model_part { SBI_MODEL_FACTS, SBI_MODEL_WHOLE } sbi_model_part;
+sb_status sbi_open_model(sbi_model_part part, sqlite3 **out);
 
 /* ---- figures.c: stored answers of the public views ---- */
 /* The table that says whether they hold; before the first view. */

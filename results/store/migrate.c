@@ -89,7 +89,7 @@ sb_status sbi_views_refresh(sqlite3 *db, const char *path)
     return st;
 }
 
-sb_status sbi_open_model(sqlite3 **out)
+sb_status sbi_open_model(sbi_model_part part, sqlite3 **out)
 {
     sqlite3 *db = NULL;
     if (sqlite3_open(":memory:", &db) != SQLITE_OK) {
@@ -98,7 +98,7 @@ sb_status sbi_open_model(sqlite3 **out)
         return st;
     }
     sb_status st = sbi_migrate(db, ":memory:", 0);
-    if (st == SB_OK)
+    if (st == SB_OK && part == SBI_MODEL_WHOLE)
         st = sbi_views_refresh(db, ":memory:");
     if (st != SB_OK) {
         sqlite3_close(db);

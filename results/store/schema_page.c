@@ -281,7 +281,7 @@ static sb_status helpers(page *p)
 sb_status sb_store_schema(FILE *out)
 {
     page      p  = {.out = out};
-    sb_status st = sbi_open_model(&p.db);
+    sb_status st = sbi_open_model(SBI_MODEL_WHOLE, &p.db);
     if (st == SB_OK)
         st = sbi_schema_comments(&p.words);
     if (st == SB_OK)

@@ -36,14 +36,13 @@ static sb_status verify_schema(sqlite3 *db, const char *path, const char *prefix
     sqlite3_stmt *want  = NULL;
     sqlite3_stmt *have  = NULL;
     int           rc    = SQLITE_DONE;
-    sb_status     st    = sbi_open_model(&model);
+    sb_status     st    = sbi_open_model(SBI_MODEL_FACTS, &model);
     if (st != SB_OK)
         return st;
-    if (sqlite3_prepare_v2(
-            model,
-            "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', "
-            "'index') AND name NOT LIKE 'stored\\_%' ESCAPE '\\' ORDER BY type, name",
-            -1, &want, NULL) != SQLITE_OK) {
+    if (sqlite3_prepare_v2(model,
+                           "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', "
+                           "'index') ORDER BY type, name",
+                           -1, &want, NULL) != SQLITE_OK) {
         st = sbi_db_fail(model, ":memory:", NULL);
         goto done;
     }

@@ -41,7 +41,7 @@ START_TEST(every_column_has_its_line)
     char         *text = page();
     int64_t       n = 0, lines = 0;
     const char   *object = NULL;
-    FACTS_OK(sbi_open_model(&db));
+    FACTS_OK(sbi_open_model(SBI_MODEL_WHOLE, &db));
     ck_assert_int_eq(
         sqlite3_prepare_v2(db,
                            "SELECT s.name, x.name, s.type FROM sqlite_schema AS s, "
