@@ -1,5 +1,5 @@
 /* The communicator as a table: what kernels and the sharding code may ask of other ranks.
- * Implementations live in harness/comm (self, mpi; later nccl, mpi_host). Every call is collective over the
+ * Implementations live in harness/comm (self, mpi; links nccl, mpi_host). Every call is collective over the
  * communicator and must be issued in the same order by all ranks. Pointers are host memory for self and mpi.
  * Counts and displacements are bytes, 64-bit; implementations split what their library cannot take in one call. */
 #ifndef SB_KERNELS_BASE_COMM_H

@@ -10,7 +10,7 @@ is finished, `db diff` finds the facts of the reference. Memory: of each rank of
 last three quarters of the run, and of the killed jobs the slope of their peak over the samples stored before they started; both must be
 flat (less than 2 MiB, or 3 % of what is resident, over all of the run). Seeded; prints what happened.
 """
-import argparse, os, pathlib, random, shutil, signal, statistics, subprocess, sys, tempfile, time
+import argparse, os, pathlib, random, select, shutil, signal, statistics, subprocess, sys, tempfile, time
 
 SWEEP = """sweep: soak
 experiment: task
@@ -23,6 +23,7 @@ sharding: [{{name: allgather, layout: zigzag}}]
 timing: {{warmup: 0, repetitions: 1}}
 """
 RANKS = 2
+LOOK_S = 0.25  # between two looks at a job's memory
 
 
 class Soak:
@@ -64,11 +65,18 @@ class Soak:
         return out
 
     def gone(self, db):
+        """Waits for the end of each process, which are children of a killed mpirun and not ours."""
         until = time.time() + 20
-        while self.ranks(db):
-            if time.time() > until:
-                sys.exit(f"a process of the killed job is still there: {self.ranks(db)}")
-            time.sleep(0.05)
+        while left := self.ranks(db):
+            for pid in left.values():
+                try:
+                    fd = os.pidfd_open(pid)
+                except ProcessLookupError:
+                    continue
+                ended, _, _ = select.select([fd], [], [], max(0, until - time.time()))
+                os.close(fd)
+                if not ended:
+                    sys.exit(f"a process of the killed job is still there: {left}")
 
     def finished(self, db, reference):
         self.must("db", "check", db)
@@ -113,7 +121,10 @@ def watch(soak, db, job, until, memory):
             kib = resident(pid)
             if kib:
                 memory.setdefault(rank, []).append((time.time() - t0, kib))
-        time.sleep(0.25)
+        try:
+            job.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            pass
     return job.poll()
 
 
