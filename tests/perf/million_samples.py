@@ -93,8 +93,7 @@ def main():
             db.execute(f"DELETE FROM {table}")
         db.commit()
         fill(db, ask.samples)
-        views = [v for (v,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'view'")]
-        public = [v for v in views if not v.endswith(("_key", "_live", "_member", "_sample", "_score", "_time"))]
+        public = [v.removeprefix("live_") for (v,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'view' AND name GLOB 'live_*'")]
         n = db.execute("SELECT count(*) FROM sample").fetchone()[0]
         db.close()
         query = lambda v: [ask.spanbench, "query", path, f"SELECT * FROM {v}", "--format", "csv"]
