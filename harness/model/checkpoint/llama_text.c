@@ -9,9 +9,11 @@
 
 /* ---- what it is ---- */
 
+enum { A_LAYER = 7 }; /* matrices */
+
+/* Those of all layers, then the embedding, then NULL. */
 static const sb_matrix *matrix_of(const sb_checkpoint *c, int64_t i)
 {
-    enum { A_LAYER = 7 };
     if (i >= sb_checkpoint_config(c)->n_layers * A_LAYER)
         return i == sb_checkpoint_config(c)->n_layers * A_LAYER ? sb_checkpoint_embedding(c) : NULL;
     const sb_layer_weights *l            = sb_checkpoint_layer(c, i / A_LAYER);
@@ -34,14 +36,11 @@ static const char *weights_type(const sb_checkpoint *c)
 
 double sbi_llama_token_flops(const sb_model *m)
 {
-    const sb_checkpoint    *c    = ((const sbi_llama *)m->impl)->c;
-    const sb_model_config  *k    = sb_checkpoint_config(c);
-    const sb_layer_weights *l    = sb_checkpoint_layer(c, 0);
-    const sb_matrix *const  of[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
-    double                  sum  = 0;
-    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
-        sum += 2 * (double)of[i]->rows * (double)of[i]->cols;
-    return sum * (double)k->n_layers;
+    const sb_checkpoint *c   = ((const sbi_llama *)m->impl)->c;
+    double               sum = 0;
+    for (int64_t i = 0; i < A_LAYER; i++)
+        sum += 2 * (double)matrix_of(c, i)->rows * (double)matrix_of(c, i)->cols;
+    return sum * (double)sb_checkpoint_config(c)->n_layers;
 }
 
 int64_t sbi_llama_shared_bytes(const sb_model *m)
