@@ -1,6 +1,8 @@
 /* Counting wrappers around the table, and the agreement that lets all ranks leave together. */
 #include "kernels/base/comm.h"
 
+#include <stdio.h>
+
 #include "kernels/base/phase.h"
 
 static void count(sb_comm *c, int64_t sent_bytes, int64_t received_bytes, int64_t since_ns)
@@ -56,9 +58,12 @@ sb_status sb_comm_agree(sb_comm *c, sb_status st)
     int64_t   none  = (int64_t)c->size * SB_STATUS_COUNT;
     int64_t   mine  = st == SB_OK ? none : (int64_t)c->rank * SB_STATUS_COUNT + (int64_t)st;
     int64_t   first = mine;
-    sb_status cs    = c->ops->allreduce_i64(c, &first, 1, SB_REDUCE_MIN);
+    char      own[1024] = ""; /* what went wrong here first: a broken agreement does not hide it */
+    if (st != SB_OK)
+        (void)snprintf(own, sizeof own, "%s", sb_error_text());
+    sb_status cs = c->ops->allreduce_i64(c, &first, 1, SB_REDUCE_MIN);
     if (cs != SB_OK)
-        return cs;
+        return st == SB_OK ? cs : sb_wrap(cs, "%s; then", own);
     if (st != SB_OK || first == none)
         return st;
     return sb_fail(SB_ERR_PEER, "rank %lld: %s", (long long)(first / SB_STATUS_COUNT),

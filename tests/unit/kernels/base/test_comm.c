@@ -147,7 +147,8 @@ START_TEST(a_failing_call_is_passed_on)
     ck_assert_int_eq(sb_comm_allreduce_i64(&c, &x, 1, SB_REDUCE_SUM), SB_ERR_COMM);
     ck_assert_int_eq(sb_comm_barrier(&c), SB_ERR_COMM);
     ck_assert_int_eq(sb_comm_agree(&c, SB_OK), SB_ERR_COMM);
-    ck_assert_int_eq(sb_comm_agree(&c, SB_ERR_IO), SB_ERR_COMM);
+    ck_assert_int_eq(sb_comm_agree(&c, sb_fail(SB_ERR_IO, "a.db: gone")), SB_ERR_COMM);
+    ck_assert_msg(strncmp(sb_error_text(), "a.db: gone; then: ", 18) == 0, "%s", sb_error_text());
 }
 END_TEST
 
