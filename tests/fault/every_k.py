@@ -36,6 +36,19 @@ def digest(path):
     return h.hexdigest()
 
 
+def left_of(command):
+    """Processes that have the command's last words, with what they wait in: a hang of ours, or of the launcher alone."""
+    out = []
+    for p in pathlib.Path("/proc").iterdir():
+        try:
+            words = (p / "cmdline").read_bytes().split(b"\0")[:-1] if p.name.isdigit() else []
+            if words and words[-3:] == [os.fsencode(w) for w in command[-3:]]:
+                out.append(f"{p.name} in {(p / 'wchan').read_text()}")
+        except OSError:
+            pass  # it ended meanwhile
+    return ", ".join(out)
+
+
 class Verb:
     """arguments(dir): the command in a fresh folder made by prepare(dir); kept(dir), after the fault, and same(dir), after the command
     ran again without one: "" or what is wrong."""
@@ -59,7 +72,7 @@ class Verb:
             r = subprocess.run(command, env=env, cwd=cwd, capture_output=True, timeout=limit, text=True, errors="replace")
             return r.returncode, r.stdout, r.stderr
         except subprocess.TimeoutExpired as e:
-            return "hangs", "", str(e.stderr or "")
+            return "hangs", "", f"still there behind its launcher: {left_of(command) or 'nothing'}; {e.stderr or ''}"
 
     def sound(self, db):
         code, out, err = self.call("db", "check", db)
