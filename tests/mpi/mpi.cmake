@@ -6,6 +6,7 @@ if(SPAN_SANITIZE)
   set(SPAN_MPI_TEST_S 240) # several times slower
 endif()
 math(EXPR SPAN_MPI_CTEST_S "${SPAN_MPI_TEST_S} + 30")
+# PROCESSORS: ranks that wait for each other spin, so a test beside them costs both many times what it takes.
 
 add_executable(test_mpi
   mpi/test_mpi.c mpi/cases_balance.c mpi/cases_comm.c mpi/cases_fetch.c mpi/cases_groups.c mpi/cases_pass_q.c mpi/cases_operator.c mpi/cases_quality.c mpi/cases_shard.c mpi/cases_state.c mpi/cases_heads.c mpi/shard_case.c)
@@ -18,7 +19,7 @@ foreach(ranks 1 2 3 4)
                    $<TARGET_FILE:test_mpi>
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   # The MPI library leaks at exit; leaks of ours are found by the threads below.
-  set_tests_properties(test_mpi_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+  set_tests_properties(test_mpi_${ranks} PROPERTIES LABELS mpi PROCESSORS ${ranks} TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endforeach()
 
@@ -49,7 +50,7 @@ foreach(ranks 1 2 3 4 8)
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_ring>
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(test_ring_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+  set_tests_properties(test_ring_${ranks} PROPERTIES LABELS mpi PROCESSORS ${ranks} TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endforeach()
 
@@ -59,7 +60,7 @@ foreach(ranks 1 2 3 4)
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks}
                    -x LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake $<TARGET_FILE:test_link>
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(test_link_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+  set_tests_properties(test_link_${ranks} PROPERTIES LABELS mpi PROCESSORS ${ranks} TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endforeach()
 if(SPAN_NCCL_INCLUDE)
@@ -82,7 +83,7 @@ foreach(ranks 1 2 3)
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_forward_ranks>
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(test_forward_ranks_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+  set_tests_properties(test_forward_ranks_${ranks} PROPERTIES LABELS mpi PROCESSORS ${ranks} TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endforeach()
 foreach(ranks 1 2 3 4)
@@ -94,7 +95,7 @@ foreach(ranks 1 2 3 4)
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_ranks_device> mpi_host ${tokens}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(test_ranks_device_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+  set_tests_properties(test_ranks_device_${ranks} PROPERTIES LABELS mpi PROCESSORS ${ranks} TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endforeach()
 if(SPAN_NCCL_INCLUDE)
@@ -104,7 +105,7 @@ if(SPAN_NCCL_INCLUDE)
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np 2
                    -x LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/tests/fake $<TARGET_FILE:test_ranks_device> nccl 1000
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(test_ranks_device_nccl PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+  set_tests_properties(test_ranks_device_nccl PROPERTIES LABELS mpi PROCESSORS 2 TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endif()
 
@@ -124,6 +125,6 @@ foreach(ranks 1 2 3 4 8)
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_volume>
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(test_volume_${ranks} PROPERTIES LABELS mpi TIMEOUT ${SPAN_MPI_CTEST_S}
+  set_tests_properties(test_volume_${ranks} PROPERTIES LABELS mpi PROCESSORS ${ranks} TIMEOUT ${SPAN_MPI_CTEST_S}
                        ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 endforeach()
