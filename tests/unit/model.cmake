@@ -25,5 +25,5 @@ span_test(test_llama
   LINK sb_model sb_shard sb_config sb_methods sb_workloads sb_comm_impl Threads::Threads m LABELS unit)
 span_test(test_llama_device
   SOURCES unit/harness/model/checkpoint/test_llama_device.c unit/harness/model/checkpoint/llama_rig.c unit/harness/model/checkpoint/rows_double.c
-          unit/harness/run/fake_device.c ${checkpoint_files}
+          unit/kernels/nn/rows_plain.c unit/harness/run/fake_device.c ${checkpoint_files}
   LINK sb_run sb_methods sb_workloads sb_comm_impl m LABELS unit)

@@ -1,5 +1,5 @@
-/* The steps of device_rows.h on a device that is none (fake_device.h), in plain loops with the same
- * rounding points. */
+/* The steps of device_rows.h on a device that is none (fake_device.h): rows_plain.h at work in its
+ * memory. */
 #ifndef SB_TESTS_CHECKPOINT_ROWS_DOUBLE_H
 #define SB_TESTS_CHECKPOINT_ROWS_DOUBLE_H
 
@@ -8,6 +8,5 @@
 /* Tells its free memory, as fake_backend does not. */
 extern const sb_device_rows rows_double;
 extern int                  rows_double_missing; /* 1: products cannot be opened */
-extern int64_t              rows_double_products;
 
 #endif
