@@ -71,7 +71,20 @@ static sb_status rows_option(const char *text, sb_logits_rows *out)
 
 static sb_status one_option(int c, options *o)
 {
-    enum { MODEL = 256, PROMPT, IDS, WRAPPER, METHOD, PARAM, MAX_NEW, LOGITS, ROWS, EXTRA, PRINT, BACKEND };
+    enum {
+        MODEL = 256,
+        PROMPT,
+        IDS,
+        WRAPPER,
+        METHOD,
+        PARAM,
+        MAX_NEW,
+        LOGITS,
+        ROWS,
+        EXTRA,
+        PRINT,
+        BACKEND
+    };
     switch (c) {
     case MODEL:
         o->model = optarg;
@@ -120,27 +133,21 @@ static sb_status one_option(int c, options *o)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    static const struct option longs[] = {{"model", 1, NULL, 256},
-                                          {"prompt-file", 1, NULL, 257},
-                                          {"ids-file", 1, NULL, 258},
-                                          {"wrapper", 1, NULL, 259},
-                                          {"method", 1, NULL, 260},
-                                          {"param", 1, NULL, 261},
-                                          {"max-new", 1, NULL, 262},
-                                          {"logits", 1, NULL, 263},
-                                          {"logits-rows", 1, NULL, 264},
-                                          {"extrapolate", 0, NULL, 265},
-                                          {"print-ids", 0, NULL, 266},
-                                          {"backend", 1, NULL, 267},
-                                          {"help", 0, NULL, 'h'},
-                                          {0}};
+    static const struct option longs[] = {
+        {"model", 1, NULL, 256},       {"prompt-file", 1, NULL, 257},
+        {"ids-file", 1, NULL, 258},    {"wrapper", 1, NULL, 259},
+        {"method", 1, NULL, 260},      {"param", 1, NULL, 261},
+        {"max-new", 1, NULL, 262},     {"logits", 1, NULL, 263},
+        {"logits-rows", 1, NULL, 264}, {"extrapolate", 0, NULL, 265},
+        {"print-ids", 0, NULL, 266},   {"backend", 1, NULL, 267},
+        {"help", 0, NULL, 'h'},        {0}};
     sb_status                  st      = SB_OK;
     int                        c;
-    *o = (options){.wrapper = "auto",
-                   .method  = "dense",
-                   .backend = "cpu",
-                   .max_new = 128,
-                   .rows    = SB_LOGITS_LAST};
+    *o     = (options){.wrapper = "auto",
+                       .method  = "dense",
+                       .backend = "cpu",
+                       .max_new = 128,
+                       .rows    = SB_LOGITS_LAST};
     opterr = 0;
     while (st == SB_OK && !o->help && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
         st = one_option(c, o);
@@ -320,8 +327,7 @@ static void say(const options *o, const sb_generate *g, const sb_generated *r)
     if (r->steps > 0)
         (void)fprintf(stderr, ", %.1f ms each", r->decode_token_s * 1e3);
     (void)fprintf(stderr, "; %.2f GiB a rank beside %.2f GiB of weights\n",
-                  (double)r->room_bytes / 0x1p30,
-                  (double)r->weights_bytes / 0x1p30);
+                  (double)r->room_bytes / 0x1p30, (double)r->weights_bytes / 0x1p30);
 }
 
 static sb_status generate(const options *o, const sb_launch *l)

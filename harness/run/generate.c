@@ -23,7 +23,8 @@ static sb_status config_of(const job *j, sb_forward_config *out)
 {
     const sb_generate *g      = j->g;
     const sb_method   *dense  = sb_method_find("dense");
-    int                method = (g->method->caps & SB_CAP_DECODE) != 0;
+    /* On a device dense: what a method carries from step to step may be in host memory. */
+    int method = g->backend->id == SB_CPU && (g->method->caps & SB_CAP_DECODE) != 0;
     if (dense == NULL)
         return sb_fail(SB_ERR_INTERNAL, "no method dense in the registry");
     if (g->comm->size > 1 && g->backend->id != SB_CPU)

@@ -29,7 +29,7 @@ typedef struct sb_generated {
     double   prefill_s;      /* to the first new token's logits, slowest rank */
     double   decode_token_s; /* mean of the steps; 0: there was none */
     int64_t  steps;
-    size_t   room_bytes; /* of a rank, where the model is, beside the weights */
+    size_t   room_bytes;    /* of a rank, where the model is, beside the weights */
     size_t   weights_bytes; /* there: on the cpu those of the files */
 } sb_generated;
 

@@ -114,8 +114,7 @@ sb_status measure_exp(float *room, int sms, double *rate)
 #if defined(SB_HAVE_CUBLASLT)
 sb_status lt_status(cublasStatus_t s, const char *what)
 {
-    return s == CUBLAS_STATUS_SUCCESS ? SB_OK
-                                      : sb_wrap(sbi_cublaslt_status(s, what), "ceilings");
+    return s == CUBLAS_STATUS_SUCCESS ? SB_OK : sb_wrap(sbi_cublaslt_status(s, what), "ceilings");
 }
 
 struct product {
@@ -183,9 +182,9 @@ sb_status measure_matmul(char *room, size_t room_bytes, sb_ceilings *out)
         st = time_of(
             [&] {
                 return lt_status(l->Matmul(p.handle, p.desc, &one, room, p.layout, room + matrix,
-                                          p.layout, &zero, room + 2 * matrix, p.layout,
-                                          room + 2 * matrix, p.layout, &best.algo,
-                                          room + 3 * matrix, room_bytes - 3 * matrix, nullptr),
+                                           p.layout, &zero, room + 2 * matrix, p.layout,
+                                           room + 2 * matrix, p.layout, &best.algo,
+                                           room + 3 * matrix, room_bytes - 3 * matrix, nullptr),
                                  "product");
             },
             &s);

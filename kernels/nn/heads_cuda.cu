@@ -32,8 +32,8 @@ struct spread_args {
 /* The head's row in its tensor; turns: 1 of q and k. */
 __device__ sb_bf16 *head_of(const spread_args &a, int64_t head, int64_t token, bool *turns)
 {
-    const bool  is_q = head < a.heads, is_k = !is_q && head < a.heads + a.kv_heads;
-    const part &p  = is_q ? a.q : is_k ? a.k : a.v;
+    const bool    is_q = head < a.heads, is_k = !is_q && head < a.heads + a.kv_heads;
+    const part   &p = is_q ? a.q : is_k ? a.k : a.v;
     const int64_t h = is_q ? head : is_k ? head - a.heads : head - a.heads - a.kv_heads;
     *turns          = is_q || is_k;
     return p.to + h * p.head_stride + token * a.dim;

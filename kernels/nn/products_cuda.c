@@ -45,15 +45,15 @@ static sb_status describe(const sbi_cublaslt *lib, plan *p)
     const cublasOperation_t turned = CUBLAS_OP_T;
     const cudaDataType_t    y      = p->y_type == SB_F32 ? CUDA_R_32F : CUDA_R_16BF;
     const uint64_t          rows = (uint64_t)p->rows, cols = (uint64_t)p->cols, n = (uint64_t)p->n;
-    sb_status               st   = sbi_cublaslt_status(
-        lib->MatmulDescCreate(&p->desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+    sb_status               st = sbi_cublaslt_status(
+                      lib->MatmulDescCreate(&p->desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
     if (st == SB_OK)
         st = sbi_cublaslt_status(lib->MatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_TRANSA,
                                                              &turned, sizeof turned),
                                  "describing a product");
     if (st == SB_OK)
-        st = sbi_cublaslt_status(
-            lib->MatrixLayoutCreate(&p->a, CUDA_R_16BF, cols, rows, p->cols), "layout of weights");
+        st = sbi_cublaslt_status(lib->MatrixLayoutCreate(&p->a, CUDA_R_16BF, cols, rows, p->cols),
+                                 "layout of weights");
     if (st == SB_OK)
         st = sbi_cublaslt_status(lib->MatrixLayoutCreate(&p->b, CUDA_R_16BF, cols, n, p->ldx),
                                  "layout of rows");
@@ -70,8 +70,8 @@ static sb_status prefer(const sbi_cublaslt *lib, cublasLtMatmulPreference_t pref
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
     const uint64_t room  = SBI_PRODUCT_BYTES;
     const uint32_t align = ALIGNED;
-    cublasStatus_t s    = lib->MatmulPreferenceSetAttribute(
-        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof room);
+    cublasStatus_t s     = lib->MatmulPreferenceSetAttribute(
+            preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof room);
     for (size_t i = 0; s == CUBLAS_STATUS_SUCCESS && i < sizeof sides / sizeof *sides; i++)
         s = lib->MatmulPreferenceSetAttribute(preference, sides[i], &align, sizeof align);
     return sbi_cublaslt_status(s, "preference");
@@ -97,10 +97,9 @@ static sb_status choose(const products *all, plan *p)
     if (preference != NULL)
         (void)lib->MatmulPreferenceDestroy(preference);
     p->algo = best.algo;
-    return st == SB_OK
-               ? SB_OK
-               : sb_wrap(st, "product of %lld rows with weights [%lld][%lld]", (long long)p->n,
-                         (long long)p->rows, (long long)p->cols);
+    return st == SB_OK ? SB_OK
+                       : sb_wrap(st, "product of %lld rows with weights [%lld][%lld]",
+                                 (long long)p->n, (long long)p->rows, (long long)p->cols);
 }
 
 static sb_status plan_of(products *all, const sb_rows_product *p, const plan **out)
@@ -116,8 +115,7 @@ static sb_status plan_of(products *all, const sb_rows_product *p, const plan **o
     }
     plan *to = &all->plan[all->made % PLANS];
     plan_fini(all->lib, to);
-    *to = (plan){
-        .rows = p->rows, .cols = p->cols, .n = p->n, .ldx = p->ldx, .y_type = p->y_type};
+    *to = (plan){.rows = p->rows, .cols = p->cols, .n = p->n, .ldx = p->ldx, .y_type = p->y_type};
     sb_status st = choose(all, to);
     if (st != SB_OK) {
         plan_fini(all->lib, to); /* a shape of zeros: nobody asks for it */
@@ -130,21 +128,21 @@ static sb_status plan_of(products *all, const sb_rows_product *p, const plan **o
 
 sb_status sbi_product_run(void *products_, const sb_rows_product *p, void *work, void *stream)
 {
-    products   *all  = products_;
-    const plan *k    = NULL;
-    const float one  = 1, beta = p->adds ? 1 : 0;
+    products   *all = products_;
+    const plan *k   = NULL;
+    const float one = 1, beta = p->adds ? 1 : 0;
     uintptr_t   bits = (uintptr_t)p->w | (uintptr_t)p->x | (uintptr_t)p->y;
     if (p->n == 0)
         return SB_OK;
     if (bits % ALIGNED != 0 || (p->adds && p->y_type != SB_F32))
         return sb_fail(SB_ERR_INTERNAL, "product: rows out of line, or added to in bf16");
     sb_status st = plan_of(all, p, &k);
-    return st == SB_OK ? sbi_cublaslt_status(all->lib->Matmul(all->handle, k->desc, &one, p->w,
-                                                              k->a, p->x, k->b, &beta, p->y, k->c,
-                                                              p->y, k->c, &k->algo, work,
-                                                              SBI_PRODUCT_BYTES, stream),
-                                             "product")
-                       : st;
+    return st == SB_OK
+               ? sbi_cublaslt_status(all->lib->Matmul(all->handle, k->desc, &one, p->w, k->a, p->x,
+                                                      k->b, &beta, p->y, k->c, p->y, k->c, &k->algo,
+                                                      work, SBI_PRODUCT_BYTES, stream),
+                                     "product")
+               : st;
 }
 
 sb_status sbi_products_open(void **out)

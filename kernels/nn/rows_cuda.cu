@@ -94,7 +94,8 @@ __global__ void __launch_bounds__(THREADS)
     *reinterpret_cast<uint4 *>(gate) = g;
 }
 
-__global__ void __launch_bounds__(THREADS) add(float *x, const float *bias, int64_t n, int64_t width)
+__global__ void __launch_bounds__(THREADS)
+    add(float *x, const float *bias, int64_t n, int64_t width)
 {
     const int64_t at = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x;
     if (at < n * width)
@@ -157,7 +158,6 @@ extern "C" sb_status sbi_rows_add(float *x, const float *bias, int64_t n, int64_
 {
     if (n == 0)
         return SB_OK;
-    add<<<blocks_of(n * width), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(x, bias, n,
-                                                                                  width);
+    add<<<blocks_of(n * width), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(x, bias, n, width);
     return sb_cuda_status(cudaGetLastError(), "launch of add");
 }

@@ -43,6 +43,7 @@ workloads:
   - {suite: jsonl, tasks: [rows], data: $work/rows.jsonl}
   - {suite: ruler, tasks: [niah_single_1], lengths: [2K], samples: 2}
 methods: [dense, streaming_llm, {name: flexprefill, min_budget_tokens: 128}, hip]
+decode: [dense]
 quality: sampled
 timing: {warmup: 0, repetitions: 2}
 X

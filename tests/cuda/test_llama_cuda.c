@@ -71,7 +71,7 @@ static double compare(const llama_run *r, const char *what)
 {
     llama_run d    = there(r);
     llama_out host = run(r), dev = run(&d);
-    double    all  = llama_nmse_f(dev.logits, host.logits, r->n_tokens * host.vocab), worst = 0;
+    double    all = llama_nmse_f(dev.logits, host.logits, r->n_tokens * host.vocab), worst = 0;
     int64_t   same = 0;
     for (int64_t i = 0; i < r->n_tokens; i++) {
         const float *a = dev.logits + i * host.vocab, *b = host.logits + i * host.vocab;
@@ -135,19 +135,17 @@ START_TEST(other_methods_run_there)
     static const struct {
         const char *name;
         double      nmse; /* what is chosen may differ by roundings */
-    } methods[] = {{"streaming_llm", NMSE_ROWS},
-                   {"a_shape", NMSE_ROWS},
-                   {"flexprefill", 1e-2},
-                   {"xattention", 1e-2},
-                   {"hip", 1e-2},
-                   {"minference", 1e-2}};
-    tiny t = variant(4);
+    } methods[] = {{"streaming_llm", NMSE_ROWS}, {"a_shape", NMSE_ROWS}, {"flexprefill", 1e-2},
+                   {"xattention", 1e-2},         {"hip", 1e-2},          {"minference", 1e-2}};
+    tiny t      = variant(4);
     tiny_folder(&t, tiny_path("hf"));
-    llama_run r = {.path = tiny_path("hf"), .method = methods[_i].name, .n_tokens = 1200,
-                   .seed = 3},
-              d = there(&r);
+    llama_run r    = {.path     = tiny_path("hf"),
+                      .method   = methods[_i].name,
+                      .n_tokens = 1200,
+                      .seed     = 3},
+              d    = there(&r);
     llama_out host = run(&r), dev = run(&d);
-    double    e    = llama_nmse_f(dev.logits, host.logits, r.n_tokens * host.vocab);
+    double    e = llama_nmse_f(dev.logits, host.logits, r.n_tokens * host.vocab);
     (void)printf("%s: nmse %.2e\n", methods[_i].name, e);
     ck_assert_double_le(e, methods[_i].nmse);
     llama_free(&host);

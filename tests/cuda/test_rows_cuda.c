@@ -105,11 +105,11 @@ static const shape shapes[] = {
 
 START_TEST(products_are_the_hosts)
 {
-    const shape *s = &shapes[_i];
-    int64_t      y_bytes = s->n * s->rows * sb_dtype_bytes(s->y_type);
-    sb_bf16     *w = halves(s->rows * s->cols, 1), *x = halves(s->n * s->ldx, 2);
-    float       *y = floats(s->n * s->rows, 3);
-    void        *all = NULL, *work = there(NULL, (int64_t)dev->product_bytes);
+    const shape    *s       = &shapes[_i];
+    int64_t         y_bytes = s->n * s->rows * sb_dtype_bytes(s->y_type);
+    sb_bf16        *w = halves(s->rows * s->cols, 1), *x = halves(s->n * s->ldx, 2);
+    float          *y   = floats(s->n * s->rows, 3);
+    void           *all = NULL, *work = there(NULL, (int64_t)dev->product_bytes);
     sb_rows_product p = {w, x, y, s->rows, s->cols, s->n, s->ldx, s->y_type, s->adds}, d = p;
     if (dev->open(&all) != SB_OK) {
         (void)printf("products: skipped: %s\n", sb_error_text());
@@ -260,9 +260,9 @@ START_TEST(rows_are_spread_over_heads)
     float               *rows = floats(n * width, 13), *bias = floats(width, 14);
     float                inv[SB_ROPE_MAX_PAIRS];
     int32_t              position[37];
-    sb_tensor host[3] = {tensor(heads, tokens, d, 64), tensor(kv, tokens, d, 80),
-                         tensor(kv, tokens, d, 50)};
-    sb_tensor where[3];
+    sb_tensor            host[3] = {tensor(heads, tokens, d, 64), tensor(kv, tokens, d, 80),
+                                    tensor(kv, tokens, d, 50)};
+    sb_tensor            where[3];
     for (int64_t i = 0; i < d / 2; i++)
         inv[i] = (float)pow(5e5, -2.0 * (double)i / (double)d);
     for (int i = 0; i < n; i++)
@@ -274,7 +274,7 @@ START_TEST(rows_are_spread_over_heads)
     }
     void          *dr = there(rows, n * width * 4), *db = there(bias, width * 4);
     void          *dp = there(position, sizeof position), *df = there(inv, (int64_t)sizeof inv);
-    sb_rows_spread p  = {rows, bias, position, inv, 1.25f, n, first, &host[0], &host[1], &host[2]};
+    sb_rows_spread p = {rows, bias, position, inv, 1.25f, n, first, &host[0], &host[1], &host[2]};
     sb_rows_spread s = {dr, db, dp, df, 1.25f, n, first, &where[0], &where[1], &where[2]};
     ok(dev->spread(&s, NULL));
     ok(rows_plain.spread(&p, NULL));

@@ -1,5 +1,5 @@
-/* The forward pass on a device: the layers of llama_layer.c over the steps of device_rows.h. Rows go
- * through a layer in chunks; what a chunk needs stands in `act` and `wide`:
+/* The forward pass on a device: the layers of llama_layer.c over the steps of device_rows.h. Rows
+ * go through a layer in chunks; what a chunk needs stands in `act` and `wide`:
  *
  *   qkv     x -norm-> act -product-> wide (q | k | v) -spread-> tensors
  *   absorb  o -gather-> act -product, adds-> x -norm-> act -product-> wide (gate | up) -gate,
@@ -20,8 +20,8 @@ static sb_status put_frequencies(sbi_llama *l, const sb_input *in)
 {
     const sb_model_config *c = sb_checkpoint_config(l->c);
     const sb_backend      *b = l->there.steps->backend;
-    sb_status st = sb_rope_frequencies(&c->rope, in->n_tokens + in->n_feed, l->inv_freq,
-                                       &l->there.multiplier);
+    sb_status              st =
+        sb_rope_frequencies(&c->rope, in->n_tokens + in->n_feed, l->inv_freq, &l->there.multiplier);
     if (st == SB_OK)
         st = b->copy(l->there.inv_freq, l->inv_freq,
                      (size_t)(c->head_dim / 2) * sizeof *l->inv_freq, SB_COPY_TO_DEVICE, NULL);
@@ -34,25 +34,25 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
     sbi_llama_there       *t     = &l->there;
     const sb_model_config *c     = sb_checkpoint_config(l->c);
     int64_t                chunk = max_i64(min_i64(sbi_llama_device_chunk_rows, rows), 1);
-    int64_t wide = max_i64(heads_width(c) * (int64_t)sizeof(float),
-                           2 * c->mlp_width * (int64_t)sizeof(sb_bf16));
-    void   *at[12];
+    int64_t                wide  = max_i64(heads_width(c) * (int64_t)sizeof(float),
+                                           2 * c->mlp_width * (int64_t)sizeof(sb_bf16));
+    void                  *at[12];
     const struct {
         int64_t     count;
         size_t      bytes;
         const char *what;
-    } all[] = {{rows * c->width, sizeof(float), "residual rows"},
-               {c->width, sizeof(float), "residual row of a decode step"},
-               {rows, sizeof(int32_t), "token ids"},
-               {1, sizeof(int32_t), "token id of a decode step"},
-               {rows, sizeof(int32_t), "positions"},
-               {1, sizeof(int32_t), "position of a decode step"},
-               {chunk * max_i64(c->width, c->heads * c->head_dim), sizeof(sb_bf16),
-                "rows into products"},
-               {chunk * wide, 1, "rows out of products"},
-               {c->vocab, sizeof(float), "logits"},
-               {c->head_dim / 2, sizeof(float), "rotary frequencies"},
-               {(int64_t)t->steps->product_bytes, 1, "room of products"}};
+    } all[] = {
+        {rows * c->width, sizeof(float), "residual rows"},
+        {c->width, sizeof(float), "residual row of a decode step"},
+        {rows, sizeof(int32_t), "token ids"},
+        {1, sizeof(int32_t), "token id of a decode step"},
+        {rows, sizeof(int32_t), "positions"},
+        {1, sizeof(int32_t), "position of a decode step"},
+        {chunk * max_i64(c->width, c->heads * c->head_dim), sizeof(sb_bf16), "rows into products"},
+        {chunk * wide, 1, "rows out of products"},
+        {c->vocab, sizeof(float), "logits"},
+        {c->head_dim / 2, sizeof(float), "rotary frequencies"},
+        {(int64_t)t->steps->product_bytes, 1, "room of products"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         sb_status st = sb_arena_alloc(a, all[i].count, all[i].bytes, all[i].what, &at[i]);
         if (st != SB_OK)
@@ -100,7 +100,7 @@ static sb_status embed(sb_model *m, const sb_input *in, const sb_gid *gid)
     const sbi_llama       *l     = m->impl;
     const sbi_llama_there *t     = &l->there;
     int64_t                width = sb_checkpoint_config(l->c)->width, row = 0;
-    sb_status              st    = check_ids(l, in, gid);
+    sb_status              st = check_ids(l, in, gid);
     for (int32_t r = 0; st == SB_OK && r < gid->n_runs; row += gid->run[r++].len) {
         int64_t pos = gid->run[r].start, n = gid->run[r].len;
         st = t->steps->backend->copy(t->ids + row, in->ids + pos, (size_t)n * sizeof *t->ids,
@@ -121,10 +121,9 @@ static sb_status embed_one(sb_model *m, const sb_input *in, int32_t id, int64_t 
     t->id = id; /* until `row` waits */
     if (st == SB_OK)
         st = t->steps->backend->copy(t->id1, &t->id, sizeof t->id, SB_COPY_TO_DEVICE, NULL);
-    return st == SB_OK
-               ? t->steps->embed(t->embedding, sb_checkpoint_config(l->c)->width, t->id1, pos, 1,
-                                 t->x1, t->position1, NULL)
-               : st;
+    return st == SB_OK ? t->steps->embed(t->embedding, sb_checkpoint_config(l->c)->width, t->id1,
+                                         pos, 1, t->x1, t->position1, NULL)
+                       : st;
 }
 
 /* ---- layers ---- */
@@ -198,9 +197,9 @@ static sb_status qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tenso
 
 static sb_status add_bias(const sbi_llama *l, const part *p, const float *bias)
 {
-    return bias == NULL ? SB_OK
-                        : l->there.steps->add(p->x, bias, p->n, sb_checkpoint_config(l->c)->width,
-                                              NULL);
+    return bias == NULL
+               ? SB_OK
+               : l->there.steps->add(p->x, bias, p->n, sb_checkpoint_config(l->c)->width, NULL);
 }
 
 static sb_status mlp(const sbi_llama *l, const sbi_layer_there *w, const part *p)
@@ -265,12 +264,12 @@ static sb_status row(const sb_model *m, int64_t at, float *out)
     return st == SB_OK ? done : st;
 }
 
-const sb_model_ops sbi_llama_device_ops = {.name       = "checkpoint",
-                                           .summary    = "a checkpoint with its rows on a device",
-                                           .layout     = layout,
-                                           .embed      = embed,
-                                           .embed_one  = embed_one,
-                                           .qkv        = qkv,
-                                           .absorb     = absorb,
-                                           .row        = row,
-                                           .load       = sbi_llama_load};
+const sb_model_ops sbi_llama_device_ops = {.name      = "checkpoint",
+                                           .summary   = "a checkpoint with its rows on a device",
+                                           .layout    = layout,
+                                           .embed     = embed,
+                                           .embed_one = embed_one,
+                                           .qkv       = qkv,
+                                           .absorb    = absorb,
+                                           .row       = row,
+                                           .load      = sbi_llama_load};

@@ -57,8 +57,8 @@ static sb_status lay_out_layer(const sb_model_config *c, const sb_layer_weights 
 static sb_status lay_out(const sb_checkpoint *ck, sb_arena *a, sbi_llama_there *t,
                          sbi_layer_there *layers)
 {
-    const sb_model_config *c     = sb_checkpoint_config(ck);
-    int                    tied  = sb_checkpoint_head(ck)->data == sb_checkpoint_embedding(ck)->data;
+    const sb_model_config *c    = sb_checkpoint_config(ck);
+    int                    tied = sb_checkpoint_head(ck)->data == sb_checkpoint_embedding(ck)->data;
     int64_t                words = c->vocab * c->width;
     sbi_layer_there        none;
     sb_status              st = take(a, words, sizeof *t->embedding, &t->embedding);
@@ -113,14 +113,14 @@ static void uploader_fini(uploader *u)
 
 static sb_status uploader_init(uploader *u, const sbi_llama *l)
 {
-    const sb_model_config *c    = sb_checkpoint_config(l->c);
-    int64_t                wide = max_i64(max_i64(c->width, 2 * c->mlp_width),
-                                          (c->heads + 2 * c->kv_heads) * c->head_dim);
-    sb_status              st   = SB_OK;
-    *u                          = (uploader){.b       = l->there.steps->backend,
-                                             .path    = sb_checkpoint_path(l->c),
-                                             .widest  = wide,
-                                             .threads = l->threads};
+    const sb_model_config *c = sb_checkpoint_config(l->c);
+    int64_t                wide =
+        max_i64(max_i64(c->width, 2 * c->mlp_width), (c->heads + 2 * c->kv_heads) * c->head_dim);
+    sb_status st = SB_OK;
+    *u           = (uploader){.b       = l->there.steps->backend,
+                              .path    = sb_checkpoint_path(l->c),
+                              .widest  = wide,
+                              .threads = l->threads};
     /* one row of a matrix at least, and any vector */
     u->stage_bytes = (size_t)max_i64(STAGE_BYTES, wide * (int64_t)sizeof(float));
     u->scratch     = malloc((size_t)(wide * u->threads) * sizeof *u->scratch);
@@ -154,7 +154,7 @@ static sb_status send(uploader *u, void *to, size_t bytes)
 
 static sb_status put_matrix(uploader *u, const char *name, const sb_matrix *w, sb_bf16 *to)
 {
-    int64_t         row_bytes = w->cols * (int64_t)sizeof *to, step = (int64_t)u->stage_bytes / row_bytes;
+    int64_t row_bytes = w->cols * (int64_t)sizeof *to, step = (int64_t)u->stage_bytes / row_bytes;
     _Atomic int64_t bad = -1;
     sb_status       st  = SB_OK;
     for (int64_t first = 0; st == SB_OK && first < w->rows; first += step) {
@@ -218,8 +218,8 @@ static sb_status put_matrices(uploader *u, const sb_model_config *c, const sb_la
 static sb_status put_layer(uploader *u, const sb_model_config *c, const sb_layer_weights *w,
                            const sbi_layer_there *to)
 {
-    const float *const qkv[] = {w->q.bias, w->k.bias, w->v.bias};
-    const float *const gu[]  = {w->gate.bias, w->up.bias};
+    const float *const qkv[]   = {w->q.bias, w->k.bias, w->v.bias};
+    const float *const gu[]    = {w->gate.bias, w->up.bias};
     const int64_t      qkv_n[] = {w->q.rows, w->k.rows, w->v.rows};
     const int64_t      gu_n[]  = {c->mlp_width, c->mlp_width};
     sb_status          st;
@@ -265,9 +265,8 @@ static sb_status check_shape(const sbi_llama *l)
     const struct {
         const char *what;
         int64_t     n;
-    } sizes[] = {{"hidden size", c->width},
-                 {"intermediate size", c->mlp_width},
-                 {"head dims", c->head_dim}};
+    } sizes[] = {
+        {"hidden size", c->width}, {"intermediate size", c->mlp_width}, {"head dims", c->head_dim}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].n % EVEN != 0)
             return sb_fail(SB_ERR_UNSUPPORTED,
@@ -284,12 +283,12 @@ static sb_status check_room(const sbi_llama *l, size_t weights, size_t beside)
     sb_status         st   = b->room != NULL ? b->room(&left) : SB_OK;
     if (st != SB_OK || (int64_t)(weights + beside) <= left)
         return st;
-    return sb_fail(SB_ERR_NO_FIT,
-                   "%s: needs %.2f GiB on the device, %.2f GiB for %sweights and %.2f GiB for rows, "
-                   "caches and attention; %.2f GiB are free",
-                   sb_checkpoint_path(l->c), (double)(weights + beside) / 0x1p30,
-                   (double)weights / 0x1p30, weights == 0 ? "more " : "",
-                   (double)beside / 0x1p30, (double)left / 0x1p30);
+    return sb_fail(
+        SB_ERR_NO_FIT,
+        "%s: needs %.2f GiB on the device, %.2f GiB for %sweights and %.2f GiB for rows, "
+        "caches and attention; %.2f GiB are free",
+        sb_checkpoint_path(l->c), (double)(weights + beside) / 0x1p30, (double)weights / 0x1p30,
+        weights == 0 ? "more " : "", (double)beside / 0x1p30, (double)left / 0x1p30);
 }
 
 static void unload(sbi_llama *l)
@@ -323,8 +322,7 @@ static sb_status load(sbi_llama *l, size_t bytes)
         st = upload(l);
     if (st == SB_OK)
         sb_log(SB_LOG_INFO, "%s: %.2f GiB of weights to the device in %.1f s",
-               sb_checkpoint_path(l->c), (double)bytes / 0x1p30,
-               (double)(sb_now_ns() - t0) * 1e-9);
+               sb_checkpoint_path(l->c), (double)bytes / 0x1p30, (double)(sb_now_ns() - t0) * 1e-9);
     return st;
 }
 

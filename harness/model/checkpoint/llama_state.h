@@ -27,15 +27,15 @@ typedef struct sbi_llama_there {
     float           *norm;             /* [width] */
     /* of the present input */
     int64_t  rows, chunk;
-    float   *x, *x1;                /* [rows][width] the residual; the scratch row */
-    int32_t *ids, *id1;             /* [rows]; of the scratch row */
-    int32_t *position, *position1;  /* likewise */
-    sb_bf16 *act;                   /* [chunk][width or heads head_dim]: into products */
-    void    *wide;                  /* q, k, v of a chunk, fp32; or gate and up, bf16 */
-    float   *logits;                /* [vocab] */
-    float   *inv_freq, multiplier;  /* [head_dim / 2] */
-    void    *work;                  /* of products */
-    int32_t  id;                    /* on the way there */
+    float   *x, *x1;               /* [rows][width] the residual; the scratch row */
+    int32_t *ids, *id1;            /* [rows]; of the scratch row */
+    int32_t *position, *position1; /* likewise */
+    sb_bf16 *act;                  /* [chunk][width or heads head_dim]: into products */
+    void    *wide;                 /* q, k, v of a chunk, fp32; or gate and up, bf16 */
+    float   *logits;               /* [vocab] */
+    float   *inv_freq, multiplier; /* [head_dim / 2] */
+    void    *work;                 /* of products */
+    int32_t  id;                   /* on the way there */
 } sbi_llama_there;
 
 typedef struct sbi_llama {

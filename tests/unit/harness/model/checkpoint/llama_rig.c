@@ -105,11 +105,11 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
                              .method_params = method_params,
                              .decode_method = &decode,
                              .decode_params = dense_params,
-                             .backend = r->steps != NULL ? r->steps->backend : &sb_backend_cpu,
-                             .comm          = comm,
-                             .layout        = r->layout,
-                             .threads       = r->threads > 0 ? r->threads : 1,
-                             .arena_flags   = SB_ARENA_GUARD};
+                             .backend     = r->steps != NULL ? r->steps->backend : &sb_backend_cpu,
+                             .comm        = comm,
+                             .layout      = r->layout,
+                             .threads     = r->threads > 0 ? r->threads : 1,
+                             .arena_flags = SB_ARENA_GUARD};
     st                    = passes(r, &cfg, &in, out);
     sb_input_fini(&in);
     model->ops->destroy(model);

@@ -25,7 +25,7 @@ typedef struct llama_out {
     int64_t  vocab;
     float   *logits;  /* [n_tokens][vocab] after the prefill */
     int32_t *emitted; /* [max_new] */
-    sb_forward_room room;         /* counted */
+    sb_forward_room room;    /* counted */
     size_t          device_bytes; /* held at most */
 } llama_out;
 

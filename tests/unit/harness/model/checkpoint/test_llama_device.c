@@ -87,7 +87,7 @@ START_TEST(logits_are_the_hosts_but_for_roundings)
     tiny      t = variant(_i);
     llama_run r = {.path = folder(&t), .n_tokens = 130, .max_new = 4, .seed = 5}, d = there(&r);
     llama_out host = run(&r), dev = run(&d);
-    double    all  = llama_nmse_f(dev.logits, host.logits, r.n_tokens * t.vocab);
+    double    all = llama_nmse_f(dev.logits, host.logits, r.n_tokens * t.vocab);
     ck_assert_msg(all <= NMSE_BF16_ROWS && all > 0, "nmse %g", all);
     ck_assert_mem_eq(host.emitted, dev.emitted, 4 * sizeof *host.emitted);
     ck_assert_uint_eq(dev.device_bytes, fake_device.most);
@@ -170,8 +170,8 @@ END_TEST
 
 START_TEST(a_missing_library_is_a_reason)
 {
-    tiny      t         = tiny_llama;
-    llama_run r         = {.path = folder(&t), .n_tokens = 64, .seed = 1}, d = there(&r);
+    tiny      t = tiny_llama;
+    llama_run r = {.path = folder(&t), .n_tokens = 64, .seed = 1}, d = there(&r);
     rows_double_missing = 1;
     refused(&d, SB_ERR_UNSUPPORTED, "products: the library is not there");
 }
