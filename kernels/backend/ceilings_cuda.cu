@@ -8,6 +8,10 @@
 #include "kernels/backend/cublaslt.h"
 #include "kernels/backend/cuda_parts.h"
 
+#if defined(SB_HAVE_CUBLASLT)
+#include "kernels/backend/cublaslt_library.h"
+#endif
+
 namespace
 {
 enum { WARM_UPS = 3, TIMINGS = 9, EDGE = 8192 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #if defined(SB_HAVE_CUBLASLT)
+#include "kernels/backend/cublaslt_library.h"
 #include "kernels/base/library.h"
 
 static sb_status load(const char *name, sbi_cublaslt *table)

@@ -10,6 +10,8 @@
 #include "kernels/nn/device_rows_cuda.h"
 
 #if defined(SB_HAVE_CUBLASLT)
+#include "kernels/backend/cublaslt_library.h"
+
 enum { PLANS = 64, ALIGNED = 16 /* bytes, of all operands */ };
 
 typedef struct plan {
