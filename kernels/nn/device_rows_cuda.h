@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-enum { SBI_PRODUCT_BYTES = 32 << 20 };
+/* Of work room; cuBLASLt wants it at a multiple of SBI_PRODUCT_ALIGN, arenas at less. */
+enum { SBI_PRODUCT_BYTES = 32 << 20, SBI_PRODUCT_ALIGN = 256 };
 
 /* ---- products_cuda.c ---- */
 sb_status sbi_products_open(void **out);

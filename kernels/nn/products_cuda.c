@@ -134,17 +134,18 @@ sb_status sbi_product_run(void *products_, const sb_rows_product *p, void *work,
     const plan *k   = NULL;
     const float one = 1, beta = p->adds ? 1 : 0;
     uintptr_t   bits = (uintptr_t)p->w | (uintptr_t)p->x | (uintptr_t)p->y;
+    uintptr_t   off  = -(uintptr_t)work % SBI_PRODUCT_ALIGN;
     if (p->n == 0)
         return SB_OK;
     if (bits % ALIGNED != 0 || (p->adds && p->y_type != SB_F32))
         return sb_fail(SB_ERR_INTERNAL, "product: rows out of line, or added to in bf16");
     sb_status st = plan_of(all, p, &k);
-    return st == SB_OK
-               ? sbi_cublaslt_status(all->lib->Matmul(all->handle, k->desc, &one, p->w, k->a, p->x,
-                                                      k->b, &beta, p->y, k->c, p->y, k->c, &k->algo,
-                                                      work, SBI_PRODUCT_BYTES, stream),
-                                     "product")
-               : st;
+    return st == SB_OK ? sbi_cublaslt_status(
+                             all->lib->Matmul(all->handle, k->desc, &one, p->w, k->a, p->x, k->b,
+                                              &beta, p->y, k->c, p->y, k->c, &k->algo,
+                                              (char *)work + off, SBI_PRODUCT_BYTES, stream),
+                             "product")
+                       : st;
 }
 
 sb_status sbi_products_open(void **out)

@@ -70,7 +70,9 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
     const sb_model_config *c = sb_checkpoint_config(l->c);
     int64_t padded = sb_project_padded_rows(rows), chunk = min_i64(sbi_llama_chunk_rows, padded);
     int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    int64_t widest = max_i64(max_i64(c->width, c->mlp_width), q);
+    int64_t     widest = max_i64(max_i64(c->width, c->mlp_width), q);
+    sb_sgemm_fn sgemm;
+    sb_status   st;
     const struct {
         float     **to;
         int64_t     rows, width;
@@ -87,15 +89,16 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
                {&l->up, max_i64(chunk, 1), c->mlp_width, "up rows"},
                {&l->scratch, 1, sb_project_scratch(widest, l->threads), "expanded weights"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        void     *p = NULL;
-        sb_status st =
-            sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float), all[i].what, &p);
+        void *p = NULL;
+        st      = sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float), all[i].what, &p);
         if (st != SB_OK)
             return st;
         *all[i].to = p;
     }
     l->rows  = rows;
     l->chunk = max_i64(chunk, 1);
+    if (!a->counting && (st = sb_sgemm_find(&sgemm)) != SB_OK)
+        return st;
     return sb_rope_frequencies(&c->rope, in->n_tokens + in->n_feed, l->inv_freq, &l->multiplier);
 }
 
@@ -187,10 +190,6 @@ void sbi_llama_on_device(sbi_llama *l, const sb_device_rows *steps)
 sb_status sb_llama_create(const sb_checkpoint *c, const sb_llama_params *params, int32_t threads,
                           sb_model **out)
 {
-    sb_sgemm_fn sgemm;
-    sb_status   st = sb_sgemm_find(&sgemm);
-    if (st != SB_OK)
-        return st;
     sbi_llama *l = calloc(1, sizeof *l);
     if (l == NULL)
         return sb_fail(SB_ERR_NOMEM, "llama: no memory for the handle");
