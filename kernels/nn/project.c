@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "kernels/nn/sgemm.h"
 
@@ -32,6 +33,19 @@ int sb_matrix_row(const sb_matrix *w, int64_t row, float *out)
     const sb_block_format *f     = &sb_block_formats[w->type];
     int64_t                bytes = w->cols / f->values * f->bytes;
     return sb_block_expand(w->type, w->data + stored_row(w, row) * bytes, w->cols, out);
+}
+
+int sb_matrix_row_bf16(const sb_matrix *w, int64_t row, float *scratch, sb_bf16 *out)
+{
+    if (w->type == SB_BLOCK_BF16) {
+        memcpy(out, w->data + stored_row(w, row) * w->cols * (int64_t)sizeof *out,
+               (size_t)w->cols * sizeof *out);
+        return 1;
+    }
+    int ok = sb_matrix_row(w, row, scratch);
+    for (int64_t i = 0; i < w->cols; i++)
+        out[i] = sb_bf16_from_f32(scratch[i]);
+    return ok;
 }
 
 int64_t sb_project_padded_rows(int64_t n)

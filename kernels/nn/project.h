@@ -9,6 +9,7 @@
 #ifndef SB_KERNELS_NN_PROJECT_H
 #define SB_KERNELS_NN_PROJECT_H
 
+#include "kernels/base/bf16.h"
 #include "kernels/base/status.h"
 #include "kernels/nn/blocks.h"
 
@@ -31,6 +32,9 @@ typedef enum sb_project_mode {
 
 /* Row `row` as fp32 [cols]. 1; 0: a scale in it is no finite number. */
 int sb_matrix_row(const sb_matrix *w, int64_t row, float *out);
+
+/* The same rounded to bf16 (weights that are bf16: as they are); scratch fp32 [cols]. */
+int sb_matrix_row_bf16(const sb_matrix *w, int64_t row, float *scratch, sb_bf16 *out);
 
 int64_t sb_project_padded_rows(int64_t n); /* up to a multiple of SB_PROJECT_ROWS */
 

@@ -88,8 +88,10 @@ case_is "two ranks" 0 "$(code_of mpirun --oversubscribe -np 2 "$spanbench" run "
 case_is "answer the same" "$(ask s "SELECT prediction FROM sample JOIN point ON point.id = point_id WHERE task = 'rows' AND method <> 'lightning' AND status = 'ok'")" "$(ask r "SELECT prediction FROM sample WHERE status = 'ok'")"
 
 # a device that is not there
+if "$spanbench" doctor "$work" | grep -q "^attention cuda"; then :; else
 case_is "on a device" 0 "$(code_of run "$work/s.yaml" --db "$work/d.db" --set backend=cuda --point 0)"
 case_is "there is no such answer" "3" "$(ask d "SELECT count(*) FROM sample WHERE status = 'unsupported'")"
+fi
 
 # ---- plan ----
 case_is "a plan" 0 "$(code_of "$spanbench" plan "$work/s.yaml" --machine epyc_milan)"
