@@ -2,7 +2,8 @@
  *
  * Rows of W are expanded to fp32 a tile at a time, so weights never take more room than their file:
  *
- *   for each tile of W's rows, a thread's own:  expand -> product with 64 rows of x at a time
+ *   for some tiles of W's rows:  expand, shared out by rows -> products of a tile with 64 rows of
+ *                                x, shared out by pairs of these
  *
  * Products always have 64 rows of x, the last ones filled up: a row's result then depends on
  * nothing but that row and W, whatever chunk or rank it is in. */
