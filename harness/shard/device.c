@@ -54,6 +54,7 @@ struct sb_device_call {
     sb_gid          q_gid; /* of the last call, as are the next three */
     int64_t         n_heads, n_keys;
     int             planned;     /* 1: its plan was made on the device */
+    size_t          placed_bytes; /* of its index, copied there */
     size_t          bytes, most; /* held now, and at most so far */
 };
 
@@ -215,6 +216,7 @@ static sb_status place(sb_device_call *c, const sb_plan *plan, sb_plan *placed)
     sb_arena_init_count(&a);
     sb_status st =
         sb_plan_place(c->backend, NULL, &a, plan, &c->q_gid, c->n_heads, c->n_keys, placed);
+    c->placed_bytes = a.high_water_bytes;
     if (st != SB_OK || a.high_water_bytes == 0 ||
         (st = grow(c, &c->index, a.high_water_bytes)) != SB_OK)
         return st;
@@ -345,12 +347,16 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
     sb_plan   placed = *plan;
     sb_ctx    here   = *ctx;
     sb_status st     = SB_OK;
+    /* a decode step that nobody times: where kernels have all that they need by value, who reads
+     * the output waits, once a token instead of once a layer */
+    int untimed      = shape->is_decode && ctx->phases == NULL && !sb_device_plans(c->backend, m);
     here.backend     = c->backend;
-    here.timeline    = c->timeline;
+    here.timeline    = untimed ? NULL : c->timeline;
     c->planned       = sb_device_plans(c->backend, m);
     c->q_gid         = in->q->gid;
     c->n_heads       = in->q->heads;
     c->n_keys        = shape->n_keys;
+    c->placed_bytes  = 0;
     if (cache != NULL && cache->state_memory == NULL) /* of a cache they only know the state */
         cache = NULL;
     if (c->planned) {
@@ -364,6 +370,8 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
     }
     if (st == SB_OK)
         st = attend_there(c, &here, m, params, in, shape, &placed, cache, out);
+    if (st == SB_OK && untimed && (m->caps & SB_CAP_STATE) == 0 && c->placed_bytes == 0)
+        return SB_OK;
     /* also after an error: what was queued uses rooms that others get next */
     sb_status done = c->timeline != NULL ? c->timeline->read(c->timeline, ctx->stream, ctx->phases)
                                          : c->backend->sync(ctx->stream);

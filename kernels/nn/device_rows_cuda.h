@@ -16,6 +16,10 @@ sb_status sbi_products_open(void **out);
 void      sbi_products_close(void *products);
 sb_status sbi_product_run(void *products, const sb_rows_product *p, void *work, void *stream);
 
+/* ---- one_row_cuda.cu ---- */
+/* n 1, cols a multiple of 8; rows in line as sbi_product_run wants them. */
+sb_status sbi_one_row_product(const sb_rows_product *p, void *stream);
+
 /* ---- rows_cuda.cu ---- */
 sb_status sbi_rows_embed(const sb_bf16 *table, int64_t width, const int32_t *ids, int64_t first,
                          int64_t n, float *x, int32_t *position, void *stream);

@@ -3,7 +3,8 @@
  *   Y[n][rows] = X[n][cols] W[rows][cols]^T   ->   m = rows, n = n, k = cols
  *   A = W, transposed, ld cols;   B = X, ld ldx;   C = D = Y, ld rows
  *
- * The algorithm of a shape is chosen on its first product and kept: a model has about a dozen. */
+ * The algorithm of a shape is chosen on its first product and kept: a model has about a dozen.
+ * One row (decode) goes by one_row_cuda.cu. */
 #include <stdlib.h>
 
 #include "kernels/backend/cublaslt.h"
@@ -12,7 +13,7 @@
 #if defined(SB_HAVE_CUBLASLT)
 #include "kernels/backend/cublaslt_library.h"
 
-enum { PLANS = 64, ALIGNED = 16 /* bytes, of all operands */ };
+enum { PLANS = 64, ALIGNED = 16 /* bytes, of all operands */, ONE_ROW = 8 /* numbers at a time */ };
 
 typedef struct plan {
     int64_t                rows, cols, n, ldx;
@@ -139,6 +140,8 @@ sb_status sbi_product_run(void *products_, const sb_rows_product *p, void *work,
         return SB_OK;
     if (bits % ALIGNED != 0 || (p->adds && p->y_type != SB_F32))
         return sb_fail(SB_ERR_INTERNAL, "product: rows out of line, or added to in bf16");
+    if (p->n == 1 && p->cols % ONE_ROW == 0)
+        return sbi_one_row_product(p, stream);
     sb_status st = plan_of(all, p, &k);
     return st == SB_OK ? sbi_cublaslt_status(
                              all->lib->Matmul(all->handle, k->desc, &one, p->w, k->a, p->x, k->b,

@@ -4,6 +4,8 @@
  *   qkv     x -norm-> act -product-> wide (q | k | v) -spread-> tensors
  *   absorb  o -gather-> act -product, adds-> x -norm-> act -product-> wide (gate | up) -gate,
  *           product, adds-> x */
+#include <string.h>
+
 #include "harness/model/checkpoint/llama_state.h"
 
 int64_t sbi_llama_device_chunk_rows = 8192; /* products of some 1e11 FLOP and more: at full rate */
@@ -258,10 +260,11 @@ static sb_status row(const sb_model *m, int64_t at, float *out)
     if (st == SB_OK)
         st = product(t, t->head, c->vocab, c->width, 1, t->logits, SB_F32, 0);
     if (st == SB_OK)
-        st = t->steps->backend->copy(out, t->logits, (size_t)c->vocab * sizeof *out,
+        st = t->steps->backend->copy(t->passing, t->logits, (size_t)c->vocab * sizeof *out,
                                      SB_COPY_TO_HOST, NULL);
-    sb_status done = t->steps->backend->sync(NULL); /* also after an error: `out` may go */
-    return st == SB_OK ? done : st;
+    if (st == SB_OK && (st = t->steps->backend->sync(NULL)) == SB_OK)
+        memcpy(out, t->passing, (size_t)c->vocab * sizeof *out);
+    return st;
 }
 
 const sb_model_ops sbi_llama_device_ops = {.name      = "checkpoint",

@@ -296,9 +296,12 @@ static void unload(sbi_llama *l)
     sbi_llama_there *t = &l->there;
     if (t->block != NULL)
         t->steps->backend->free(t->block);
+    if (t->passing != NULL)
+        t->steps->backend->pinned_free(t->passing);
     free(t->layers);
-    t->block  = NULL;
-    t->layers = NULL;
+    t->block   = NULL;
+    t->passing = NULL;
+    t->layers  = NULL;
 }
 
 static sb_status load(sbi_llama *l, size_t bytes)
@@ -317,6 +320,11 @@ static sb_status load(sbi_llama *l, size_t bytes)
                        sb_checkpoint_path(l->c), (double)bytes / 0x1p30);
     if (st != SB_OK)
         return st;
+    void *passing = NULL;
+    if ((st = t->steps->backend->pinned_alloc((size_t)c->vocab * sizeof *t->passing, &passing)) !=
+        SB_OK)
+        return st;
+    t->passing = passing;
     sb_arena_init(&a, t->block, bytes, SB_ARENA_PLAIN); /* the host writes no guards there */
     if ((st = lay_out(l->c, &a, t, t->layers)) == SB_OK)
         st = upload(l);

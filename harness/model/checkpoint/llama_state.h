@@ -25,6 +25,7 @@ typedef struct sbi_llama_there {
     sbi_layer_there *layers;
     sb_bf16         *embedding, *head; /* [vocab][width]; the same when tied */
     float           *norm;             /* [width] */
+    float           *passing;          /* [vocab], pinned: logits on their way to the host */
     /* of the present input */
     int64_t  rows, chunk;
     float   *x, *x1;               /* [rows][width] the residual; the scratch row */
