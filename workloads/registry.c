@@ -12,6 +12,7 @@
 #include "workloads/longbench/longbench.h"
 #include "workloads/niah/suite.h"
 #include "workloads/probe/probe.h"
+#include "workloads/random_ids/suite.h"
 #include "workloads/ruler/suite.h"
 #include "workloads/synthetic/synthetic.h"
 
@@ -56,6 +57,7 @@ const sb_text_suite *const sb_text_suites[] = {
     &sb_babi_like_suite,
     &sb_kvpress_suite,
     &sb_helmet_suite,
+    &sb_random_ids_suite,
     NULL,
 };
 

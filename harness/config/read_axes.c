@@ -58,6 +58,30 @@ static void refuse_look(sbi_ctx *c, sb_status st, const sbi_node *path, const ch
                                       "or owner/model of the local Hugging Face cache");
 }
 
+/* `weights: random` asks for the shape alone. NULL: the key is wrong, or no memory. */
+static const char *weights_read(sbi_ctx *c, const sbi_node *n)
+{
+    if (n == NULL || strcmp(n->text, "file") == 0)
+        return "";
+    if (n->kind == SBI_SCALAR && strcmp(n->text, "random") == 0)
+        return "random:";
+    sbi_refuse(c, n, "file or random");
+    return NULL;
+}
+
+static const char *prefixed(sbi_ctx *c, const char *prefix, const char *path)
+{
+    size_t n = strlen(prefix), m = path != NULL ? strlen(path) : 0;
+    if (path == NULL || n == 0)
+        return path;
+    char *text = sbi_pool_alloc(c->keep, 1, n + m + 1);
+    if (text == NULL)
+        return NULL;
+    memcpy(text, prefix, n);
+    memcpy(text + n, path, m + 1);
+    return text;
+}
+
 /* One path with one choice of parameters. */
 static int look_at(sbi_ctx *c, const sb_model_desc *m, const sbi_node *path, const char *real,
                    const sbi_node *wrapper, const char *word, const sbi_variant *v, sbi_spec *s)
@@ -89,17 +113,18 @@ static void files_read(sbi_ctx *c, sbi_node *n, sbi_spec *s)
     sbi_variants     v       = {0};
     const sbi_node  *wrapper = sbi_map_get(n, "wrapper");
     const char      *word    = wrapper_read(c, wrapper);
+    const char      *prefix  = weights_read(c, sbi_map_get(n, "weights"));
     int64_t count = sbi_items(c, sbi_map_get(n, "path"), "a folder or file of a model", &items);
-    for (const char *const *k = (const char *const[]){"name", "path", "wrapper", NULL}; *k; k++)
+    for (const char *const *k = (const char *const[]){"name", "path", "wrapper", "weights", NULL}; *k; k++)
         sbi_names_add(c, &keys, *k);
     sbi_variants_read(c, n, NULL, s->model->params, s->model->params_bytes, &keys, &v);
     s->model_params.v = sbi_pool_alloc(&c->temp, count * v.n, sizeof *s->model_params.v);
     s->model_names    = sbi_pool_alloc(&c->temp, count * v.n, sizeof *s->model_names);
-    if (word == NULL || s->model_params.v == NULL || s->model_names == NULL)
+    if (word == NULL || prefix == NULL || s->model_params.v == NULL || s->model_names == NULL)
         return;
     for (int64_t i = 0; i < count; i++) {
         const char *real = sbi_word(c, items[i], "a folder or file of a model") != NULL
-                               ? sbi_home_path(c, items[i])
+                               ? prefixed(c, prefix, sbi_home_path(c, items[i]))
                                : NULL;
         for (int64_t j = 0; j < i; j++)
             if (strcmp(items[i]->text, items[j]->text) == 0) {

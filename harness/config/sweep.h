@@ -11,7 +11,8 @@
  *   experiment*  task | attention
  *   backend      auto | cpu | cuda
  *   model*       NAME or {name, its parameters [list]}, or of a checkpoint {path* [list] a folder,
- *                a .gguf file or owner/model, wrapper auto | base | NAME, its parameters [list]}
+ *                a .gguf file or owner/model, wrapper auto | base | NAME, weights file | random (a
+ *                folder with config.json alone, for suite random_ids), its parameters [list]}
  *   workloads*   list of {suite*, tasks* [list], lengths* [list], samples 20, seed [list] 42,
  *                corpus default | zipf | {path: DIR}, the suite's parameters [list]};
  *                a length is a number of tokens, or 4K (x 1024), 1M (x 1048576).

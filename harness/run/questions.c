@@ -116,6 +116,8 @@ static sb_status refuse(const sb_questions *q, int64_t row, sb_status why_status
 static sb_status check_scorer(sb_questions *q, const sb_input *in)
 {
     const sb_scorer *s = sb_questions_scorer(in);
+    if (in->text->drawn_tokens > 0) /* nothing to score */
+        return SB_OK;
     if (s == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED, "its metric %s is no scorer",
                        in->text->scorer != NULL ? in->text->scorer : "(none)");

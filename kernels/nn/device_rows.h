@@ -68,6 +68,9 @@ typedef struct sb_device_rows {
     sb_status (*gate)(sb_bf16 *rows, const float *bias, int64_t n, int64_t width, void *stream);
     /* x [n][width] += bias [width]. */
     sb_status (*add)(float *x, const float *bias, int64_t n, int64_t width, void *stream);
+    /* w [n], n even: normal numbers of standard deviation sd, drawn from the seed (Box and Muller
+     * over sb_mix in counter form: sb_normal_pair). */
+    sb_status (*draw)(sb_bf16 *w, int64_t n, uint64_t seed, float sd, void *stream);
 } sb_device_rows;
 
 extern const sb_device_rows sb_device_rows_cuda; /* only in builds with SB_HAVE_CUDA */

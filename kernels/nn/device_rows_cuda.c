@@ -10,4 +10,5 @@ const sb_device_rows sb_device_rows_cuda = {.backend       = &sb_backend_cuda,
                                             .spread        = sbi_rows_spread,
                                             .gather        = sbi_rows_gather,
                                             .gate          = sbi_rows_gate,
-                                            .add           = sbi_rows_add};
+                                            .add           = sbi_rows_add,
+                                            .draw          = sbi_rows_draw};

@@ -20,6 +20,9 @@ sb_status sbi_product_run(void *products, const sb_rows_product *p, void *work, 
 /* n 1, cols a multiple of 8; rows in line as sbi_product_run wants them. */
 sb_status sbi_one_row_product(const sb_rows_product *p, void *stream);
 
+/* ---- draw_cuda.cu ---- */
+sb_status sbi_rows_draw(sb_bf16 *w, int64_t n, uint64_t seed, float sd, void *stream);
+
 /* ---- rows_cuda.cu ---- */
 sb_status sbi_rows_embed(const sb_bf16 *table, int64_t width, const int32_t *ids, int64_t first,
                          int64_t n, float *x, int32_t *position, void *stream);

@@ -157,6 +157,31 @@ START_TEST(products_out_of_line_are_refused)
 }
 END_TEST
 
+/* ---- weights ---- */
+
+START_TEST(drawn_weights_are_normal)
+{
+    enum { N = 1 << 20 };
+    void    *dw   = there(NULL, N * 2);
+    sb_bf16 *want = halves(N, 1);
+    double   sum = 0, square = 0;
+    ok(dev->draw(dw, N, 5, 0.02f, NULL));
+    ok(rows_plain.draw(want, N, 5, 0.02f, NULL));
+    sb_bf16 *got = back(dw, N * 2);
+    for (int64_t i = 0; i < N; i++) {
+        double x = (double)sb_bf16_to_f32(got[i]);
+        sum += x;
+        square += x * x;
+    }
+    ck_assert_double_le(fabs(sum / N), 1e-4); /* five times .02 / 2^10 */
+    ck_assert_double_le(fabs(sqrt(square / N) / 0.02 - 1), 5e-3);
+    ck_assert_double_le(nmse_half(got, want, N), ROUNDED_NMSE);
+    ck_assert_int_eq(dev->draw(NULL, 3, 5, 0.02f, NULL), SB_ERR_INTERNAL);
+    free(got);
+    free(want);
+}
+END_TEST
+
 /* ---- rows ---- */
 
 START_TEST(embedding_rows_and_positions)
@@ -321,6 +346,7 @@ int main(void)
     Suite *s = suite_create("rows cuda");
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 60);
+    tcase_add_test(t, drawn_weights_are_normal);
     tcase_add_loop_test(t, products_are_the_hosts, 0, sizeof shapes / sizeof *shapes);
     tcase_add_test(t, products_out_of_line_are_refused);
     tcase_add_test(t, embedding_rows_and_positions);

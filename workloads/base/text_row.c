@@ -118,6 +118,8 @@ static void put_scoring(sbi_text *t, const sb_text_row *r)
 sb_status sb_text_row_json(const sb_text_suite *suite, const sb_text_task *task,
                            const sb_text_row *r, char **line)
 {
+    if (r->drawn_tokens > 0)
+        return sb_fail(SB_ERR_UNSUPPORTED, "%s: rows of ids, which no file holds", suite->name);
     sbi_text  t  = {0};
     sb_status st = SB_OK;
     sbi_text_putc(&t, '{');

@@ -48,6 +48,10 @@ typedef struct sb_text_row {
     sb_text_span *spans;      /* by place */
     int64_t       n_spans;
     int64_t       n_tokens;         /* of the prompt; -1 not counted */
+    /* > 0: the row is so many ids that its reader draws from this seed; `prompt` names them, and
+     * `scorer` is NULL: they have no meaning. Not to be written to a file. */
+    int64_t       drawn_tokens;
+    uint64_t      draw_seed;
     int64_t       truncated_tokens; /* cut out of the middle; 0 none */
     char         *meta;       /* JSON object of what the suite groups by or keeps; "{}" none */
     char          sha256[65]; /* over prompt, cut, references and how they are scored */

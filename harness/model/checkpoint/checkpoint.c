@@ -16,6 +16,7 @@ struct sb_checkpoint {
     sbi_weights     weights;
     sbi_tensors     tensors;
     char            identity[33];
+    int             is_random;
 };
 
 /* ---- where it is ---- */
@@ -173,17 +174,46 @@ static sb_status open_folder(sb_checkpoint *c)
     return st;
 }
 
+/* config.json alone. */
+static sb_status open_shape(sb_checkpoint *c)
+{
+    char     *config = sbi_path_in(c->path, "config.json"), *text = NULL;
+    size_t    bytes  = 0;
+    sb_status st     = config == NULL ? no_memory(c) : sbi_text_file(config, &text, &bytes);
+    if (st == SB_OK)
+        st = sb_config_from_json(config, text, bytes, NULL, NULL, 0, &c->config);
+    if (st == SB_OK && (c->weights.identity = XXH3_createState()) == NULL)
+        st = no_memory(c);
+    if (st == SB_OK) {
+        (void)XXH3_128bits_reset(c->weights.identity);
+        (void)XXH3_128bits_update(c->weights.identity, SB_CHECKPOINT_RANDOM,
+                                  sizeof SB_CHECKPOINT_RANDOM);
+        (void)XXH3_128bits_update(c->weights.identity, text, bytes);
+        c->config.tied = c->config.tied > 0;
+        st             = sbi_tensors_of_shape(c->path, &c->config, &c->tensors);
+    }
+    free(config);
+    free(text);
+    return st;
+}
+
+static sb_status open_files(sb_checkpoint *c)
+{
+    struct stat info;
+    sb_status   st = stat(c->path, &info) == 0 && S_ISDIR(info.st_mode) ? open_folder(c) : open_gguf(c);
+    return st == SB_OK ? sbi_tensors_map(&c->weights, c->path, &c->config, &c->tensors) : st;
+}
+
 sb_status sb_checkpoint_open(const char *path, sb_checkpoint **out)
 {
-    struct stat    info;
-    sb_checkpoint *c = calloc(1, sizeof *c);
+    size_t         mark = sizeof SB_CHECKPOINT_RANDOM - 1;
+    sb_checkpoint *c    = calloc(1, sizeof *c);
     if (c == NULL)
         return sb_fail(SB_ERR_NOMEM, "%s: no memory for the handle", path);
-    sb_status st = sb_checkpoint_locate(path, &c->path);
+    c->is_random = strncmp(path, SB_CHECKPOINT_RANDOM, mark) == 0;
+    sb_status st = sb_checkpoint_locate(path + (c->is_random ? mark : 0), &c->path);
     if (st == SB_OK)
-        st = stat(c->path, &info) == 0 && S_ISDIR(info.st_mode) ? open_folder(c) : open_gguf(c);
-    if (st == SB_OK)
-        st = sbi_tensors_map(&c->weights, c->path, &c->config, &c->tensors);
+        st = c->is_random ? open_shape(c) : open_files(c);
     if (st == SB_OK && c->chat_template == NULL && (c->chat_template = strdup("")) == NULL)
         st = no_memory(c);
     if (st != SB_OK) {
@@ -207,6 +237,8 @@ void sb_checkpoint_close(sb_checkpoint *c)
     free(c->chat_template);
     free(c);
 }
+
+int sb_checkpoint_is_random(const sb_checkpoint *c) { return c->is_random; }
 
 const sb_model_config *sb_checkpoint_config(const sb_checkpoint *c) { return &c->config; }
 

@@ -22,6 +22,7 @@ typedef struct sb_model_config {
     int64_t      vocab;         /* rows of the embedding; 0: the file leaves it to the embedding */
     int64_t      max_positions; /* trained length, tokens */
     double       eps;           /* of RMSNorm */
+    double       init_sd;       /* of weights before training (initializer_range) */
     sb_rope_spec rope;
     int32_t      tied; /* the head is the embedding; -1: as the tensors are */
     int32_t      qkv_bias, o_bias, mlp_bias;

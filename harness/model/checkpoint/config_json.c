@@ -252,6 +252,7 @@ static sb_status read_shape(const source *s, sb_model_config *c)
     if ((st = may_int(s, s->root, "num_key_value_heads", &c->kv_heads)) != SB_OK ||
         (st = may_int(s, s->root, "head_dim", &c->head_dim)) != SB_OK ||
         (st = may_real(s, s->root, "rms_norm_eps", &c->eps)) != SB_OK ||
+        (st = may_real(s, s->root, "initializer_range", &c->init_sd)) != SB_OK ||
         (st = may_bool(s, "tie_word_embeddings", &c->tied)) != SB_OK ||
         (st = may_bool(s, "attention_bias", &bias)) != SB_OK ||
         (st = may_bool(s, "mlp_bias", &c->mlp_bias)) != SB_OK)
@@ -296,7 +297,8 @@ sb_status sb_config_from_json(const char *name, const char *text, size_t bytes,
     sb_model_config c = {
         .tied = -1,
         .bos  = -1,
-        .eps  = 1e-6, /* of the original where the file has none */
+        .eps  = 1e-6, /* of the original where the file has none, as the next */
+        .init_sd = 0.02,
         .rope = {
             .theta = 10000, .factor = 1, .low = 1, .high = 4, .beta_fast = 32, .beta_slow = 1}};
     sb_status st = parse(name, text, bytes, &s);

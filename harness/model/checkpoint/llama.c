@@ -73,6 +73,10 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
     int64_t     widest = max_i64(max_i64(c->width, c->mlp_width), q);
     sb_sgemm_fn sgemm;
     sb_status   st;
+    if (sb_checkpoint_is_random(l->c))
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "%s: random weights are drawn on devices, allowed backend cuda",
+                       sb_checkpoint_path(l->c));
     const struct {
         float     **to;
         int64_t     rows, width;
@@ -211,7 +215,7 @@ static sb_status create(const void *params, int32_t threads, sb_model **out)
     sb_prompter           *t  = NULL;
     sb_model              *m  = NULL;
     sb_status              st = sb_checkpoint_open(p->path, &c);
-    if (st == SB_OK && p->wrapper[0] != '\0')
+    if (st == SB_OK && p->wrapper[0] != '\0' && !sb_checkpoint_is_random(c))
         st = sb_prompter_open(c, p->wrapper, &t);
     if (st == SB_OK)
         st = sb_llama_create(c, p, threads, &m);

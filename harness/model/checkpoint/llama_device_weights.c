@@ -58,7 +58,7 @@ static sb_status lay_out(const sb_checkpoint *ck, sb_arena *a, sbi_llama_there *
                          sbi_layer_there *layers)
 {
     const sb_model_config *c    = sb_checkpoint_config(ck);
-    int                    tied = sb_checkpoint_head(ck)->data == sb_checkpoint_embedding(ck)->data;
+    int                    tied = c->tied > 0;
     int64_t                words = c->vocab * c->width;
     sbi_layer_there        none;
     sb_status              st = take(a, words, sizeof *t->embedding, &t->embedding);
@@ -98,6 +98,10 @@ typedef struct uploader {
     float            *scratch; /* [threads][widest] */
     int64_t           widest;
     int32_t           threads;
+    /* of weights that no file has */
+    const sb_device_rows *steps;
+    uint64_t              drawn; /* matrices: each has its seed */
+    float                 sd;
 } uploader;
 
 static void uploader_fini(uploader *u)
@@ -120,7 +124,9 @@ static sb_status uploader_init(uploader *u, const sbi_llama *l)
     *u           = (uploader){.b       = l->there.steps->backend,
                               .path    = sb_checkpoint_path(l->c),
                               .widest  = wide,
-                              .threads = l->threads};
+                              .threads = l->threads,
+                              .steps   = l->there.steps,
+                              .sd      = (float)c->init_sd};
     /* one row of a matrix at least, and any vector */
     u->stage_bytes = (size_t)max_i64(STAGE_BYTES, wide * (int64_t)sizeof(float));
     u->scratch     = malloc((size_t)(wide * u->threads) * sizeof *u->scratch);
@@ -157,6 +163,8 @@ static sb_status put_matrix(uploader *u, const char *name, const sb_matrix *w, s
     int64_t row_bytes = w->cols * (int64_t)sizeof *to, step = (int64_t)u->stage_bytes / row_bytes;
     _Atomic int64_t bad = -1;
     sb_status       st  = SB_OK;
+    if (w->data == NULL)
+        return u->steps->draw(to, w->rows * w->cols, ++u->drawn, u->sd, u->stream[0]);
     for (int64_t first = 0; st == SB_OK && first < w->rows; first += step) {
         int64_t        n = w->rows - first < step ? w->rows - first : step;
         unsigned char *stage;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "harness/model/checkpoint/llama_state.h"
+#include "kernels/base/rng.h"
 #include "workloads/base/text_suite.h"
 
 /* ---- what it is ---- */
@@ -71,9 +72,13 @@ static void name_of(const char *path, char *buf, size_t bytes)
 
 static char *facts_of(const sb_checkpoint *c, const sb_prompter *p, const char *name)
 {
-    json_t *root = json_pack(
+    const char *family = sb_family_name(sb_checkpoint_config(c)->family);
+    json_t     *root   = p == NULL ? json_pack("{s:s, s:s, s:s, s:s}", "name", name, "architecture",
+                                               family, "identity", sb_checkpoint_identity(c),
+                                               "weights", "random: times alone")
+                                   : json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", name, "architecture",
-        sb_family_name(sb_checkpoint_config(c)->family), "identity", sb_checkpoint_identity(c),
+        family, "identity", sb_checkpoint_identity(c),
         "weights", weights_type(c), "wrapper", sb_prompter_wrapper(p), "wrapper_sha256",
         sb_prompter_wrapper_sha256(p), "chat_template", sb_prompter_template_hash(p), "tokenizer",
         sb_tok_splitter(sb_prompter_tok(p)), "tokenizer_sha256", sb_tok_sha256(sb_prompter_tok(p)));
@@ -105,7 +110,9 @@ sb_status sbi_llama_look(const char *path, const char *wrapper, void *params, sb
     if ((st = sb_prompter_knows(wrapper)) != SB_OK ||
         !put(par->wrapper, sizeof par->wrapper, wrapper))
         out->wrapper_wrong = 1;
-    if (st == SB_OK && (st = sb_prompter_open(c, wrapper, &p)) == SB_OK) {
+    if (st == SB_OK && !sb_checkpoint_is_random(c))
+        st = sb_prompter_open(c, wrapper, &p);
+    if (st == SB_OK) {
         name_of(path, out->name, sizeof out->name);
         out->facts_json = facts_of(c, p, out->name);
         if (out->facts_json == NULL)
@@ -121,7 +128,10 @@ sb_status sbi_llama_look(const char *path, const char *wrapper, void *params, sb
 const sb_tok_ops *sbi_llama_tok(const sb_model *m, int64_t *wrapped_tokens)
 {
     const sb_prompter *p = ((const sbi_llama *)m->impl)->prompter;
-    *wrapped_tokens      = sb_prompter_wrapper_tokens(p) + sb_tok_adds_bos(sb_prompter_tok(p));
+    *wrapped_tokens      = 0;
+    if (p == NULL) /* random weights */
+        return NULL;
+    *wrapped_tokens = sb_prompter_wrapper_tokens(p) + sb_tok_adds_bos(sb_prompter_tok(p));
     return sb_prompter_tok_ops(p);
 }
 
@@ -233,8 +243,47 @@ static sb_status take_spans(const sbi_llama *l, const sb_text_row *row, int64_t 
     return SB_OK;
 }
 
+/* Ids of the whole vocabulary; all of the answer is generated, whatever it is. */
+static sb_status draw_ids(const sbi_llama *l, const sb_text_row *row, sb_input *out)
+{
+    int64_t  vocab = sb_checkpoint_config(l->c)->vocab, n = row->drawn_tokens;
+    sb_rng   rng = {row->draw_seed};
+    sb_input in  = {.row       = row->row,
+                    .n_tokens  = n,
+                    .n_context = n - 1,
+                    .n_script  = 2 * row->gen_tokens - 1,
+                    .ids       = calloc((size_t)n, sizeof *in.ids),
+                    .script    = calloc((size_t)(2 * row->gen_tokens), sizeof *in.script),
+                    .refs      = calloc(1, sizeof *in.refs),
+                    .spans     = calloc(1, sizeof *in.spans)};
+    sb_status st = in.ids != NULL && in.script != NULL && in.refs != NULL && in.spans != NULL
+                       ? SB_OK
+                       : no_memory(l);
+    for (int64_t i = 0; st == SB_OK && i < n; i++)
+        in.ids[i] = (int32_t)sb_rng_below(&rng, (uint64_t)vocab);
+    for (int64_t i = 0; st == SB_OK && i < in.n_script; i++)
+        in.script[i] = i % 2 == 0
+                           ? (sb_script_op){SB_SCRIPT_EMIT, 0, (int32_t)vocab, 0}
+                           : (sb_script_op){SB_SCRIPT_FEED_EMIT, (int32_t)(i / 2), 0, 0};
+    if (st == SB_OK)
+        st = sb_input_seal(&in);
+    if (st != SB_OK) {
+        sb_input_fini(&in);
+        return st;
+    }
+    *out = in;
+    return SB_OK;
+}
+
 sb_status sbi_llama_read(sb_model *m, const sb_text_row *row, sb_input *out)
 {
+    const sbi_llama *model = m->impl;
+    if (row->drawn_tokens > 0)
+        return draw_ids(model, row, out);
+    if (model->prompter == NULL)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "%s: random weights answer nothing, allowed suite random_ids",
+                       sb_checkpoint_path(model->c));
     sbi_llama *l       = m->impl;
     int64_t    wrapped = row->chat ? row->input_bytes : 0;
     sb_input   in      = {0};
@@ -261,6 +310,8 @@ sb_status sbi_llama_say(const sb_model *m, const int32_t *emitted, int64_t n, ch
                         int64_t *n_tokens)
 {
     const sb_prompter *p = ((const sbi_llama *)m->impl)->prompter;
-    *n_tokens            = sb_prompter_answer_tokens(p, emitted, n);
+    if (p == NULL)
+        return sb_fail(SB_ERR_INTERNAL, "llama: random weights say nothing");
+    *n_tokens = sb_prompter_answer_tokens(p, emitted, n);
     return sb_prompter_text(p, emitted, n, text);
 }

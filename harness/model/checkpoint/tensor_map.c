@@ -281,6 +281,48 @@ sb_status sbi_tensors_map(sbi_weights *w, const char *path, sb_model_config *con
     return SB_OK;
 }
 
+/* ---- weights to come ---- */
+
+static void shape_layer(mapping *m, int64_t layer)
+{
+    unsigned char *to = (unsigned char *)&m->t->layers[layer];
+    for (int i = 0; i < N_NORMS; i++) {
+        const float *one = m->t->vectors;
+        memcpy(to + norms[i].at, &one, sizeof one);
+    }
+    for (int i = 0; i < N_MATRICES; i++) {
+        sb_matrix a = {.type = SB_BLOCK_BF16,
+                       .rows = extent(m->c, matrices[i].out),
+                       .cols = extent(m->c, matrices[i].in),
+                       .bias = has_bias(m->c, i) ? m->t->vectors + m->c->width : NULL};
+        memcpy(to + matrices[i].at, &a, sizeof a);
+    }
+}
+
+sb_status sbi_tensors_of_shape(const char *path, const sb_model_config *config, sbi_tensors *out)
+{
+    sb_model_config c      = *config;
+    mapping         m      = {.path = path, .c = &c, .t = out};
+    int64_t         widest = c.width; /* of zeros, which all biases share */
+    for (int i = 0; i < N_MATRICES; i++)
+        widest = extent(&c, matrices[i].out) > widest ? extent(&c, matrices[i].out) : widest;
+    *out         = (sbi_tensors){0};
+    out->layers  = calloc((size_t)c.n_layers, sizeof *out->layers);
+    out->vectors = calloc((size_t)(c.width + widest), sizeof *out->vectors);
+    if (out->layers == NULL || out->vectors == NULL) {
+        sbi_tensors_fini(out);
+        return sb_fail(SB_ERR_NOMEM, "%s: no memory for %" PRId64 " layers", path, c.n_layers);
+    }
+    for (int64_t i = 0; i < c.width; i++)
+        out->vectors[i] = 1;
+    for (int64_t l = 0; l < c.n_layers; l++)
+        shape_layer(&m, l);
+    out->norm      = out->vectors;
+    out->embedding = (sb_matrix){.type = SB_BLOCK_BF16, .rows = c.vocab, .cols = c.width};
+    out->head      = out->embedding;
+    return SB_OK;
+}
+
 void sbi_tensors_fini(sbi_tensors *t)
 {
     free(t->layers);

@@ -16,6 +16,9 @@ typedef struct sbi_tensors {
  * were left to the tensors. */
 sb_status sbi_tensors_map(sbi_weights *w, const char *path, sb_model_config *config,
                           sbi_tensors *out);
+/* The same of weights that are nowhere yet: matrices of bf16 without data, norms of one, biases of
+ * zero where the shape has some. */
+sb_status sbi_tensors_of_shape(const char *path, const sb_model_config *config, sbi_tensors *out);
 void      sbi_tensors_fini(sbi_tensors *t); /* safe on a zeroed struct */
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "kernels/nn/draw.h"
 #include "kernels/nn/rope.h"
 
 static sb_status product(void *products, const sb_rows_product *p, void *work, void *stream)
@@ -109,10 +110,23 @@ static sb_status add(float *x, const float *bias, int64_t n, int64_t width, void
     return SB_OK;
 }
 
+static sb_status draw(sb_bf16 *w, int64_t n, uint64_t seed, float sd, void *stream)
+{
+    (void)stream;
+    for (int64_t i = 0; i < n; i += 2) {
+        float two[2];
+        sb_normal_pair(seed, i / 2, two);
+        w[i]     = sb_bf16_from_f32(sd * two[0]);
+        w[i + 1] = sb_bf16_from_f32(sd * two[1]);
+    }
+    return SB_OK;
+}
+
 const sb_device_rows rows_plain = {.product = product,
                                    .embed   = embed,
                                    .norm    = norm,
                                    .spread  = spread,
                                    .gather  = gather,
                                    .gate    = gate,
-                                   .add     = add};
+                                   .add     = add,
+                                   .draw    = draw};

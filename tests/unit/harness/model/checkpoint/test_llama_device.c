@@ -2,6 +2,8 @@
  * goes where, in which order, what is refused before anything is read; the real device:
  * tests/cuda/test_llama_cuda.c. */
 #include <check.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,6 +197,28 @@ START_TEST(ids_outside_the_vocabulary_are_refused)
 }
 END_TEST
 
+/* A configuration alone: weights are drawn there, the same each time. */
+START_TEST(random_weights_are_drawn_there)
+{
+    tiny t = variant(_i);
+    char path[512];
+    (void)snprintf(path, sizeof path, "random:%s", folder(&t));
+    ck_assert_int_eq(remove(tiny_path("hf/model.safetensors")), 0);
+    llama_run r = {.path = path, .n_tokens = 60, .max_new = 3, .seed = 5}, d = there(&r);
+    refused(&r, SB_ERR_UNSUPPORTED, "random weights are drawn on devices");
+    llama_out a = run(&d), b = run(&d);
+    int64_t   n = r.n_tokens * t.vocab;
+    double    sum = 0;
+    ck_assert_mem_eq(a.logits, b.logits, (size_t)n * sizeof *a.logits);
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)a.logits[i] * (double)a.logits[i];
+    /* normed rows times normal weights: sd .02 sqrt(width) */
+    ck_assert_double_eq_tol(sqrt(sum / (double)n), 0.02 * sqrt((double)t.width), 0.05);
+    llama_free(&a);
+    llama_free(&b);
+}
+END_TEST
+
 /* Each call of the device fails in its turn: a status, and nothing is left there. */
 START_TEST(any_call_may_fail)
 {
@@ -233,6 +257,7 @@ int main(void)
     tcase_add_test(tc, a_missing_library_is_a_reason);
     tcase_add_test(tc, rows_out_of_line_are_a_reason);
     tcase_add_test(tc, ids_outside_the_vocabulary_are_refused);
+    tcase_add_loop_test(tc, random_weights_are_drawn_there, 0, 3);
     tcase_add_test(tc, any_call_may_fail);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
