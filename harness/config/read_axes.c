@@ -115,7 +115,8 @@ static void files_read(sbi_ctx *c, sbi_node *n, sbi_spec *s)
     const char      *word    = wrapper_read(c, wrapper);
     const char      *prefix  = weights_read(c, sbi_map_get(n, "weights"));
     int64_t count = sbi_items(c, sbi_map_get(n, "path"), "a folder or file of a model", &items);
-    for (const char *const *k = (const char *const[]){"name", "path", "wrapper", "weights", NULL}; *k; k++)
+    for (const char *const *k = (const char *const[]){"name", "path", "wrapper", "weights", NULL};
+         *k; k++)
         sbi_names_add(c, &keys, *k);
     sbi_variants_read(c, n, NULL, s->model->params, s->model->params_bytes, &keys, &v);
     s->model_params.v = sbi_pool_alloc(&c->temp, count * v.n, sizeof *s->model_params.v);

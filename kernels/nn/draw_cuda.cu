@@ -1,5 +1,5 @@
-/* Weights drawn on the device: a thread a pair of numbers. Some 40 instructions for 4 bytes: bound by
- * arithmetic, 8e9 weights below a second; outside of every timed phase. */
+/* Weights drawn on the device: a thread a pair of numbers. Some 40 instructions for 4 bytes: bound
+ * by arithmetic, 8e9 weights below a second; outside of every timed phase. */
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
@@ -12,8 +12,7 @@ namespace
 enum { THREADS = 256 };
 constexpr int64_t CTAS_MOST = 132 * 64;
 
-__global__ void __launch_bounds__(THREADS)
-    draw(uint32_t *w, int64_t pairs, uint64_t seed, float sd)
+__global__ void __launch_bounds__(THREADS) draw(uint32_t *w, int64_t pairs, uint64_t seed, float sd)
 {
     const int64_t step = static_cast<int64_t>(gridDim.x) * THREADS;
     for (int64_t i = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x; i < pairs;

@@ -52,8 +52,8 @@ extern "C" sb_status sbi_one_row_product(const sb_rows_product *p, void *stream)
 {
     const unsigned     ctas = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
     const cudaStream_t s    = static_cast<cudaStream_t>(stream);
-    const uint4       *w = reinterpret_cast<const uint4 *>(p->w),
-                      *x = reinterpret_cast<const uint4 *>(p->x);
+    const uint4       *w    = reinterpret_cast<const uint4 *>(p->w),
+                *x          = reinterpret_cast<const uint4 *>(p->x);
     if (p->n != 1 || p->cols % WIDE != 0)
         return sb_fail(SB_ERR_INTERNAL, "one_row: %lld rows of %lld numbers", (long long)p->n,
                        (long long)p->cols);

@@ -54,4 +54,25 @@ case_is "it answers as generate does" "$said" "$(ask s "SELECT DISTINCT predicti
 case_is "weights are part of what was predicted" "0" \
     "$(ask s "select count(*) from memory p join memory d using (sample_id) where p.kind = 'device_predicted' and d.kind = 'device_high_water' and d.bytes > p.bytes")"
 case_is "dense has all keys" "1" "$(ask s "SELECT min(round(recall_mean, 6)) FROM quality JOIN sample ON sample.id = sample_id JOIN point ON point.id = point_id WHERE method = 'dense'")"
+
+# a configuration alone: weights and questions are drawn, times are stored and no score
+mkdir "$work/shape"
+cp "$model/config.json" "$work/shape/"
+cat >"$work/r.yaml" <<X
+sweep: drawn
+experiment: task
+backend: cuda
+model: {path: $work/shape, weights: random}
+workloads:
+  - {suite: random_ids, tasks: [ids], lengths: [1K], answer_tokens: 5, samples: 2}
+  - {suite: ruler, tasks: [niah_single_1], lengths: [1K], samples: 1}
+methods: [dense, streaming_llm]
+decode: [dense]
+quality: none
+timing: {warmup: 0, repetitions: 2}
+X
+case_is "random weights" 0 "$(code_of run "$work/r.yaml" --db "$work/r.db")"
+case_is "are timed, and not scored" "4,4,0" "$(ask r "SELECT count(*), (SELECT count(DISTINCT sample_id) FROM timing WHERE phase = 'prefill'), (SELECT count(*) FROM score) FROM sample WHERE status = 'ok'")"
+case_is "and answer no questions" "2" "$(ask r "SELECT count(*) FROM sample WHERE status = 'unsupported'")"
+case_is "four steps of decode" "16" "$(ask r "SELECT count(*) FROM timing WHERE phase = 'decode_token'")"
 cases_end

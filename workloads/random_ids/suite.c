@@ -44,8 +44,8 @@ static sb_status open_ids(const sb_text_req *req, sb_text_set **out)
     if (s->n_tokens < 1) {
         free(s);
         return sb_fail(SB_ERR_NO_FIT,
-                       "random_ids: found a length of %" PRId64 " tokens, allowed more than the %" PRId64
-                       " of the answer",
+                       "random_ids: found a length of %" PRId64
+                       " tokens, allowed more than the %" PRId64 " of the answer",
                        req->length_tokens, p->answer_tokens);
     }
     *out = &s->set;
@@ -71,8 +71,8 @@ static sb_status row_ids(sb_text_set *set, int64_t row, sb_text_row *out)
                         .n_tokens     = s->n_tokens,
                         .drawn_tokens = s->n_tokens,
                         .draw_seed    = sb_mix(s->seed) + (uint64_t)row};
-    int n = snprintf(text, sizeof text, "%" PRId64 " ids, seed %" PRIu64 ", row %" PRId64, s->n_tokens,
-                     s->seed, row);
+    int n          = snprintf(text, sizeof text, "%" PRId64 " ids, seed %" PRIu64 ", row %" PRId64,
+                              s->n_tokens, s->seed, row);
     r.prompt       = strdup(text);
     r.id           = strdup("");
     r.meta         = strdup("{}");

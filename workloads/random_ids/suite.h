@@ -1,6 +1,6 @@
-/* Rows of token ids without meaning, for times: a model of random weights has no tokenizer, and one that has
- * needs none for them. They are drawn by the model that reads them (sb_text_row.drawn_tokens), from
- * its own vocabulary. Nothing is scored. */
+/* Rows of token ids without meaning, for times: a model of random weights has no tokenizer, and one
+ * that has needs none for them. They are drawn by the model that reads them
+ * (sb_text_row.drawn_tokens), from its own vocabulary. Nothing is scored. */
 #ifndef SB_WORKLOADS_RANDOM_IDS_SUITE_H
 #define SB_WORKLOADS_RANDOM_IDS_SUITE_H
 

@@ -178,8 +178,8 @@ static sb_status open_folder(sb_checkpoint *c)
 static sb_status open_shape(sb_checkpoint *c)
 {
     char     *config = sbi_path_in(c->path, "config.json"), *text = NULL;
-    size_t    bytes  = 0;
-    sb_status st     = config == NULL ? no_memory(c) : sbi_text_file(config, &text, &bytes);
+    size_t    bytes = 0;
+    sb_status st    = config == NULL ? no_memory(c) : sbi_text_file(config, &text, &bytes);
     if (st == SB_OK)
         st = sb_config_from_json(config, text, bytes, NULL, NULL, 0, &c->config);
     if (st == SB_OK && (c->weights.identity = XXH3_createState()) == NULL)
@@ -200,7 +200,8 @@ static sb_status open_shape(sb_checkpoint *c)
 static sb_status open_files(sb_checkpoint *c)
 {
     struct stat info;
-    sb_status   st = stat(c->path, &info) == 0 && S_ISDIR(info.st_mode) ? open_folder(c) : open_gguf(c);
+    sb_status   st =
+        stat(c->path, &info) == 0 && S_ISDIR(info.st_mode) ? open_folder(c) : open_gguf(c);
     return st == SB_OK ? sbi_tensors_map(&c->weights, c->path, &c->config, &c->tensors) : st;
 }
 

@@ -22,11 +22,11 @@ typedef struct sb_checkpoint sb_checkpoint;
  * weights are read when they are used. */
 sb_status sb_checkpoint_open(const char *path, sb_checkpoint **out);
 
-/* "random:DIR", a folder with a config.json alone: the shape of a model whose weights are drawn where they
- * are used, on a device (normal, sd the configuration's initializer_range, seeded). For times; what
- * such a model says means nothing. */
+/* "random:DIR", a folder with a config.json alone: the shape of a model whose weights are drawn
+ * where they are used, on a device (normal, sd the configuration's initializer_range, seeded). For
+ * times; what such a model says means nothing. */
 #define SB_CHECKPOINT_RANDOM "random:"
-int sb_checkpoint_is_random(const sb_checkpoint *c);
+int       sb_checkpoint_is_random(const sb_checkpoint *c);
 void      sb_checkpoint_close(sb_checkpoint *c); /* NULL is fine */
 
 /* Where that is, malloc'd: path itself, or the newest snapshot of the hub's cache; nothing is

@@ -295,12 +295,12 @@ sb_status sb_config_from_json(const char *name, const char *text, size_t bytes,
 {
     source          s, gen = {0};
     sb_model_config c = {
-        .tied = -1,
-        .bos  = -1,
-        .eps  = 1e-6, /* of the original where the file has none, as the next */
+        .tied    = -1,
+        .bos     = -1,
+        .eps     = 1e-6, /* of the original where the file has none, as the next */
         .init_sd = 0.02,
-        .rope = {
-            .theta = 10000, .factor = 1, .low = 1, .high = 4, .beta_fast = 32, .beta_slow = 1}};
+        .rope    = {
+               .theta = 10000, .factor = 1, .low = 1, .high = 4, .beta_fast = 32, .beta_slow = 1}};
     sb_status st = parse(name, text, bytes, &s);
     if (st == SB_OK)
         st = read_model(&s, &c);

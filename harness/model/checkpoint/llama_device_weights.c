@@ -58,7 +58,7 @@ static sb_status lay_out(const sb_checkpoint *ck, sb_arena *a, sbi_llama_there *
                          sbi_layer_there *layers)
 {
     const sb_model_config *c    = sb_checkpoint_config(ck);
-    int                    tied = c->tied > 0;
+    int                    tied  = c->tied > 0;
     int64_t                words = c->vocab * c->width;
     sbi_layer_there        none;
     sb_status              st = take(a, words, sizeof *t->embedding, &t->embedding);

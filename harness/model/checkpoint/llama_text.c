@@ -73,15 +73,17 @@ static void name_of(const char *path, char *buf, size_t bytes)
 static char *facts_of(const sb_checkpoint *c, const sb_prompter *p, const char *name)
 {
     const char *family = sb_family_name(sb_checkpoint_config(c)->family);
-    json_t     *root   = p == NULL ? json_pack("{s:s, s:s, s:s, s:s}", "name", name, "architecture",
-                                               family, "identity", sb_checkpoint_identity(c),
-                                               "weights", "random: times alone")
-                                   : json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", name, "architecture",
-        family, "identity", sb_checkpoint_identity(c),
-        "weights", weights_type(c), "wrapper", sb_prompter_wrapper(p), "wrapper_sha256",
-        sb_prompter_wrapper_sha256(p), "chat_template", sb_prompter_template_hash(p), "tokenizer",
-        sb_tok_splitter(sb_prompter_tok(p)), "tokenizer_sha256", sb_tok_sha256(sb_prompter_tok(p)));
+    json_t     *root =
+        p == NULL
+                ? json_pack("{s:s, s:s, s:s, s:s}", "name", name, "architecture", family, "identity",
+                            sb_checkpoint_identity(c), "weights", "random: times alone")
+                : json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", name,
+                            "architecture", family, "identity", sb_checkpoint_identity(c), "weights",
+                            weights_type(c), "wrapper", sb_prompter_wrapper(p), "wrapper_sha256",
+                            sb_prompter_wrapper_sha256(p), "chat_template",
+                            sb_prompter_template_hash(p), "tokenizer",
+                            sb_tok_splitter(sb_prompter_tok(p)), "tokenizer_sha256",
+                            sb_tok_sha256(sb_prompter_tok(p)));
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
@@ -246,25 +248,24 @@ static sb_status take_spans(const sbi_llama *l, const sb_text_row *row, int64_t 
 /* Ids of the whole vocabulary; all of the answer is generated, whatever it is. */
 static sb_status draw_ids(const sbi_llama *l, const sb_text_row *row, sb_input *out)
 {
-    int64_t  vocab = sb_checkpoint_config(l->c)->vocab, n = row->drawn_tokens;
-    sb_rng   rng = {row->draw_seed};
-    sb_input in  = {.row       = row->row,
-                    .n_tokens  = n,
-                    .n_context = n - 1,
-                    .n_script  = 2 * row->gen_tokens - 1,
-                    .ids       = calloc((size_t)n, sizeof *in.ids),
-                    .script    = calloc((size_t)(2 * row->gen_tokens), sizeof *in.script),
-                    .refs      = calloc(1, sizeof *in.refs),
-                    .spans     = calloc(1, sizeof *in.spans)};
-    sb_status st = in.ids != NULL && in.script != NULL && in.refs != NULL && in.spans != NULL
-                       ? SB_OK
-                       : no_memory(l);
+    int64_t   vocab = sb_checkpoint_config(l->c)->vocab, n = row->drawn_tokens;
+    sb_rng    rng = {row->draw_seed};
+    sb_input  in  = {.row       = row->row,
+                     .n_tokens  = n,
+                     .n_context = n - 1,
+                     .n_script  = 2 * row->gen_tokens - 1,
+                     .ids       = calloc((size_t)n, sizeof *in.ids),
+                     .script    = calloc((size_t)(2 * row->gen_tokens), sizeof *in.script),
+                     .refs      = calloc(1, sizeof *in.refs),
+                     .spans     = calloc(1, sizeof *in.spans)};
+    sb_status st  = in.ids != NULL && in.script != NULL && in.refs != NULL && in.spans != NULL
+                        ? SB_OK
+                        : no_memory(l);
     for (int64_t i = 0; st == SB_OK && i < n; i++)
         in.ids[i] = (int32_t)sb_rng_below(&rng, (uint64_t)vocab);
     for (int64_t i = 0; st == SB_OK && i < in.n_script; i++)
-        in.script[i] = i % 2 == 0
-                           ? (sb_script_op){SB_SCRIPT_EMIT, 0, (int32_t)vocab, 0}
-                           : (sb_script_op){SB_SCRIPT_FEED_EMIT, (int32_t)(i / 2), 0, 0};
+        in.script[i] = i % 2 == 0 ? (sb_script_op){SB_SCRIPT_EMIT, 0, (int32_t)vocab, 0}
+                                  : (sb_script_op){SB_SCRIPT_FEED_EMIT, (int32_t)(i / 2), 0, 0};
     if (st == SB_OK)
         st = sb_input_seal(&in);
     if (st != SB_OK) {

@@ -207,7 +207,7 @@ START_TEST(random_weights_are_drawn_there)
     llama_run r = {.path = path, .n_tokens = 60, .max_new = 3, .seed = 5}, d = there(&r);
     refused(&r, SB_ERR_UNSUPPORTED, "random weights are drawn on devices");
     llama_out a = run(&d), b = run(&d);
-    int64_t   n = r.n_tokens * t.vocab;
+    int64_t   n   = r.n_tokens * t.vocab;
     double    sum = 0;
     ck_assert_mem_eq(a.logits, b.logits, (size_t)n * sizeof *a.logits);
     for (int64_t i = 0; i < n; i++)
