@@ -9,7 +9,7 @@
 
 /* ---- what it is ---- */
 
-enum { A_LAYER = 7 }; /* matrices */
+enum { A_LAYER = 8 }; /* matrices; u of most families is empty */
 
 /* Those of all layers, then the embedding, then NULL. */
 static const sb_matrix *matrix_of(const sb_checkpoint *c, int64_t i)
@@ -17,7 +17,8 @@ static const sb_matrix *matrix_of(const sb_checkpoint *c, int64_t i)
     if (i >= sb_checkpoint_config(c)->n_layers * A_LAYER)
         return i == sb_checkpoint_config(c)->n_layers * A_LAYER ? sb_checkpoint_embedding(c) : NULL;
     const sb_layer_weights *l            = sb_checkpoint_layer(c, i / A_LAYER);
-    const sb_matrix *const  all[A_LAYER] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
+    const sb_matrix *const  all[A_LAYER] = {&l->q,    &l->k,  &l->v,    &l->o,
+                                            &l->gate, &l->up, &l->down, &l->u};
     return all[i % A_LAYER];
 }
 
