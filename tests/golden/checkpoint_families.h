@@ -1,5 +1,5 @@
-/* Made by tests/golden/checkpoint_families.py: torch 2.15.0+cu132, transformers 5.24.0, numpy 2.4.6.
- * Logits of every 8th id after some of 300 tokens (llama_ids, seed 5). */
+/* Made by tests/golden/checkpoint_families.py: torch 2.15.0+cu132, transformers 5.24.0,
+ * numpy 2.4.6. Logits of every 8th id after some of 300 tokens (llama_ids, seed 5). */
 /* clang-format off */
 enum { GOLDEN_TOKENS = 300, GOLDEN_SEED = 5, GOLDEN_EVERY = 8, GOLDEN_POSITIONS = 7 };
 static const int golden_position[] = {0, 1, 23, 24, 25, 149, 299};

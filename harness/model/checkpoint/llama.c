@@ -108,9 +108,9 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
                {&l->scratch, 1, sb_project_scratch(widest, l->threads), "expanded weights"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         void *p = NULL;
-        st      = all[i].width == 0 ? SB_OK
-                                    : sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float),
-                                                     all[i].what, &p);
+        st      = all[i].width == 0
+                      ? SB_OK
+                      : sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float), all[i].what, &p);
         if (st != SB_OK)
             return st;
         *all[i].to = p;

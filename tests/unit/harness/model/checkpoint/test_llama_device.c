@@ -185,9 +185,9 @@ START_TEST(other_families_are_a_reason)
         llama_run r     = there(&plain);
         llama_out o;
         ck_assert_int_eq(llama_forward(&r, self, &o), SB_ERR_UNSUPPORTED);
-        ck_assert_msg(strstr(sb_error_text(), "allowed llama and qwen2: others run on backend cpu") !=
-                          NULL,
-                      "%s", sb_error_text());
+        ck_assert_msg(
+            strstr(sb_error_text(), "allowed llama and qwen2: others run on backend cpu") != NULL,
+            "%s", sb_error_text());
     }
 }
 END_TEST
