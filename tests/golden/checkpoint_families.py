@@ -84,8 +84,8 @@ def table(name, logits):
 
 
 def main():
-    print(f"/* Made by tests/golden/checkpoint_families.py: torch {torch.__version__}, transformers {transformers.__version__}, "
-          f"numpy {np.__version__}.\n * Logits of every {EVERY}th id after some of {TOKENS} tokens (llama_ids, seed {SEED}). */\n/* clang-format off */")
+    print(f"/* Made by tests/golden/checkpoint_families.py: torch {torch.__version__}, transformers {transformers.__version__},\n"
+          f" * numpy {np.__version__}. Logits of every {EVERY}th id after some of {TOKENS} tokens (llama_ids, seed {SEED}). */\n/* clang-format off */")
     print(f"enum {{ GOLDEN_TOKENS = {TOKENS}, GOLDEN_SEED = {SEED}, GOLDEN_EVERY = {EVERY}, GOLDEN_POSITIONS = {len(POSITIONS)} }};")
     print("static const int golden_position[] = {" + ", ".join(map(str, POSITIONS)) + "};")
     for name, by in (("gemma3", gemma3), ("transnormer", transnormer)):
