@@ -144,6 +144,14 @@ case_is "windowed layers are not compared" "2" "$(ask f "SELECT DISTINCT layer F
 case_is "generate by lightning" 0 "$(code_of "$spanbench" generate --model "$work/tnl" --prompt-file "$work/count.txt" --method lightning --max-new 4)"
 case_is "and by nothing else" 1 "$(code_of "$spanbench" generate --model "$work/tnl" --prompt-file "$work/count.txt" --max-new 4)"
 case_is "with a reason" 1 "$(grep -c 'found method dense, allowed lightning' "$work/err")"
+echo 1 5 9 200 >"$work/ids"
+said=$("$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4 --print-ids 2>/dev/null)
+rm "$work/tnl/tokenizer.json"
+case_is "ids need no tokenizer" "$said" "$("$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4 --print-ids 2>/dev/null)"
+case_is "texts do" 2 "$(code_of "$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4)"
+cp "$tokenizer" "$work/tnl/tokenizer.json"
+case_is "trained use is no untrained one" "dense,0
+lightning,1" "$(ask f "SELECT DISTINCT method, training_free FROM point WHERE model = 'tnl' AND method IN ('dense', 'lightning') ORDER BY 1")"
 case_is "a plan of them" 0 "$(code_of "$spanbench" plan "$work/f.yaml" --machine epyc_milan)"
 
 # ---- what is wrong with a model is told where it stands ----

@@ -78,6 +78,11 @@ static char *facts_of(const sb_checkpoint *c, const sb_prompter *p, const char *
         "weights", weights_type(c), "wrapper", sb_prompter_wrapper(p), "wrapper_sha256",
         sb_prompter_wrapper_sha256(p), "chat_template", sb_prompter_template_hash(p), "tokenizer",
         sb_tok_splitter(sb_prompter_tok(p)), "tokenizer_sha256", sb_tok_sha256(sb_prompter_tok(p)));
+    if (sb_checkpoint_config(c)->family == SB_FAMILY_TRANSNORMER &&
+        json_object_set_new(root, "trained_with", json_string("lightning")) != 0) {
+        json_decref(root);
+        root = NULL;
+    }
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
