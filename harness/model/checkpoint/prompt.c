@@ -137,8 +137,7 @@ static sb_status open_prompter(const sb_checkpoint *c, const char *wrapper, int 
     sb_status st = open_wrapper(p, wrapper);
     for (int32_t i = 0; i < m->n_stops; i++)
         add_stop(p, m->stops[i]);
-    if (st == SB_OK && (needs_tokenizer || has_tokenizer(c)) &&
-        (st = open_tokenizer(p)) == SB_OK)
+    if (st == SB_OK && (needs_tokenizer || has_tokenizer(c)) && (st = open_tokenizer(p)) == SB_OK)
         st = count_wrapper(p);
     if (st != SB_OK) {
         sb_prompter_close(p);
