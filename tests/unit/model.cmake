@@ -13,7 +13,7 @@ span_test(test_forward_device
   SOURCES unit/harness/model/test_forward_device.c unit/harness/model/forward_double.c unit/harness/model/forward_rig.c unit/harness/run/fake_device.c
   LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)
 # weights of checkpoints: block formats, rotary frequencies, GGUF and Hugging Face files
-foreach(name blocks rope)
+foreach(name activation blocks rope)
   span_test(test_${name} SOURCES unit/kernels/nn/test_${name}.c LINK sb_nn m LABELS unit)
 endforeach()
 set(checkpoint_files unit/harness/model/checkpoint/tiny.c unit/harness/model/checkpoint/bytes.c)
