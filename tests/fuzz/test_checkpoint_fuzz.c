@@ -103,12 +103,17 @@ START_TEST(configs)
         "\"layer_types\":[\"sliding_attention\",\"full_attention\"],\"hidden_activation\":"
         "\"gelu_pytorch_tanh\",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\","
         "\"factor\":8.0,\"rope_theta\":1e6},\"sliding_attention\":{\"rope_theta\":1e4}}}",
+        "{\"architectures\":[\"Gemma3ForConditionalGeneration\"],\"eos_token_id\":[1,106],"
+        "\"tie_word_embeddings\":true,\"text_config\":{\"hidden_size\":64,\"intermediate_size\":96,"
+        "\"num_hidden_layers\":7,\"rope_scaling\":{\"factor\":8.0,\"rope_type\":\"linear\"},"
+        "\"sliding_window\":24,\"sliding_window_pattern\":2,\"rope_local_base_freq\":10000.0},"
+        "\"vision_config\":{\"hidden_size\":32}}",
         "{\"architectures\":[\"TransnormerForCausalLM\"],\"decoder_layers\":2,"
         "\"decoder_embed_dim\":64,\"decoder_attention_heads\":4,\"hidden_dim\":64,\"glu_dim\":-1,"
         "\"linear_act_fun\":\"1+elu\",\"norm_type\":\"simplermsnorm\",\"glu_act\":\"none\","
         "\"linear_use_lrpe_list\":[1,0],\"no_scale_embedding\":false,\"bias\":false,"
         "\"vocab_size\":100,\"bos_token_id\":1,\"eos_token_id\":2}"};
-    const char *seed = seeds[_i % 3];
+    const char *seed = seeds[_i % 4];
     size_t      room = strlen(seed);
     state            = 500 + (uint64_t)_i;
     sb_model_config c;
@@ -134,7 +139,7 @@ int main(void)
     int      failed;
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, gguf_headers, 0, 6);
-    tcase_add_loop_test(tc, configs, 0, 6);
+    tcase_add_loop_test(tc, configs, 0, 8);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -36,6 +36,7 @@ typedef struct sb_model_config {
      * everything. Of other families the window holds for all layers. */
     uint8_t      windowed[SB_CONFIG_MAX_LAYERS];
     sb_rope_spec local_rope;
+    int32_t      towers; /* 1: a text model beside others (images), which are left out */
     double       scale;  /* of q k; 0: 1 / sqrt(head_dim) */
     int32_t embed_scale; /* 1: rows of the embedding are multiplied by sqrt(width), as a bf16 */
     /* Of TransNormerLLM. lrpe: q and k of a layer are turned by learned angles [lightning 3.5]. */

@@ -208,26 +208,29 @@ static sb_status read_tokens(const source *s, sb_model_config *c)
 
 /* ---- the model ---- */
 
-static sb_status read_family(const source *s, sb_family *out)
+static sb_status read_family(const source *s, sb_model_config *c)
 {
     static const struct {
         const char *name;
         sb_family   family;
-    } known[]          = {{"LlamaForCausalLM", SB_FAMILY_LLAMA},
-                          {"MistralForCausalLM", SB_FAMILY_LLAMA},
-                          {"Qwen2ForCausalLM", SB_FAMILY_QWEN2},
-                          {"Gemma3ForCausalLM", SB_FAMILY_GEMMA3},
-                          {"TransnormerForCausalLM", SB_FAMILY_TRANSNORMER}};
+        int32_t     towers;
+    } known[]          = {{"LlamaForCausalLM", SB_FAMILY_LLAMA, 0},
+                          {"MistralForCausalLM", SB_FAMILY_LLAMA, 0},
+                          {"Qwen2ForCausalLM", SB_FAMILY_QWEN2, 0},
+                          {"Gemma3ForCausalLM", SB_FAMILY_GEMMA3, 0},
+                          {"Gemma3ForConditionalGeneration", SB_FAMILY_GEMMA3, 1},
+                          {"TransnormerForCausalLM", SB_FAMILY_TRANSNORMER, 0}};
     const json_t *list = get(s->root, "architectures");
     const char   *w    = json_string_value(json_array_get(list, 0));
     for (size_t i = 0; w != NULL && i < sizeof known / sizeof *known; i++)
         if (strcmp(w, known[i].name) == 0) {
-            *out = known[i].family;
+            c->family = known[i].family;
+            c->towers = known[i].towers;
             return SB_OK;
         }
     return wrong(s, SB_ERR_UNSUPPORTED, "architectures", list,
                  "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Gemma3ForCausalLM, "
-                 "TransnormerForCausalLM");
+                 "Gemma3ForConditionalGeneration, TransnormerForCausalLM");
 }
 
 static sb_status only(const source *s, const char *key, const char *allowed)
@@ -388,19 +391,30 @@ static sb_status read_transnormer(const source *s, sb_model_config *c)
     return st == SB_OK ? read_lrpe(s, c) : st;
 }
 
+static sb_status need_unless(const source *s, int has_default, const char *key, int64_t *out)
+{
+    return has_default ? may_int(s, s->root, key, out) : need_int(s, key, out);
+}
+
 static sb_status read_shape(const source *s, sb_model_config *c)
 {
     int32_t   bias = 0;
+    int       gemma = c->family == SB_FAMILY_GEMMA3;
     sb_status st;
+    if (gemma) { /* files of its larger models leave out what is so */
+        c->heads         = 8;
+        c->vocab         = 262208;
+        c->max_positions = 131072;
+    }
     if ((st = need_int(s, "num_hidden_layers", &c->n_layers)) != SB_OK ||
         (st = need_int(s, "hidden_size", &c->width)) != SB_OK ||
         (st = need_int(s, "intermediate_size", &c->mlp_width)) != SB_OK ||
-        (st = need_int(s, "num_attention_heads", &c->heads)) != SB_OK ||
-        (st = need_int(s, "vocab_size", &c->vocab)) != SB_OK ||
-        (st = need_int(s, "max_position_embeddings", &c->max_positions)) != SB_OK)
+        (st = need_unless(s, gemma, "num_attention_heads", &c->heads)) != SB_OK ||
+        (st = need_unless(s, gemma, "vocab_size", &c->vocab)) != SB_OK ||
+        (st = need_unless(s, gemma, "max_position_embeddings", &c->max_positions)) != SB_OK)
         return st;
-    c->kv_heads = c->heads;
-    c->head_dim = c->family == SB_FAMILY_GEMMA3 ? 256 : c->width / c->heads;
+    c->kv_heads = gemma ? 4 : c->heads;
+    c->head_dim = gemma ? 256 : c->width / c->heads;
     if ((st = may_int(s, s->root, "num_key_value_heads", &c->kv_heads)) != SB_OK ||
         (st = may_int(s, s->root, "head_dim", &c->head_dim)) != SB_OK ||
         (st = may_real(s, s->root, "rms_norm_eps", &c->eps)) != SB_OK ||
@@ -410,7 +424,7 @@ static sb_status read_shape(const source *s, sb_model_config *c)
         return st;
     c->qkv_bias = c->family == SB_FAMILY_QWEN2 || bias;
     c->o_bias   = c->family != SB_FAMILY_QWEN2 && bias;
-    if (c->family == SB_FAMILY_GEMMA3)
+    if (gemma)
         return read_gemma3(s, c);
     if ((st = read_window(s, c)) != SB_OK)
         return st;
@@ -432,15 +446,32 @@ static sb_status parse(const char *name, const char *text, size_t bytes, source 
                : sb_fail(SB_ERR_USAGE, "%s: found no mapping, allowed one", name);
 }
 
+/* Of a model with other towers beside: the text model's part of the file, then what stands outside.
+ */
+static sb_status read_text_part(const source *s, sb_model_config *c)
+{
+    source        text = {.name = s->name, .root = get(s->root, "text_config")};
+    const json_t *tied = get(s->root, "tie_word_embeddings");
+    sb_status     st   = SB_OK;
+    if (!json_is_object(text.root))
+        return wrong(s, SB_ERR_USAGE, "text_config", text.root, "a mapping");
+    if ((st = refuse_features(&text, c->family)) == SB_OK && (st = read_shape(&text, c)) == SB_OK &&
+        (st = read_rope(&text, c)) == SB_OK)
+        st = read_tokens(&text, c);
+    return st == SB_OK && tied != NULL ? may_bool(s, "tie_word_embeddings", &c->tied) : st;
+}
+
 static sb_status read_model(const source *s, sb_model_config *c)
 {
     sb_status st;
-    if ((st = read_family(s, &c->family)) != SB_OK || (st = refuse_features(s, c->family)) != SB_OK)
+    if ((st = read_family(s, c)) != SB_OK || (st = refuse_features(s, c->family)) != SB_OK)
         return st;
     if (c->family == SB_FAMILY_GEMMA3)
         c->rope.theta = 1e6;
     if (c->family == SB_FAMILY_TRANSNORMER)
         st = read_transnormer(s, c);
+    else if (c->towers)
+        st = read_text_part(s, c);
     else if ((st = read_shape(s, c)) == SB_OK)
         st = read_rope(s, c);
     if (st != SB_OK || (st = read_tokens(s, c)) != SB_OK)

@@ -32,7 +32,7 @@ typedef struct entry {
 typedef struct family_map {
     const entry *norms, *matrices;
     int          n_norms, n_matrices;
-    const char  *norm; /* of Hugging Face, the last one; NULL: it has no weights */
+    int          last_norm; /* 0: it has no weights */
 } family_map;
 
 #define L(field) offsetof(sb_layer_weights, field)
@@ -63,11 +63,10 @@ static const entry transnormer_matrices[] = {
 #undef L
 #define N(list) (int)(sizeof(list) / sizeof *(list))
 static const family_map families[SB_FAMILY_COUNT] = {
-    [SB_FAMILY_LLAMA]       = {norms, matrices, N(norms), N(matrices), "model.norm.weight"},
-    [SB_FAMILY_QWEN2]       = {norms, matrices, N(norms), N(matrices), "model.norm.weight"},
-    [SB_FAMILY_GEMMA3]      = {gemma3_norms, matrices, N(gemma3_norms), N(matrices),
-                               "model.norm.weight"},
-    [SB_FAMILY_TRANSNORMER] = {NULL, transnormer_matrices, 0, N(transnormer_matrices), NULL}};
+    [SB_FAMILY_LLAMA]       = {norms, matrices, N(norms), N(matrices), 1},
+    [SB_FAMILY_QWEN2]       = {norms, matrices, N(norms), N(matrices), 1},
+    [SB_FAMILY_GEMMA3]      = {gemma3_norms, matrices, N(gemma3_norms), N(matrices), 1},
+    [SB_FAMILY_TRANSNORMER] = {NULL, transnormer_matrices, 0, N(transnormer_matrices), 0}};
 #undef N
 
 typedef struct mapping {
@@ -75,7 +74,8 @@ typedef struct mapping {
     const char      *path;
     sb_model_config *c;
     sbi_tensors     *t;
-    int64_t          used; /* of the vectors, numbers */
+    int64_t          used;   /* of the vectors, numbers */
+    const char      *prefix; /* of Hugging Face's names of the text model */
 } mapping;
 
 static const family_map *family_of(const mapping *m) { return &families[m->c->family]; }
@@ -108,7 +108,8 @@ static void name_of(const mapping *m, int64_t layer, const entry *e, const char 
     if (m->w->gguf != NULL)
         (void)snprintf(name, NAME_BYTES, "blk.%" PRId64 ".%s.%s", layer, e->gguf, kind);
     else
-        (void)snprintf(name, NAME_BYTES, "model.layers.%" PRId64 ".%s.%s", layer, e->hf, kind);
+        (void)snprintf(name, NAME_BYTES, "%slayers.%" PRId64 ".%s.%s", m->prefix, layer, e->hf,
+                       kind);
 }
 
 static sb_status wrong_shape(const sbi_weight *t, int64_t out, int64_t in)
@@ -221,20 +222,42 @@ static sb_status check_biases(mapping *m, int64_t layer)
     return st;
 }
 
-static const char *outer(const mapping *m, const char *hf, const char *gguf)
+typedef enum outer { OUTER_EMBEDDING, OUTER_NORM, OUTER_HEAD } outer;
+
+static void outer_name(const mapping *m, outer o, char name[NAME_BYTES])
 {
-    return m->w->gguf != NULL ? gguf : hf;
+    static const char *const gguf[] = {"token_embd", "output_norm", "output"};
+    static const char *const hf[]   = {"embed_tokens", "norm", "lm_head"};
+    const char              *prefix = m->prefix;
+    if (o == OUTER_HEAD) /* beside `model.`, not in it */
+        prefix = strcmp(prefix, "language_model.model.") == 0 ? "language_model." : "";
+    (void)snprintf(name, NAME_BYTES, "%s%s.weight", m->w->gguf != NULL ? "" : prefix,
+                   m->w->gguf != NULL ? gguf[o] : hf[o]);
 }
 
-static const char *last_norm(const mapping *m)
+/* Two ways that files of models with more towers name the text model. */
+static const char *find_prefix(const sbi_weights *w, const sb_model_config *c)
 {
-    return outer(m, family_of(m)->norm, "output_norm.weight");
+    if (!c->towers)
+        return "model.";
+    return sbi_weights_find(w, "language_model.model.embed_tokens.weight") != NULL
+               ? "language_model.model."
+               : "model.language_model.";
+}
+
+static sb_status check_last_norm(mapping *m)
+{
+    char        name[NAME_BYTES];
+    sbi_weight *t;
+    outer_name(m, OUTER_NORM, name);
+    return family_of(m)->last_norm ? find(m, name, m->c->width, 0, &t) : SB_OK;
 }
 
 static sb_status check_outer(mapping *m)
 {
-    const char *embedding = outer(m, "model.embed_tokens.weight", "token_embd.weight");
-    const char *head      = outer(m, "lm_head.weight", "output.weight");
+    char embedding[NAME_BYTES], head[NAME_BYTES];
+    outer_name(m, OUTER_EMBEDDING, embedding);
+    outer_name(m, OUTER_HEAD, head);
     sbi_weight *t = sbi_weights_find(m->w, embedding), *h = sbi_weights_find(m->w, head);
     if (m->c->vocab == 0 && t != NULL)
         m->c->vocab = t->shape[0];
@@ -250,10 +273,20 @@ static sb_status check_outer(mapping *m)
     if (h != NULL)
         h->used = 1; /* a tied model that also stores it: not looked at, as the original does */
     m->t->head = m->c->tied ? m->t->embedding : matrix_of(m, h, 0);
-    return family_of(m)->norm == NULL ? SB_OK : find(m, last_norm(m), m->c->width, 0, &t);
+    return check_last_norm(m);
 }
 
-static int ignored(const sbi_weight *t)
+static int of_another_tower(const sbi_weight *t)
+{
+    static const char *const names[] = {"vision_tower.", "multi_modal_projector.",
+                                        "model.vision_tower.", "model.multi_modal_projector."};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(t->name, names[i], strlen(names[i])) == 0)
+            return 1;
+    return 0;
+}
+
+static int is_rotary(const sbi_weight *t)
 {
     static const char freq[] = "rotary_emb.inv_freq";
     size_t            n = strlen(t->name), f = sizeof freq - 1;
@@ -266,12 +299,14 @@ static int ignored(const sbi_weight *t)
 
 static sb_status check_unused(const mapping *m)
 {
-    int64_t skipped = 0;
+    int64_t skipped = 0, towers = 0;
     for (int64_t i = 0; i < m->w->n; i++) {
-        const sbi_weight *t = &m->w->w[i];
-        if (t->used)
+        const sbi_weight *t     = &m->w->w[i];
+        int               other = m->c->towers && of_another_tower(t);
+        towers += other;
+        if (t->used || other)
             continue;
-        if (!ignored(t))
+        if (!is_rotary(t))
             return sb_fail(SB_ERR_USAGE,
                            "%s: tensor `%s`: found one that a %s of this shape does not have%s",
                            t->file, t->name, sb_family_name(m->c->family),
@@ -285,6 +320,9 @@ static sb_status check_unused(const mapping *m)
         sb_log(SB_LOG_INFO,
                "%s: %lld tensors of rotary frequencies are not used: they are computed", m->path,
                (long long)skipped);
+    if (towers > 0)
+        sb_log(SB_LOG_INFO, "%s: %lld tensors of other towers than the text model are not used",
+               m->path, (long long)towers);
     return SB_OK;
 }
 
@@ -378,7 +416,8 @@ static void take_layer(mapping *m, int64_t layer)
 sb_status sbi_tensors_map(sbi_weights *w, const char *path, sb_model_config *config,
                           sbi_tensors *out)
 {
-    mapping m    = {.w = w, .path = path, .c = config, .t = out};
+    char    name[NAME_BYTES];
+    mapping m    = {.w = w, .path = path, .c = config, .t = out, .prefix = find_prefix(w, config)};
     *out         = (sbi_tensors){0};
     sb_status st = check_outer(&m);
     for (int64_t l = 0; st == SB_OK && l < config->n_layers; l++)
@@ -397,8 +436,9 @@ sb_status sbi_tensors_map(sbi_weights *w, const char *path, sb_model_config *con
     }
     for (int64_t l = 0; l < config->n_layers; l++)
         take_layer(&m, l);
-    if (family_of(&m)->norm != NULL)
-        out->norm = norm(&m, sbi_weights_find(w, last_norm(&m)));
+    outer_name(&m, OUTER_NORM, name);
+    if (family_of(&m)->last_norm)
+        out->norm = norm(&m, sbi_weights_find(w, name));
     return SB_OK;
 }
 

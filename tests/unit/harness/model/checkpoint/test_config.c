@@ -123,6 +123,22 @@ START_TEST(gemma3)
     ck_assert(c.scale == 0.0625 && c.window_tokens == 24 && !c.windowed[0] && c.windowed[1]);
     ck_assert(c.rope.theta == 2e6 && c.rope.factor == 4 && c.local_rope.theta == 5000 &&
               c.local_rope.type == SB_ROPE_DEFAULT);
+    ck_assert_msg(whole("{\"architectures\":[\"Gemma3ForConditionalGeneration\"],"
+                        "\"eos_token_id\":[1,106],\"text_config\":{\"hidden_size\":2560,"
+                        "\"intermediate_size\":10240,\"num_hidden_layers\":34,"
+                        "\"rope_scaling\":{\"factor\":8.0,\"rope_type\":\"linear\"},"
+                        "\"sliding_window\":1024},\"vision_config\":{\"hidden_size\":1152}}",
+                        &c) == SB_OK,
+                  "%s", sb_error_text());
+    ck_assert(c.towers && c.heads == 8 && c.kv_heads == 4 && c.head_dim == 256 && c.width == 2560 &&
+              c.vocab == 262208 && c.max_positions == 131072 && c.window_tokens == 1024 &&
+              c.rope.factor == 8 && c.n_stops == 2 && c.stops[1] == 106 && !c.windowed[5] &&
+              c.windowed[6] && c.scale == 1.0 / 16);
+    ck_assert_int_eq(whole("{\"architectures\":[\"Gemma3ForConditionalGeneration\"],"
+                           "\"text_config\":[]}",
+                           &c),
+                     SB_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "`text_config`: found [], allowed a mapping"));
     ck_assert_int_eq(whole(GEMMA3 ",\"sliding_window_pattern\":2}", &c), SB_OK);
     ck_assert(c.windowed[0] && !c.windowed[1]);
 }

@@ -109,6 +109,20 @@ START_TEST(gguf_gives_the_same_bits)
 }
 END_TEST
 
+START_TEST(an_image_tower_beside_changes_nothing)
+{
+    tiny      t = tiny_gemma3;
+    llama_run a = gemma3_run();
+    llama_out x = run(&a), y;
+    t.towers    = 1 + _i;
+    a.path      = folder(&t);
+    y           = run(&a);
+    same(&x, &y, a.n_tokens);
+    llama_free(&x);
+    llama_free(&y);
+}
+END_TEST
+
 /* Each step's choice is that of a prefill of all tokens so far, unless the two best are as near as
  * rounding. */
 START_TEST(steps_continue_what_a_prefill_would_say)
@@ -270,6 +284,7 @@ int main(void)
     tcase_add_loop_test(tc, logits_are_those_of_others, 0, 2);
     tcase_add_loop_test(tc, chunks_and_threads_do_not_change_a_bit, 0, 2);
     tcase_add_test(tc, gguf_gives_the_same_bits);
+    tcase_add_loop_test(tc, an_image_tower_beside_changes_nothing, 0, 2);
     tcase_add_loop_test(tc, steps_continue_what_a_prefill_would_say, 0, 2);
     tcase_add_loop_test(tc, gemma3_over_ranks, 0, 3);
     tcase_add_test(tc, transnormer_over_ranks);

@@ -49,8 +49,8 @@ const tiny tiny_transnormer = {.family   = "transnormer",
 enum { MAX_TENSORS = 128 };
 
 typedef struct item {
-    char    hf[96], gguf[64];
-    int64_t out, in; /* in 0: a vector; LRPE's [out, 1, in] */
+    char    hf[96], gguf[64], file[128]; /* file: the name instead of hf, if any */
+    int64_t out, in;                     /* in 0: a vector; LRPE's [out, 1, in] */
     int     turned, norm, bias, angles;
 } item;
 
@@ -190,7 +190,7 @@ static int gemma3_config(const tiny *t, char *text, size_t room)
 {
     return snprintf(
         text, room,
-        "{\"architectures\": [\"Gemma3ForCausalLM\"], \"model_type\": \"gemma3_text\", "
+        "{%s"
         "\"num_hidden_layers\": %d, \"hidden_size\": %d, \"intermediate_size\": %d, "
         "\"num_attention_heads\": %d, \"num_key_value_heads\": %d, \"head_dim\": %d, "
         "\"vocab_size\": %d, \"max_position_embeddings\": 4096, \"rms_norm_eps\": 1e-6, "
@@ -199,9 +199,12 @@ static int gemma3_config(const tiny *t, char *text, size_t room)
         "\"sliding_window\": 24, \"sliding_window_pattern\": 3, "
         "\"query_pre_attn_scalar\": 256, \"hidden_activation\": \"gelu_pytorch_tanh\", "
         "\"attn_logit_softcapping\": null, \"final_logit_softcapping\": null, "
-        "\"bos_token_id\": 1, \"eos_token_id\": [2], \"torch_dtype\": \"bfloat16\"%s}\n",
+        "\"bos_token_id\": 1, \"eos_token_id\": [2], \"torch_dtype\": \"bfloat16\"%s%s}\n",
+        t->towers ? "\"architectures\": [\"Gemma3ForConditionalGeneration\"], \"text_config\": {"
+                  : "\"architectures\": [\"Gemma3ForCausalLM\"], \"model_type\": \"gemma3_text\", ",
         (int)t->layers, (int)t->width, (int)t->mlp, (int)t->heads, (int)t->kv_heads,
-        (int)t->head_dim, (int)t->vocab, t->extra != NULL ? t->extra : "");
+        (int)t->head_dim, (int)t->vocab, t->extra != NULL ? t->extra : "",
+        t->towers ? "}, \"vision_config\": {}" : "");
 }
 
 static int transnormer_config(const tiny *t, char *text, size_t room)
@@ -269,7 +272,7 @@ static void write_part(const tiny *t, const items *l, int k, const char *dir)
         if (i % t->files == k) {
             of[n]     = &l->v[i];
             spec[n++] =
-                (sb_file_spec){.name   = l->v[i].hf,
+                (sb_file_spec){.name   = l->v[i].file[0] != 0 ? l->v[i].file : l->v[i].hf,
                                .dtype  = SB_FILE_BF16,
                                .n_dims = l->v[i].angles   ? 3
                                          : l->v[i].in > 0 ? 2
@@ -305,10 +308,24 @@ static void write_index(const tiny *t, const items *l, const char *dir)
     ck_assert_int_eq(fclose(f), 0);
 }
 
+/* The same numbers under the names of a model with an image tower. */
+static void put_tower(const tiny *t, items *l)
+{
+    const char *prefix = t->towers == 1 ? "language_model.model." : "model.language_model.";
+    for (int64_t i = 0; i < l->n; i++)
+        (void)snprintf(l->v[i].file, sizeof l->v[i].file, "%s%s", prefix,
+                       l->v[i].hf + strlen("model."));
+    add(l, "vision", "", 8, 0, 0);
+    (void)snprintf(l->v[l->n - 1].file, sizeof l->v[0].file, "%svision_tower.class.weight",
+                   t->towers == 1 ? "" : "model.");
+}
+
 void tiny_folder(const tiny *t, const char *dir)
 {
     static items l;
     list(t, &l);
+    if (t->towers)
+        put_tower(t, &l);
     (void)mkdir(dir, 0777);
     write_config(t, dir);
     for (int k = 0; k < t->files; k++)

@@ -13,6 +13,7 @@ typedef struct tiny {
     int         tied, zero_bias, o_bias; /* zero_bias: qwen2's biases are 0 */
     int         unpermuted;              /* GGUF of llama: rows left as they are, which is wrong */
     int         files;                   /* safetensors files; above 1 with an index */
+    int         towers; /* gemma3, as Hugging Face files: 1, 2: names beside an image tower */
     const char *extra; /* more keys of config.json: ",\"sliding_window\": 8"; NULL */
     uint64_t    seed;
     float       gain; /* of the matrices, in 1 / sqrt(in); 0: 1 */
