@@ -379,7 +379,7 @@ static sb_status read_transnormer(const source *s, sb_model_config *c)
         st = need_int(s, "glu_dim", &c->mlp_width);
     if (st == SB_OK && bias)
         st = wrong(s, SB_ERR_UNSUPPORTED, "bias", get(s->root, "bias"), "false");
-    if (st == SB_OK && hidden % c->heads != 0)
+    if (st == SB_OK && (c->heads < 1 || hidden % c->heads != 0))
         st = wrong(s, SB_ERR_USAGE, "hidden_dim", get(s->root, "hidden_dim"),
                    "a multiple of decoder_attention_heads");
     if (st != SB_OK || c->n_layers > SB_CONFIG_MAX_LAYERS)

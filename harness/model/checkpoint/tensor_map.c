@@ -272,7 +272,7 @@ static sb_status check_outer(mapping *m)
         return st;
     if (h != NULL)
         h->used = 1; /* a tied model that also stores it: not looked at, as the original does */
-    m->t->head = m->c->tied ? m->t->embedding : matrix_of(m, h, 0);
+    m->t->head = m->c->tied || h == NULL ? m->t->embedding : matrix_of(m, h, 0);
     return check_last_norm(m);
 }
 
