@@ -1,10 +1,11 @@
 /* Seeded mutations of a sound GGUF file and a sound config.json through the fuzzer's entry: nothing
  * crashes, leaks or hangs, whatever stands in the file [models 11]. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/model/checkpoint/config.h"
+#include "harness/model/checkpoint/checkpoint.h"
 #include "tests/fuzz/common.h"
 #include "tests/unit/harness/model/checkpoint/tiny.h"
 
@@ -131,6 +132,55 @@ START_TEST(configs)
 }
 END_TEST
 
+static size_t slurp(const char *name, unsigned char *d, size_t room)
+{
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/%s", tiny_path("hf"), name);
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    size_t n = fread(d, 1, room, f);
+    (void)fclose(f);
+    ck_assert(n > 0 && n < room);
+    return n;
+}
+
+/* A folder whose header of tensors or configuration is damaged opens or is refused. */
+START_TEST(folders)
+{
+    enum { ROOM = 1 << 18, TRIES = 600 };
+    static const tiny *const all[] = {&tiny_llama, &tiny_gemma3, &tiny_transnormer};
+    static unsigned char     was[ROOM], d[ROOM];
+    tiny                     t      = *all[_i / 2];
+    const char              *name   = _i % 2 == 0 ? "model.safetensors" : "config.json";
+    int                      opened = 0;
+    char                     path[600];
+    t.layers = 2;
+    t.width = t.mlp = 32;
+    t.head_dim      = 16;
+    t.vocab         = 8;
+    t.heads         = 2;
+    t.kv_heads      = all[_i / 2] == &tiny_transnormer ? 2 : 1;
+    state           = 900 + (uint64_t)_i;
+    tiny_folder(&t, tiny_path("hf"));
+    size_t n     = slurp(name, was, ROOM);
+    size_t begin = _i % 2 == 0 ? 8 : 0, head = _i % 2 == 0 ? (size_t)was[0] + 256u * was[1] : n;
+    (void)snprintf(path, sizeof path, "%s/%s", tiny_path("hf"), name);
+    for (int r = 0; r < TRIES; r++) {
+        sb_checkpoint *c = NULL;
+        memcpy(d, was, n);
+        (void)mutate(d + begin, n, head); /* its length stays: what is cut is told earlier */
+        tiny_write(path, d, n);
+        if (sb_checkpoint_open(tiny_path("hf"), &c) == SB_OK)
+            opened++;
+        else
+            ck_assert_uint_gt(strlen(sb_error_text()), 0);
+        sb_checkpoint_close(c);
+    }
+    ck_assert_int_lt(opened, TRIES);
+    tiny_clean();
+}
+END_TEST
+
 int main(void)
 {
     Suite   *s  = suite_create("checkpoint fuzz");
@@ -140,6 +190,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, gguf_headers, 0, 6);
     tcase_add_loop_test(tc, configs, 0, 8);
+    tcase_add_loop_test(tc, folders, 0, 6);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
