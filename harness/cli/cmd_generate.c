@@ -21,7 +21,8 @@ static const char HELP[] =
     "  --model M          a folder with config.json and safetensors, a .gguf file, or owner/model "
     "of "
     "the local\n"
-    "                     Hugging Face cache (Llama, Mistral, Qwen2, SmolLM2)\n"
+    "                     Hugging Face cache (Llama, Mistral, Qwen2, SmolLM2, Gemma 3, "
+    "TransNormerLLM)\n"
     "  --prompt-file F    the prompt, UTF-8; -: stdin. Inside a wrapper the line break that ends "
     "it is left "
     "out\n"
@@ -36,7 +37,8 @@ static const char HELP[] =
     "  --logits OUT       write ids and logits as safetensors\n"
     "  --logits-rows R    last (default), all\n"
     "  --extrapolate      also beyond the length the model was trained for\n"
-    "  --print-ids        ids of the answer instead of its text\n"
+    "  --print-ids        ids of the answer instead of its text; with --ids-file no tokenizer is "
+    "needed\n"
     "  -h, --help         this text\n"
     "\n"
     "Exit codes: 0 ok, 1 failed, 2 usage or a bad file, 3 does not fit.\n";
@@ -330,6 +332,13 @@ static void say(const options *o, const sb_generate *g, const sb_generated *r)
                   (double)r->room_bytes / 0x1p30, (double)r->weights_bytes / 0x1p30);
 }
 
+/* Ids in and out need no tokenizer. */
+static sb_status open_prompter(const options *o, const sb_checkpoint *c, sb_prompter **out)
+{
+    return o->ids != NULL && o->print_ids ? sb_prompter_open_ids(c, out)
+                                          : sb_prompter_open(c, o->wrapper, out);
+}
+
 static sb_status generate(const options *o, const sb_launch *l)
 {
     static _Alignas(16) unsigned char params[METHOD_PARAMS_BYTES];
@@ -345,7 +354,7 @@ static sb_status generate(const options *o, const sb_launch *l)
     g.input                              = &in;
     if (st == SB_OK && (st = backend_of(o, l->comm, &g.backend)) == SB_OK &&
         (st = sb_checkpoint_open(o->model, &g.checkpoint)) == SB_OK &&
-        (st = sb_prompter_open(g.checkpoint, o->wrapper, &g.prompter)) == SB_OK)
+        (st = open_prompter(o, g.checkpoint, &g.prompter)) == SB_OK)
         st = read_input(o, g.prompter, &in);
     if ((st = sb_launch_agree(l, st)) == SB_OK)
         st = sb_generate_run(&g, &r);

@@ -39,15 +39,16 @@ static sb_status fill_cache(sb_forward *f, int32_t layer)
 static sb_status run_layer(sb_forward *f, int32_t layer, sb_phase_times *times, sb_layer_fn look,
                            void *look_arg, int64_t *look_ns)
 {
-    sb_ctx    ctx = sbi_forward_ctx(f, layer, times);
-    sb_status st  = stop_asked(f)
-                        ? sb_fail(SB_ERR_STOPPED, "stopped inside a sample, in layer %d", layer)
-                        : fill_cache(f, layer);
+    const sb_model_layer *call = &f->calls[layer].prefill;
+    sb_ctx                ctx  = sbi_forward_ctx(f, layer, times);
+    sb_status             st   = stop_asked(f)
+                                     ? sb_fail(SB_ERR_STOPPED, "stopped inside a sample, in layer %d", layer)
+                                     : fill_cache(f, layer);
     if ((st = sb_comm_agree(f->cfg.comm, st)) != SB_OK)
         return st;
-    st = sb_shard_prefill(&f->shard, &ctx, f->cfg.method, f->cfg.method_params, &f->q,
-                          &f->caches[layer], f->shape.scale, &f->o, f->lse);
-    if (st == SB_OK && look != NULL)
+    st = sb_shard_prefill(&f->shard, &ctx, call->method, call->params, &f->q, &f->caches[layer],
+                          f->shape.scale, &f->o, f->lse);
+    if (st == SB_OK && look != NULL && !call->own)
         st = sbi_forward_show(f, &ctx, look, look_arg, look_ns);
     return st != SB_OK ? st : f->ops->absorb(f->cfg.model, layer, 0, &f->o);
 }
@@ -126,13 +127,14 @@ static sb_status feed(sb_forward *f, int32_t id)
     int64_t             pos = f->caches[0].n_global;
     sb_status           st  = ops->embed_one(f->cfg.model, f->in, id, pos);
     for (int32_t l = 0; l < f->shape.n_layers; l++) {
-        sb_ctx ctx = sbi_forward_ctx(f, l, NULL);
+        const sb_model_layer *call = &f->calls[l].decode;
+        sb_ctx                ctx  = sbi_forward_ctx(f, l, NULL);
         if (st == SB_OK)
             st = append(f, l, pos);
         if ((st = sb_comm_agree(f->cfg.comm, st)) != SB_OK)
             return st;
-        st = sb_shard_decode(&f->shard, &ctx, f->cfg.decode_method, f->cfg.decode_params, &f->q1,
-                             pos, &f->caches[l], f->shape.scale, &f->o1);
+        st = sb_shard_decode(&f->shard, &ctx, call->method, call->params, &f->q1, pos,
+                             &f->caches[l], f->shape.scale, &f->o1);
         if (st != SB_OK)
             return st;
         st = ops->absorb(f->cfg.model, l, 1, &f->o1);

@@ -2,6 +2,7 @@
  *
  *   forward_room.c   storage, counted and real       forward.c  prefill and decode
  *   forward_look.c   a layer, for those who look at it
+ *   forward_layers.c which method a layer attends by
  *
  * On the CPU all storage stands in one arena. On a device what kernels read and write stands in
  * `room`, and what the host reads stays in `arena`: runs, the indexes of plans made on the host,
@@ -18,6 +19,11 @@ typedef struct sbi_layer_copy {
     float    *lse;
 } sbi_layer_copy;
 
+/* How a layer attends in prefill and in decode. */
+typedef struct sbi_layer_calls {
+    sb_model_layer prefill, decode;
+} sbi_layer_calls;
+
 struct sb_forward {
     sb_forward_config   cfg;
     const sb_model_ops *ops; /* of the backend */
@@ -29,6 +35,7 @@ struct sb_forward {
     sb_arena            arena, room;
     sb_device_call     *device; /* NULL on the cpu */
     sb_cache           *caches; /* [n_layers] */
+    sbi_layer_calls    *calls;  /* [n_layers] */
     sb_shard            shard;
     sb_tensor           q, o;
     float              *lse;
@@ -47,6 +54,12 @@ static inline int sbi_shares_heads(const sb_forward *f)
 {
     return f->cfg.use.team > 0 && f->cfg.comm->size > 1;
 }
+
+/* ---- forward_layers.c ---- */
+/* calls, after shape and map. SB_ERR_UNSUPPORTED: the model's. */
+sb_status sbi_forward_layers(sb_forward *f);
+/* Bytes of a layer's state; where one room serves all layers (no decode steps), of the largest. */
+int64_t sbi_forward_state_bytes(const sb_forward *f, int32_t layer);
 
 /* ---- forward_room.c ---- */
 sb_scheme_call sbi_forward_scheme(const sb_forward *f);

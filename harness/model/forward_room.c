@@ -22,8 +22,8 @@ sb_ctx sbi_forward_ctx(sb_forward *f, int32_t layer, sb_phase_times *times)
                     .comm     = f->cfg.comm,
                     .arena    = &f->arena,
                     .phases   = times,
-                    .layer    = layer,
-                    .n_layers = f->shape.n_layers,
+                    .layer    = f->calls[layer].prefill.layer,
+                    .n_layers = f->calls[layer].prefill.n_layers,
                     .threads  = f->cfg.threads};
 }
 
@@ -38,15 +38,6 @@ sb_shape sbi_forward_shape(const sb_forward *f)
 
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Prefill and decode are the same method with the same parameters, or one of them keeps nothing. */
-static int64_t state_bytes(const sb_forward *f)
-{
-    const sb_method *p = f->cfg.method, *d = f->cfg.decode_method;
-    sb_shape         shape = sbi_forward_shape(f);
-    return max_i64(p->state_bytes == NULL ? 0 : p->state_bytes(f->cfg.method_params, &shape),
-                   d->state_bytes == NULL ? 0 : d->state_bytes(f->cfg.decode_params, &shape));
-}
-
 /* Plans made on the host read a state there; what attends or plans on a device has it there. */
 static int state_is_there(const sb_forward *f, const sb_method *m)
 {
@@ -54,11 +45,22 @@ static int state_is_there(const sb_forward *f, const sb_method *m)
            (sbi_carries_state(m) || sb_device_plans(f->cfg.backend, m));
 }
 
+/* Where one room serves all layers, of any of them. */
+static int state_of_layer_is_there(const sb_forward *f, int32_t layer)
+{
+    int32_t begin = f->in->n_feed == 0 ? 0 : layer;
+    int32_t end   = f->in->n_feed == 0 ? f->shape.n_layers : layer + 1;
+    for (int32_t l = begin; l < end; l++)
+        if (state_is_there(f, f->calls[l].prefill.method) ||
+            state_is_there(f, f->calls[l].decode.method))
+            return 1;
+    return 0;
+}
+
 static sb_status lay_out_caches(sb_forward *f, sb_arena *data)
 {
     const sb_model_shape *s    = &f->shape;
     int64_t               rows = f->gid.n_tokens;
-    int there = state_is_there(f, f->cfg.method) || state_is_there(f, f->cfg.decode_method);
     /* A decode token may open a run of its own, and any rank may come to own all of them. */
     for (int32_t l = 0; l < s->n_layers; l++) {
         sb_cache *c = &f->caches[l];
@@ -66,11 +68,12 @@ static sb_status lay_out_caches(sb_forward *f, sb_arena *data)
             *c = f->caches[0];
             continue;
         }
+        int       there = state_of_layer_is_there(f, l);
         sb_status st =
             sb_cache_layout_on(c, data, &f->arena, s->kv_heads, s->head_dim, rows + f->in->n_feed,
                                f->gid.n_runs + (int32_t)f->in->n_feed);
         if (st == SB_OK)
-            st = sb_cache_layout_state(c, there ? data : &f->arena, state_bytes(f));
+            st = sb_cache_layout_state(c, there ? data : &f->arena, sbi_forward_state_bytes(f, l));
         if (st != SB_OK)
             return st;
         c->state_memory = there ? f->cfg.backend : NULL;
@@ -209,9 +212,10 @@ static sb_status lay_out_calls(sb_forward *f, sb_device_room *there)
     decode.n_keys     = one.start + 1;
     decode.is_decode  = 1;
     for (int32_t l = 0; st == SB_OK && l < f->shape.n_layers; l++) {
-        st = lay_out_call(f, l, f->cfg.method, f->cfg.method_params, &prefill, there);
+        const sb_model_layer *p = &f->calls[l].prefill, *d = &f->calls[l].decode;
+        st = lay_out_call(f, l, p->method, p->params, &prefill, there);
         if (st == SB_OK && f->in->n_feed > 0)
-            st = lay_out_call(f, l, f->cfg.decode_method, f->cfg.decode_params, &decode, there);
+            st = lay_out_call(f, l, d->method, d->params, &decode, there);
     }
     return st;
 }
@@ -227,6 +231,8 @@ static sb_status init_device(sb_forward *f)
     if (f->ops == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED, "model %s has no %s implementation in this build",
                        f->cfg.model->ops->name, b->name);
+    if (f->ops->shape != NULL && (st = f->ops->shape(f->cfg.model, f->in, &s)) != SB_OK)
+        return st; /* it says why not there */
     if ((st = f->cfg.model->ops->shape(f->cfg.model, f->in, &s)) != SB_OK)
         return st;
     f->cfg.use = sb_scheme_on_device(f->cfg.use, f->cfg.method, ranks, s.kv_heads);
@@ -265,7 +271,7 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
     f->caches = calloc((size_t)f->shape.n_layers, sizeof *f->caches);
     if (f->caches == NULL)
         return sb_fail(SB_ERR_NOMEM, "forward pass: no memory for %d layers", f->shape.n_layers);
-    return SB_OK;
+    return sbi_forward_layers(f);
 }
 
 static void fini(sb_forward *f)
@@ -274,6 +280,7 @@ static void fini(sb_forward *f)
     sb_team_fini(&f->team);
     sb_map_fini(&f->map);
     free(f->caches);
+    free(f->calls);
 }
 
 /* All room, counted; *there: what calls take on top. */

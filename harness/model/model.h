@@ -7,6 +7,7 @@
 
 #include "harness/config/sweep.h"
 #include "kernels/base/arena.h"
+#include "kernels/base/method.h"
 #include "kernels/base/param.h"
 #include "kernels/base/tensor.h"
 #include "workloads/base/input.h"
@@ -20,6 +21,17 @@ typedef struct sb_model_shape {
     float   scale;
 } sb_model_shape;
 
+/* How one of a model's layers attends. Not to be copied: params may point into it. */
+typedef struct sb_model_layer {
+    const sb_method *method;
+    const void      *params;
+    /* 1: by a method of the model's own, whatever the point's is (sliding windows). Nobody compares
+     * such a layer with dense attention. */
+    int32_t own;
+    int32_t layer, n_layers;             /* what the method is told */
+    _Alignas(16) unsigned char room[64]; /* for params of an own method */
+} sb_model_layer;
+
 typedef struct sb_model_ops {
     const char     *name, *summary;
     const sb_param *params;
@@ -31,6 +43,11 @@ typedef struct sb_model_ops {
     sb_status (*create)(const void *params, int32_t threads, sb_model **out);
     void (*destroy)(sb_model *m);
     sb_status (*shape)(const sb_model *m, const sb_input *in, sb_model_shape *out);
+    /* layer, counted as n_layers of the shape counts. *out comes as a point has it that asks for
+     * this method everywhere: change what is otherwise, to methods whose quantum is one token.
+     * NULL: nothing is. SB_ERR_UNSUPPORTED: the model cannot attend by that method, with the
+     * reason. */
+    sb_status (*layer)(const sb_model *m, int32_t layer, sb_model_layer *out);
     /* Room for the rows of `rows` local tokens; runs over a counting arena and a real one. */
     sb_status (*layout)(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a);
     /* Set the residual rows of local tokens gid from in->ids. */
@@ -59,7 +76,8 @@ typedef struct sb_model_ops {
     int64_t (*shared_bytes)(const sb_model *m); /* of files that the ranks of a host share */
     double (*token_flops)(const sb_model *m);   /* of all layers, a token of a prefill */
     /* The same model with its rows on the cuda backend, NULL: it has none there. Of that record
-     * layout, embed, embed_one, qkv, absorb and row count. The arena is device memory and so are
+     * layout, embed, embed_one, qkv, absorb and row count, and shape, unless NULL, where it refuses
+     * what the model does not do there (SB_ERR_UNSUPPORTED). The arena is device memory and so are
      * tensors; ids, rows to read and all structs are host memory; what they run is queued on the
      * default stream and only `row` waits. layout over a real arena copies the model's constants
      * there, and waits for that. */

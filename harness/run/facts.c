@@ -12,6 +12,18 @@
 
 extern char **environ;
 
+/* 1: the method's accuracy means something. With weights that were trained with a method (a key of
+ * the model's facts), that one's does. */
+static int is_free(const sb_point *p)
+{
+    json_t     *facts = p->model_json != NULL ? json_loads(p->model_json, 0, NULL) : NULL;
+    const char *word  = json_string_value(json_object_get(facts, "trained_with"));
+    int         yes   = word != NULL ? strcmp(word, p->method->name) == 0
+                                     : (p->method->caps & SB_CAP_TRAINING_FREE) != 0;
+    json_decref(facts);
+    return yes;
+}
+
 sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
 {
     char                     sharding[SB_SHARDING_BYTES];
@@ -34,7 +46,7 @@ sb_status sb_facts_put_point(sb_store *s, const sb_point *p, int64_t *id)
                                                            .backend       = backends[p->backend],
                                                            .dtype         = "bf16",
                                                            .ranks         = p->ranks,
-                                                           .training_free = (p->method->caps & SB_CAP_TRAINING_FREE) != 0,
+                                                           .training_free = is_free(p),
                                                            .chance = p->task != NULL ? p->task->chance(p->task_params) : NAN};
     return sb_store_put_point(s, &f, id);
 }

@@ -136,6 +136,29 @@ static sb_status room_of(const sb_source *s, const sb_machine *m, const sb_forec
 
 /* ---- time ---- */
 
+/* Windowed layers of a model attend by a method of its own: their work counts as the model's, and
+ * the point's method has the others. Over ranks they also move keys, as all layers do: there they
+ * count like the others, which is more than they take. */
+static void set_windows_apart(const sb_source *s, const sb_point *p, sb_plan_case *out)
+{
+    const sb_model_ops *ops   = s->model->ops;
+    int32_t             all   = out->n_layers;
+    sb_shape            shape = {.n_keys   = out->n_tokens,
+                                 .heads    = out->heads,
+                                 .kv_heads = out->kv_heads,
+                                 .head_dim = out->head_dim};
+    for (int32_t l = 0; ops->layer != NULL && p->ranks == 1 && l < all; l++) {
+        sb_model_layer c = {.method = p->method, .params = p->method_params};
+        if (ops->layer(s->model, l, &c) != SB_OK)
+            return; /* the room says why */
+        if (!c.own || c.method->row_lanes == NULL || out->n_layers == 1)
+            continue;
+        out->token_flops += 4 * (double)out->head_dim *
+                            (double)c.method->row_lanes(c.params, &shape, out->n_tokens / 2);
+        out->n_layers--;
+    }
+}
+
 static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const sb_point *p,
                          const sb_input *in, sb_plan_case *out)
 {
@@ -170,6 +193,7 @@ static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const
     out->decode_tokens             = in->n_feed;
     out->token_flops =
         s->model->ops->token_flops != NULL ? s->model->ops->token_flops(s->model) : 0;
+    set_windows_apart(s, p, out);
     return SB_OK;
 }
 

@@ -22,6 +22,8 @@ typedef enum sb_lightning_heads {
     SB_LIGHTNING_HEADS_COUNT
 } sb_lightning_heads;
 
+enum { SB_LIGHTNING_ACT_IDENTITY = 4 }; /* place in the list of act */
+
 typedef struct sb_lightning_params {
     int64_t chunk_tokens; /* C */
     int32_t slope_rule;   /* sb_lightning_slopes */

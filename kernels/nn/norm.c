@@ -1,6 +1,7 @@
 #include "kernels/nn/norm.h"
 
 #include <math.h>
+#include <stddef.h>
 
 static double mean_square(const float *x, int64_t n)
 {
@@ -21,7 +22,9 @@ void sb_rmsnorm(const float *x, int64_t n, int64_t width, const float *weight, d
         float       *to    = y + r * width;
         float        scale = (float)(1.0 / sqrt(mean_square(from, width) + eps));
         for (int64_t i = 0; i < width; i++)
-            to[i] = from[i] * scale * weight[i];
+            to[i] = from[i] * scale;
+        for (int64_t i = 0; weight != NULL && i < width; i++)
+            to[i] *= weight[i];
     }
 }
 

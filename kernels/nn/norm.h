@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* y = x / sqrt(mean(x^2) + eps) * weight, rows of `width`; the mean is summed in double. */
+/* y = x / sqrt(mean(x^2) + eps) * weight, rows of `width`; the mean is summed in double. weight
+ * NULL: 1. y may be x. */
 void sb_rmsnorm(const float *x, int64_t n, int64_t width, const float *weight, double eps, float *y,
                 int32_t threads);
 

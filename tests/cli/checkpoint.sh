@@ -117,6 +117,43 @@ sed 's/host_gib: 20,/host_gib: 0.001,/' configs/plan/epyc_milan.yaml >"$work/sma
 case_is "a machine without room" 3 "$(code_of "$spanbench" plan "$work/s.yaml" --machine "$work/small.yaml")"
 case_is "the numbers are told" 1 "$(grep -q 'needs 0.0[0-9]* GiB for the 1 ranks of a host' "$work/out" && echo 1)"
 
+# ---- Gemma 3 and TransNormerLLM ----
+"$make" "$work/gemma" "$tokenizer" gemma3
+"$make" "$work/tnl" "$tokenizer" transnormer
+cat >"$work/f.yaml" <<EOF
+sweep: families
+experiment: task
+backend: cpu
+model: {path: [$work/gemma, $work/tnl]}
+workloads:
+  - {suite: jsonl, tasks: [rows], data: $work/rows.jsonl, samples: 2}
+methods: [dense, {name: streaming_llm, sink_tokens: 0, window_tokens: 8}, lightning]
+quality: sampled
+timing: {warmup: 0, repetitions: 1}
+EOF
+case_is "two families" 0 "$(code_of run "$work/f.yaml" --db "$work/f.db")"
+case_is "their points" "gemma,dense,ok,2
+gemma,lightning,ok,2
+gemma,streaming_llm,ok,2
+tnl,dense,unsupported,2
+tnl,lightning,ok,2
+tnl,streaming_llm,unsupported,2" "$(ask f "SELECT model, method, status, count(*) FROM sample JOIN point ON point.id = point_id GROUP BY 1, 2, 3 ORDER BY 1, 2")"
+case_is "why not" 4 "$(ask f "SELECT error FROM sample WHERE status = 'unsupported'" | grep -c 'allowed lightning in prefill and decode: the model was trained with it')"
+case_is "what they are" "gemma3,transnormer" "$(ask f "SELECT DISTINCT model_json ->> 'architecture' FROM point ORDER BY 1" | paste -sd,)"
+case_is "windowed layers are not compared" "2" "$(ask f "SELECT DISTINCT layer FROM quality JOIN sample ON sample.id = sample_id JOIN point ON point.id = point_id WHERE method = 'streaming_llm' AND layer IS NOT NULL")"
+case_is "generate by lightning" 0 "$(code_of "$spanbench" generate --model "$work/tnl" --prompt-file "$work/count.txt" --method lightning --max-new 4)"
+case_is "and by nothing else" 1 "$(code_of "$spanbench" generate --model "$work/tnl" --prompt-file "$work/count.txt" --max-new 4)"
+case_is "with a reason" 1 "$(grep -c 'found method dense, allowed lightning' "$work/err")"
+echo 1 5 9 200 >"$work/ids"
+said=$("$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4 --print-ids 2>/dev/null)
+rm "$work/tnl/tokenizer.json"
+case_is "ids need no tokenizer" "$said" "$("$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4 --print-ids 2>/dev/null)"
+case_is "texts do" 2 "$(code_of "$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4)"
+cp "$tokenizer" "$work/tnl/tokenizer.json"
+case_is "trained use is no untrained one" "dense,0
+lightning,1" "$(ask f "SELECT DISTINCT method, training_free FROM point WHERE model = 'tnl' AND method IN ('dense', 'lightning') ORDER BY 1")"
+case_is "a plan of them" 0 "$(code_of "$spanbench" plan "$work/f.yaml" --machine epyc_milan)"
+
 # ---- what is wrong with a model is told where it stands ----
 wrong() { # NAME WHERE TEXT [--set...]
     local name=$1 where=$2 text=$3

@@ -1,5 +1,6 @@
-/* make_checkpoint DIR TOKENIZER: a Llama of two layers with random weights and that tokenizer (a
- * tokenizer.json, or a SentencePiece .model) as Hugging Face files in DIR, for script tests. The
+/* make_checkpoint DIR TOKENIZER [FAMILY]: a small Llama (or gemma3, transnormer) with random
+ * weights and that tokenizer (a tokenizer.json, or a SentencePiece .model; -: none, and the
+ * vocabulary of unit tests) as Hugging Face files in DIR, for script tests and golden files. The
  * writer of small checkpoints speaks Check, so it runs as a case. */
 #include <check.h>
 #include <stdio.h>
@@ -10,25 +11,35 @@
 
 enum { MAX_BYTES = 1 << 20 };
 
-static const char *dir, *tokenizer;
+static const char *dir, *tokenizer, *family;
 
-START_TEST(make)
+static void put_tokenizer(tiny *t)
 {
     static char buf[MAX_BYTES];
     char        path[1024];
-    tiny        t      = tiny_llama;
     const char *end    = strrchr(tokenizer, '.');
     int         pieces = end != NULL && strcmp(end, ".model") == 0;
-    FILE       *in = fopen(tokenizer, "rb");
+    FILE       *in     = fopen(tokenizer, "rb");
     ck_assert_msg(in != NULL, "%s", tokenizer);
     size_t n = fread(buf, 1, sizeof buf, in);
     (void)fclose(in);
     ck_assert(n > 0 && n < sizeof buf);
     /* of smollm.json or sp_mistral.model of tests/fixtures/tokenizer, and padding rows */
-    t.vocab = pieces ? 928 : 656;
-    tiny_folder(&t, dir);
+    t->vocab = pieces ? 928 : 656;
+    tiny_folder(t, dir);
     (void)snprintf(path, sizeof path, "%s/tokenizer.%s", dir, pieces ? "model" : "json");
     tiny_write(path, buf, n);
+}
+
+START_TEST(make)
+{
+    tiny t = strcmp(family, "gemma3") == 0        ? tiny_gemma3
+             : strcmp(family, "transnormer") == 0 ? tiny_transnormer
+                                                  : tiny_llama;
+    if (strcmp(tokenizer, "-") == 0)
+        tiny_folder(&t, dir);
+    else
+        put_tokenizer(&t);
 }
 END_TEST
 
@@ -36,12 +47,13 @@ int main(int argc, char **argv)
 {
     Suite *s = suite_create("make");
     TCase *c = tcase_create("make");
-    if (argc != 3) {
-        (void)fputs("usage: make_checkpoint DIR TOKENIZER\n", stderr);
+    if (argc != 3 && argc != 4) {
+        (void)fputs("usage: make_checkpoint DIR TOKENIZER|- [gemma3|transnormer]\n", stderr);
         return 2;
     }
     dir       = argv[1];
     tokenizer = argv[2];
+    family    = argc == 4 ? argv[3] : "llama";
     tcase_add_test(c, make);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

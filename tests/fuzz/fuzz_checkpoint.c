@@ -25,10 +25,16 @@ static void use(const sb_gguf *g)
 static void check(const sb_model_config *c)
 {
     float f[SB_ROPE_MAX_PAIRS], t;
+    int   turns = c->family != SB_FAMILY_TRANSNORMER, two = c->family == SB_FAMILY_GEMMA3;
     if (c->heads % c->kv_heads != 0 || c->head_dim % 2 != 0 || c->n_stops > SB_CONFIG_MAX_STOPS ||
         c->rope.dims / 2 > SB_ROPE_MAX_PAIRS ||
-        sb_rope_frequencies(&c->rope, 1 << 20, f, &t) != SB_OK)
+        (turns && sb_rope_frequencies(&c->rope, 1 << 20, f, &t) != SB_OK) ||
+        (two && sb_rope_frequencies(&c->local_rope, 1 << 20, f, &t) != SB_OK) ||
+        (two && (c->window_tokens < 1 || !(c->scale > 0))) || c->act >= SB_ACT_COUNT)
         abort();
+    for (int64_t l = 0; l < SB_CONFIG_MAX_LAYERS; l++)
+        if (c->windowed[l] > 1 || c->lrpe[l] > 1 || (l >= c->n_layers && c->lrpe[l]))
+            abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,9 +1,11 @@
 /* Seeded mutations of a sound GGUF file and a sound config.json through the fuzzer's entry: nothing
  * crashes, leaks or hangs, whatever stands in the file [models 11]. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/model/checkpoint/checkpoint.h"
 #include "tests/fuzz/common.h"
 #include "tests/unit/harness/model/checkpoint/tiny.h"
 
@@ -66,6 +68,7 @@ static size_t mutate(unsigned char *d, size_t n, size_t head)
 
 START_TEST(gguf_headers)
 {
+    static const char *const families[] = {"llama", "qwen2", "gemma3"};
     tiny           t = tiny_llama;
     bytes          b = {0};
     unsigned char *d;
@@ -73,7 +76,7 @@ START_TEST(gguf_headers)
     t.width = t.mlp = t.head_dim = 32;
     t.vocab                      = 8;
     t.heads = t.kv_heads = 1;
-    t.family             = _i % 2 == 0 ? "llama" : "qwen2";
+    t.family             = families[_i % 3];
     state                = 100 + (uint64_t)_i;
     tiny_gguf_bytes(&t, &b);
     feed(b.data, b.n);
@@ -89,21 +92,92 @@ END_TEST
 
 START_TEST(configs)
 {
-    static const char seed[] =
+    static const char *const seeds[] = {
         "{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":2,\"hidden_size\":64,"
         "\"intermediate_size\":96,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
         "\"vocab_size\":100,\"max_position_embeddings\":512,\"rms_norm_eps\":1e-5,"
         "\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,1],"
-        "\"long_factor\":[1,2,3,4,5,6,7,8]},\"eos_token_id\":[1,2],\"bos_token_id\":0}";
-    unsigned char d[sizeof seed];
-    state = 500 + (uint64_t)_i;
-    feed((const unsigned char *)seed, sizeof seed - 1);
+        "\"long_factor\":[1,2,3,4,5,6,7,8]},\"eos_token_id\":[1,2],\"bos_token_id\":0}",
+        "{\"architectures\":[\"Gemma3ForCausalLM\"],\"num_hidden_layers\":2,\"hidden_size\":64,"
+        "\"intermediate_size\":96,\"num_attention_heads\":4,\"vocab_size\":100,\"head_dim\":16,"
+        "\"max_position_embeddings\":512,\"sliding_window\":24,\"query_pre_attn_scalar\":16,"
+        "\"layer_types\":[\"sliding_attention\",\"full_attention\"],\"hidden_activation\":"
+        "\"gelu_pytorch_tanh\",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\","
+        "\"factor\":8.0,\"rope_theta\":1e6},\"sliding_attention\":{\"rope_theta\":1e4}}}",
+        "{\"architectures\":[\"Gemma3ForConditionalGeneration\"],\"eos_token_id\":[1,106],"
+        "\"tie_word_embeddings\":true,\"text_config\":{\"hidden_size\":64,\"intermediate_size\":96,"
+        "\"num_hidden_layers\":7,\"rope_scaling\":{\"factor\":8.0,\"rope_type\":\"linear\"},"
+        "\"sliding_window\":24,\"sliding_window_pattern\":2,\"rope_local_base_freq\":10000.0},"
+        "\"vision_config\":{\"hidden_size\":32}}",
+        "{\"architectures\":[\"TransnormerForCausalLM\"],\"decoder_layers\":2,"
+        "\"decoder_embed_dim\":64,\"decoder_attention_heads\":4,\"hidden_dim\":64,\"glu_dim\":-1,"
+        "\"linear_act_fun\":\"1+elu\",\"norm_type\":\"simplermsnorm\",\"glu_act\":\"none\","
+        "\"linear_use_lrpe_list\":[1,0],\"no_scale_embedding\":false,\"bias\":false,"
+        "\"vocab_size\":100,\"bos_token_id\":1,\"eos_token_id\":2}"};
+    const char *seed = seeds[_i % 4];
+    size_t      room = strlen(seed);
+    state            = 500 + (uint64_t)_i;
+    sb_model_config c;
+    ck_assert_msg(sb_config_from_json("seed", seed, room, NULL, NULL, 0, &c) == SB_OK, "%s",
+                  sb_error_text());
+    unsigned char *d = malloc(room);
+    feed((const unsigned char *)seed, room);
     for (int r = 0; r < ROUNDS; r++) {
-        memcpy(d, seed, sizeof seed);
-        size_t n = mutate(d, sizeof seed - 1, sizeof seed - 1);
+        memcpy(d, seed, room);
+        size_t n = mutate(d, room, room);
         d[0]     = '{';
         feed(d, n);
     }
+    free(d);
+}
+END_TEST
+
+static size_t slurp(const char *name, unsigned char *d, size_t room)
+{
+    char path[600];
+    (void)snprintf(path, sizeof path, "%s/%s", tiny_path("hf"), name);
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    size_t n = fread(d, 1, room, f);
+    (void)fclose(f);
+    ck_assert(n > 0 && n < room);
+    return n;
+}
+
+/* A folder whose header of tensors or configuration is damaged opens or is refused. */
+START_TEST(folders)
+{
+    enum { ROOM = 1 << 18, TRIES = 600 };
+    static const tiny *const all[] = {&tiny_llama, &tiny_gemma3, &tiny_transnormer};
+    static unsigned char     was[ROOM], d[ROOM];
+    tiny                     t      = *all[_i / 2];
+    const char              *name   = _i % 2 == 0 ? "model.safetensors" : "config.json";
+    int                      opened = 0;
+    char                     path[600];
+    t.layers = 2;
+    t.width = t.mlp = 32;
+    t.head_dim      = 16;
+    t.vocab         = 8;
+    t.heads         = 2;
+    t.kv_heads      = all[_i / 2] == &tiny_transnormer ? 2 : 1;
+    state           = 900 + (uint64_t)_i;
+    tiny_folder(&t, tiny_path("hf"));
+    size_t n     = slurp(name, was, ROOM);
+    size_t begin = _i % 2 == 0 ? 8 : 0, head = _i % 2 == 0 ? (size_t)was[0] + 256u * was[1] : n;
+    (void)snprintf(path, sizeof path, "%s/%s", tiny_path("hf"), name);
+    for (int r = 0; r < TRIES; r++) {
+        sb_checkpoint *c = NULL;
+        memcpy(d, was, n);
+        (void)mutate(d + begin, n, head); /* its length stays: what is cut is told earlier */
+        tiny_write(path, d, n);
+        if (sb_checkpoint_open(tiny_path("hf"), &c) == SB_OK)
+            opened++;
+        else
+            ck_assert_uint_gt(strlen(sb_error_text()), 0);
+        sb_checkpoint_close(c);
+    }
+    ck_assert_int_lt(opened, TRIES);
+    tiny_clean();
 }
 END_TEST
 
@@ -114,8 +188,9 @@ int main(void)
     SRunner *sr;
     int      failed;
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, gguf_headers, 0, 4);
-    tcase_add_loop_test(tc, configs, 0, 2);
+    tcase_add_loop_test(tc, gguf_headers, 0, 6);
+    tcase_add_loop_test(tc, configs, 0, 8);
+    tcase_add_loop_test(tc, folders, 0, 6);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -16,7 +16,7 @@ if(SPAN_PYTHON)
   # logits and continuations by torch; the model is not in the repository
   add_test(NAME golden_checkpoint
     COMMAND ${SPAN_PYTHON} ${CMAKE_SOURCE_DIR}/tests/golden/checkpoint_replay.py $<TARGET_FILE:spanbench> WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(golden_checkpoint PROPERTIES LABELS oracle PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77)
+  set_tests_properties(golden_checkpoint PROPERTIES LABELS oracle PROCESSORS 2 TIMEOUT 1800 SKIP_RETURN_CODE 77)
   foreach(what fixtures smollm2)
     add_test(NAME cli_tokenizer_${what}
       COMMAND ${SPAN_PYTHON} ${CMAKE_SOURCE_DIR}/tests/golden/tokenizer_compare.py $<TARGET_FILE:tokenizer_ids> ${what})

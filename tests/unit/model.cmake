@@ -13,16 +13,18 @@ span_test(test_forward_device
   SOURCES unit/harness/model/test_forward_device.c unit/harness/model/forward_double.c unit/harness/model/forward_rig.c unit/harness/run/fake_device.c
   LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)
 # weights of checkpoints: block formats, rotary frequencies, GGUF and Hugging Face files
-foreach(name blocks rope)
+foreach(name activation blocks rope)
   span_test(test_${name} SOURCES unit/kernels/nn/test_${name}.c LINK sb_nn m LABELS unit)
 endforeach()
 set(checkpoint_files unit/harness/model/checkpoint/tiny.c unit/harness/model/checkpoint/bytes.c)
 foreach(name gguf config checkpoint llama_text)
   span_test(test_${name} SOURCES unit/harness/model/checkpoint/test_${name}.c ${checkpoint_files} LINK sb_model m LABELS unit)
 endforeach()
-span_test(test_llama
-  SOURCES unit/harness/model/checkpoint/test_llama.c unit/harness/model/checkpoint/llama_rig.c mpi/thread_ranks.c ${checkpoint_files}
-  LINK sb_model sb_shard sb_config sb_methods sb_workloads sb_comm_impl Threads::Threads m LABELS unit)
+foreach(name llama families)
+  span_test(test_${name}
+    SOURCES unit/harness/model/checkpoint/test_${name}.c unit/harness/model/checkpoint/llama_rig.c mpi/thread_ranks.c ${checkpoint_files}
+    LINK sb_model sb_shard sb_config sb_methods sb_workloads sb_comm_impl Threads::Threads m LABELS unit)
+endforeach()
 span_test(test_llama_device
   SOURCES unit/harness/model/checkpoint/test_llama_device.c unit/harness/model/checkpoint/llama_rig.c unit/harness/model/checkpoint/rows_double.c
           unit/kernels/nn/rows_plain.c unit/harness/run/fake_device.c ${checkpoint_files}

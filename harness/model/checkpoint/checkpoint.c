@@ -165,8 +165,9 @@ static sb_status open_folder(sb_checkpoint *c)
     sb_status st         = config == NULL || generation == NULL ? no_memory(c) : SB_OK;
     if (st == SB_OK)
         st = read_config(c, config, generation);
-    if (st == SB_OK && c->config.tied < 0) /* absent: the family's default */
-        c->config.tied = 0;
+    /* absent: the family's default; of TransNormerLLM as the tensors are */
+    if (st == SB_OK && c->config.tied < 0 && c->config.family != SB_FAMILY_TRANSNORMER)
+        c->config.tied = c->config.family == SB_FAMILY_GEMMA3;
     if (st == SB_OK)
         st = find_template(c);
     free(config);

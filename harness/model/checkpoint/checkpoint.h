@@ -8,8 +8,14 @@
 #include "kernels/nn/project.h"
 
 typedef struct sb_layer_weights {
-    const float *norm1, *norm2; /* [width] */
+    const float *norm1, *norm2; /* [width]; NULL: norms have no weights */
     sb_matrix    q, k, v, o, gate, up, down;
+    /* Of Gemma 3: behind attention and MLP [width], of q and k [head_dim]. NULL: there is none. */
+    const float *post1, *post2, *q_norm, *k_norm;
+    /* Of TransNormerLLM: the gate of attention's output, [heads * head_dim][width]; in layers with
+     * LRPE its angles a position, [heads][head_dim]. */
+    sb_matrix    u;
+    const float *theta;
 } sb_layer_weights;
 
 typedef struct sb_checkpoint sb_checkpoint;

@@ -4,8 +4,16 @@
 
 const char *sb_family_name(sb_family f)
 {
-    static const char *const names[SB_FAMILY_COUNT] = {"llama", "qwen2"};
+    static const char *const names[SB_FAMILY_COUNT] = {"llama", "qwen2", "gemma3", "transnormer"};
     return names[f];
+}
+
+void sbi_config_gemma3(sb_model_config *c, int64_t pattern, double scalar)
+{
+    c->scale       = 1 / sqrt(scalar);
+    c->embed_scale = 1;
+    for (int64_t l = 0; l < c->n_layers; l++)
+        c->windowed[l] = (l + 1) % pattern != 0;
 }
 
 sb_status sbi_config_check(const char *name, const sb_model_config *c)
@@ -39,6 +47,10 @@ sb_status sbi_config_check(const char *name, const sb_model_config *c)
                        name, c->eps);
     /* also that the frequencies can be had */
     float     inv_freq[SB_ROPE_MAX_PAIRS], multiplier;
-    sb_status st = sb_rope_frequencies(&c->rope, 1, inv_freq, &multiplier);
+    sb_status st = SB_OK;
+    if (c->family != SB_FAMILY_TRANSNORMER)
+        st = sb_rope_frequencies(&c->rope, 1, inv_freq, &multiplier);
+    if (st == SB_OK && c->family == SB_FAMILY_GEMMA3)
+        st = sb_rope_frequencies(&c->local_rope, 1, inv_freq, &multiplier);
     return st == SB_OK ? st : sb_wrap(st, "%s", name);
 }

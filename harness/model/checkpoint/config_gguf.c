@@ -45,13 +45,13 @@ static sb_status read_family(const sb_gguf *g, char **arch, sb_family *out)
     sb_status st = sb_gguf_text(g, "general.architecture", arch);
     if (st != SB_OK)
         return st;
-    for (int f = 0; f < SB_FAMILY_COUNT; f++)
+    for (int f = 0; f < SB_FAMILY_TRANSNORMER; f++) /* GGUF has none of the rest */
         if (strcmp(*arch, sb_family_name((sb_family)f)) == 0) {
             *out = (sb_family)f;
             return SB_OK;
         }
     return sb_fail(SB_ERR_UNSUPPORTED,
-                   "%s: key `general.architecture`: found `%.40s`, allowed llama and qwen2",
+                   "%s: key `general.architecture`: found `%.40s`, allowed llama, qwen2 and gemma3",
                    g->path, *arch);
 }
 
@@ -68,6 +68,21 @@ static sb_status refuse_features(source *s)
             return sb_fail(SB_ERR_UNSUPPORTED,
                            "%s: key `%s`: found a mixture of experts, allowed none", s->g->path,
                            s->key);
+    }
+    return SB_OK;
+}
+
+static sb_status refuse_caps(source *s)
+{
+    static const char *const names[] = {"attn_logit_softcapping", "final_logit_softcapping"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        double    v  = 0;
+        sb_status st = may_real(s, names[i], &v);
+        if (st != SB_OK)
+            return st;
+        if (v != 0)
+            return sb_fail(SB_ERR_UNSUPPORTED, "%s: key `%s`: found %g, allowed none", s->g->path,
+                           key_of(s, names[i]), v);
     }
     return SB_OK;
 }
@@ -190,6 +205,28 @@ static sb_status read_shape(source *s, sb_model_config *c)
     return st;
 }
 
+/* Old files have no key for the pattern and the windowed layers' theta, no file one for the scalar:
+ * those of the original, whose largest model (62 layers) has width / heads. */
+static sb_status read_gemma3(source *s, sb_model_config *c)
+{
+    int64_t   pattern = SB_GEMMA3_PATTERN;
+    double    theta   = 10000;
+    sb_status st;
+    if (c->window_tokens == 0)
+        return sb_fail(SB_ERR_USAGE, "%s: key `%s` is missing", s->g->path,
+                       key_of(s, "attention.sliding_window"));
+    if ((st = may_int(s, "attention.sliding_window_pattern", &pattern)) != SB_OK ||
+        (st = may_real(s, "rope.freq_base_swa", &theta)) != SB_OK)
+        return st;
+    c->local_rope = (sb_rope_spec){
+        .dims = c->rope.dims, .theta = theta, .factor = 1, .max_positions = c->max_positions};
+    if (c->n_layers <= SB_CONFIG_MAX_LAYERS)
+        sbi_config_gemma3(c, pattern,
+                          c->n_layers == 62 ? (double)c->width / (double)c->heads
+                                            : (double)c->head_dim);
+    return SB_OK;
+}
+
 static sb_status read_stop(const sb_gguf *g, const char *key, sb_model_config *c)
 {
     int64_t   id = 0;
@@ -226,9 +263,12 @@ sb_status sb_config_from_gguf(const sb_gguf *g, sb_model_config *out)
     sb_status       st   = read_family(g, &arch, &c.family);
     source          s    = {.g = g, .arch = arch};
     c.qkv_bias           = c.family == SB_FAMILY_QWEN2;
-    if (st == SB_OK && (st = refuse_features(&s)) == SB_OK && (st = read_shape(&s, &c)) == SB_OK &&
-        (st = read_rope(&s, &c)) == SB_OK && (st = read_tokens(g, &c)) == SB_OK &&
-        (st = sbi_config_check(g->path, &c)) == SB_OK)
+    if (c.family == SB_FAMILY_GEMMA3)
+        c.rope.theta = 1e6;
+    if (st == SB_OK && (st = refuse_features(&s)) == SB_OK && (st = refuse_caps(&s)) == SB_OK &&
+        (st = read_shape(&s, &c)) == SB_OK && (st = read_rope(&s, &c)) == SB_OK &&
+        (c.family != SB_FAMILY_GEMMA3 || (st = read_gemma3(&s, &c)) == SB_OK) &&
+        (st = read_tokens(g, &c)) == SB_OK && (st = sbi_config_check(g->path, &c)) == SB_OK)
         *out = c;
     free(arch);
     return st;

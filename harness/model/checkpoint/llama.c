@@ -30,7 +30,7 @@ static sb_status check_length(const sbi_llama *l, const sb_input *in)
 {
     const sb_model_config *c = sb_checkpoint_config(l->c);
     int64_t                n = in->n_tokens + in->n_feed;
-    if (c->window_tokens > 0 && n > c->window_tokens)
+    if (c->window_tokens > 0 && n > c->window_tokens && c->family != SB_FAMILY_GEMMA3)
         return refuse_length(l, n, "the model attends within a sliding window, which is not done",
                              c->window_tokens, "");
     if (c->dual_chunk_tokens > 0 && n > c->dual_chunk_tokens)
@@ -56,13 +56,25 @@ static sb_status shape(const sb_model *m, const sb_input *in, sb_model_shape *ou
     *out = (sb_model_shape){.heads    = c->heads,
                             .kv_heads = c->kv_heads,
                             .head_dim = c->head_dim,
-                            .n_layers = (int32_t)c->n_layers,
-                            .scale    = (float)(1.0 / sqrt((double)c->head_dim))};
+                            .n_layers = l->n_calls,
+                            .scale =
+                                (float)(c->scale > 0 ? c->scale : 1.0 / sqrt((double)c->head_dim))};
     return SB_OK;
 }
 
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static sb_status frequencies(sbi_llama *l, int64_t n_tokens)
+{
+    const sb_model_config *c = sb_checkpoint_config(l->c);
+    if (c->family == SB_FAMILY_TRANSNORMER)
+        return SB_OK;
+    sb_status st = sb_rope_frequencies(&c->rope, n_tokens, l->inv_freq, &l->multiplier);
+    if (st != SB_OK || c->family != SB_FAMILY_GEMMA3)
+        return st;
+    return sb_rope_frequencies(&c->local_rope, n_tokens, l->local_inv_freq, &l->local_multiplier);
+}
 
 static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena *a)
 {
@@ -71,6 +83,8 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
     int64_t padded = sb_project_padded_rows(rows), chunk = min_i64(sbi_llama_chunk_rows, padded);
     int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     int64_t     widest = max_i64(max_i64(c->width, c->mlp_width), q);
+    int64_t     local  = c->family == SB_FAMILY_GEMMA3 ? c->head_dim : 0;
+    int64_t     first  = l->n_calls > c->n_layers ? q : 0;
     sb_sgemm_fn sgemm;
     sb_status   st;
     if (sb_checkpoint_is_random(l->c))
@@ -85,6 +99,10 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
                {&l->x1, 1, c->width, "residual row of a decode step"},
                {&l->turn, rows, c->head_dim, "rotations"},
                {&l->turn1, 1, c->head_dim, "rotation of a decode step"},
+               {&l->local, rows, local, "rotations of windowed layers"},
+               {&l->local1, 1, local, "such a rotation of a decode step"},
+               {&l->first, rows, first, "first halves of outputs"},
+               {&l->first1, 1, first, "first half of an output of a decode step"},
                {&l->norm, max_i64(chunk, 1), c->width, "normalised rows"},
                {&l->q, max_i64(chunk, 1), q, "query rows"},
                {&l->k, max_i64(chunk, 1), kv, "key rows"},
@@ -94,7 +112,9 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
                {&l->scratch, 1, sb_project_scratch(widest, l->threads), "expanded weights"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         void *p = NULL;
-        st      = sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float), all[i].what, &p);
+        st      = all[i].width == 0
+                      ? SB_OK
+                      : sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float), all[i].what, &p);
         if (st != SB_OK)
             return st;
         *all[i].to = p;
@@ -103,7 +123,7 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
     l->chunk = max_i64(chunk, 1);
     if (!a->counting && (st = sb_sgemm_find(&sgemm)) != SB_OK)
         return st;
-    return sb_rope_frequencies(&c->rope, in->n_tokens + in->n_feed, l->inv_freq, &l->multiplier);
+    return frequencies(l, in->n_tokens + in->n_feed);
 }
 
 sb_status sbi_llama_check_id(const sbi_llama *l, int32_t id, int64_t pos)
@@ -115,19 +135,44 @@ sb_status sbi_llama_check_id(const sbi_llama *l, int32_t id, int64_t pos)
                          sb_checkpoint_path(l->c), (long long)pos, id, (long long)c->vocab - 1);
 }
 
-static sb_status embed_row(const sbi_llama *l, int32_t id, int64_t pos, float *x, float *turn)
+/* What turns q and k at a position. The original of TransNormerLLM casts positions to the type of
+ * its activations, which is that of the weights [lightning 3.5]. */
+static void place(const sbi_llama *l, int64_t pos, float *turn, float *local)
 {
     const sb_model_config *c     = sb_checkpoint_config(l->c);
     int64_t                pairs = c->head_dim / 2;
-    sb_status              st    = sbi_llama_check_id(l, id, pos);
+    if (c->family == SB_FAMILY_TRANSNORMER) {
+        int bf16 = sb_checkpoint_embedding(l->c)->type == SB_BLOCK_BF16;
+        turn[0]  = bf16 ? sb_bf16_round((float)pos) : (float)pos;
+        return;
+    }
+    sb_rope_angles(l->inv_freq, pairs, l->multiplier, pos, turn, turn + pairs);
+    if (c->family == SB_FAMILY_GEMMA3)
+        sb_rope_angles(l->local_inv_freq, pairs, l->local_multiplier, pos, local, local + pairs);
+}
+
+/* The factor is a bf16 in the originals, whose activations are [models 1.4]. */
+static void scale_row(const sb_model_config *c, float *x)
+{
+    float factor = sb_bf16_round((float)sqrt((double)c->width));
+    for (int64_t i = 0; c->embed_scale && i < c->width; i++)
+        x[i] *= factor;
+}
+
+static sb_status embed_row(const sbi_llama *l, int32_t id, int64_t pos, float *x, float *turn,
+                           float *local)
+{
+    const sb_model_config *c  = sb_checkpoint_config(l->c);
+    sb_status              st = sbi_llama_check_id(l, id, pos);
     if (st != SB_OK)
         return st;
-    sb_rope_angles(l->inv_freq, pairs, l->multiplier, pos, turn, turn + pairs);
+    place(l, pos, turn, local);
     if (!sb_matrix_row(sb_checkpoint_embedding(l->c), id, x))
         return sb_fail(SB_ERR_USAGE,
                        "%s: embedding of token id %d: found a scale that is no finite number, "
                        "allowed one",
                        sb_checkpoint_path(l->c), id);
+    scale_row(c, x);
     return SB_OK;
 }
 
@@ -141,7 +186,8 @@ static sb_status embed(sb_model *m, const sb_input *in, const sb_gid *gid)
             int64_t   pos = gid->run[r].start + i;
             sb_status st  = row < l->rows && pos < in->n_tokens
                                 ? embed_row(l, in->ids[pos], pos, l->x + row * c->width,
-                                            l->turn + row * c->head_dim)
+                                            l->turn + row * c->head_dim,
+                                           l->local == NULL ? NULL : l->local + row * c->head_dim)
                                 : sb_fail(SB_ERR_INTERNAL, "llama: token %lld in row %lld of %lld",
                                           (long long)pos, (long long)row, (long long)l->rows);
             if (st != SB_OK)
@@ -156,7 +202,7 @@ static sb_status embed_one(sb_model *m, const sb_input *in, int32_t id, int64_t 
 {
     sbi_llama *l = m->impl;
     (void)in;
-    return embed_row(l, id, pos, l->x1, l->turn1);
+    return embed_row(l, id, pos, l->x1, l->turn1, l->local1);
 }
 
 static int32_t argmax(const sb_model *m, const float *row, int32_t lo, int32_t hi,
@@ -204,6 +250,7 @@ sb_status sb_llama_create(const sb_checkpoint *c, const sb_llama_params *params,
     l->ops.row_values = sb_checkpoint_config(c)->vocab;
     l->model          = (sb_model){.ops = &l->ops, .impl = l};
     sbi_llama_on_device(l, SB_IF_CUDA(&sb_device_rows_cuda));
+    sbi_llama_calls(l);
     *out              = &l->model;
     return SB_OK;
 }
@@ -243,7 +290,7 @@ static const char *const no_suites[] = {NULL};
 
 const sb_model_ops sb_model_llama = {
     .name         = "checkpoint",
-    .summary      = "a Llama, Qwen2, Mistral or SmolLM2 checkpoint: {path: ...}",
+    .summary      = "a Llama, Qwen2, Mistral, Gemma 3, TransNormerLLM checkpoint: {path: ...}",
     .params       = sb_llama_param_table,
     .params_bytes = sizeof(sb_llama_params),
     .suites       = no_suites,
@@ -251,6 +298,7 @@ const sb_model_ops sb_model_llama = {
     .create       = create,
     .destroy      = destroy,
     .shape        = shape,
+    .layer        = sbi_llama_attends,
     .layout       = layout,
     .embed        = embed,
     .embed_one    = embed_one,

@@ -18,6 +18,18 @@ static int64_t heads_width(const sb_model_config *c)
     return (c->heads + 2 * c->kv_heads) * c->head_dim;
 }
 
+/* The others' norms, windows and gates are the CPU's alone. */
+static sb_status shape(const sb_model *m, const sb_input *in, sb_model_shape *out)
+{
+    const sbi_llama *l = m->impl;
+    sb_family        f = sb_checkpoint_config(l->c)->family;
+    if (f == SB_FAMILY_LLAMA || f == SB_FAMILY_QWEN2)
+        return m->ops->shape(m, in, out);
+    return sb_fail(SB_ERR_UNSUPPORTED,
+                   "%s: found architecture %s, allowed llama and qwen2: others run on backend cpu",
+                   sb_checkpoint_path(l->c), sb_family_name(f));
+}
+
 static sb_status put_frequencies(sbi_llama *l, const sb_input *in)
 {
     const sb_model_config *c = sb_checkpoint_config(l->c);
@@ -269,6 +281,7 @@ static sb_status row(const sb_model *m, int64_t at, float *out)
 
 const sb_model_ops sbi_llama_device_ops = {.name      = "checkpoint",
                                            .summary   = "a checkpoint with its rows on a device",
+                                           .shape     = shape,
                                            .layout    = layout,
                                            .embed     = embed,
                                            .embed_one = embed_one,

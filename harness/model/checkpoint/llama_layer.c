@@ -1,24 +1,39 @@
 /* What a layer does around attention [models 1.4, 7.1]. */
+#include <math.h>
+
 #include "harness/model/checkpoint/llama_state.h"
+#include "kernels/nn/activation.h"
 #include "kernels/nn/norm.h"
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Some rows of the residual, and where they stand among the local tokens. */
 typedef struct part {
-    float       *x;
-    const float *turn;
-    int64_t      first, n;
-    int          one;
+    float         *x;
+    const float   *turn;
+    float         *half; /* of a layer with two calls, output of the first */
+    sbi_llama_call call;
+    int64_t        first, n;
+    int            one;
 } part;
 
-static part part_of(const sbi_llama *l, int one, int64_t first)
+static part part_of(const sbi_llama *l, int32_t call, int one, int64_t first)
 {
-    const sb_model_config *c = sb_checkpoint_config(l->c);
+    const sb_model_config *c     = sb_checkpoint_config(l->c);
+    sbi_llama_call         at    = l->call[call];
+    int                    local = c->family == SB_FAMILY_GEMMA3 && c->windowed[at.layer];
+    const float           *turn  = local ? l->local : l->turn;
     if (one)
-        return (part){.x = l->x1, .turn = l->turn1, .first = 0, .n = 1, .one = 1};
+        return (part){.x    = l->x1,
+                      .turn = local ? l->local1 : l->turn1,
+                      .half = l->first1,
+                      .call = at,
+                      .n    = 1,
+                      .one  = 1};
     return (part){.x     = l->x + first * c->width,
-                  .turn  = l->turn + first * c->head_dim,
+                  .turn  = turn + first * c->head_dim,
+                  .half  = at.part > 0 ? l->first + first * c->heads * c->head_dim : NULL,
+                  .call  = at,
                   .first = first,
                   .n     = min_i64(l->chunk, l->rows - first)};
 }
@@ -37,27 +52,43 @@ static void round_row(const float *x, int64_t n, sb_bf16 *out)
         out[i] = sb_bf16_from_f32(x[i]);
 }
 
-/* Heads of fp32 rows to their tensor, q and k turned to their position on the way. */
-static void scatter(const sbi_llama *l, const part *p, float *x, int turn, sb_tensor *to)
+/* q or k of a head at its position. */
+static void turn_head(const sbi_llama *l, const sb_layer_weights *w, int32_t half, int64_t head,
+                      const float *turn, float *x)
 {
-    int64_t d = to->dim, pairs = d / 2;
+    const sb_model_config *c = sb_checkpoint_config(l->c);
+    int64_t                d = c->head_dim;
+    if (c->family != SB_FAMILY_TRANSNORMER) {
+        sb_rope_rotate(x, d / 2, turn, turn + d / 2);
+        return;
+    }
+    sb_activate(c->act, x, d);
+    for (int64_t i = 0; half > 0 && i < d; i++) {
+        float angle = w->theta[head * d + i] * turn[0];
+        x[i] *= half == 1 ? cosf(angle) : sinf(angle);
+    }
+}
+
+/* Heads of fp32 rows to their tensor, q and k (turn) at their position. */
+static void scatter(const sbi_llama *l, const sb_layer_weights *w, const part *p, float *x,
+                    int turn, sb_tensor *to)
+{
+    int64_t d = to->dim;
 #pragma omp parallel for schedule(static) num_threads(l->threads) if (p->n > 16)
-    for (int64_t r = 0; r < p->n; r++) {
-        const float *t = p->turn + r * d;
+    for (int64_t r = 0; r < p->n; r++)
         for (int64_t h = 0; h < to->heads; h++) {
             float *row = x + (r * to->heads + h) * d;
             if (turn)
-                sb_rope_rotate(row, pairs, t, t + pairs);
+                turn_head(l, w, p->call.part, h, p->turn + r * d, row);
             round_row(row, d, sb_tensor_bf16(to, h, p->first + r));
         }
-    }
 }
 
 static sb_status check(const sbi_llama *l, int32_t layer, const sb_tensor *t, int64_t heads,
                        int64_t rows, const char *name)
 {
     const sb_model_config *c = sb_checkpoint_config(l->c);
-    if (layer >= 0 && layer < c->n_layers && t->dtype == SB_BF16 && t->heads == heads &&
+    if (layer >= 0 && layer < l->n_calls && t->dtype == SB_BF16 && t->heads == heads &&
         t->dim == c->head_dim && t->tokens >= rows)
         return SB_OK;
     return sb_fail(SB_ERR_INTERNAL,
@@ -92,9 +123,13 @@ static sb_status qkv_part(sbi_llama *l, const sb_layer_weights *w, const part *p
         (st = project(l, &w->k, "k", p, l->norm, l->k, SB_PROJECT_SET)) != SB_OK ||
         (st = project(l, &w->v, "v", p, l->norm, l->v, SB_PROJECT_SET)) != SB_OK)
         return st;
-    scatter(l, p, l->q, 1, q);
-    scatter(l, p, l->k, 1, k);
-    scatter(l, p, l->v, 0, v);
+    if (w->q_norm != NULL) {
+        sb_rmsnorm(l->q, p->n * c->heads, c->head_dim, w->q_norm, c->eps, l->q, l->threads);
+        sb_rmsnorm(l->k, p->n * c->kv_heads, c->head_dim, w->k_norm, c->eps, l->k, l->threads);
+    }
+    scatter(l, w, p, l->q, 1, q);
+    scatter(l, w, p, l->k, 1, k);
+    scatter(l, w, p, l->v, 0, v);
     return SB_OK;
 }
 
@@ -105,8 +140,8 @@ sb_status sbi_llama_qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_te
     int64_t    rows = one ? 1 : l->rows;
     sb_status  st   = sbi_llama_check_qkv(l, layer, rows, q, k, v);
     for (int64_t first = 0; st == SB_OK && first < rows; first += l->chunk) {
-        part p = part_of(l, one, first);
-        st     = qkv_part(l, sb_checkpoint_layer(l->c, layer), &p, q, k, v);
+        part p = part_of(l, layer, one, first);
+        st     = qkv_part(l, sb_checkpoint_layer(l->c, p.call.layer), &p, q, k, v);
     }
     return st;
 }
@@ -125,20 +160,74 @@ static void gather(const sbi_llama *l, const part *p, const sb_tensor *o, float 
         }
 }
 
+static void add_rows(const float *from, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
+
+/* x += W y, behind a norm where the family has one there. */
+static sb_status add_product(const sbi_llama *l, const sb_matrix *w, const char *name,
+                             const float *post, const part *p, const float *y)
+{
+    const sb_model_config *c = sb_checkpoint_config(l->c);
+    if (post == NULL)
+        return project(l, w, name, p, y, p->x, SB_PROJECT_ADD);
+    sb_status st = project(l, w, name, p, y, l->norm, SB_PROJECT_SET);
+    if (st != SB_OK)
+        return st;
+    sb_rmsnorm(l->norm, p->n, c->width, post, c->eps, l->norm, l->threads);
+    add_rows(l->norm, p->n * c->width, p->x);
+    return SB_OK;
+}
+
+/* The output of lightning attention: normalised over all heads, then gated [lightning 3.5]. */
+static sb_status gate_output(const sbi_llama *l, const sb_layer_weights *w, const part *p)
+{
+    const sb_model_config *c     = sb_checkpoint_config(l->c);
+    int64_t                width = c->heads * c->head_dim;
+    sb_rmsnorm(p->x, p->n, c->width, w->norm1, c->eps, l->norm, l->threads);
+    sb_status st = project(l, &w->u, "u", p, l->norm, l->v, SB_PROJECT_SET);
+    if (st != SB_OK)
+        return st;
+    sb_rmsnorm(l->q, p->n, width, NULL, c->eps, l->q, l->threads);
+    sb_multiply(l->q, l->v, p->n * width, l->threads);
+    return SB_OK;
+}
+
+static void gate_mlp(const sbi_llama *l, int64_t n)
+{
+    const sb_model_config *c = sb_checkpoint_config(l->c);
+    if (c->family == SB_FAMILY_GEMMA3)
+        sb_geglu(l->gate, l->up, n, c->mlp_width, c->mlp_width, l->threads);
+    else if (c->family == SB_FAMILY_TRANSNORMER)
+        sb_multiply(l->gate, l->up, n * c->mlp_width, l->threads);
+    else
+        sb_swiglu(l->gate, l->up, n, c->mlp_width, c->mlp_width, l->threads);
+}
+
 static sb_status absorb_part(sbi_llama *l, const sb_layer_weights *w, const part *p,
                              const sb_tensor *o)
 {
     const sb_model_config *c = sb_checkpoint_config(l->c);
     sb_status              st;
+    if (p->call.part == 1) {
+        gather(l, p, o, p->half);
+        return SB_OK;
+    }
     gather(l, p, o, l->q);
-    if ((st = project(l, &w->o, "o", p, l->q, p->x, SB_PROJECT_ADD)) != SB_OK)
+    if (p->call.part == 2)
+        add_rows(p->half, p->n * c->heads * c->head_dim, l->q);
+    if (c->family == SB_FAMILY_TRANSNORMER && (st = gate_output(l, w, p)) != SB_OK)
+        return st;
+    if ((st = add_product(l, &w->o, "o", w->post1, p, l->q)) != SB_OK)
         return st;
     sb_rmsnorm(p->x, p->n, c->width, w->norm2, c->eps, l->norm, l->threads);
     if ((st = project(l, &w->gate, "gate", p, l->norm, l->gate, SB_PROJECT_SET)) != SB_OK ||
         (st = project(l, &w->up, "up", p, l->norm, l->up, SB_PROJECT_SET)) != SB_OK)
         return st;
-    sb_swiglu(l->gate, l->up, p->n, c->mlp_width, c->mlp_width, l->threads);
-    return project(l, &w->down, "down", p, l->gate, p->x, SB_PROJECT_ADD);
+    gate_mlp(l, p->n);
+    return add_product(l, &w->down, "down", w->post2, p, l->gate);
 }
 
 sb_status sbi_llama_absorb(sb_model *m, int32_t layer, int one, const sb_tensor *o)
@@ -147,8 +236,8 @@ sb_status sbi_llama_absorb(sb_model *m, int32_t layer, int one, const sb_tensor 
     int64_t    rows = one ? 1 : l->rows;
     sb_status  st   = sbi_llama_check_o(l, layer, rows, o);
     for (int64_t first = 0; st == SB_OK && first < rows; first += l->chunk) {
-        part p = part_of(l, one, first);
-        st     = absorb_part(l, sb_checkpoint_layer(l->c, layer), &p, o);
+        part p = part_of(l, layer, one, first);
+        st     = absorb_part(l, sb_checkpoint_layer(l->c, p.call.layer), &p, o);
     }
     return st;
 }

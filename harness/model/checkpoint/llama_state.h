@@ -39,6 +39,13 @@ typedef struct sbi_llama_there {
     int32_t  id;                   /* on the way there */
 } sbi_llama_there;
 
+/* An attention call of the pass. A layer of TransNormerLLM with LRPE has two, of q and k times the
+ * cosines and times the sines of its angles: their outputs add up [lightning 3.5]. */
+typedef struct sbi_llama_call {
+    int32_t layer;
+    int32_t part; /* 0: the only one; 1, 2: the two */
+} sbi_llama_call;
+
 typedef struct sbi_llama {
     sb_model             model; /* first: a sb_model of this kind is a sbi_llama */
     sb_model_ops         ops;   /* with row_values of this checkpoint */
@@ -50,17 +57,28 @@ typedef struct sbi_llama {
     sbi_llama_there      there;
     sb_model_ops         there_ops; /* with row_values too */
 
+    sbi_llama_call call[2 * SB_CONFIG_MAX_LAYERS];
+    int32_t        n_calls;
+
     /* of the present input; rows are local tokens, padded for products */
     int64_t rows, chunk;
     float  *x, *x1;       /* [rows][width] the residual; the scratch row */
-    float  *turn, *turn1; /* [rows][cos pairs | sin pairs]; of the scratch row */
+    float  *turn, *turn1; /* [rows][cos pairs | sin pairs]; of the scratch row. TransNormerLLM: a
+                             row's first number is its position */
+    float *local, *local1; /* the same for windowed layers of Gemma 3 */
+    float *first, *first1; /* [rows][heads * head_dim], of TransNormerLLM with LRPE: output of the
+                              first call of two */
     float  *norm;         /* [chunk][width] */
     float  *q, *k, *v;    /* [chunk][heads * head_dim], [chunk][kv_heads * head_dim] */
     float  *gate, *up;    /* [chunk][mlp_width] */
     float  *scratch;      /* of products */
     float   inv_freq[SB_ROPE_MAX_PAIRS], multiplier;
+    float   local_inv_freq[SB_ROPE_MAX_PAIRS], local_multiplier;
 } sbi_llama;
 
+/* ---- llama_calls.c ---- */
+void      sbi_llama_calls(sbi_llama *l); /* call, n_calls */
+sb_status sbi_llama_attends(const sb_model *m, int32_t call, sb_model_layer *out);
 /* ---- llama.c ---- */
 /* SB_ERR_USAGE: the vocabulary has no such id. */
 sb_status sbi_llama_check_id(const sbi_llama *l, int32_t id, int64_t pos);

@@ -10,7 +10,7 @@
 
 /* ---- what it is ---- */
 
-enum { A_LAYER = 7 }; /* matrices */
+enum { A_LAYER = 8 }; /* matrices; u of most families is empty */
 
 /* Those of all layers, then the embedding, then NULL. */
 static const sb_matrix *matrix_of(const sb_checkpoint *c, int64_t i)
@@ -18,7 +18,8 @@ static const sb_matrix *matrix_of(const sb_checkpoint *c, int64_t i)
     if (i >= sb_checkpoint_config(c)->n_layers * A_LAYER)
         return i == sb_checkpoint_config(c)->n_layers * A_LAYER ? sb_checkpoint_embedding(c) : NULL;
     const sb_layer_weights *l            = sb_checkpoint_layer(c, i / A_LAYER);
-    const sb_matrix *const  all[A_LAYER] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
+    const sb_matrix *const  all[A_LAYER] = {&l->q,    &l->k,  &l->v,    &l->o,
+                                            &l->gate, &l->up, &l->down, &l->u};
     return all[i % A_LAYER];
 }
 
@@ -84,6 +85,11 @@ static char *facts_of(const sb_checkpoint *c, const sb_prompter *p, const char *
                             sb_prompter_template_hash(p), "tokenizer",
                             sb_tok_splitter(sb_prompter_tok(p)), "tokenizer_sha256",
                             sb_tok_sha256(sb_prompter_tok(p)));
+    if (p != NULL && sb_checkpoint_config(c)->family == SB_FAMILY_TRANSNORMER &&
+        json_object_set_new(root, "trained_with", json_string("lightning")) != 0) {
+        json_decref(root);
+        root = NULL;
+    }
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;

@@ -7,6 +7,7 @@
 
 #include <xxhash.h>
 
+#include "harness/model/checkpoint/weights.h"
 #include "workloads/ruler/template.h"
 
 struct sb_prompter {
@@ -84,6 +85,21 @@ static void add_stop(sb_prompter *p, int32_t id)
     p->stops[p->n_stops++] = id;
 }
 
+/* Does a folder have a tokenizer that is read? A GGUF file may. */
+static int has_tokenizer(const sb_checkpoint *c)
+{
+    const char *dir    = sb_checkpoint_path(c);
+    char       *config = sbi_path_in(dir, "config.json");
+    char       *json   = sbi_path_in(dir, "tokenizer.json");
+    char       *pieces = sbi_path_in(dir, "tokenizer.model");
+    int         no     = config != NULL && json != NULL && pieces != NULL && sbi_is_there(config) &&
+             !sbi_is_there(json) && !sbi_is_there(pieces);
+    free(config);
+    free(json);
+    free(pieces);
+    return !no;
+}
+
 static sb_status open_tokenizer(sb_prompter *p)
 {
     const sb_model_config *c  = sb_checkpoint_config(p->c);
@@ -94,8 +110,6 @@ static sb_status open_tokenizer(sb_prompter *p)
         return sb_fail(SB_ERR_USAGE, "%s: found %d tokens, allowed %lld, the model's vocabulary",
                        sb_checkpoint_path(p->c), sb_tok_size(p->tok), (long long)c->vocab);
     sb_tok_ops_of(p->ctx, SB_TOK_SPECIALS_PARSE, &p->ops);
-    for (int32_t i = 0; i < c->n_stops; i++)
-        add_stop(p, c->stops[i]);
     int32_t eot = sb_tok_special(p->tok, SB_TOK_ROLE_EOT);
     if (eot >= 0)
         add_stop(p, eot);
@@ -112,16 +126,18 @@ static sb_status count_wrapper(sb_prompter *p)
     return st;
 }
 
-sb_status sb_prompter_open(const sb_checkpoint *c, const char *wrapper, sb_prompter **out)
+static sb_status open_prompter(const sb_checkpoint *c, const char *wrapper, int needs_tokenizer,
+                               sb_prompter **out)
 {
-    sb_prompter *p = calloc(1, sizeof *p);
+    const sb_model_config *m = sb_checkpoint_config(c);
+    sb_prompter           *p = calloc(1, sizeof *p);
     if (p == NULL)
         return no_memory();
     p->c         = c;
     sb_status st = open_wrapper(p, wrapper);
-    if (st == SB_OK)
-        st = open_tokenizer(p);
-    if (st == SB_OK)
+    for (int32_t i = 0; i < m->n_stops; i++)
+        add_stop(p, m->stops[i]);
+    if (st == SB_OK && (needs_tokenizer || has_tokenizer(c)) && (st = open_tokenizer(p)) == SB_OK)
         st = count_wrapper(p);
     if (st != SB_OK) {
         sb_prompter_close(p);
@@ -129,6 +145,16 @@ sb_status sb_prompter_open(const sb_checkpoint *c, const char *wrapper, sb_promp
     }
     *out = p;
     return SB_OK;
+}
+
+sb_status sb_prompter_open(const sb_checkpoint *c, const char *wrapper, sb_prompter **out)
+{
+    return open_prompter(c, wrapper, 1, out);
+}
+
+sb_status sb_prompter_open_ids(const sb_checkpoint *c, sb_prompter **out)
+{
+    return open_prompter(c, "base", 0, out);
 }
 
 void sb_prompter_close(sb_prompter *p)
@@ -162,6 +188,8 @@ void sb_prompter_wrapper_bytes(const sb_prompter *p, int64_t *before, int64_t *b
 static sb_status add_script(const sb_prompter *p, int64_t max_new, int stop_newline, sb_input *in)
 {
     int32_t line = stop_newline ? sb_tok_find(p->tok, "\n", 1) : -1;
+    int32_t size =
+        p->tok != NULL ? sb_tok_size(p->tok) : (int32_t)sb_checkpoint_config(p->c)->vocab;
     if (max_new < 1 || max_new > INT32_MAX / 2)
         return sb_fail(SB_ERR_USAGE, "found %" PRId64 " tokens to generate, allowed 1 to 2^30",
                        max_new);
@@ -172,7 +200,7 @@ static sb_status add_script(const sb_prompter *p, int64_t max_new, int stop_newl
     if (in->script == NULL || in->stops == NULL || in->late_stops == NULL)
         return no_memory();
     for (int64_t i = 0; i < in->n_script; i++)
-        in->script[i] = i % 2 == 0 ? (sb_script_op){SB_SCRIPT_EMIT, 0, sb_tok_size(p->tok), 0}
+        in->script[i] = i % 2 == 0 ? (sb_script_op){SB_SCRIPT_EMIT, 0, size, 0}
                                    : (sb_script_op){SB_SCRIPT_FEED_EMIT, (int32_t)(i / 2), 0, 0};
     memcpy(in->stops, p->stops, (size_t)p->n_stops * sizeof *in->stops);
     in->n_stops = p->n_stops;
@@ -248,6 +276,8 @@ int64_t sb_prompter_answer_tokens(const sb_prompter *p, const int32_t *emitted, 
 
 sb_status sb_prompter_text(const sb_prompter *p, const int32_t *emitted, int64_t n, char **out)
 {
+    if (p->tok == NULL)
+        return (*out = strdup("")) != NULL ? SB_OK : no_memory();
     return sb_tok_decode(p->tok, emitted, sb_prompter_answer_tokens(p, emitted, n),
                          SB_TOK_SHOW_TEXT, out, NULL);
 }

@@ -13,6 +13,10 @@ typedef struct sb_prompter sb_prompter;
  * whose chat template the checkpoint carries, "base" where that is unknown. c is borrowed. Errors
  * as of the tokenizer, SB_ERR_USAGE an unknown wrapper. */
 sb_status sb_prompter_open(const sb_checkpoint *c, const char *wrapper, sb_prompter **out);
+/* For ids alone: sb_prompter_input_ids, answer_tokens and text, which is empty where the
+ * checkpoint's folder has no tokenizer that is read. Then ids of the whole vocabulary are emitted,
+ * and stops are those of its configuration. */
+sb_status sb_prompter_open_ids(const sb_checkpoint *c, sb_prompter **out);
 /* SB_ERR_USAGE: neither auto nor a wrapper that is built in. */
 sb_status sb_prompter_knows(const char *wrapper);
 void      sb_prompter_close(sb_prompter *p); /* NULL is fine */

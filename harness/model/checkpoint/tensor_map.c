@@ -9,7 +9,16 @@
 
 enum { NAME_BYTES = 128 };
 
-typedef enum side { SIDE_WIDTH, SIDE_Q, SIDE_KV, SIDE_MLP, SIDE_VOCAB, SIDE_NONE } side;
+typedef enum side {
+    SIDE_WIDTH,
+    SIDE_Q,
+    SIDE_KV,
+    SIDE_QKVU,
+    SIDE_MLP,
+    SIDE_VOCAB,
+    SIDE_HEAD,
+    SIDE_NONE
+} side;
 
 /* A tensor of a layer: its place in sb_layer_weights, names in both formats, [out, in]. */
 typedef struct entry {
@@ -19,10 +28,24 @@ typedef struct entry {
     int         turned;  /* 1: a GGUF of arch llama holds its rows for interleaved rotation */
 } entry;
 
+/* What a layer of a family has. Biases go with the matrices, by their place. */
+typedef struct family_map {
+    const entry *norms, *matrices;
+    int          n_norms, n_matrices;
+    int          last_norm; /* 0: it has no weights */
+} family_map;
+
 #define L(field) offsetof(sb_layer_weights, field)
 static const entry norms[] = {
     {"input_layernorm", "attn_norm", L(norm1), SIDE_WIDTH, SIDE_NONE, 0},
     {"post_attention_layernorm", "ffn_norm", L(norm2), SIDE_WIDTH, SIDE_NONE, 0}};
+static const entry gemma3_norms[] = {
+    {"input_layernorm", "attn_norm", L(norm1), SIDE_WIDTH, SIDE_NONE, 0},
+    {"post_attention_layernorm", "post_attention_norm", L(post1), SIDE_WIDTH, SIDE_NONE, 0},
+    {"pre_feedforward_layernorm", "ffn_norm", L(norm2), SIDE_WIDTH, SIDE_NONE, 0},
+    {"post_feedforward_layernorm", "post_ffw_norm", L(post2), SIDE_WIDTH, SIDE_NONE, 0},
+    {"self_attn.q_norm", "attn_q_norm", L(q_norm), SIDE_HEAD, SIDE_NONE, 0},
+    {"self_attn.k_norm", "attn_k_norm", L(k_norm), SIDE_HEAD, SIDE_NONE, 0}};
 static const entry matrices[] = {{"self_attn.q_proj", "attn_q", L(q), SIDE_Q, SIDE_WIDTH, 1},
                                  {"self_attn.k_proj", "attn_k", L(k), SIDE_KV, SIDE_WIDTH, 1},
                                  {"self_attn.v_proj", "attn_v", L(v), SIDE_KV, SIDE_WIDTH, 0},
@@ -30,15 +53,32 @@ static const entry matrices[] = {{"self_attn.q_proj", "attn_q", L(q), SIDE_Q, SI
                                  {"mlp.gate_proj", "ffn_gate", L(gate), SIDE_MLP, SIDE_WIDTH, 0},
                                  {"mlp.up_proj", "ffn_up", L(up), SIDE_MLP, SIDE_WIDTH, 0},
                                  {"mlp.down_proj", "ffn_down", L(down), SIDE_WIDTH, SIDE_MLP, 0}};
-enum { N_NORMS = sizeof norms / sizeof *norms, N_MATRICES = sizeof matrices / sizeof *matrices };
+/* No GGUF file has these. q, k, v and u are the quarters of the first one. */
+static const entry transnormer_matrices[] = {
+    {"token_mixer.qkvu_proj", "", L(q), SIDE_QKVU, SIDE_WIDTH, 0},
+    {"token_mixer.out_proj", "", L(o), SIDE_WIDTH, SIDE_Q, 0},
+    {"channel_mixer.l1", "", L(gate), SIDE_MLP, SIDE_WIDTH, 0},
+    {"channel_mixer.l2", "", L(up), SIDE_MLP, SIDE_WIDTH, 0},
+    {"channel_mixer.l3", "", L(down), SIDE_WIDTH, SIDE_MLP, 0}};
+#undef L
+#define N(list) (int)(sizeof(list) / sizeof *(list))
+static const family_map families[SB_FAMILY_COUNT] = {
+    [SB_FAMILY_LLAMA]       = {norms, matrices, N(norms), N(matrices), 1},
+    [SB_FAMILY_QWEN2]       = {norms, matrices, N(norms), N(matrices), 1},
+    [SB_FAMILY_GEMMA3]      = {gemma3_norms, matrices, N(gemma3_norms), N(matrices), 1},
+    [SB_FAMILY_TRANSNORMER] = {NULL, transnormer_matrices, 0, N(transnormer_matrices), 0}};
+#undef N
 
 typedef struct mapping {
     sbi_weights     *w;
     const char      *path;
     sb_model_config *c;
     sbi_tensors     *t;
-    int64_t          used; /* of the vectors, numbers */
+    int64_t          used;   /* of the vectors, numbers */
+    const char      *prefix; /* of Hugging Face's names of the text model */
 } mapping;
+
+static const family_map *family_of(const mapping *m) { return &families[m->c->family]; }
 
 static int64_t extent(const sb_model_config *c, side s)
 {
@@ -49,6 +89,10 @@ static int64_t extent(const sb_model_config *c, side s)
         return c->heads * c->head_dim;
     case SIDE_KV:
         return c->kv_heads * c->head_dim;
+    case SIDE_QKVU:
+        return 4 * c->heads * c->head_dim;
+    case SIDE_HEAD:
+        return c->head_dim;
     case SIDE_MLP:
         return c->mlp_width;
     case SIDE_VOCAB:
@@ -64,7 +108,8 @@ static void name_of(const mapping *m, int64_t layer, const entry *e, const char 
     if (m->w->gguf != NULL)
         (void)snprintf(name, NAME_BYTES, "blk.%" PRId64 ".%s.%s", layer, e->gguf, kind);
     else
-        (void)snprintf(name, NAME_BYTES, "model.layers.%" PRId64 ".%s.%s", layer, e->hf, kind);
+        (void)snprintf(name, NAME_BYTES, "%slayers.%" PRId64 ".%s.%s", m->prefix, layer, e->hf,
+                       kind);
 }
 
 static sb_status wrong_shape(const sbi_weight *t, int64_t out, int64_t in)
@@ -111,51 +156,108 @@ static sb_matrix matrix_of(const mapping *m, const sbi_weight *t, int turned)
                        .interleaved_dim = interleaved ? m->c->head_dim : 0};
 }
 
+/* Angles of LRPE, [heads, 1, head_dim]. */
+static const entry lrpe = {"token_mixer.lrpe", "", 0, SIDE_Q, SIDE_NONE, 0};
+
+static sb_status check_lrpe(mapping *m, int64_t layer)
+{
+    char        name[NAME_BYTES];
+    int64_t     heads = m->c->heads, values = heads * m->c->head_dim;
+    sbi_weight *t;
+    if (!m->c->lrpe[layer])
+        return SB_OK;
+    name_of(m, layer, &lrpe, "theta", name);
+    if ((t = sbi_weights_find(m->w, name)) == NULL)
+        return sb_fail(SB_ERR_USAGE, "%s: tensor `%s` is missing", m->path, name);
+    if (!t->known || sb_block_formats[t->type].values > 1)
+        return sb_fail(SB_ERR_UNSUPPORTED, "%s: tensor `%s`: found %s, allowed F32, F16, BF16, F64",
+                       t->file, name, t->type_name);
+    if (t->n_dims != 3 || t->shape[0] != heads || t->shape[1] != 1 || t->n_values != values)
+        return sb_fail(SB_ERR_USAGE,
+                       "%s: tensor `%s`: found %d dimensions, %" PRId64
+                       " values of %s, allowed [%" PRId64 ", 1, %" PRId64 "]",
+                       t->file, name, t->n_dims, t->n_values, t->type_name, heads, m->c->head_dim);
+    t->used = 1;
+    return SB_OK;
+}
+
 /* First walk: are all there, with their shapes? Only then is anything allocated. */
 static sb_status check_layer(mapping *m, int64_t layer)
 {
-    char        name[NAME_BYTES];
-    sbi_weight *t;
-    sb_status   st = SB_OK;
-    for (int i = 0; st == SB_OK && i < N_NORMS; i++) {
-        name_of(m, layer, &norms[i], "weight", name);
-        st = find(m, name, extent(m->c, norms[i].out), 0, &t);
+    char              name[NAME_BYTES];
+    const family_map *f = family_of(m);
+    sbi_weight       *t;
+    sb_status         st = check_lrpe(m, layer);
+    for (int i = 0; st == SB_OK && i < f->n_norms; i++) {
+        name_of(m, layer, &f->norms[i], "weight", name);
+        st = find(m, name, extent(m->c, f->norms[i].out), 0, &t);
     }
-    for (int i = 0; st == SB_OK && i < N_MATRICES; i++) {
-        name_of(m, layer, &matrices[i], "weight", name);
-        st = find(m, name, extent(m->c, matrices[i].out), extent(m->c, matrices[i].in), &t);
+    for (int i = 0; st == SB_OK && i < f->n_matrices; i++) {
+        const entry *e = &f->matrices[i];
+        name_of(m, layer, e, "weight", name);
+        st = find(m, name, extent(m->c, e->out), extent(m->c, e->in), &t);
     }
     return st;
 }
 
 static int has_bias(const sb_model_config *c, int i)
 {
+    if (c->family == SB_FAMILY_TRANSNORMER)
+        return 0;
     return i < 3 ? c->qkv_bias : i == 3 ? c->o_bias : c->mlp_bias;
 }
 
 /* Biases are where the shape says so; in a GGUF file, which does not say, where there is one. */
 static sb_status check_biases(mapping *m, int64_t layer)
 {
-    char        name[NAME_BYTES];
-    sbi_weight *t;
-    sb_status   st = SB_OK;
-    for (int i = 0; st == SB_OK && i < N_MATRICES; i++) {
-        name_of(m, layer, &matrices[i], "bias", name);
+    char              name[NAME_BYTES];
+    const family_map *f = family_of(m);
+    sbi_weight       *t;
+    sb_status         st = SB_OK;
+    for (int i = 0; st == SB_OK && i < f->n_matrices; i++) {
+        name_of(m, layer, &f->matrices[i], "bias", name);
         if (has_bias(m->c, i) || (m->w->gguf != NULL && sbi_weights_find(m->w, name) != NULL))
-            st = find(m, name, extent(m->c, matrices[i].out), 0, &t);
+            st = find(m, name, extent(m->c, f->matrices[i].out), 0, &t);
     }
     return st;
 }
 
-static const char *outer(const mapping *m, const char *hf, const char *gguf)
+typedef enum outer { OUTER_EMBEDDING, OUTER_NORM, OUTER_HEAD } outer;
+
+static void outer_name(const mapping *m, outer o, char name[NAME_BYTES])
 {
-    return m->w->gguf != NULL ? gguf : hf;
+    static const char *const gguf[] = {"token_embd", "output_norm", "output"};
+    static const char *const hf[]   = {"embed_tokens", "norm", "lm_head"};
+    const char              *prefix = m->prefix;
+    if (o == OUTER_HEAD) /* beside `model.`, not in it */
+        prefix = strcmp(prefix, "language_model.model.") == 0 ? "language_model." : "";
+    (void)snprintf(name, NAME_BYTES, "%s%s.weight", m->w->gguf != NULL ? "" : prefix,
+                   m->w->gguf != NULL ? gguf[o] : hf[o]);
+}
+
+/* Two ways that files of models with more towers name the text model. */
+static const char *find_prefix(const sbi_weights *w, const sb_model_config *c)
+{
+    if (!c->towers)
+        return "model.";
+    return sbi_weights_find(w, "language_model.model.embed_tokens.weight") != NULL
+               ? "language_model.model."
+               : "model.language_model.";
+}
+
+static sb_status check_last_norm(mapping *m)
+{
+    char        name[NAME_BYTES];
+    sbi_weight *t;
+    outer_name(m, OUTER_NORM, name);
+    return family_of(m)->last_norm ? find(m, name, m->c->width, 0, &t) : SB_OK;
 }
 
 static sb_status check_outer(mapping *m)
 {
-    const char *embedding = outer(m, "model.embed_tokens.weight", "token_embd.weight");
-    const char *head      = outer(m, "lm_head.weight", "output.weight");
+    char embedding[NAME_BYTES], head[NAME_BYTES];
+    outer_name(m, OUTER_EMBEDDING, embedding);
+    outer_name(m, OUTER_HEAD, head);
     sbi_weight *t = sbi_weights_find(m->w, embedding), *h = sbi_weights_find(m->w, head);
     if (m->c->vocab == 0 && t != NULL)
         m->c->vocab = t->shape[0];
@@ -170,11 +272,21 @@ static sb_status check_outer(mapping *m)
         return st;
     if (h != NULL)
         h->used = 1; /* a tied model that also stores it: not looked at, as the original does */
-    m->t->head = m->c->tied ? m->t->embedding : matrix_of(m, h, 0);
-    return find(m, outer(m, "model.norm.weight", "output_norm.weight"), m->c->width, 0, &t);
+    m->t->head = m->c->tied || h == NULL ? m->t->embedding : matrix_of(m, h, 0);
+    return check_last_norm(m);
 }
 
-static int ignored(const sbi_weight *t)
+static int of_another_tower(const sbi_weight *t)
+{
+    static const char *const names[] = {"vision_tower.", "multi_modal_projector.",
+                                        "model.vision_tower.", "model.multi_modal_projector."};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(t->name, names[i], strlen(names[i])) == 0)
+            return 1;
+    return 0;
+}
+
+static int is_rotary(const sbi_weight *t)
 {
     static const char freq[] = "rotary_emb.inv_freq";
     size_t            n = strlen(t->name), f = sizeof freq - 1;
@@ -187,12 +299,14 @@ static int ignored(const sbi_weight *t)
 
 static sb_status check_unused(const mapping *m)
 {
-    int64_t skipped = 0;
+    int64_t skipped = 0, towers = 0;
     for (int64_t i = 0; i < m->w->n; i++) {
-        const sbi_weight *t = &m->w->w[i];
-        if (t->used)
+        const sbi_weight *t     = &m->w->w[i];
+        int               other = m->c->towers && of_another_tower(t);
+        towers += other;
+        if (t->used || other)
             continue;
-        if (!ignored(t))
+        if (!is_rotary(t))
             return sb_fail(SB_ERR_USAGE,
                            "%s: tensor `%s`: found one that a %s of this shape does not have%s",
                            t->file, t->name, sb_family_name(m->c->family),
@@ -206,6 +320,9 @@ static sb_status check_unused(const mapping *m)
         sb_log(SB_LOG_INFO,
                "%s: %lld tensors of rotary frequencies are not used: they are computed", m->path,
                (long long)skipped);
+    if (towers > 0)
+        sb_log(SB_LOG_INFO, "%s: %lld tensors of other towers than the text model are not used",
+               m->path, (long long)towers);
     return SB_OK;
 }
 
@@ -213,14 +330,19 @@ static sb_status check_unused(const mapping *m)
 
 static int64_t vector_values(const mapping *m)
 {
-    int64_t layer = 2 * m->c->width;
-    for (int i = 0; i < N_MATRICES; i++)
-        layer += extent(m->c, matrices[i].out);
+    const family_map *f     = family_of(m);
+    int64_t           layer = 0, angles = m->c->heads * m->c->head_dim;
+    for (int i = 0; i < f->n_norms; i++)
+        layer += extent(m->c, f->norms[i].out);
+    for (int i = 0; i < f->n_matrices; i++)
+        layer += extent(m->c, f->matrices[i].out);
+    if (m->c->family == SB_FAMILY_TRANSNORMER)
+        layer += angles;
     return m->c->n_layers * layer + m->c->width;
 }
 
 /* A vector in fp32; turned: in the order of the matrix's rows. */
-static const float *vector(mapping *m, const sbi_weight *t, int64_t interleaved_dim)
+static float *vector(mapping *m, const sbi_weight *t, int64_t interleaved_dim)
 {
     float    *to      = m->t->vectors + m->used;
     sb_matrix as_rows = {.data            = t->data,
@@ -234,30 +356,68 @@ static const float *vector(mapping *m, const sbi_weight *t, int64_t interleaved_
     return to;
 }
 
+/* Gemma 3 multiplies by 1 + w; GGUF files hold that already. */
+static const float *norm(mapping *m, const sbi_weight *t)
+{
+    float *to = vector(m, t, 0);
+    if (m->c->family == SB_FAMILY_GEMMA3 && m->w->gguf == NULL)
+        for (int64_t i = 0; i < t->n_values; i++)
+            to[i] += 1;
+    return to;
+}
+
+static sb_matrix rows_of(const sb_matrix *all, int64_t first, int64_t n)
+{
+    sb_matrix              some = *all;
+    const sb_block_format *f    = &sb_block_formats[all->type];
+    some.data += first * (all->cols / f->values * f->bytes);
+    some.rows = n;
+    return some;
+}
+
+static void take_quarters(sb_layer_weights *to, const sb_matrix *all)
+{
+    int64_t n = all->rows / 4;
+    to->q     = rows_of(all, 0, n);
+    to->k     = rows_of(all, n, n);
+    to->v     = rows_of(all, 2 * n, n);
+    to->u     = rows_of(all, 3 * n, n);
+}
+
 static void take_layer(mapping *m, int64_t layer)
 {
     char              name[NAME_BYTES];
+    const family_map *f = family_of(m);
     const sbi_weight *t;
     unsigned char    *to = (unsigned char *)&m->t->layers[layer];
-    for (int i = 0; i < N_NORMS; i++) {
-        name_of(m, layer, &norms[i], "weight", name);
-        const float *v = vector(m, sbi_weights_find(m->w, name), 0);
-        memcpy(to + norms[i].at, &v, sizeof v);
+    for (int i = 0; i < f->n_norms; i++) {
+        name_of(m, layer, &f->norms[i], "weight", name);
+        const float *v = norm(m, sbi_weights_find(m->w, name));
+        memcpy(to + f->norms[i].at, &v, sizeof v);
     }
-    for (int i = 0; i < N_MATRICES; i++) {
-        name_of(m, layer, &matrices[i], "weight", name);
-        sb_matrix a = matrix_of(m, sbi_weights_find(m->w, name), matrices[i].turned);
-        name_of(m, layer, &matrices[i], "bias", name);
+    for (int i = 0; i < f->n_matrices; i++) {
+        const entry *e = &f->matrices[i];
+        name_of(m, layer, e, "weight", name);
+        sb_matrix a = matrix_of(m, sbi_weights_find(m->w, name), e->turned);
+        name_of(m, layer, e, "bias", name);
         if ((t = sbi_weights_find(m->w, name)) != NULL && t->used)
             a.bias = vector(m, t, a.interleaved_dim);
-        memcpy(to + matrices[i].at, &a, sizeof a);
+        if (e->out == SIDE_QKVU)
+            take_quarters(&m->t->layers[layer], &a);
+        else
+            memcpy(to + e->at, &a, sizeof a);
+    }
+    if (m->c->lrpe[layer]) {
+        name_of(m, layer, &lrpe, "theta", name);
+        m->t->layers[layer].theta = vector(m, sbi_weights_find(m->w, name), 0);
     }
 }
 
 sb_status sbi_tensors_map(sbi_weights *w, const char *path, sb_model_config *config,
                           sbi_tensors *out)
 {
-    mapping m    = {.w = w, .path = path, .c = config, .t = out};
+    char    name[NAME_BYTES];
+    mapping m    = {.w = w, .path = path, .c = config, .t = out, .prefix = find_prefix(w, config)};
     *out         = (sbi_tensors){0};
     sb_status st = check_outer(&m);
     for (int64_t l = 0; st == SB_OK && l < config->n_layers; l++)
@@ -276,8 +436,9 @@ sb_status sbi_tensors_map(sbi_weights *w, const char *path, sb_model_config *con
     }
     for (int64_t l = 0; l < config->n_layers; l++)
         take_layer(&m, l);
-    out->norm =
-        vector(&m, sbi_weights_find(w, outer(&m, "model.norm.weight", "output_norm.weight")), 0);
+    outer_name(&m, OUTER_NORM, name);
+    if (family_of(&m)->last_norm)
+        out->norm = norm(&m, sbi_weights_find(w, name));
     return SB_OK;
 }
 

@@ -71,17 +71,19 @@ static sb_status passes(const llama_run *r, const sb_forward_config *cfg, const 
 
 sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
 {
-    _Alignas(16) unsigned char method_params[4096], dense_params[4096];
+    _Alignas(16) unsigned char method_params[4096], next_params[4096];
+    const char                *params = r->params != NULL ? r->params : "";
     const sb_method           *dense = sb_method_find("dense");
     const sb_method           *m     = r->method != NULL ? sb_method_find(r->method) : dense;
+    const sb_method           *next   = r->decode != NULL ? sb_method_find(r->decode) : dense;
     sb_method                  method, decode;
     sb_llama_params            par   = {.extrapolate = r->extrapolate};
     sb_checkpoint             *c     = NULL;
     sb_model                  *model = NULL;
     sb_input                   in;
     ck_assert(dense != NULL && m != NULL);
-    ck_assert_int_eq(text_params(m, "", method_params), SB_OK);
-    ck_assert_int_eq(text_params(dense, "", dense_params), SB_OK);
+    ck_assert_int_eq(text_params(m, params, method_params), SB_OK);
+    ck_assert_int_eq(text_params(next, next == m ? params : "", next_params), SB_OK);
     sb_status st = sb_checkpoint_open(r->path, &c);
     if (st == SB_OK)
         st = sb_llama_create(c, &par, r->threads > 0 ? r->threads : 1, &model);
@@ -95,7 +97,7 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
     ck_assert(out->logits != NULL && out->emitted != NULL);
     make_input(r, out->vocab, &in);
     method = *m;
-    decode = *dense;
+    decode = *next;
     if (r->attend != NULL)
         method.attend[SB_CUDA] = decode.attend[SB_CUDA] = r->attend;
     if (r->steps != NULL)
@@ -104,7 +106,7 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
                              .method        = &method,
                              .method_params = method_params,
                              .decode_method = &decode,
-                             .decode_params = dense_params,
+                             .decode_params = next_params,
                              .backend     = r->steps != NULL ? r->steps->backend : &sb_backend_cpu,
                              .comm        = comm,
                              .layout      = r->layout,

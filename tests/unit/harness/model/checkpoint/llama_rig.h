@@ -9,6 +9,8 @@
 typedef struct llama_run {
     const char    *path;   /* of the checkpoint */
     const char    *method; /* NULL: dense */
+    const char    *params; /* "key=value ..."; NULL: defaults */
+    const char    *decode; /* NULL: dense; with those parameters if it is the method */
     sb_layout_kind layout;
     int64_t        n_tokens, max_new;
     uint64_t       seed; /* of the token ids, below 256 */

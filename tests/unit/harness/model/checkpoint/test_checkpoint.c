@@ -108,7 +108,7 @@ END_TEST
 static void patch(const char *name, const char *from, const char *to)
 {
     char        path[600];
-    static char data[1 << 20];
+    static char data[1 << 22];
     size_t      n, len = strlen(from);
     (void)snprintf(path, sizeof path, "%s/%s", tiny_path("hf"), name);
     FILE *f = fopen(path, "rb");
@@ -166,6 +166,33 @@ static void write_index(const char *text)
     (void)snprintf(path, sizeof path, "%s/model.safetensors.index.json", tiny_path("hf"));
     tiny_write(path, text, strlen(text));
 }
+
+START_TEST(tensors_of_other_families_that_do_not_fit)
+{
+    tiny_folder(&tiny_gemma3, tiny_path("hf"));
+    sb_checkpoint *c = open_it(tiny_path("hf"));
+    sb_checkpoint_close(c);
+    patch("model.safetensors", "1.self_attn.q_norm", "1.self_attn.q_nurm");
+    refused(tiny_path("hf"), SB_ERR_USAGE, "`model.layers.1.self_attn.q_norm.weight` is missing");
+    tiny_folder(&tiny_gemma3, tiny_path("hf"));
+    patch("config.json", "\"head_dim\": 256", "\"head_dim\": 128");
+    refused(tiny_path("hf"), SB_ERR_USAGE, "tensor `model.layers.0.");
+    tiny_folder(&tiny_transnormer, tiny_path("hf"));
+    patch("model.safetensors", "0.token_mixer.lrpe", "0.token_mixer.lape");
+    refused(tiny_path("hf"), SB_ERR_USAGE, "`model.layers.0.token_mixer.lrpe.theta` is missing");
+    tiny_folder(&tiny_transnormer, tiny_path("hf"));
+    patch("model.safetensors", "[4,1,32]", "[1,4,32]");
+    refused(tiny_path("hf"), SB_ERR_USAGE,
+            "found 3 dimensions, 128 values of BF16, allowed [4, 1, 32]");
+    tiny_folder(&tiny_transnormer, tiny_path("hf"));
+    patch("config.json", "[1, 0, 0]", "[0, 0, 0]");
+    refused(tiny_path("hf"), SB_ERR_USAGE,
+            "lrpe.theta`: found one that a transnormer of this shape");
+    tiny_folder(&tiny_transnormer, tiny_path("hf"));
+    patch("config.json", "\"hidden_dim\": 128", "\"hidden_dim\": 120");
+    refused(tiny_path("hf"), SB_ERR_USAGE, "allowed [4, 1, 30]");
+}
+END_TEST
 
 START_TEST(shards_that_do_not_fit)
 {
@@ -270,6 +297,7 @@ int main(void)
     tcase_add_loop_test(tc, both_formats_hold_the_same, 0, 3);
     tcase_add_test(tc, a_file_without_the_permutation_differs);
     tcase_add_test(tc, tensors_that_do_not_fit);
+    tcase_add_test(tc, tensors_of_other_families_that_do_not_fit);
     tcase_add_test(tc, shards_that_do_not_fit);
     tcase_add_test(tc, folders_that_are_none);
     tcase_add_test(tc, templates_are_found);

@@ -1,5 +1,6 @@
 /* config.json, generation_config.json and the keys of GGUF as a model's shape [models 1.2]. */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,79 @@ START_TEST(defaults_and_other_families)
 }
 END_TEST
 
+/* ---- Gemma 3 ---- */
+
+#define GEMMA3 "{\"architectures\":[\"Gemma3ForCausalLM\"]," SMALL ",\"head_dim\":32"
+
+START_TEST(gemma3)
+{
+    sb_model_config c;
+    ck_assert_msg(whole(GEMMA3 ",\"query_pre_attn_scalar\":64,\"rope_scaling\":{\"rope_type\":"
+                               "\"linear\",\"factor\":8}}",
+                        &c) == SB_OK,
+                  "%s", sb_error_text());
+    ck_assert(c.family == SB_FAMILY_GEMMA3 && c.scale == 0.125 && c.embed_scale && c.tied == -1 &&
+              c.window_tokens == 4096 && c.windowed[0] && c.windowed[1] && !c.qkv_bias);
+    ck_assert(c.rope.theta == 1e6 && c.rope.type == SB_ROPE_LINEAR && c.rope.factor == 8 &&
+              c.local_rope.theta == 1e4 && c.local_rope.type == SB_ROPE_DEFAULT);
+    ck_assert_msg(whole(GEMMA3 ",\"sliding_window\":24,\"layer_types\":[\"full_attention\","
+                               "\"sliding_attention\"],\"rope_parameters\":{\"full_attention\":{"
+                               "\"rope_type\":\"linear\",\"factor\":4,\"rope_theta\":2e6},"
+                               "\"sliding_attention\":{\"rope_theta\":5000}}}",
+                        &c) == SB_OK,
+                  "%s", sb_error_text());
+    ck_assert(c.scale == 0.0625 && c.window_tokens == 24 && !c.windowed[0] && c.windowed[1]);
+    ck_assert(c.rope.theta == 2e6 && c.rope.factor == 4 && c.local_rope.theta == 5000 &&
+              c.local_rope.type == SB_ROPE_DEFAULT);
+    ck_assert_msg(whole("{\"architectures\":[\"Gemma3ForConditionalGeneration\"],"
+                        "\"eos_token_id\":[1,106],\"text_config\":{\"hidden_size\":2560,"
+                        "\"intermediate_size\":10240,\"num_hidden_layers\":34,"
+                        "\"rope_scaling\":{\"factor\":8.0,\"rope_type\":\"linear\"},"
+                        "\"sliding_window\":1024},\"vision_config\":{\"hidden_size\":1152}}",
+                        &c) == SB_OK,
+                  "%s", sb_error_text());
+    ck_assert(c.towers && c.heads == 8 && c.kv_heads == 4 && c.head_dim == 256 && c.width == 2560 &&
+              c.vocab == 262208 && c.max_positions == 131072 && c.window_tokens == 1024 &&
+              c.rope.factor == 8 && c.n_stops == 2 && c.stops[1] == 106 && !c.windowed[5] &&
+              c.windowed[6] && c.scale == 1.0 / 16);
+    ck_assert_int_eq(whole("{\"architectures\":[\"Gemma3ForConditionalGeneration\"],"
+                           "\"text_config\":[]}",
+                           &c),
+                     SB_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "`text_config`: found [], allowed a mapping"));
+    ck_assert_int_eq(whole(GEMMA3 ",\"sliding_window_pattern\":2}", &c), SB_OK);
+    ck_assert(c.windowed[0] && !c.windowed[1]);
+}
+END_TEST
+
+/* ---- TransNormerLLM ---- */
+
+#define TRANSNORMER                                                                                \
+    "{\"architectures\":[\"TransnormerForCausalLM\"],\"decoder_layers\":2,\"decoder_embed_dim\":"  \
+    "64,"                                                                                          \
+    "\"decoder_attention_heads\":4,\"hidden_dim\":128,\"vocab_size\":100"
+
+START_TEST(transnormer)
+{
+    sb_model_config c;
+    ck_assert_msg(whole(TRANSNORMER
+                        ",\"glu_dim\":-1,\"linear_act_fun\":\"1+elu\","
+                        "\"linear_use_lrpe_list\":[0,1],\"norm_type\":\"simplermsnorm\","
+                        "\"no_scale_embedding\":true,\"eos_token_id\":2}",
+                        &c) == SB_OK,
+                  "%s", sb_error_text());
+    ck_assert(c.family == SB_FAMILY_TRANSNORMER && c.n_layers == 2 && c.width == 64 &&
+              c.heads == 4 && c.kv_heads == 4 && c.head_dim == 32 && c.mlp_width == 64 &&
+              c.act == SB_ACT_ELU1 && !c.lrpe[0] && c.lrpe[1] && !c.embed_scale && c.tied == -1 &&
+              c.eps == 1e-6 && c.max_positions == INT32_MAX && c.n_stops == 1);
+    ck_assert_int_eq(whole(TRANSNORMER ",\"glu_dim\":96,\"linear_act_fun\":\"swish\","
+                                       "\"linear_use_lrpe_list\":[0,0]}",
+                           &c),
+                     SB_OK);
+    ck_assert(c.mlp_width == 96 && c.act == SB_ACT_SILU && c.embed_scale);
+}
+END_TEST
+
 typedef struct refusal {
     const char *more, *text;
     sb_status   st;
@@ -140,7 +214,7 @@ START_TEST(whole_files_that_are_refused)
         {"", "found no JSON", SB_ERR_USAGE},
         {"[]", "found no mapping", SB_ERR_USAGE},
         {"{}", "`architectures`: found nothing", SB_ERR_UNSUPPORTED},
-        {"{\"architectures\":[\"Gemma3ForCausalLM\"]," SMALL "}", "Gemma3", SB_ERR_UNSUPPORTED},
+        {"{\"architectures\":[\"Gemma2ForCausalLM\"]," SMALL "}", "Gemma2", SB_ERR_UNSUPPORTED},
         {"{\"architectures\":[\"LlamaForCausalLM\"]}", "`num_hidden_layers`", SB_ERR_USAGE},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"num_key_value_heads\":3}",
          "a multiple of them", SB_ERR_USAGE},
@@ -155,7 +229,33 @@ START_TEST(whole_files_that_are_refused)
         {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"eos_token_id\":\"a\"}",
          "`eos_token_id`", SB_ERR_USAGE},
         {"{\"architectures\":[\"LlamaForCausalLM\"]," SMALL ",\"bos_token_id\":-1}",
-         "`bos_token_id`", SB_ERR_USAGE}};
+         "`bos_token_id`", SB_ERR_USAGE},
+        {GEMMA3 ",\"final_logit_softcapping\":30}", "`final_logit_softcapping`: found 30",
+         SB_ERR_UNSUPPORTED},
+        {GEMMA3 ",\"hidden_activation\":\"silu\"}", "`hidden_activation`: found \"silu\"",
+         SB_ERR_UNSUPPORTED},
+        {GEMMA3 ",\"use_bidirectional_attention\":true}", "`use_bidirectional_attention`",
+         SB_ERR_UNSUPPORTED},
+        {GEMMA3 ",\"layer_types\":[\"full_attention\"]}", "`layer_types`", SB_ERR_USAGE},
+        {GEMMA3 ",\"layer_types\":[\"full_attention\",\"chunked\"]}", "found \"chunked\"",
+         SB_ERR_USAGE},
+        {GEMMA3 ",\"sliding_window\":0}", "`sliding_window`: found 0", SB_ERR_USAGE},
+        {GEMMA3 ",\"sliding_window_pattern\":0}", "`sliding_window_pattern`", SB_ERR_USAGE},
+        {GEMMA3 ",\"query_pre_attn_scalar\":0}", "`query_pre_attn_scalar`: found 0", SB_ERR_USAGE},
+        {GEMMA3 ",\"rope_local_base_freq\":-1}", "theta -1", SB_ERR_USAGE},
+        {GEMMA3 ",\"rope_parameters\":{\"full_attention\":{}}}", "`rope_parameters`", SB_ERR_USAGE},
+        {TRANSNORMER "}", "`glu_dim`: found nothing", SB_ERR_USAGE},
+        {TRANSNORMER ",\"glu_dim\":96}", "`linear_act_fun`: found nothing", SB_ERR_UNSUPPORTED},
+        {TRANSNORMER ",\"glu_dim\":96,\"linear_act_fun\":\"exp\"}", "found \"exp\"",
+         SB_ERR_UNSUPPORTED},
+        {TRANSNORMER ",\"glu_dim\":96,\"linear_act_fun\":\"relu\"}",
+         "`linear_use_lrpe_list`: found nothing", SB_ERR_USAGE},
+        {TRANSNORMER ",\"glu_dim\":96,\"linear_act_fun\":\"relu\",\"linear_use_lrpe_list\":[1,2]}",
+         "`linear_use_lrpe_list`: found 2", SB_ERR_USAGE},
+        {TRANSNORMER ",\"glu_dim\":96,\"bias\":true}", "`bias`: found true", SB_ERR_UNSUPPORTED},
+        {TRANSNORMER ",\"norm_type\":\"layernorm\"}", "`norm_type`", SB_ERR_UNSUPPORTED},
+        {TRANSNORMER ",\"gate_dim\":16}", "`gate_dim`: found 16", SB_ERR_UNSUPPORTED},
+        {TRANSNORMER ",\"glu_dim\":96,\"hidden_dim\":130}", "found no JSON", SB_ERR_USAGE}};
     sb_model_config c;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         ck_assert_int_eq(whole(all[i].more, &c), all[i].st);
@@ -241,10 +341,23 @@ static void put_partial(bytes *b) { put_u32_key(b, "llama.rope.dimension_count",
 static void put_values(bytes *b) { put_u32_key(b, "llama.attention.value_length", 8); }
 static void put_dynamic(bytes *b) { put_text_key(b, "llama.rope.scaling.type", "dynamic"); }
 
+static void put_window(bytes *b)
+{
+    put_u32_key(b, "gemma3.attention.sliding_window", 24);
+    put_u32_key(b, "gemma3.attention.key_length", 32);
+    put_u32_key(b, "gemma3.attention.value_length", 32);
+}
+static void put_cap(bytes *b)
+{
+    put_window(b);
+    put_f32_key(b, "gemma3.final_logit_softcapping", 30);
+}
+
 START_TEST(keys_of_gguf)
 {
     static const gguf_case good[] = {{.arch = "llama", .put = put_kv, .n_put = 1},
-                                     {.arch = "qwen2", .put = put_yarn, .n_put = 7}};
+                                     {.arch = "qwen2", .put = put_yarn, .n_put = 7},
+                                     {.arch = "gemma3", .put = put_window, .n_put = 3}};
     sb_model_config        c;
     ck_assert_msg(from_gguf(&good[0], &c) == SB_OK, "%s", sb_error_text());
     ck_assert(c.family == SB_FAMILY_LLAMA && c.kv_heads == 2 && c.head_dim == 16 && c.tied == -1 &&
@@ -253,20 +366,28 @@ START_TEST(keys_of_gguf)
     ck_assert(c.family == SB_FAMILY_QWEN2 && c.qkv_bias && c.rope.type == SB_ROPE_YARN &&
               c.rope.factor == 4 && c.rope.original == 128 && c.rope.theta == 1e6);
     ck_assert(c.n_stops == 2 && c.stops[0] == 5 && c.stops[1] == 6);
+    ck_assert_msg(from_gguf(&good[2], &c) == SB_OK, "%s", sb_error_text());
+    ck_assert(c.family == SB_FAMILY_GEMMA3 && c.window_tokens == 24 && c.windowed[0] &&
+              c.windowed[1] && c.head_dim == 32 && c.scale == 1 / sqrt(32.0) && c.embed_scale &&
+              c.rope.theta == 1e6 && c.local_rope.theta == 1e4);
 }
 END_TEST
 
 START_TEST(keys_of_gguf_that_are_refused)
 {
     static const gguf_case bad[] = {
-        {"phi3", NULL, "found `phi3`, allowed llama and qwen2", NULL, 0, SB_ERR_UNSUPPORTED},
+        {"phi3", NULL, "found `phi3`, allowed llama, qwen2 and gemma3", NULL, 0,
+         SB_ERR_UNSUPPORTED},
         {"llama", "block_count", "`llama.block_count` is missing", NULL, 0, SB_ERR_USAGE},
         {"llama", "context_length", "`llama.context_length` is missing", NULL, 0, SB_ERR_USAGE},
         {"llama", NULL, "different values per layer", put_kvs, 1, SB_ERR_UNSUPPORTED},
         {"llama", NULL, "mixture of experts", put_experts, 1, SB_ERR_UNSUPPORTED},
         {"llama", NULL, "8 of 16 dims rotated", put_partial, 1, SB_ERR_UNSUPPORTED},
         {"llama", NULL, "value_length`: found 8", put_values, 1, SB_ERR_UNSUPPORTED},
-        {"llama", NULL, "found `dynamic`", put_dynamic, 1, SB_ERR_UNSUPPORTED}};
+        {"llama", NULL, "found `dynamic`", put_dynamic, 1, SB_ERR_UNSUPPORTED},
+        {"transnormer", NULL, "found `transnormer`", NULL, 0, SB_ERR_UNSUPPORTED},
+        {"gemma3", NULL, "`gemma3.attention.sliding_window` is missing", NULL, 0, SB_ERR_USAGE},
+        {"gemma3", NULL, "final_logit_softcapping`: found 30", put_cap, 4, SB_ERR_UNSUPPORTED}};
     sb_model_config c;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ck_assert_int_eq(from_gguf(&bad[i], &c), bad[i].st);
@@ -285,6 +406,8 @@ int main(void)
     tcase_add_test(tc, llama_3_1);
     tcase_add_test(tc, generation_config_overrides_the_stops);
     tcase_add_test(tc, defaults_and_other_families);
+    tcase_add_test(tc, gemma3);
+    tcase_add_test(tc, transnormer);
     tcase_add_loop_test(tc, what_is_refused, 0, sizeof refusals / sizeof *refusals);
     tcase_add_test(tc, whole_files_that_are_refused);
     tcase_add_test(tc, keys_of_gguf);

@@ -179,6 +179,21 @@ START_TEST(a_missing_library_is_a_reason)
 }
 END_TEST
 
+START_TEST(other_families_are_a_reason)
+{
+    const tiny *families[] = {&tiny_gemma3, &tiny_transnormer};
+    for (int i = 0; i < 2; i++) {
+        llama_run plain = {.path = folder(families[i]), .method = "lightning", .n_tokens = 8};
+        llama_run r     = there(&plain);
+        llama_out o;
+        ck_assert_int_eq(llama_forward(&r, self, &o), SB_ERR_UNSUPPORTED);
+        ck_assert_msg(
+            strstr(sb_error_text(), "allowed llama and qwen2: others run on backend cpu") != NULL,
+            "%s", sb_error_text());
+    }
+}
+END_TEST
+
 START_TEST(rows_out_of_line_are_a_reason)
 {
     tiny t      = tiny_llama;
@@ -255,6 +270,7 @@ int main(void)
     tcase_add_test(tc, one_layers_keys_do_for_a_prefill);
     tcase_add_test(tc, what_does_not_fit_is_refused_before_it_is_read);
     tcase_add_test(tc, a_missing_library_is_a_reason);
+    tcase_add_test(tc, other_families_are_a_reason);
     tcase_add_test(tc, rows_out_of_line_are_a_reason);
     tcase_add_test(tc, ids_outside_the_vocabulary_are_refused);
     tcase_add_loop_test(tc, random_weights_are_drawn_there, 0, 3);

@@ -22,18 +22,44 @@ const tiny tiny_llama = {.family   = "llama",
                          .files    = 1,
                          .seed     = 7};
 
+const tiny tiny_gemma3 = {.family   = "gemma3",
+                          .layers   = 4,
+                          .width    = 96, /* its root is no bf16 */
+                          .heads    = 4,
+                          .kv_heads = 2,
+                          .head_dim = 256,
+                          .mlp      = 160,
+                          .vocab    = 320,
+                          .tied     = 1,
+                          .files    = 1,
+                          .seed     = 7};
+
+const tiny tiny_transnormer = {.family   = "transnormer",
+                               .layers   = 3,
+                               .width    = 96,
+                               .heads    = 4,
+                               .kv_heads = 4,
+                               .head_dim = 32,
+                               .mlp      = 160,
+                               .vocab    = 320,
+                               .tied     = 1,
+                               .files    = 1,
+                               .seed     = 7};
+
 enum { MAX_TENSORS = 128 };
 
 typedef struct item {
-    char    hf[96], gguf[64];
-    int64_t out, in; /* in 0: a vector */
-    int     turned, norm, bias;
+    char    hf[96], gguf[64], file[128]; /* file: the name instead of hf, if any */
+    int64_t out, in;                     /* in 0: a vector; LRPE's [out, 1, in] */
+    int     turned, norm, bias, angles;
 } item;
 
 typedef struct items {
     item    v[MAX_TENSORS];
     int64_t n;
 } items;
+
+static int is(const tiny *t, const char *family) { return strcmp(t->family, family) == 0; }
 
 static void add(items *l, const char *hf, const char *gguf, int64_t out, int64_t in, int turned)
 {
@@ -44,6 +70,48 @@ static void add(items *l, const char *hf, const char *gguf, int64_t out, int64_t
     (void)snprintf(i->gguf, sizeof i->gguf, "%s", gguf);
     i->bias = strstr(hf, ".bias") != NULL;
     i->norm = in == 0 && !i->bias;
+}
+
+static void add_named(items *l, int64_t layer, const char *hf, const char *gguf, int64_t out,
+                      int64_t in)
+{
+    char hf_name[96], gguf_name[64];
+    (void)snprintf(hf_name, sizeof hf_name, "model.layers.%d.%s", (int)layer, hf);
+    (void)snprintf(gguf_name, sizeof gguf_name, "blk.%d.%s", (int)layer, gguf);
+    add(l, hf_name, gguf_name, out, in, 0);
+}
+
+static void add_gemma3_layer(const tiny *t, items *l, int64_t layer)
+{
+    const int64_t q = t->heads * t->head_dim, kv = t->kv_heads * t->head_dim;
+    add_named(l, layer, "input_layernorm.weight", "attn_norm.weight", t->width, 0);
+    add_named(l, layer, "post_attention_layernorm.weight", "post_attention_norm.weight", t->width,
+              0);
+    add_named(l, layer, "pre_feedforward_layernorm.weight", "ffn_norm.weight", t->width, 0);
+    add_named(l, layer, "post_feedforward_layernorm.weight", "post_ffw_norm.weight", t->width, 0);
+    add_named(l, layer, "self_attn.q_norm.weight", "attn_q_norm.weight", t->head_dim, 0);
+    add_named(l, layer, "self_attn.k_norm.weight", "attn_k_norm.weight", t->head_dim, 0);
+    add_named(l, layer, "self_attn.q_proj.weight", "attn_q.weight", q, t->width);
+    add_named(l, layer, "self_attn.k_proj.weight", "attn_k.weight", kv, t->width);
+    add_named(l, layer, "self_attn.v_proj.weight", "attn_v.weight", kv, t->width);
+    add_named(l, layer, "self_attn.o_proj.weight", "attn_output.weight", t->width, q);
+    add_named(l, layer, "mlp.gate_proj.weight", "ffn_gate.weight", t->mlp, t->width);
+    add_named(l, layer, "mlp.up_proj.weight", "ffn_up.weight", t->mlp, t->width);
+    add_named(l, layer, "mlp.down_proj.weight", "ffn_down.weight", t->width, t->mlp);
+}
+
+static void add_transnormer_layer(const tiny *t, items *l, int64_t layer)
+{
+    const int64_t q = t->heads * t->head_dim;
+    add_named(l, layer, "token_mixer.qkvu_proj.weight", "", 4 * q, t->width);
+    add_named(l, layer, "token_mixer.out_proj.weight", "", t->width, q);
+    if (layer == 0) {
+        add_named(l, layer, "token_mixer.lrpe.theta", "", t->heads, t->head_dim);
+        l->v[l->n - 1].angles = 1;
+    }
+    add_named(l, layer, "channel_mixer.l1.weight", "", t->mlp, t->width);
+    add_named(l, layer, "channel_mixer.l2.weight", "", t->mlp, t->width);
+    add_named(l, layer, "channel_mixer.l3.weight", "", t->width, t->mlp);
 }
 
 static void add_layer(const tiny *t, items *l, int64_t layer)
@@ -80,8 +148,11 @@ static void list(const tiny *t, items *l)
     l->n = 0;
     add(l, "model.embed_tokens.weight", "token_embd.weight", t->vocab, t->width, 0);
     for (int64_t i = 0; i < t->layers; i++)
-        add_layer(t, l, i);
-    add(l, "model.norm.weight", "output_norm.weight", t->width, 0, 0);
+        (is(t, "gemma3")        ? add_gemma3_layer
+         : is(t, "transnormer") ? add_transnormer_layer
+                                : add_layer)(t, l, i);
+    if (!is(t, "transnormer"))
+        add(l, "model.norm.weight", "output_norm.weight", t->width, 0, 0);
     if (!t->tied)
         add(l, "lm_head.weight", "output.weight", t->vocab, t->width, 0);
 }
@@ -99,8 +170,11 @@ static float value(const tiny *t, const item *i, int64_t at)
         x ^= x >> 33;
         sum += (double)(x >> 11) * 0x1p-53 - 0.5;
     }
-    if (i->norm)
-        return sb_bf16_round((float)(1 + 0.2 * sum));
+    if (i->angles) /* radians a position */
+        return sb_bf16_round((float)fabs(sum));
+    if (i->norm) /* Hugging Face's Gemma 3 has what is added to 1 */
+        return is(t, "gemma3") ? sb_bf16_round((float)(0.2 * sum))
+                               : sb_bf16_round((float)(1 + 0.2 * sum));
     if (i->bias)
         return t->zero_bias ? 0 : sb_bf16_round((float)(0.3 * sum));
     double gain = t->gain > 0 ? (double)t->gain : 1;
@@ -112,21 +186,66 @@ static int64_t count(const item *i) { return i->out * (i->in > 0 ? i->in : 1); }
 
 /* ---- Hugging Face ---- */
 
+static int gemma3_config(const tiny *t, char *text, size_t room)
+{
+    return snprintf(
+        text, room,
+        "{%s"
+        "\"num_hidden_layers\": %d, \"hidden_size\": %d, \"intermediate_size\": %d, "
+        "\"num_attention_heads\": %d, \"num_key_value_heads\": %d, \"head_dim\": %d, "
+        "\"vocab_size\": %d, \"max_position_embeddings\": 4096, \"rms_norm_eps\": 1e-6, "
+        "\"rope_theta\": 1000000.0, \"rope_local_base_freq\": 10000.0, "
+        "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8.0}, "
+        "\"sliding_window\": 24, \"sliding_window_pattern\": 3, "
+        "\"query_pre_attn_scalar\": 256, \"hidden_activation\": \"gelu_pytorch_tanh\", "
+        "\"attn_logit_softcapping\": null, \"final_logit_softcapping\": null, "
+        "\"bos_token_id\": 1, \"eos_token_id\": [2], \"torch_dtype\": \"bfloat16\"%s%s}\n",
+        t->towers ? "\"architectures\": [\"Gemma3ForConditionalGeneration\"], \"text_config\": {"
+                  : "\"architectures\": [\"Gemma3ForCausalLM\"], \"model_type\": \"gemma3_text\", ",
+        (int)t->layers, (int)t->width, (int)t->mlp, (int)t->heads, (int)t->kv_heads,
+        (int)t->head_dim, (int)t->vocab, t->extra != NULL ? t->extra : "",
+        t->towers ? "}, \"vision_config\": {}" : "");
+}
+
+static int transnormer_config(const tiny *t, char *text, size_t room)
+{
+    int n = snprintf(
+        text, room,
+        "{\"architectures\": [\"TransnormerForCausalLM\"], \"model_type\": \"transnormer\", "
+        "\"decoder_layers\": %d, \"decoder_embed_dim\": %d, \"decoder_attention_heads\": %d, "
+        "\"hidden_dim\": %d, \"glu_dim\": %d, \"linear_act_fun\": \"swish\", "
+        "\"glu_act\": \"none\", \"norm_type\": \"simplermsnorm\", \"bias\": false, "
+        "\"no_scale_embedding\": false, \"vocab_size\": %d, \"pad_token_id\": 0, "
+        "\"bos_token_id\": 1, \"eos_token_id\": 2%s, \"linear_use_lrpe_list\": [1",
+        (int)t->layers, (int)t->width, (int)t->heads, (int)(t->heads * t->head_dim), (int)t->mlp,
+        (int)t->vocab, t->extra != NULL ? t->extra : "");
+    for (int64_t i = 1; i < t->layers; i++)
+        n += snprintf(text + n, room - (size_t)n, ", 0");
+    return n + snprintf(text + n, room - (size_t)n, "]}\n");
+}
+
+static int llama_config(const tiny *t, char *text, size_t room)
+{
+    int qwen = strcmp(t->family, "qwen2") == 0;
+    return snprintf(
+        text, room,
+        "{\"architectures\": [\"%s\"], \"num_hidden_layers\": %d, \"hidden_size\": %d, "
+        "\"intermediate_size\": %d, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, "
+        "\"head_dim\": %d, \"vocab_size\": %d, \"max_position_embeddings\": 4096, "
+        "\"rms_norm_eps\": 1e-5, \"rope_theta\": 10000.0, \"hidden_act\": \"silu\", "
+        "\"tie_word_embeddings\": %s, \"attention_bias\": %s, \"bos_token_id\": 1, "
+        "\"eos_token_id\": 2, \"torch_dtype\": \"bfloat16\"%s}\n",
+        qwen ? "Qwen2ForCausalLM" : "LlamaForCausalLM", (int)t->layers, (int)t->width, (int)t->mlp,
+        (int)t->heads, (int)t->kv_heads, (int)t->head_dim, (int)t->vocab,
+        t->tied ? "true" : "false", t->o_bias ? "true" : "false", t->extra != NULL ? t->extra : "");
+}
+
 static void write_config(const tiny *t, const char *dir)
 {
     char path[512], text[2048];
-    int  qwen = strcmp(t->family, "qwen2") == 0;
-    int  n    = snprintf(
-            text, sizeof text,
-            "{\"architectures\": [\"%s\"], \"num_hidden_layers\": %d, \"hidden_size\": %d, "
-                "\"intermediate_size\": %d, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, "
-                "\"head_dim\": %d, \"vocab_size\": %d, \"max_position_embeddings\": 4096, "
-                "\"rms_norm_eps\": 1e-5, \"rope_theta\": 10000.0, \"hidden_act\": \"silu\", "
-                "\"tie_word_embeddings\": %s, \"attention_bias\": %s, \"bos_token_id\": 1, "
-                "\"eos_token_id\": 2, \"torch_dtype\": \"bfloat16\"%s}\n",
-        qwen ? "Qwen2ForCausalLM" : "LlamaForCausalLM", (int)t->layers, (int)t->width, (int)t->mlp,
-            (int)t->heads, (int)t->kv_heads, (int)t->head_dim, (int)t->vocab,
-        t->tied ? "true" : "false", t->o_bias ? "true" : "false", t->extra != NULL ? t->extra : "");
+    int  n = (is(t, "gemma3")        ? gemma3_config
+              : is(t, "transnormer") ? transnormer_config
+                                     : llama_config)(t, text, sizeof text);
     ck_assert_int_lt(n, (int)sizeof text);
     (void)snprintf(path, sizeof path, "%s/config.json", dir);
     tiny_write(path, text, (size_t)n);
@@ -152,10 +271,13 @@ static void write_part(const tiny *t, const items *l, int k, const char *dir)
     for (int64_t i = 0; i < l->n; i++)
         if (i % t->files == k) {
             of[n]     = &l->v[i];
-            spec[n++] = (sb_file_spec){.name   = l->v[i].hf,
-                                       .dtype  = SB_FILE_BF16,
-                                       .n_dims = l->v[i].in > 0 ? 2 : 1,
-                                       .shape  = {l->v[i].out, l->v[i].in}};
+            spec[n++] =
+                (sb_file_spec){.name   = l->v[i].file[0] != 0 ? l->v[i].file : l->v[i].hf,
+                               .dtype  = SB_FILE_BF16,
+                               .n_dims = l->v[i].angles   ? 3
+                                         : l->v[i].in > 0 ? 2
+                                                          : 1,
+                               .shape = {l->v[i].out, l->v[i].angles ? 1 : l->v[i].in, l->v[i].in}};
         }
     ck_assert_msg(sb_safetensors_create(path, spec, n, NULL, 0, &o) == SB_OK, "%s",
                   sb_error_text());
@@ -186,10 +308,24 @@ static void write_index(const tiny *t, const items *l, const char *dir)
     ck_assert_int_eq(fclose(f), 0);
 }
 
+/* The same numbers under the names of a model with an image tower. */
+static void put_tower(const tiny *t, items *l)
+{
+    const char *prefix = t->towers == 1 ? "language_model.model." : "model.language_model.";
+    for (int64_t i = 0; i < l->n; i++)
+        (void)snprintf(l->v[i].file, sizeof l->v[i].file, "%s%s", prefix,
+                       l->v[i].hf + strlen("model."));
+    add(l, "vision", "", 8, 0, 0);
+    (void)snprintf(l->v[l->n - 1].file, sizeof l->v[0].file, "%svision_tower.class.weight",
+                   t->towers == 1 ? "" : "model.");
+}
+
 void tiny_folder(const tiny *t, const char *dir)
 {
     static items l;
     list(t, &l);
+    if (t->towers)
+        put_tower(t, &l);
     (void)mkdir(dir, 0777);
     write_config(t, dir);
     for (int k = 0; k < t->files; k++)
@@ -222,9 +358,15 @@ static void gguf_keys(const tiny *t, bytes *b)
         put_u32_key(b, key, (uint32_t)ints[i].v);
     }
     (void)snprintf(key, sizeof key, "%s.rope.freq_base", t->family);
-    put_f32_key(b, key, 10000);
+    put_f32_key(b, key, is(t, "gemma3") ? 1e6f : 1e4f);
     (void)snprintf(key, sizeof key, "%s.attention.layer_norm_rms_epsilon", t->family);
-    put_f32_key(b, key, 1e-5f);
+    put_f32_key(b, key, is(t, "gemma3") ? 1e-6f : 1e-5f);
+    if (is(t, "gemma3")) {
+        put_u32_key(b, "gemma3.attention.sliding_window", 24);
+        put_u32_key(b, "gemma3.attention.sliding_window_pattern", 3);
+        put_text_key(b, "gemma3.rope.scaling.type", "linear");
+        put_f32_key(b, "gemma3.rope.scaling.factor", 8);
+    }
     put_u32_key(b, "tokenizer.ggml.bos_token_id", 1);
     put_u32_key(b, "tokenizer.ggml.eos_token_id", 2);
 }
@@ -246,7 +388,8 @@ static void gguf_data(const tiny *t, const item *i, bytes *b)
     ck_assert_int_le(cols, 1024);
     for (int64_t r = 0; r < i->out; r++) {
         for (int64_t c = 0; c < cols; c++) {
-            v[c] = value(t, i, source_row(t, i, r) * cols + c);
+            v[c] = value(t, i, source_row(t, i, r) * cols + c) +
+                   (i->norm && is(t, "gemma3") ? 1.0f : 0.0f);
             h[c] = sb_bf16_from_f32(v[c]);
         }
         put(b, i->in > 0 ? (void *)h : (void *)v, (size_t)cols * (i->in > 0 ? 2 : 4));
@@ -261,7 +404,7 @@ void tiny_gguf_bytes(const tiny *t, bytes *out)
     uint64_t     at = 0;
     list(t, &l);
     gguf_keys(t, &keys);
-    put_header(out, 3, (uint64_t)l.n, 15);
+    put_header(out, 3, (uint64_t)l.n, is(t, "gemma3") ? 19 : 15);
     put(out, keys.data, keys.n);
     for (int64_t i = 0; i < l.n; i++) {
         const item *e     = &l.v[i];

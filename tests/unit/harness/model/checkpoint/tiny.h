@@ -8,17 +8,20 @@
 #include "tests/unit/harness/model/checkpoint/bytes.h"
 
 typedef struct tiny {
-    const char *family; /* "llama", "qwen2" */
+    const char *family; /* "llama", "qwen2", "gemma3"; "transnormer", as Hugging Face files alone */
     int64_t     layers, width, heads, kv_heads, head_dim, mlp, vocab;
     int         tied, zero_bias, o_bias; /* zero_bias: qwen2's biases are 0 */
     int         unpermuted;              /* GGUF of llama: rows left as they are, which is wrong */
     int         files;                   /* safetensors files; above 1 with an index */
+    int         towers; /* gemma3, as Hugging Face files: 1, 2: names beside an image tower */
     const char *extra; /* more keys of config.json: ",\"sliding_window\": 8"; NULL */
     uint64_t    seed;
     float       gain; /* of the matrices, in 1 / sqrt(in); 0: 1 */
 } tiny;
 
 extern const tiny tiny_llama; /* 2 layers, GQA, heads * head_dim != width, tied */
+extern const tiny tiny_gemma3;      /* 4 layers, every third global, window 24, head_dim 256 */
+extern const tiny tiny_transnormer; /* 3 layers, LRPE in the first, swish */
 
 void tiny_folder(const tiny *t, const char *dir);
 void tiny_gguf_bytes(const tiny *t, bytes *out);
