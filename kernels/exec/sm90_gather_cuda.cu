@@ -1,9 +1,10 @@
-/* Attention for Hopper (sm_90a) over any plan: every key is a row that is fetched by itself.
+/* Attention for Hopper (sm_90a) over any plan: every key is found by itself.
  *
  * Persistent CTAs as in sm90_cuda.cu, with the same consumers (sm90_body.cuh). The producer
- * warpgroup copies 128 rows of K, then 128 of V, by cp.async, straight into the swizzled layout. A
- * barrier hears of the copies as they land; whoever waits there fences the ordinary writes from the
- * matrix unit's reads.
+ * warpgroup copies 128 rows of K, then 128 of V, straight into the swizzled layout: 8, 16 or 32
+ * rows that lie one behind the other, wherever they start, as one box of a tensor copy, others by
+ * cp.async. A barrier hears of the copies as they land; whoever waits there fences the ordinary
+ * writes from the matrix unit's reads.
  *
  * The ids of a block (sm90_gather_keys.cuh says which) go to the consumers beside K; a key that is
  * not at hand is a row of zeros. A block that not every row sees in full is masked id by id:
@@ -12,7 +13,8 @@
  *
  * Shared memory: Q, 3 stages of K and V (5 at head_dim 64), ids of one stage more: 226 KiB.
  *
- * Bound: the producer's copies, 4096 of 16 bytes a block of head_dim 128; K and V out of L2. */
+ * Bound: of single keys the producer's copies, 4096 of 16 bytes a block of head_dim 128; else
+ * tensor cores; K and V out of L2. */
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/mma_cuda.cuh"
 #include "kernels/exec/sm90_gather_keys.cuh"
@@ -26,6 +28,13 @@ enum {
     SLOT     = 192, /* the work slot among them, */
     ITEM     = 224, /* and the item */
     Q_RUNS   = 32,  /* of queries; each is a launch */
+    BOX_ROWS = 8,   /* least of a tensor copy: the swizzle's period; boxes have 1, 2, 4 times it */
+    BOXES    = 3,
+};
+
+/* K and V in boxes of 8, 16, 32 rows. */
+struct row_maps {
+    CUtensorMap k[BOXES], v[BOXES];
 };
 
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 5 : 3; }
@@ -67,31 +76,110 @@ template <int D> struct places {
 
 /* ---- the producer: 128 threads ---- */
 
-/* This warp's 32 rows of a tile; lane i knows the row of key i of them. `full` hears of each thread
- * when its copies are there. */
+/* How the 32 keys of a warp lie in K and V, by groups of 8. The keys at hand of a boxed group are
+ * rows at .. at + 7, in their places; what else lies there nobody sees. */
+struct groups {
+    int32_t at;    /* of this lane's group */
+    int32_t boxed; /* bits of the groups, */
+    int32_t box;   /* and of each (4 bits) the box that begins there: 0 none, 1, 2, 4 groups */
+};
+
+/* Lane i knows the row of key i, -1: not at hand. n_k: rows of a head; a box behind them is zeros,
+ * and there is none where there are no rows. */
+static __device__ __forceinline__ groups groups_of(int32_t row, int32_t n_k)
+{
+    const int     lane = threadIdx.x & 31;
+    const int32_t mine = row < 0 ? INT_MIN : row - (lane & 7);
+    groups        g    = {mine, 0, 0};
+#pragma unroll
+    for (int x = 1; x < 8; x <<= 1)
+        g.at = max(g.at, __shfl_xor_sync(~0u, g.at, x));
+    const uint32_t fits = __ballot_sync(~0u, n_k > 0 && (row < 0 || mine == g.at));
+    g.at                = g.at == INT_MIN ? n_k : g.at;
+    /* lanes of groups that go on where the one before ends */
+    const int32_t  before = __shfl_up_sync(~0u, g.at, 8);
+    const uint32_t on     = __ballot_sync(~0u, lane >= 8 && g.at == before + 8);
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        if ((fits >> 8 * i & 0xFF) == 0xFF) {
+            g.boxed |= 1 << i;
+            g.box |= 1 << 4 * i;
+        }
+    if ((g.box & 0x11) == 0x11 && on >> 8 & 1)
+        g.box = (g.box & 0x1100) | 2;
+    if ((g.box & 0x1100) == 0x1100 && on >> 24 & 1)
+        g.box = (g.box & 0xFF) | 0x200;
+    if (g.box == 0x202 && on >> 16 & 1)
+        g.box = 4;
+    return g;
+}
+
+/* The boxed groups; `full` expects their bytes. */
 template <int D>
-static __device__ __forceinline__ void copy_rows(uint32_t tile, uint32_t full, const sb_bf16 *from,
-                                                 int32_t row)
+static __device__ __forceinline__ void
+load_boxes(uint32_t to, uint32_t full, const CUtensorMap (&map)[BOXES], const groups &g, int kv)
+{
+#pragma unroll 1
+    for (int i = 0; g.box >> 4 * i != 0; i++) {
+        const int32_t row = __shfl_sync(~0u, g.at, 8 * i), box = g.box >> 4 * i & 7;
+        if (box == 0 || (threadIdx.x & 31) != 0)
+            continue;
+#pragma unroll
+        for (int x = 0; x < D / 64; x++)
+            tma_load(to + x * HALF_BYTES + i * (BOX_ROWS * 128), &map[box >> 1], full, 64 * x, row,
+                     kv);
+    }
+}
+
+/* The other groups, row by row: a warp takes AT_ONCE rows with each copy. */
+template <int D>
+static __device__ __forceinline__ void copy_rows(uint32_t to, const sb_bf16 *from, int32_t row,
+                                                 int32_t boxed)
 {
     enum { CHUNKS = D / 8, AT_ONCE = 32 / CHUNKS };
     const int lane = threadIdx.x & 31, c = lane % CHUNKS, r0 = lane / CHUNKS;
     /* tiles start on 1024 bytes: bits 4 to 6 are the chunk, and of r the low bits are r0's */
-    const uint32_t to =
-        tile + (c >> 3) * HALF_BYTES + ((threadIdx.x & ~31u) + r0) * 128 + (((c & 7) ^ r0) << 4);
+    to += (c >> 3) * HALF_BYTES + r0 * 128 + (((c & 7) ^ r0) << 4);
     from += 8 * c;
+#pragma unroll 1
+    for (int g = 0; g < 4; g++, to += BOX_ROWS * 128) {
+        if (boxed >> g & 1)
+            continue;
 #pragma unroll
-    for (int i = 0; i < 32; i += AT_ONCE) {
-        const int32_t src = __shfl_sync(~0u, row, i + r0);
-        sbi_copy_16((to ^ ((i & 7) << 4)) + i * 128, from + static_cast<int64_t>(max(src, 0)) * D,
-                    src >= 0);
+        for (int i = 0; i < 8; i += AT_ONCE) {
+            const int32_t src = __shfl_sync(~0u, row, 8 * g + i + r0);
+            sbi_copy_16((to ^ (i << 4)) + i * 128, from + static_cast<int64_t>(max(src, 0)) * D,
+                        src >= 0);
+        }
     }
+}
+
+/* This warp's 32 rows of a tile. `full` hears of 33 arrivals: one that announces the bytes of boxes
+ * (and ids that were written before), and one a thread when its own copies are there. */
+template <int D>
+static __device__ __forceinline__ void
+load_rows(uint32_t tile, uint32_t full, const CUtensorMap (&map)[BOXES], const sb_bf16 *from,
+          int32_t row, const groups &g, int kv)
+{
+    const int      lane = threadIdx.x & 31;
+    const uint32_t to   = tile + (threadIdx.x & ~31u) * 128;
+    __syncwarp();
+    if (lane == 0)
+        mbar_expect(full, __popc(g.boxed) * BOX_ROWS * D * 2);
+    load_boxes<D>(to, full, map, g, kv);
+    if (g.boxed == 15) {
+        if (lane == 0)
+            asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], 32;" ::"r"(full) : "memory");
+        return;
+    }
+    copy_rows<D>(to, from, row, g.boxed);
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(full) : "memory");
 }
 
 template <int D>
 static __device__ __forceinline__ void produce(const gather_args &a, const places<D> &at,
                                                volatile int32_t *slot, item &now,
-                                               const CUtensorMap *mq)
+                                               const CUtensorMap *mq, const row_maps &maps)
 {
     enum { NS = stages(D), TILE = tile_bytes(D), IDS = id_stages(D) };
     const int total = a.n_cells * a.heads, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -124,6 +212,7 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
             bool           sees;
             key_of(a, now.keys, now.x.head, b, raw, &id, &row, &sees);
             raw             = listed_id(a, now.keys, b + 1);
+            const groups g     = groups_of(row, a.n_k);
             const int flags = (__all_sync(~0u, sees) ? 1 : 0) | (part_of(now.keys, b) > 0 ? 2 : 0);
             mbar_wait(at.k_empty + 8 * st, parity);
             /* the ids' stage is one more: whoever let go of this K has masked the block before */
@@ -134,10 +223,9 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
                 asm volatile("st.shared.b32 [%0], %1;" ::"r"(at.flags + ids * 16 + warp * 4),
                              "r"(flags)
                              : "memory");
-            release(at.k_full + 8 * st, lane); /* the ids */
-            copy_rows<D>(at.k + st * TILE, at.k_full + 8 * st, k, row);
+            load_rows<D>(at.k + st * TILE, at.k_full + 8 * st, maps.k, k, row, g, now.kv);
             mbar_wait(at.v_empty + 8 * st, parity);
-            copy_rows<D>(at.v + st * TILE, at.v_full + 8 * st, v, row);
+            load_rows<D>(at.v + st * TILE, at.v_full + 8 * st, maps.v, v, row, g, now.kv);
         }
         named_sync(1, 128); /* all are done with the item */
     }
@@ -293,7 +381,8 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
 
 template <int D, int F32>
 __global__ void __launch_bounds__(THREADS, 1)
-    attend_gather(const __grid_constant__ gather_args a, const __grid_constant__ CUtensorMap mq)
+    attend_gather(const __grid_constant__ gather_args a, const __grid_constant__ CUtensorMap mq,
+                  const __grid_constant__ row_maps maps)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(1024) uint8_t raw[];
@@ -307,9 +396,9 @@ __global__ void __launch_bounds__(THREADS, 1)
         mbar_init(at.q_full, 1);
         mbar_init(at.q_empty, 8); /* one arrival a consumer warp */
         for (int i = 0; i < stages(D); i++) {
-            mbar_init(at.k_full + 8 * i, 128 + 4); /* copies of a thread, ids of a warp */
+            mbar_init(at.k_full + 8 * i, 128 + 4); /* copies of a thread, of a warp */
             mbar_init(at.k_empty + 8 * i, 8);
-            mbar_init(at.v_full + 8 * i, 128);
+            mbar_init(at.v_full + 8 * i, 128 + 4);
             mbar_init(at.v_empty + 8 * i, 8);
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -317,7 +406,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     __syncthreads();
     if (threadIdx.x < 128) {
         asm volatile("setmaxnreg.dec.sync.aligned.u32 56;");
-        produce<D>(a, at, slot, now, &mq);
+        produce<D>(a, at, slot, now, &mq, maps);
     } else {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 224;");
         consume<D, F32>(a, at, slot, static_cast<int>(threadIdx.x >> 7) - 1);
@@ -334,7 +423,13 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encod
     const sb_tensor *q = j->in->q, *o = j->out->o;
     auto             kernel = attend_gather<D, F32>;
     CUtensorMap      mq;
-    sb_status        st = make_map(encode, q, local, a->q_run.len, ROWS, &mq);
+    row_maps         maps = {};
+    sb_status        st   = make_map(encode, q, local, a->q_run.len, ROWS, &mq);
+    for (int i = 0; i < BOXES && a->n_k > 0 && st == SB_OK; i++) {
+        st = make_map(encode, j->in->k, 0, a->n_k, BOX_ROWS << i, &maps.k[i]);
+        if (st == SB_OK)
+            st = make_map(encode, j->in->v, 0, a->n_k, BOX_ROWS << i, &maps.v[i]);
+    }
     if (st == SB_OK)
         st = SB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                           shared_bytes(D)));
@@ -355,7 +450,7 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encod
         last - cell_of(a->block_tokens, a->cells_per_block, a->q_run.start) + 1);
     const int      items = a->n_cells * a->heads;
     const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
-    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(*a, mq);
+    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(*a, mq, maps);
     return sb_cuda_status(cudaGetLastError(), "launch of attend_gather");
 }
 
@@ -415,6 +510,7 @@ sb_status sbi_attend_gather_cuda(const sbi_cuda_job *j)
     for (int32_t x = 0; x < 31; x++)
         if (width == int64_t(1) << x)
             a.width_shift = x;
+    a.n_k    = static_cast<int32_t>(k->tokens);
     a.n_runs = k->gid.n_runs;
     for (int32_t r = 0; r < a.n_runs; r++)
         a.k_run[r] = k->gid.run[r];

@@ -26,6 +26,7 @@ struct gather_args {
     const sb_bf16 *k, *v;
     int64_t        k_stride, v_stride; /* elements between heads */
     int32_t        heads, group, n_cells, n_runs, has_plan;
+    int32_t        n_k;         /* rows of K and V */
     int32_t        width_shift; /* log2 of the tiles' width, -1: no power of two */
     float          scale_log2;
     row_output     out; /* of this launch's queries */
