@@ -6,10 +6,9 @@
  * cp.async. A barrier hears of the copies as they land; whoever waits there fences the ordinary
  * writes from the matrix unit's reads.
  *
- * The ids of a block (sm90_gather_keys.cuh says which) go to the consumers beside K; a key that is
- * not at hand is a row of zeros. A block that not every row sees in full is masked id by id:
- *   seen  =  id <= row  and  (in the row's window  <>  the block is of a list)
- * so that a key in a window and in a list counts once.
+ * The ids of a block (plan_keys_cuda.cuh says which) go to the consumers beside K; a key that is
+ * not at hand is a row of zeros, or of whatever lies there in a box. A block that not every row
+ * sees in full is masked id by id.
  *
  * Shared memory: Q, 3 stages of K and V (5 at head_dim 64), ids of one stage more: 226 KiB.
  *
@@ -205,13 +204,13 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
         const int n      = now.x.n;
         w                = now.next;
         const sb_bf16 *k = a.k + now.kv * a.k_stride, *v = a.v + now.kv * a.v_stride;
-        int32_t        raw = n > 0 ? listed_id(a, now.keys, 0) : 0;
+        int32_t        raw = n > 0 ? listed_id<KEYS>(a.keys, now.keys, 0, threadIdx.x) : 0;
         for (int b = 0; b < n; b++, block++) {
             const uint32_t st = block % NS, parity = ((block / NS) & 1) ^ 1, ids = block % IDS;
             int32_t        id, row;
             bool           sees;
-            key_of(a, now.keys, now.x.head, b, raw, &id, &row, &sees);
-            raw             = listed_id(a, now.keys, b + 1);
+            key_of<KEYS>(a.keys, now.keys, now.x.head, b, threadIdx.x, raw, &id, &row, &sees);
+            raw                = listed_id<KEYS>(a.keys, now.keys, b + 1, threadIdx.x);
             const groups g     = groups_of(row, a.n_k);
             const int flags = (__all_sync(~0u, sees) ? 1 : 0) | (part_of(now.keys, b) > 0 ? 2 : 0);
             mbar_wait(at.k_empty + 8 * st, parity);
@@ -292,7 +291,7 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
     enum { NS = stages(D), TILE = tile_bytes(D), IDS = id_stages(D) };
     const int      lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
     const uint64_t k0 = wgmma_matrix(at.k, 16, 1024), v0 = wgmma_matrix(at.v, HALF_BYTES, 1024);
-    const sb_plan *plan = a.has_plan ? &a.plan : nullptr;
+    const sb_plan *plan = a.keys.has_plan ? &a.keys.plan : nullptr;
     uint32_t       kc = 0, vc = 0, p[32], q[D / 4];
     float          s[64], o[D / 2], m[2], l[2], keep[2];
 #pragma unroll
@@ -463,11 +462,6 @@ sb_status launch_run(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_e
     return j->in->q->dim == 64 ? launch<64, 0>(j, a, local, encode, sms)
                                : launch<128, 0>(j, a, local, encode, sms);
 }
-
-int has_lists(const sb_plan *p)
-{
-    return p != nullptr && (p->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
-}
 } // namespace
 
 const char *sbi_attend_gather_refusal(const sbi_cuda_job *j)
@@ -475,9 +469,9 @@ const char *sbi_attend_gather_refusal(const sbi_cuda_job *j)
     const sb_tensor *q = j->in->q, *k = j->in->k;
     if (k->gid.n_runs < 1 || k->gid.n_runs > K_RUNS || q->gid.n_runs > Q_RUNS)
         return "keys in no run or more than 8, or queries in more than 32";
-    if (has_lists(j->plan) && (j->plan->n_rows < 1 || j->plan->row_tokens < 1))
+    if (plan_has_lists(j->plan) && (j->plan->n_rows < 1 || j->plan->row_tokens < 1))
         return "no row block";
-    const int64_t rows = has_lists(j->plan) && j->plan->row_tokens < ROWS ? 1 : int64_t(ROWS);
+    const int64_t rows = plan_has_lists(j->plan) && j->plan->row_tokens < ROWS ? 1 : int64_t(ROWS);
     return q->heads * (q->tokens / rows + 2) > INT_MAX / 4 ? "more than 2^29 query tiles" : nullptr;
 }
 
@@ -500,20 +494,10 @@ sb_status sbi_attend_gather_cuda(const sbi_cuda_job *j)
     a.heads           = static_cast<int32_t>(q->heads);
     a.group           = static_cast<int32_t>(q->heads / k->heads);
     a.scale_log2      = j->in->scale * 1.4426950408889634f;
-    a.block_tokens    = has_lists(j->plan) ? j->plan->row_tokens : int64_t(ROWS);
+    a.block_tokens    = plan_has_lists(j->plan) ? j->plan->row_tokens : int64_t(ROWS);
     a.cells_per_block = (a.block_tokens + ROWS - 1) / ROWS;
-    a.has_plan        = j->plan != nullptr;
-    if (j->plan != nullptr)
-        a.plan = *j->plan;
-    const int64_t width = a.plan.tiles.width_tokens;
-    a.width_shift       = -1;
-    for (int32_t x = 0; x < 31; x++)
-        if (width == int64_t(1) << x)
-            a.width_shift = x;
-    a.n_k    = static_cast<int32_t>(k->tokens);
-    a.n_runs = k->gid.n_runs;
-    for (int32_t r = 0; r < a.n_runs; r++)
-        a.k_run[r] = k->gid.run[r];
+    a.keys            = plan_keys_of(j->plan, &k->gid);
+    a.n_k             = static_cast<int32_t>(k->tokens);
     for (int32_t r = 0; st == SB_OK && r < q->gid.n_runs; local += q->gid.run[r++].len) {
         a.q_run = q->gid.run[r];
         if (a.q_run.len > 0)

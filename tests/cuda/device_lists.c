@@ -45,7 +45,7 @@ static sb_slots random_slots(sb_rng *r, int64_t segment, int64_t heads, int64_t 
     return s;
 }
 
-sb_plan device_lists(const list_form *f, int64_t heads, int64_t first, int64_t n_keys,
+sb_plan device_lists(const list_form *f, int64_t heads, int64_t first, int64_t end, int64_t n_keys,
                      uint64_t seed)
 {
     sb_rng  r    = {seed};
@@ -54,7 +54,7 @@ sb_plan device_lists(const list_form *f, int64_t heads, int64_t first, int64_t n
                     .sink_tokens   = f->sink,
                     .window_tokens = f->window};
     int64_t from = first / f->row_tokens;
-    p.n_rows     = (n_keys - 1) / f->row_tokens + 1 - from;
+    p.n_rows     = (end - 1) / f->row_tokens + 1 - from;
     p.row_id     = malloc((size_t)p.n_rows * sizeof *p.row_id);
     ck_assert_ptr_nonnull(p.row_id);
     for (int64_t i = 0; i < p.n_rows; i++)

@@ -55,7 +55,7 @@ enum { N_CONFIGS = sizeof configs / sizeof *configs };
 static const sb_case_shape shapes[] = {
     {129, 129, 4, 4, 64},  {1000, 1000, 8, 2, 128}, {777, 777, 8, 1, 64}, {37, 300, 4, 2, 64},
     {65, 131, 4, 1, 128},  {1, 257, 4, 4, 128},     {1, 1, 2, 1, 64},     {300, 1100, 8, 2, 128},
-    {640, 640, 4, 1, 128}, {256, 1152, 4, 2, 64},
+    {640, 640, 4, 1, 128}, {256, 1152, 4, 2, 64},   {7, 613, 8, 2, 128},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -192,15 +192,15 @@ static void on_cpu(const sb_case *c, const sb_plan *plan, sb_tensor *o, float **
 START_TEST(lists_match_the_cpu)
 {
     const list_form *f = &forms[_i / N_SHAPES];
-    sb_case_shape s = shapes[_i % N_SHAPES];
-    sb_case      *c = sb_case_random(s, 5 + (uint64_t)_i);
-    sb_plan          p = device_lists(f, s.heads, s.n_k - s.n_q, s.n_k, 3 + (uint64_t)_i);
-    sb_tensor     o;
-    float        *lse;
-    device_case   d;
-    sb_arena      work;
-    size_t        bytes;
-    char          what[120];
+    sb_case_shape    s = shapes[_i % N_SHAPES];
+    sb_case         *c = sb_case_random(s, 5 + (uint64_t)_i);
+    sb_plan          p = device_lists(f, s.heads, s.n_k - s.n_q, s.n_k, s.n_k, 3 + (uint64_t)_i);
+    sb_tensor        o;
+    float           *lse;
+    device_case      d;
+    sb_arena         work;
+    size_t           bytes;
+    char             what[120];
     (void)snprintf(what, sizeof what, "form %d, %lld of %lld, d %lld", _i / N_SHAPES,
                    (long long)s.n_q, (long long)s.n_k, (long long)s.dim);
     on_cpu(c, &p, &o, &lse);
@@ -221,11 +221,11 @@ END_TEST
 START_TEST(shards_merge_to_the_whole)
 {
     enum { N = 900, SHARDS = 3 };
-    sb_case   *c = sb_case_random((sb_case_shape){N, N, 4, 2, 128}, 77);
+    sb_case        *c = sb_case_random((sb_case_shape){N, N, 4, 2, 128}, 77);
     const list_form f = {100, 64, 64, T | W, 30, 0, 5, 50, 0, 0};
-    sb_plan         p = device_lists(&f, 4, 0, N, 9);
-    sb_tensor  o;
-    float     *lse;
+    sb_plan         p = device_lists(&f, 4, 0, N, N, 9);
+    sb_tensor       o;
+    float          *lse;
     on_cpu(c, &p, &o, &lse);
     for (int64_t rank = 0; rank < SHARDS; rank++) {
         sb_run      q_run[2], k_run[SHARDS][2];
@@ -281,7 +281,7 @@ START_TEST(every_kernel_merges_shards)
     int                  which    = _i / 2;
     sb_case  *c = sb_case_random((sb_case_shape){N, N, H, H / groups[which], _i % 2 ? 64 : 128}, 7);
     sb_plan   unbound = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
-    sb_plan              p       = which == 0 ? unbound : device_lists(&in[which - 1], H, 0, N, 9);
+    sb_plan              p = which == 0 ? unbound : device_lists(&in[which - 1], H, 0, N, N, 9);
     sb_tensor o;
     float    *lse;
     ck_assert_int_lt(which, (int)FORMS);
@@ -345,10 +345,10 @@ START_TEST(queries_in_runs)
         static const list_form windows[] = {{1, 0, 0, W, 0, 0, 70, 300, 0, 0},
                                             {1, 0, 0, W, 0, 0, 300, 130, 0, 0}};
         const list_form       *of        = f < 3 ? &forms[f == 2] : &windows[f - 3];
-        sb_plan                p         = device_lists(of, H, 0, N, 9);
-        sb_plan           unbound   = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
-        sb_tensor         o;
-        float            *lse;
+        sb_plan                p         = device_lists(of, H, 0, N, N, 9);
+        sb_plan                unbound = {.parts = SB_PART_WINDOW, .window_tokens = SB_WINDOW_ALL};
+        sb_tensor              o;
+        float                 *lse;
         if (f == 4)
             c->k_run.len = c->k.tokens = c->v.tokens = c->k.gid.n_tokens = c->v.gid.n_tokens = 999;
         on_cpu(c, f == 0 ? &unbound : &p, &o, &lse);
@@ -384,11 +384,11 @@ END_TEST
 START_TEST(runs_repeat_bit_by_bit)
 {
     const list_form f = {128, 32, 32, T | K | W, 40, 0, 9, 77, 0, 0};
-    sb_case    *c = sb_case_random((sb_case_shape){1000, 1000, 8, 2, 128}, 3);
-    sb_plan         p = device_lists(&f, 8, 0, 1000, 4);
-    device_case d;
-    size_t      bytes = (size_t)(8 * 1000 * 128) * sizeof(sb_bf16);
-    void       *first = malloc(bytes);
+    sb_case        *c = sb_case_random((sb_case_shape){1000, 1000, 8, 2, 128}, 3);
+    sb_plan         p = device_lists(&f, 8, 0, 1000, 1000, 4);
+    device_case     d;
+    size_t          bytes = (size_t)(8 * 1000 * 128) * sizeof(sb_bf16);
+    void           *first = malloc(bytes);
     device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
     ck_assert_int_eq(device_place(&d, &p, 1000), SB_OK);
     for (int k = 0; k < N_KERNELS; k++)
@@ -414,11 +414,11 @@ END_TEST
  * followed without leaving K, V and the ids: the device still works afterwards. */
 START_TEST(lists_that_lie)
 {
-    sb_case    *c = sb_case_random((sb_case_shape){512, 512, 2, 1, 64}, 1);
+    sb_case        *c = sb_case_random((sb_case_shape){512, 512, 2, 1, 64}, 1);
     const list_form f = {128, 64, 64, _i == 0 ? T | K : T, 50, 0, 0, 0, 0, 0}; /* portable, any */
-    sb_plan         p = device_lists(&f, 2, 0, 512, 4);
-    device_case d;
-    int64_t     i = 0;
+    sb_plan         p = device_lists(&f, 2, 0, 512, 512, 4);
+    device_case     d;
+    int64_t         i = 0;
     device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
     while (p.tiles.row_ptr[i + 1] < p.tiles.row_ptr[i] + 2)
         i++;
