@@ -73,6 +73,9 @@ template <int D> struct places {
     }
 };
 
+/* What the producing warps say of a block: all of them, or any of them. */
+enum { ALL_SEE = 1, LISTED = 2, ROWS_COPIED = 4 };
+
 /* ---- the producer: 128 threads ---- */
 
 /* How the 32 keys of a warp lie in K and V, by groups of 8. The keys at hand of a boxed group are
@@ -212,7 +215,9 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
             key_of<KEYS>(a.keys, now.keys, now.x.head, b, threadIdx.x, raw, &id, &row, &sees);
             raw                = listed_id<KEYS>(a.keys, now.keys, b + 1, threadIdx.x);
             const groups g     = groups_of(row, a.n_k);
-            const int flags = (__all_sync(~0u, sees) ? 1 : 0) | (part_of(now.keys, b) > 0 ? 2 : 0);
+            const int    flags = (__all_sync(~0u, sees) ? ALL_SEE : 0) |
+                              (part_of(now.keys, b) > 0 ? LISTED : 0) |
+                              (g.boxed != 15 ? ROWS_COPIED : 0);
             mbar_wait(at.k_empty + 8 * st, parity);
             /* the ids' stage is one more: whoever let go of this K has masked the block before */
             asm volatile("st.shared.b32 [%0], %1;" ::"r"(at.ids + (ids * KEYS + threadIdx.x) * 4),
@@ -237,11 +242,21 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
 
 /* ---- the consumers ---- */
 
-/* Rows that others copied by ordinary writes are there, and the matrix unit may read them. */
-static __device__ __forceinline__ void wait_rows(uint32_t full, uint32_t parity)
+static __device__ __forceinline__ int flags_of(uint32_t flags)
 {
-    mbar_wait(full, parity);
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    int32_t f[4];
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(f[0]), "=r"(f[1]), "=r"(f[2]), "=r"(f[3])
+                 : "r"(flags)
+                 : "memory");
+    return (f[0] & f[1] & f[2] & f[3] & ALL_SEE) | ((f[0] | f[1] | f[2] | f[3]) & ~ALL_SEE);
+}
+
+/* The matrix unit may read rows that others copied by ordinary writes; a barrier said so. */
+static __device__ __forceinline__ void see_rows(int flags)
+{
+    if (flags & ROWS_COPIED)
+        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
 /* The rows that a thread has two of, and what they see. */
@@ -269,19 +284,6 @@ static __device__ __forceinline__ void mask_ids(float (&s)[64], const sight &r, 
             if (id[e & 1] > r.gid[e >> 1] || in_window(r, e >> 1, id[e & 1]) == listed)
                 s[4 * j + e] = -INFINITY;
     }
-}
-
-/* The block's scores, masked where its flags do not say that all rows see all of it. */
-static __device__ __forceinline__ void see(float (&s)[64], const sight &r, uint32_t ids,
-                                           uint32_t flags, int lane)
-{
-    int32_t f[4];
-    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(f[0]), "=r"(f[1]), "=r"(f[2]), "=r"(f[3])
-                 : "r"(flags)
-                 : "memory");
-    if (!(f[0] & f[1] & f[2] & f[3] & 1))
-        mask_ids(s, r, ids, (f[0] & 2) != 0, lane);
 }
 
 template <int D, int F32>
@@ -325,9 +327,12 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
 #pragma unroll
         for (int e = 0; e < D / 2; e++)
             o[e] = 0.0f;
+        int flags = 0; /* of the last block whose scores there are */
         if (n > 0) {
             const uint32_t st = kc % NS, ids = kc % IDS;
-            wait_rows(at.k_full + 8 * st, (kc / NS) & 1);
+            mbar_wait(at.k_full + 8 * st, (kc / NS) & 1);
+            flags = flags_of(at.flags + ids * 16);
+            see_rows(flags);
             wgmma_fence();
             issue_qk<D>(s, q, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
             wgmma_commit();
@@ -335,7 +340,8 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
             release(at.k_empty + 8 * st, lane);
             release(at.q_empty, lane); /* not before: Q is there when a product has used it */
             kc++;
-            see(s, r, at.ids + ids * KEYS * 4, at.flags + ids * 16, lane);
+            if (!(flags & ALL_SEE))
+                mask_ids(s, r, at.ids + ids * KEYS * 4, (flags & LISTED) != 0, lane);
             softmax_step<0>(s, m, l, keep, a.scale_log2);
             to_p(p, s);
         } else {
@@ -343,18 +349,23 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
         }
         for (int j = 1; j < n; j++) {
             const uint32_t ks = kc % NS, vs = vc % NS, ids = kc % IDS;
-            wait_rows(at.k_full + 8 * ks, (kc / NS) & 1);
+            const int      before = flags;
+            mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
+            flags = flags_of(at.flags + ids * 16);
+            see_rows(flags);
             wgmma_fence();
             issue_qk<D>(s, q, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
             wgmma_commit();
-            wait_rows(at.v_full + 8 * vs, (vc / NS) & 1);
+            mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
+            see_rows(before);
             wgmma_fence();
             issue_pv(o, p, v0 + static_cast<uint64_t>(vs) * (TILE >> 4));
             wgmma_commit();
             wgmma_wait_one(s);
             release(at.k_empty + 8 * ks, lane);
             kc++;
-            see(s, r, at.ids + ids * KEYS * 4, at.flags + ids * 16, lane);
+            if (!(flags & ALL_SEE))
+                mask_ids(s, r, at.ids + ids * KEYS * 4, (flags & LISTED) != 0, lane);
             const int grow = softmax_step<1>(s, m, l, keep, a.scale_log2);
             wgmma_wait_all(o);
             release(at.v_empty + 8 * vs, lane);
@@ -365,7 +376,8 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
         }
         if (n > 0) {
             const uint32_t vs = vc % NS;
-            wait_rows(at.v_full + 8 * vs, (vc / NS) & 1);
+            mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
+            see_rows(flags);
             wgmma_fence();
             issue_pv(o, p, v0 + static_cast<uint64_t>(vs) * (TILE >> 4));
             wgmma_commit();
