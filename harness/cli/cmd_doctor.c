@@ -14,6 +14,7 @@
 #include "harness/run/facts.h"
 #include "harness/run/memory.h"
 #include "harness/shard/bind.h"
+#include "kernels/backend/cublaslt.h"
 #include "kernels/base/backend.h"
 #include "kernels/exec/attend.h"
 #include "kernels/exec/cudnn.h"
@@ -76,6 +77,8 @@ static void say_kernels(const sb_backend *b, sb_status (*kernels)(char *out, siz
 static void say_libraries(void)
 {
     char text[96];
+    (void)printf("cublaslt        %s\n",
+                 sb_cublaslt_describe(text, sizeof text) == SB_OK ? text : sb_error_text());
     (void)printf("nccl            %s\n",
                  sb_nccl_describe(text, sizeof text) == SB_OK ? text : sb_error_text());
     (void)printf("cudnn           %s\n",

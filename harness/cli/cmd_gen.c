@@ -11,6 +11,7 @@
 #include "harness/cli/options.h"
 #include "harness/cli/version.h"
 #include "harness/gen/gen.h"
+#include "harness/model/checkpoint/checkpoint.h"
 #include "harness/run/stop.h"
 #include "workloads/tokenizer/ops.h"
 
@@ -20,8 +21,9 @@ static const char HELP[] =
     "Writes the questions of the sweep's text workloads (spanbench list workloads), one folder a "
     "task:\n"
     "  DIR/SUITE/LENGTH/TASK/validation.jsonl and facts.json (what the rows were made from)\n"
-    "Rows that an equal request has written there are kept. Models and methods in the file are not "
-    "looked at.\n"
+    "Rows that an equal request has written there are kept. Tokens are counted by `tokenizer`, "
+    "else by the\n"
+    "tokenizer of model.path where the file names one model; methods are not looked at.\n"
     "\n"
     "  -o, --out DIR      where to (made when missing)\n"
     "  --format F         own: the suite's own format where it has one (default); spanbench: ours "
@@ -175,25 +177,50 @@ static int should_stop(void *unused)
 /* ---- the run ---- */
 
 typedef struct tokens {
-    sb_tok     *tok;
-    sb_tok_ctx *ctx;
-    sb_tok_ops  ops;
+    sb_tok           *tok;
+    sb_tok_ctx       *ctx;
+    sb_tok_ops        ops;
+    const sb_tok_ops *use; /* NULL: none */
 } tokens;
 
-static sb_status open_tokenizer(const sb_gen_plan *p, tokens *t)
+static sb_status open_file(const char *path, tokens *t)
 {
-    if (p->tokenizer == NULL)
-        return SB_OK;
-    if (p->tokenizer_is_counter) {
-        t->ops = *sb_tok_ops_find(p->tokenizer);
-        return SB_OK;
-    }
-    sb_status st = sb_tok_open(p->tokenizer, NULL, &t->tok);
+    sb_status st = sb_tok_open(path, NULL, &t->tok);
     if (st == SB_OK)
         st = sb_tok_ctx_create(t->tok, &t->ctx);
-    if (st == SB_OK) /* as RULER counts: a wrapper's special tokens are those tokens */
+    if (st == SB_OK) { /* as RULER counts: a wrapper's special tokens are those tokens */
         sb_tok_ops_of(t->ctx, SB_TOK_SPECIALS_PARSE, &t->ops);
+        t->use = &t->ops;
+    }
     return st;
+}
+
+/* The model may be on another machine only: then there is no tokenizer, and tasks that need one say
+ * so. */
+static sb_status open_models(const char *model, int speaks, tokens *t)
+{
+    char     *path = NULL;
+    sb_status st   = sb_checkpoint_locate(model, &path);
+    if (st == SB_OK)
+        st = open_file(path, t);
+    else if (st == SB_ERR_IO) {
+        if (speaks)
+            (void)fprintf(stderr, "warning: no tokenizer: model.path: %s\n", sb_error_text());
+        st = SB_OK;
+    }
+    free(path);
+    return st;
+}
+
+static sb_status open_tokenizer(const sb_gen_plan *p, int speaks, tokens *t)
+{
+    if (p->tokenizer == NULL)
+        return p->model != NULL ? open_models(p->model, speaks, t) : SB_OK;
+    if (p->tokenizer_is_counter) {
+        t->use = sb_tok_ops_find(p->tokenizer);
+        return SB_OK;
+    }
+    return open_file(p->tokenizer, t);
 }
 
 static void close_tokenizer(tokens *t)
@@ -254,8 +281,8 @@ static sb_status generate(const options *o, const sb_gen_plan *plan, const sb_la
                             .should_stop = should_stop,
                             .arg         = &s};
     sb_gen_cache  *cache = NULL;
-    sb_status      st    = open_tokenizer(plan, &t);
-    g.tok                = plan->tokenizer != NULL ? &t.ops : NULL;
+    sb_status      st    = open_tokenizer(plan, l->comm->rank == 0, &t);
+    g.tok                = t.use;
     if (st == SB_OK && !o->no_cache && sb_gen_cache_open(NULL, &cache) != SB_OK &&
         l->comm->rank == 0)
         (void)fprintf(stderr, "warning: no cache of sets: %s\n", sb_error_text());

@@ -8,12 +8,13 @@
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
 #include "harness/run/generate.h"
+#include "harness/shard/bind.h"
 #include "kernels/base/param.h"
 #include "kernels/registry.h"
 
 static const char HELP[] =
     "Usage: spanbench generate --model M (--prompt-file F | --ids-file F) [options]\n"
-    "       (alone, or under mpirun / srun; on the CPU)\n"
+    "       (alone, or on the CPU under mpirun / srun)\n"
     "\n"
     "Prefill by an attention method, greedy decoding; the answer goes to stdout.\n"
     "\n"
@@ -30,6 +31,7 @@ static const char HELP[] =
     "                     auto (default): the one whose template the model carries, else base\n"
     "  --method NAME      how the prefill attends (default dense; spanbench list methods)\n"
     "  --param NAME=VALUE of the method (repeatable)\n"
+    "  --backend B        cpu (default), cuda\n"
     "  --max-new N        tokens to generate at most (default 128)\n"
     "  --logits OUT       write ids and logits as safetensors\n"
     "  --logits-rows R    last (default), all\n"
@@ -42,7 +44,7 @@ static const char HELP[] =
 enum { MAX_PARAMS = 32, METHOD_PARAMS_BYTES = 16384 };
 
 typedef struct options {
-    const char    *model, *prompt, *ids, *wrapper, *method, *logits;
+    const char    *model, *prompt, *ids, *wrapper, *method, *logits, *backend;
     char          *params[MAX_PARAMS];
     int            n_params, extrapolate, print_ids, help;
     int64_t        max_new;
@@ -69,7 +71,20 @@ static sb_status rows_option(const char *text, sb_logits_rows *out)
 
 static sb_status one_option(int c, options *o)
 {
-    enum { MODEL = 256, PROMPT, IDS, WRAPPER, METHOD, PARAM, MAX_NEW, LOGITS, ROWS, EXTRA, PRINT };
+    enum {
+        MODEL = 256,
+        PROMPT,
+        IDS,
+        WRAPPER,
+        METHOD,
+        PARAM,
+        MAX_NEW,
+        LOGITS,
+        ROWS,
+        EXTRA,
+        PRINT,
+        BACKEND
+    };
     switch (c) {
     case MODEL:
         o->model = optarg;
@@ -101,6 +116,9 @@ static sb_status one_option(int c, options *o)
     case EXTRA:
         o->extrapolate = 1;
         return SB_OK;
+    case BACKEND:
+        o->backend = optarg;
+        return SB_OK;
     case PRINT:
         o->print_ids = 1;
         return SB_OK;
@@ -115,22 +133,21 @@ static sb_status one_option(int c, options *o)
 
 static sb_status parse(int argc, char **argv, options *o)
 {
-    static const struct option longs[] = {{"model", 1, NULL, 256},
-                                          {"prompt-file", 1, NULL, 257},
-                                          {"ids-file", 1, NULL, 258},
-                                          {"wrapper", 1, NULL, 259},
-                                          {"method", 1, NULL, 260},
-                                          {"param", 1, NULL, 261},
-                                          {"max-new", 1, NULL, 262},
-                                          {"logits", 1, NULL, 263},
-                                          {"logits-rows", 1, NULL, 264},
-                                          {"extrapolate", 0, NULL, 265},
-                                          {"print-ids", 0, NULL, 266},
-                                          {"help", 0, NULL, 'h'},
-                                          {0}};
+    static const struct option longs[] = {
+        {"model", 1, NULL, 256},       {"prompt-file", 1, NULL, 257},
+        {"ids-file", 1, NULL, 258},    {"wrapper", 1, NULL, 259},
+        {"method", 1, NULL, 260},      {"param", 1, NULL, 261},
+        {"max-new", 1, NULL, 262},     {"logits", 1, NULL, 263},
+        {"logits-rows", 1, NULL, 264}, {"extrapolate", 0, NULL, 265},
+        {"print-ids", 0, NULL, 266},   {"backend", 1, NULL, 267},
+        {"help", 0, NULL, 'h'},        {0}};
     sb_status                  st      = SB_OK;
     int                        c;
-    *o = (options){.wrapper = "auto", .method = "dense", .max_new = 128, .rows = SB_LOGITS_LAST};
+    *o     = (options){.wrapper = "auto",
+                       .method  = "dense",
+                       .backend = "cpu",
+                       .max_new = 128,
+                       .rows    = SB_LOGITS_LAST};
     opterr = 0;
     while (st == SB_OK && !o->help && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
         st = one_option(c, o);
@@ -143,6 +160,18 @@ static sb_status parse(int argc, char **argv, options *o)
     if ((o->prompt == NULL) == (o->ids == NULL))
         return sb_fail(SB_ERR_USAGE, "--prompt-file, --ids-file: give one of them");
     return SB_OK;
+}
+
+/* The device is this rank's from here on. */
+static sb_status backend_of(const options *o, const sb_comm *comm, const sb_backend **out)
+{
+    const sb_backend *cuda = SB_IF_CUDA(&sb_backend_cuda);
+    *out                   = strcmp(o->backend, "cuda") == 0 ? cuda : &sb_backend_cpu;
+    if (strcmp(o->backend, "cpu") != 0 && strcmp(o->backend, "cuda") != 0)
+        return sb_fail(SB_ERR_USAGE, "--backend: found `%s`, allowed cpu, cuda", o->backend);
+    if (*out == NULL)
+        return sb_fail(SB_ERR_UNSUPPORTED, "--backend: found cuda, this is a CPU build");
+    return sb_device_bind(comm, *out);
 }
 
 /* ---- what is read ---- */
@@ -298,8 +327,7 @@ static void say(const options *o, const sb_generate *g, const sb_generated *r)
     if (r->steps > 0)
         (void)fprintf(stderr, ", %.1f ms each", r->decode_token_s * 1e3);
     (void)fprintf(stderr, "; %.2f GiB a rank beside %.2f GiB of weights\n",
-                  (double)r->room_bytes / 0x1p30,
-                  (double)sb_checkpoint_bytes(g->checkpoint) / 0x1p30);
+                  (double)r->room_bytes / 0x1p30, (double)r->weights_bytes / 0x1p30);
 }
 
 static sb_status generate(const options *o, const sb_launch *l)
@@ -315,7 +343,8 @@ static sb_status generate(const options *o, const sb_launch *l)
     sb_status                         st = method_of(o, &g.method, params);
     g.method_params                      = params;
     g.input                              = &in;
-    if (st == SB_OK && (st = sb_checkpoint_open(o->model, &g.checkpoint)) == SB_OK &&
+    if (st == SB_OK && (st = backend_of(o, l->comm, &g.backend)) == SB_OK &&
+        (st = sb_checkpoint_open(o->model, &g.checkpoint)) == SB_OK &&
         (st = sb_prompter_open(g.checkpoint, o->wrapper, &g.prompter)) == SB_OK)
         st = read_input(o, g.prompter, &in);
     if ((st = sb_launch_agree(l, st)) == SB_OK)

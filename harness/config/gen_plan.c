@@ -90,6 +90,20 @@ static void tokenizer_read(sbi_ctx *c, const sbi_node *n, sb_gen_plan *p)
     p->tokenizer = (char *)sbi_existing_path(c, n, allowed);
 }
 
+/* The path of the file's model where it names one and no tokenizer is said: the model's own counts.
+ * Which of several is meant cannot be known. */
+static void model_read(sbi_ctx *c, const sbi_node *model, const sbi_node *tokenizer, sb_gen_plan *p)
+{
+    const sbi_node *path =
+        model != NULL && model->kind == SBI_MAP ? sbi_map_get(model, "path") : NULL;
+    if (path != NULL && path->kind == SBI_LIST && path->n == 1)
+        path = path->item[0];
+    if (tokenizer != NULL || path == NULL || path->kind != SBI_SCALAR)
+        return;
+    if (sbi_word(c, path, "a folder or file of a model") != NULL)
+        p->model = sbi_home_path(c, path);
+}
+
 static void load(sbi_ctx *c, plan_box *b)
 {
     static const char *const keys[] = {"sweep",  "experiment", "tokenizer", "workloads", "backend",
@@ -120,6 +134,7 @@ static void load(sbi_ctx *c, plan_box *b)
     if (experiment != NULL && strcmp(experiment->text != NULL ? experiment->text : "", "task") != 0)
         sbi_refuse(c, experiment, "task: only questions can be written");
     tokenizer_read(c, sbi_map_get(root, "tokenizer"), &b->plan);
+    model_read(c, sbi_map_get(root, "model"), sbi_map_get(root, "tokenizer"), &b->plan);
     if (list == NULL)
         sbi_refuse_missing(c, root, "workloads", "a list of workloads");
     else

@@ -4,7 +4,8 @@
  * Keys (* must be there; [list] marks an axis):
  *   sweep*       a name
  *   tokenizer    PATH of a tokenizer.json, a .gguf file, a tokenizer.model or a folder with one of
- *                them; or bytes, bytes/4, characters, words
+ *                them; or bytes, bytes/4, characters, words. Without it, that of model.path where
+ *                the file names one
  *   workloads*   list of {suite*, tasks* [list] or all, lengths [list], samples, seed [list] 42,
  *                the suite's files (PATH), the suite's parameters [list]}
  *                lengths*: of suites that are made to one; of others, the length to cut to, absent:
@@ -34,6 +35,7 @@ typedef struct sb_gen_plan {
     char       *name, *path;
     char       *tokenizer; /* as sb_gen_set.paths, or a simple counter's name; NULL: none */
     int32_t     tokenizer_is_counter;
+    char       *model; /* without a tokenizer: model.path, `~` expanded; NULL: none, or several */
     sb_gen_set *sets;
     int64_t     n_sets;
 } sb_gen_plan;

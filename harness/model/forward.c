@@ -79,9 +79,9 @@ sb_status sb_forward_row(sb_forward *f, int64_t token, float *out)
 
 sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn look, void *look_arg)
 {
-    int64_t   look_ns = 0;
-    sb_status st      = sb_comm_barrier(f->cfg.comm);
-    int64_t   t0      = sb_now_ns();
+    int64_t   look_ns = 0, aside = times != NULL ? times->aside_ns : 0;
+    sb_status st = sb_comm_barrier(f->cfg.comm);
+    int64_t   t0 = sb_now_ns();
     if (st != SB_OK)
         return st;
     if ((st = sb_comm_agree(f->cfg.comm, f->ops->embed(f->cfg.model, f->in, &f->gid))) != SB_OK)
@@ -93,7 +93,8 @@ sb_status sb_forward_prefill(sb_forward *f, sb_phase_times *times, sb_layer_fn l
     }
     if ((st = share_row(f, f->in->n_tokens - 1, f->row)) != SB_OK)
         return st;
-    sb_phase_add(times, SB_PHASE_PREFILL, t0 + look_ns);
+    sb_phase_add(times, SB_PHASE_PREFILL,
+                 t0 + look_ns + (times != NULL ? times->aside_ns - aside : 0));
     return SB_OK;
 }
 

@@ -62,6 +62,10 @@ static sb_status lay_out_caches(sb_forward *f, sb_arena *data)
     /* A decode token may open a run of its own, and any rank may come to own all of them. */
     for (int32_t l = 0; l < s->n_layers; l++) {
         sb_cache *c = &f->caches[l];
+        if (l > 0 && f->in->n_feed == 0) { /* no step asks for a layer again: one room for all */
+            *c = f->caches[0];
+            continue;
+        }
         sb_status st =
             sb_cache_layout_on(c, data, &f->arena, s->kv_heads, s->head_dim, rows + f->in->n_feed,
                                f->gid.n_runs + (int32_t)f->in->n_feed);
@@ -272,33 +276,49 @@ static void fini(sb_forward *f)
     free(f->caches);
 }
 
+/* All room, counted; *there: what calls take on top. */
+static sb_status count(sb_forward *f, sb_device_room *there)
+{
+    sb_arena_init_count(&f->arena);
+    sb_arena_init_count(&f->room);
+    sb_status st = lay_out(f);
+    return st == SB_OK ? lay_out_calls(f, there) : st;
+}
+
+static size_t total(const sb_forward *f, const sb_device_room *there)
+{
+    return f->room.high_water_bytes + there->index + there->work + there->lse + there->partial;
+}
+
+static size_t kept_bytes(const sb_forward *f)
+{
+    const sb_model *m = f->cfg.model;
+    return sbi_on_device(f) && m->ops->kept_bytes != NULL ? (size_t)m->ops->kept_bytes(m) : 0;
+}
+
 sb_status sb_forward_bytes(const sb_forward_config *cfg, const sb_input *in, sb_forward_room *out)
 {
     sb_forward     f;
     sb_device_room there = {0};
     sb_status      st    = init(&f, cfg, in);
-    if (st == SB_OK) {
-        sb_arena_init_count(&f.arena);
-        sb_arena_init_count(&f.room);
-        if ((st = lay_out(&f)) == SB_OK && (st = lay_out_calls(&f, &there)) == SB_OK)
-            *out = (sb_forward_room){.host_bytes   = f.arena.high_water_bytes,
-                                     .device_bytes = f.room.high_water_bytes + there.index +
-                                                     there.work + there.lse + there.partial};
-    }
+    if (st == SB_OK && (st = count(&f, &there)) == SB_OK)
+        *out = (sb_forward_room){.host_bytes   = f.arena.high_water_bytes,
+                                 .device_bytes = total(&f, &there) + kept_bytes(&f)};
     fini(&f);
     return st;
 }
 
-/* The room on the device: counted, then taken. */
+/* The room on the device: counted, then taken, behind weights that the model keeps there. */
 static sb_status open_device(sb_forward *f)
 {
-    void     *block = NULL;
-    sb_status st    = sb_device_call_open(f->cfg.backend, &f->device);
+    void          *block = NULL;
+    sb_device_room there = {0};
+    sb_status      st    = sb_device_call_open(f->cfg.backend, &f->device);
+    if (st == SB_OK)
+        st = count(f, &there);
+    if (st == SB_OK && f->ops->load != NULL)
+        st = f->ops->load(f->cfg.model, total(f, &there));
     if (st != SB_OK)
-        return st;
-    sb_arena_init_count(&f->arena);
-    sb_arena_init_count(&f->room);
-    if ((st = lay_out(f)) != SB_OK)
         return st;
     size_t bytes = f->room.high_water_bytes;
     if ((st = sb_device_call_take(f->device, bytes, &block)) == SB_OK)
@@ -341,5 +361,5 @@ int sb_forward_canaries_intact(const sb_forward *f) { return sb_arena_canaries_i
 
 size_t sb_forward_device_bytes(const sb_forward *f)
 {
-    return f->device != NULL ? sb_device_call_bytes(f->device) : 0;
+    return f->device != NULL ? sb_device_call_bytes(f->device) + kept_bytes(f) : 0;
 }

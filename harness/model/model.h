@@ -64,6 +64,15 @@ typedef struct sb_model_ops {
      * default stream and only `row` waits. layout over a real arena copies the model's constants
      * there, and waits for that. */
     const struct sb_model_ops *cuda;
+    /* Bytes of device memory that the model keeps there from its first input to destroy (weights);
+     * told in any build, nothing is loaded for it. NULL: none. */
+    int64_t (*kept_bytes)(const sb_model *m);
+    /* Of the record `cuda`, of models that keep something; NULL: others. Puts it there unless it
+     * is, and waits; beside: bytes of the device that the input needs
+     * on top. SB_ERR_NO_FIT with the numbers where both are more than is free, before anything is
+     * read; SB_ERR_UNSUPPORTED with the reason where the model cannot run there. Before layout over
+     * a real arena. */
+    sb_status (*load)(sb_model *m, size_t beside);
 } sb_model_ops;
 
 struct sb_model {

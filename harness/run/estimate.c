@@ -131,31 +131,38 @@ static double percentile(weighted *v, int64_t n, double p)
     return NAN;
 }
 
-double sb_estimate_percentile(const sb_rows *rows, const double *y, int64_t stride, double p)
+static weighted *room_for(int64_t n)
 {
-    weighted *v = malloc((size_t)(rows->n + 1) * sizeof *v);
-    double    r = NAN;
+    weighted *v = malloc((size_t)(n > 0 ? n : 1) * sizeof *v);
     if (v == NULL)
-        return r;
+        (void)sb_fail(SB_ERR_NOMEM, "percentile: no memory for %lld values", (long long)n);
+    return v;
+}
+
+sb_status sb_estimate_percentile(const sb_rows *rows, const double *y, int64_t stride, double p,
+                                 double *out)
+{
+    weighted *v = room_for(rows->n);
+    if (v == NULL)
+        return SB_ERR_NOMEM;
     for (int64_t l = 0; l <= SB_STRATA; l++) {
         const sb_stratum *t = &rows->stratum[l];
         for (int64_t i = t->first; i < t->first + t->n_drawn; i++)
             v[i] = (weighted){y[i * stride], (double)(t->end - t->begin) / (double)t->n_drawn};
     }
-    r = percentile(v, rows->n, p);
+    *out = percentile(v, rows->n, p);
     free(v);
-    return r;
+    return SB_OK;
 }
 
-double sb_percentile(const double *y, int64_t n, int64_t stride, double p)
+sb_status sb_percentile(const double *y, int64_t n, int64_t stride, double p, double *out)
 {
-    weighted *v = malloc((size_t)(n > 0 ? n : 1) * sizeof *v);
-    double    r = NAN;
+    weighted *v = room_for(n);
     if (v == NULL)
-        return r;
+        return SB_ERR_NOMEM;
     for (int64_t i = 0; i < n; i++)
         v[i] = (weighted){y[i * stride], 1};
-    r = percentile(v, n, p);
+    *out = percentile(v, n, p);
     free(v);
-    return r;
+    return SB_OK;
 }

@@ -33,10 +33,11 @@ sb_ratio sb_estimate_ratio(const sb_rows *rows, const double *num, const double 
                            int64_t stride);
 
 /* The smallest value such that at least a share p of all rows does not lie above it: a row counts
- * for as many as it was drawn from. NaN without rows or memory. */
-double sb_estimate_percentile(const sb_rows *rows, const double *y, int64_t stride, double p);
+ * for as many as it was drawn from. NaN without rows. Errors: SB_ERR_NOMEM for a copy to sort. */
+sb_status sb_estimate_percentile(const sb_rows *rows, const double *y, int64_t stride, double p,
+                                 double *out);
 
-/* p in [0,1], of n values that count alike (copied, sorted), nearest rank. */
-double sb_percentile(const double *y, int64_t n, int64_t stride, double p);
+/* p in [0,1], of n values that count alike, nearest rank. NaN without values. Errors as above. */
+sb_status sb_percentile(const double *y, int64_t n, int64_t stride, double p, double *out);
 
 #endif

@@ -61,6 +61,11 @@ static sb_status rank_room_on(const sb_source *s, const sb_point *p, const sb_in
                             : sb_attention_bytes(b, p, s->operands, out);
 }
 
+static size_t kept_bytes(const sb_model *m)
+{
+    return m->ops->kept_bytes != NULL ? (size_t)m->ops->kept_bytes(m) : 0;
+}
+
 /* A device that this build does not serve, or not several ranks so, holds what the host would:
  * rows, gathered keys, index. */
 static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input *in, int32_t rank,
@@ -84,10 +89,11 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
         b.backend = &sb_backend_cpu;
         st        = rank_room_on(s, p, in, &b, out);
         if (st == SB_OK)
-            out->device_bytes = out->host_bytes;
+            out->device_bytes = out->host_bytes + (sb_point_asks(p) ? kept_bytes(s->model) : 0);
     }
     /* files that the ranks of a host share: each answers for its part */
-    if (st == SB_OK && sb_point_asks(p) && s->model->ops->shared_bytes != NULL)
+    if (st == SB_OK && p->backend == SB_CPU && sb_point_asks(p) &&
+        s->model->ops->shared_bytes != NULL)
         out->host_bytes += (size_t)(s->model->ops->shared_bytes(s->model) / local_size + 1);
     return st;
 }

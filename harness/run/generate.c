@@ -23,9 +23,14 @@ static sb_status config_of(const job *j, sb_forward_config *out)
 {
     const sb_generate *g      = j->g;
     const sb_method   *dense  = sb_method_find("dense");
-    int                method = (g->method->caps & SB_CAP_DECODE) != 0;
+    /* On a device dense: what a method carries from step to step may be in host memory. */
+    int method = g->backend->id == SB_CPU && (g->method->caps & SB_CAP_DECODE) != 0;
     if (dense == NULL)
         return sb_fail(SB_ERR_INTERNAL, "no method dense in the registry");
+    if (g->comm->size > 1 && g->backend->id != SB_CPU)
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "found %d ranks on backend %s, allowed one (a sweep runs several)",
+                       g->comm->size, g->backend->name);
     if (g->comm->size > 1 && (g->method->caps & SB_CAP_SHARDED) == 0)
         return sb_fail(SB_ERR_UNSUPPORTED, "%s cannot run on a sharded sequence", g->method->name);
     *out = (sb_forward_config){.model         = j->model,
@@ -33,7 +38,7 @@ static sb_status config_of(const job *j, sb_forward_config *out)
                                .method_params = g->method_params,
                                .decode_method = method ? g->method : dense,
                                .decode_params = method ? g->method_params : NULL,
-                               .backend       = &sb_backend_cpu,
+                               .backend       = g->backend,
                                .comm          = g->comm,
                                .layout        = (g->method->caps & SB_CAP_STATE) != 0
                                                     ? SB_LAYOUT_CONTIGUOUS
@@ -57,11 +62,19 @@ static sb_status check_method(const job *j)
     return j->g->method->check(j->g->method_params, &shape);
 }
 
-/* Weights once a host, the rest a rank; nothing was read yet but headers. */
+/* Of weights: on the cpu the files', which stay where they are. */
+static size_t weights_bytes(const job *j)
+{
+    return j->g->backend->id == SB_CPU ? (size_t)sb_checkpoint_bytes(j->g->checkpoint)
+                                       : (size_t)j->model->ops->kept_bytes(j->model);
+}
+
+/* Weights once a host, the rest a rank; nothing was read yet but headers. Of a device its own check
+ * follows (sb_model_ops.load). */
 static sb_status check_room(const job *j)
 {
     int64_t ranks = j->g->comm->local_size, available = sb_memory_available_bytes();
-    int64_t weights = sb_checkpoint_bytes(j->g->checkpoint);
+    int64_t weights = j->g->backend->id == SB_CPU ? (int64_t)weights_bytes(j) : 0;
     int64_t rows    = (int64_t)j->room.host_bytes * ranks;
     if (weights + rows <= available)
         return SB_OK;
@@ -169,7 +182,9 @@ static sb_status run(job *j, sb_generated *out)
     sb_status      st = open_forward(j);
     if (st != SB_OK)
         return st;
-    out->room_bytes = j->room.host_bytes;
+    out->weights_bytes = weights_bytes(j);
+    out->room_bytes    = j->g->backend->id == SB_CPU ? j->room.host_bytes
+                                                     : j->room.device_bytes - out->weights_bytes;
     if ((st = sb_forward_prefill(j->forward, &times, NULL, NULL)) != SB_OK)
         return st;
     ns = times.ns[SB_PHASE_PREFILL];

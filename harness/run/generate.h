@@ -11,6 +11,7 @@ typedef enum sb_logits_rows { SB_LOGITS_NONE, SB_LOGITS_LAST, SB_LOGITS_ALL } sb
 typedef struct sb_generate {
     sb_comm         *comm;
     int32_t          threads;
+    const sb_backend *backend; /* one rank, where it is no cpu */
     sb_checkpoint   *checkpoint;
     sb_prompter     *prompter;
     const sb_input  *input; /* of the prompter */
@@ -28,12 +29,14 @@ typedef struct sb_generated {
     double   prefill_s;      /* to the first new token's logits, slowest rank */
     double   decode_token_s; /* mean of the steps; 0: there was none */
     int64_t  steps;
-    size_t   room_bytes; /* of a rank, beside the weights */
+    size_t   room_bytes;    /* of a rank, where the model is, beside the weights */
+    size_t   weights_bytes; /* there: on the cpu those of the files */
 } sb_generated;
 
 /* Collective; the same result on all ranks. SB_ERR_NO_FIT names what the run needs (weights once a
- * host, rows and caches a rank) and what is available, before any weight is read. Other errors as
- * of the forward pass; SB_ERR_IO the logits cannot be written.
+ * host, rows and caches a rank; on a device all of it) and what is available, before any weight is
+ * read. Other errors as of the forward pass; SB_ERR_UNSUPPORTED also several ranks on a device;
+ * SB_ERR_IO the logits cannot be written.
  * The file: tensors `ids` I32 [tokens], `logits` F32 [rows][vocabulary] (the last token's row, or
  * all). */
 sb_status sb_generate_run(const sb_generate *g, sb_generated *out);

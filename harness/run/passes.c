@@ -82,9 +82,10 @@ sb_status sbi_check_room(const sb_bench *b, size_t bytes)
 {
     int64_t available = sb_memory_available_bytes() + (int64_t)b->block.bytes * b->comm->local_size;
     int64_t wanted    = (int64_t)bytes * b->comm->local_size;
-    int64_t shared    = b->model != NULL && b->model->ops->shared_bytes != NULL
-                            ? b->model->ops->shared_bytes(b->model)
-                            : 0;
+    int64_t shared    = 0; /* on a device weights are read once, and stay there */
+    if (b->model != NULL && b->model->ops->shared_bytes != NULL &&
+        (b->backend == NULL || b->backend->id == SB_CPU))
+        shared = b->model->ops->shared_bytes(b->model);
     char    files[64] = "";
     if (wanted + shared <= available)
         return SB_OK;

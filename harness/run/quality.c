@@ -207,6 +207,7 @@ sb_status sb_quality_look(void *arg, const sb_layer_view *v)
         q->digest += sbi_index_digest(v, &index);
         st = q->mode == SB_QUALITY_NONE ? sbi_facts_add(q, v, &index, NULL, NULL, NULL, NULL)
                                         : look_at_rows(q, v, &index);
+        st = sb_comm_agree(v->ctx->comm, st); /* records are each rank's own */
     }
     sbi_index_fini(&index);
     return st == SB_OK ? sbi_balance_add(q, v) : st;

@@ -131,13 +131,13 @@ static void set_recall(sb_quality_facts *f, const sb_rows *rows, const row *r)
     f->recall_w    = sb_estimate_ratio(rows, &r->weighted, &r->visible, STRIDE).value;
 }
 
-static void set_errors(sb_quality_facts *f, const sb_rows *rows, const row *r)
+static sb_status set_errors(sb_quality_facts *f, const sb_rows *rows, const row *r)
 {
-    sb_ratio e           = sb_estimate_ratio(rows, &r->error, &r->reference, STRIDE);
+    sb_status st         = sb_estimate_percentile(rows, &r->relative, STRIDE, 0.99, &f->rel_l2_p99);
+    sb_ratio  e          = sb_estimate_ratio(rows, &r->error, &r->reference, STRIDE);
     f->rel_l2            = sqrt(e.value);
     f->rel_l2_se         = e.value > 0 ? e.se / (2 * f->rel_l2) : e.se;
     f->rel_l2_unreliable = e.share > SB_SHARE_MAX;
-    f->rel_l2_p99        = sb_estimate_percentile(rows, &r->relative, STRIDE, 0.99);
     f->rel_l1            = sb_estimate_ratio(rows, &r->abs_error, &r->abs_reference, STRIDE).value;
     f->cos_row           = sb_estimate_mean(rows, &r->cosine, STRIDE).mean;
     f->floor = sqrt(sb_estimate_ratio(rows, &r->floor_error, &r->reference, STRIDE).value);
@@ -145,24 +145,26 @@ static void set_errors(sb_quality_facts *f, const sb_rows *rows, const row *r)
         f->rel_l2_p99 = NAN;
     f->rows_sampled = rows->n;
     f->rows_total   = rows->n_tokens;
+    return st;
 }
 
 /* Row values of heads [first, first + n) into r, and what follows from them into f. */
-static void set_rows(sb_quality_facts *f, const sb_layer_view *v, const sb_rows *rows,
-                     const sbi_row_value *values, int64_t first, int64_t n, row *r)
+static sb_status set_rows(sb_quality_facts *f, const sb_layer_view *v, const sb_rows *rows,
+                          const sbi_row_value *values, int64_t first, int64_t n, row *r)
 {
-    double most = 0;
+    double    most = 0;
+    sb_status st;
     for (int64_t i = 0; i < rows->n; i++) {
         const sbi_row_value *at = values + i * sbi_all_heads(v);
         r[i]                    = merge_heads(at, first, n, rows->row[i]);
         for (int64_t h = first; h < first + n; h++)
             most = at[h].recall > most ? at[h].recall : most;
     }
-    set_errors(f, rows, r);
-    if (!sbi_has_recall(v))
-        return;
+    if ((st = set_errors(f, rows, r)) != SB_OK || !sbi_has_recall(v))
+        return st;
     set_recall(f, rows, r);
     f->recall_overflow = log(most) > OVERFLOW_LSE;
+    return SB_OK;
 }
 
 static void set_needles(sb_quality_facts *f, const sbi_needles *n, int64_t first, int64_t heads)
@@ -181,11 +183,11 @@ static void set_needles(sb_quality_facts *f, const sbi_needles *n, int64_t first
     f->needle_mass_kept    = sum.kept;
 }
 
-static double smallest(const double *y, int64_t n)
+static double smallest(const double *y, int64_t n, int64_t stride)
 {
-    double least = INFINITY;
-    for (int64_t i = 0; i < n; i++)
-        least = y[i] < least ? y[i] : least;
+    double least = y[0];
+    for (int64_t i = 1; i < n; i++)
+        least = y[i * stride] < least ? y[i * stride] : least;
     return least;
 }
 
@@ -215,30 +217,34 @@ static sb_status add_rows(sb_quality *q, const sb_layer_view *v, const sbi_index
     int64_t   heads    = sbi_all_heads(v);
     double    mean_gap = 0;
     int       recall   = sbi_has_recall(v);
-    sb_status st       = SB_OK;
-    for (int64_t h = 0; st == SB_OK && h < heads; h++) {
+    sb_status st;
+    for (int64_t h = 0; h < heads; h++) {
         sb_quality_facts f = index_fact(v, index, h, 1, (int32_t)h);
-        set_rows(&f, v, rows, values, h, 1, r);
+        if ((st = set_rows(&f, v, rows, values, h, 1, r)) != SB_OK)
+            return st;
         set_needles(&f, needles, h, 1);
         of_head[h] = f.recall_mean;
         if (recall) {
-            f.recall_p05 = sb_estimate_percentile(rows, &r->recall, STRIDE, 0.05);
-            f.recall_min = sb_percentile(&r->recall, rows->n, STRIDE, 0);
+            if ((st = sb_estimate_percentile(rows, &r->recall, STRIDE, 0.05, &f.recall_p05)) !=
+                SB_OK)
+                return st;
+            f.recall_min = smallest(&r->recall, rows->n, STRIDE);
             f.oracle_gap = gap[h];
             mean_gap += gap[h] / (double)heads;
         }
-        if (q->detail == SB_DETAIL_PER_HEAD)
-            st = add_fact(q, &f);
+        if (q->detail == SB_DETAIL_PER_HEAD && (st = add_fact(q, &f)) != SB_OK)
+            return st;
     }
     sb_quality_facts sum = index_fact(v, index, 0, heads, -1);
-    set_rows(&sum, v, rows, values, 0, heads, r);
+    if ((st = set_rows(&sum, v, rows, values, 0, heads, r)) != SB_OK ||
+        (recall && (st = sb_percentile(of_head, heads, 1, 0.05, &sum.recall_p05)) != SB_OK))
+        return st;
     set_needles(&sum, needles, 0, heads);
     if (recall) {
-        sum.recall_p05 = sb_percentile(of_head, heads, 1, 0.05);
-        sum.recall_min = smallest(of_head, heads);
+        sum.recall_min = smallest(of_head, heads, 1);
         sum.oracle_gap = mean_gap;
     }
-    return st == SB_OK ? add_fact(q, &sum) : st;
+    return add_fact(q, &sum);
 }
 
 sb_status sbi_facts_add(sb_quality *q, const sb_layer_view *v, const sbi_index *index,

@@ -142,6 +142,15 @@ static double pass_s(runner *r, const sb_point *p, const sb_input *in)
                 seen);
 }
 
+/* Of a model's files, once, from slow storage: they go to a device before its first sample. */
+static double load_s(const runner *r, const sb_point *p)
+{
+    const sb_model *m = r->bench.model;
+    return p->backend != SB_CPU && sb_point_asks(p) && m->ops->shared_bytes != NULL
+               ? (double)m->ops->shared_bytes(m) / 2e8
+               : 0;
+}
+
 static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
 {
     double predicted_s = r->rate_s * work_of(r, p, in), left_s = sb_stop_left_s();
@@ -274,7 +283,7 @@ static sb_status run_here(runner *r, const sb_point *p, const sb_input *in, sb_r
     r->bench.energy  = r->energy[p->backend];
     if (sbi_may_link(p) && (st = need_link(r, p)) != SB_OK)
         return st == SB_ERR_UNSUPPORTED ? sb_result_unrun("unsupported", sb_error_text(), res) : st;
-    sb_marks_sample(&r->marks, sbi_passes(p), pass_s(r, p, in));
+    sb_marks_sample(&r->marks, sbi_passes(p), pass_s(r, p, in) + load_s(r, p));
     if (sb_point_asks(p))
         return sb_sample_run(&r->bench, p, in, res);
     sb_dump dump = dump_of(r, p, in->row);

@@ -94,7 +94,7 @@ static sb_status travel(sbi_exchange *x)
 {
     int64_t n    = x->n;
     x->n         = 0;
-    sb_status st = sb_link_post(x->link, x->t, n, x->stream);
+    sb_status st = sb_link_post_alone(x->link, x->t, n, x->stream);
     return st == SB_OK ? sb_link_wait(x->link, x->stream) : st;
 }
 

@@ -146,7 +146,8 @@ static sb_transfer *add_head(sb_transfer *t, const group *g, int32_t peer, int x
     return t;
 }
 
-static sb_status post(const group *g, void *stream)
+/* alone: the device has nothing to compute until it is there. */
+static sb_status post(const group *g, int alone, void *stream)
 {
     sb_link     *l = g->s->link;
     sb_transfer *t = g->s->groups.transfer;
@@ -154,7 +155,8 @@ static sb_status post(const group *g, void *stream)
         for (int x = 0; x < g->tensors; x++)
             for (int64_t h = 0; h < g->n; h++)
                 t = add_head(t, g, (l->rank + p) % l->size, x, h);
-    return sb_link_post(l, g->s->groups.transfer, t - g->s->groups.transfer, stream);
+    return (alone ? sb_link_post_alone : sb_link_post)(l, g->s->groups.transfer,
+                                                       t - g->s->groups.transfer, stream);
 }
 
 /* A rank's rows of one head, which lie together, to their ids. */
@@ -276,7 +278,7 @@ static sb_status attend_groups(const call *c, sb_status st)
         if (ls == SB_OK && st == SB_OK)
             st = put_in_order(&now, part, c->ctx->stream);
         if (ls == SB_OK && i + 1 < n)
-            ls = post(&next, c->ctx->stream);
+            ls = post(&next, 0, c->ctx->stream);
         if (ls == SB_OK)
             ls = sbi_link_arrive(s->link, c->ctx->stream);
         sb_phase_add(c->ctx->phases, SB_PHASE_COMMUNICATE, t0);
@@ -324,7 +326,7 @@ sb_status sbi_prefill_groups(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
         return st;
     sbi_link_begin(s->link);
     int64_t t0 = sb_now_ns();
-    st         = post(&first, ctx->stream); /* arrives while this rank plans */
+    st         = post(&first, 1, ctx->stream); /* arrives while this rank plans */
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     if (st == SB_OK)
         st = attend_groups(&c, plan(&c));

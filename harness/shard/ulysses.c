@@ -159,7 +159,10 @@ static sb_status column_post(sb_link *l, const sb_transfer *t, int64_t n, void *
         c->t[i]      = t[i];
         c->t[i].peer = t[i].peer * c->stride + c->place;
     }
-    return c->under->ops->post(c->under, c->t, n, stream);
+    c->under->alone = l->alone;
+    sb_status st    = c->under->ops->post(c->under, c->t, n, stream);
+    c->under->alone = 0;
+    return st;
 }
 
 static sb_status column_wait(sb_link *l, void *stream)

@@ -1,17 +1,15 @@
-/* The ceilings of backend.h: cuBLASLt opened at run time, a copy, a loop of exponentials. */
+/* The ceilings of backend.h: a product of cuBLASLt, a copy, a loop of exponentials. */
 #include <cuda_runtime.h>
-
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 
+#include "kernels/backend/cublaslt.h"
 #include "kernels/backend/cuda_parts.h"
 
 #if defined(SB_HAVE_CUBLASLT)
-#include <cublasLt.h>
+#include "kernels/backend/cublaslt_library.h"
 #endif
 
 namespace
@@ -118,51 +116,9 @@ sb_status measure_exp(float *room, int sms, double *rate)
 }
 
 #if defined(SB_HAVE_CUBLASLT)
-#define CALLS(X)                                                                                   \
-    X(Create)                                                                                      \
-    X(Destroy)                                                                                     \
-    X(GetVersion)                                                                                  \
-    X(MatmulDescCreate)                                                                            \
-    X(MatmulDescDestroy)                                                                           \
-    X(MatrixLayoutCreate)                                                                          \
-    X(MatrixLayoutDestroy)                                                                         \
-    X(MatmulPreferenceCreate)                                                                      \
-    X(MatmulPreferenceDestroy)                                                                     \
-    X(MatmulPreferenceSetAttribute)                                                                \
-    X(MatmulAlgoGetHeuristic)                                                                      \
-    X(Matmul)
-
-struct library {
-#define FIELD(name) decltype(&cublasLt##name) name;
-    CALLS(FIELD)
-#undef FIELD
-};
-
-/* 0 and the reason in `why`. */
-int open_library(library *l, char *why, size_t bytes)
-{
-    void *h = dlopen("libcublasLt.so.13", RTLD_NOW | RTLD_LOCAL);
-    if (h == nullptr)
-        h = dlopen("libcublasLt.so.12", RTLD_NOW | RTLD_LOCAL);
-    if (h == nullptr) {
-        (void)snprintf(why, bytes, "no libcublasLt.so.13 or .12");
-        return 0;
-    }
-#define RESOLVE(name)                                                                              \
-    if ((l->name = reinterpret_cast<decltype(l->name)>(dlsym(h, "cublasLt" #name))) == nullptr) {  \
-        (void)snprintf(why, bytes, "no cublasLt" #name);                                           \
-        return 0;                                                                                  \
-    }
-    CALLS(RESOLVE)
-#undef RESOLVE
-    return 1;
-}
-
 sb_status lt_status(cublasStatus_t s, const char *what)
 {
-    return s == CUBLAS_STATUS_SUCCESS
-               ? SB_OK
-               : sb_fail(SB_ERR_DEVICE, "ceilings: cuBLASLt: %s: status %d", what, (int)s);
+    return s == CUBLAS_STATUS_SUCCESS ? SB_OK : sb_wrap(sbi_cublaslt_status(s, what), "ceilings");
 }
 
 struct product {
@@ -172,7 +128,7 @@ struct product {
     cublasLtMatmulPreference_t preference;
 };
 
-sb_status prepare(const library *l, product *p, size_t workspace_bytes,
+sb_status prepare(const sbi_cublaslt *l, product *p, size_t workspace_bytes,
                   cublasLtMatmulHeuristicResult_t *best)
 {
     int       n  = 0;
@@ -197,7 +153,7 @@ sb_status prepare(const library *l, product *p, size_t workspace_bytes,
     return st;
 }
 
-void dispose(const library *l, product *p)
+void dispose(const sbi_cublaslt *l, product *p)
 {
     if (p->preference != nullptr)
         (void)l->MatmulPreferenceDestroy(p->preference);
@@ -213,31 +169,30 @@ void dispose(const library *l, product *p)
 sb_status measure_matmul(char *room, size_t room_bytes, sb_ceilings *out)
 {
     const size_t                    matrix = size_t(EDGE) * EDGE * 2;
-    library                         l      = {};
+    const sbi_cublaslt             *l      = sbi_cublaslt_open();
     product                         p      = {};
     cublasLtMatmulHeuristicResult_t best   = {};
     double                          s      = 1;
-    if (!open_library(&l, out->cublaslt, sizeof out->cublaslt))
+    if (l == nullptr || sb_cublaslt_describe(out->cublaslt, sizeof out->cublaslt) != SB_OK) {
+        (void)snprintf(out->cublaslt, sizeof out->cublaslt, "%.63s", sb_error_text());
         return SB_OK; /* its absence is told, no failure */
-    const size_t v = l.GetVersion();
-    (void)snprintf(out->cublaslt, sizeof out->cublaslt, "%zu.%zu.%zu", v / 10000, v / 100 % 100,
-                   v % 100);
+    }
     fill<<<1024, 256>>>(reinterpret_cast<uint16_t *>(room), int64_t(2) * EDGE * EDGE);
     sb_status st = status(cudaGetLastError(), "operands");
     if (st == SB_OK)
-        st = prepare(&l, &p, room_bytes - 3 * matrix, &best);
+        st = prepare(l, &p, room_bytes - 3 * matrix, &best);
     const float one = 1.0f, zero = 0.0f;
     if (st == SB_OK)
         st = time_of(
             [&] {
-                return lt_status(l.Matmul(p.handle, p.desc, &one, room, p.layout, room + matrix,
-                                          p.layout, &zero, room + 2 * matrix, p.layout,
-                                          room + 2 * matrix, p.layout, &best.algo,
-                                          room + 3 * matrix, room_bytes - 3 * matrix, nullptr),
+                return lt_status(l->Matmul(p.handle, p.desc, &one, room, p.layout, room + matrix,
+                                           p.layout, &zero, room + 2 * matrix, p.layout,
+                                           room + 2 * matrix, p.layout, &best.algo,
+                                           room + 3 * matrix, room_bytes - 3 * matrix, nullptr),
                                  "product");
             },
             &s);
-    dispose(&l, &p);
+    dispose(l, &p);
     if (st == SB_OK)
         out->matmul_bf16_flops_per_s = 2.0 * EDGE * EDGE * EDGE / s;
     return st;

@@ -199,6 +199,15 @@ static void cuda_pinned_free(void *p)
         (void)cudaGetLastError();
 }
 
+static sb_status cuda_room(int64_t *bytes)
+{
+    size_t    left = 0, all = 0;
+    sb_status st = SB_CUDA(cudaMemGetInfo(&left, &all));
+    if (st == SB_OK)
+        *bytes = static_cast<int64_t>(left);
+    return st;
+}
+
 const sb_backend sb_backend_cuda = {
     /* name */ "cuda",
     /* id */ SB_CUDA,
@@ -220,4 +229,5 @@ const sb_backend sb_backend_cuda = {
     /* timeline_open */ sbi_timeline_cuda,
     /* state */ sbi_state_cuda,
     /* ceilings */ sbi_ceilings_cuda,
+    /* room */ cuda_room,
 };

@@ -98,6 +98,9 @@ typedef struct sb_backend {
      * timings of some milliseconds each, about .3 s and 2 GiB of device memory in all. */
     sb_status (*state)(sb_device_state *out);
     sb_status (*ceilings)(sb_ceilings *out);
+    /* Bytes of the device's memory that nobody holds now; other processes may take them. NULL: not
+     * told. */
+    sb_status (*room)(int64_t *bytes);
 } sb_backend;
 
 extern const sb_backend sb_backend_cpu;

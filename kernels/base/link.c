@@ -31,6 +31,14 @@ sb_status sb_link_post(sb_link *l, const sb_transfer *t, int64_t n, void *stream
     return SB_OK;
 }
 
+sb_status sb_link_post_alone(sb_link *l, const sb_transfer *t, int64_t n, void *stream)
+{
+    l->alone     = 1;
+    sb_status st = sb_link_post(l, t, n, stream);
+    l->alone     = 0;
+    return st;
+}
+
 sb_status sb_link_wait(sb_link *l, void *stream)
 {
     int64_t t0 = sb_now_ns();

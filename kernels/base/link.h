@@ -47,12 +47,16 @@ struct sb_link {
     /* reset by the caller; ns: the host's time in post and wait */
     int64_t received_bytes, sent_bytes, groups, ns;
     int32_t under_way;
+    int32_t alone; /* 1 in a post of sb_link_post_alone: the group may take all of the device */
     void   *impl;
 };
 
 /* Wrappers: check, time and count, then forward. t may be gone after post. Errors: SB_ERR_INTERNAL
  * (a group is under way, or none; a peer that is this rank or none), SB_ERR_COMM, SB_ERR_NOMEM. */
 sb_status sb_link_post(sb_link *l, const sb_transfer *t, int64_t n, void *stream);
+/* The same where nothing is computed until the group is through: a link that leaves room on the
+ * device for what computes beside it need not here. The same choice on all ranks. */
+sb_status sb_link_post_alone(sb_link *l, const sb_transfer *t, int64_t n, void *stream);
 sb_status sb_link_wait(sb_link *l, void *stream);
 sb_status sb_link_drain(sb_link *l, void *stream);
 void      sb_link_destroy(sb_link *l); /* NULL is fine */

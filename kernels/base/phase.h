@@ -24,6 +24,8 @@ typedef enum sb_phase {
 
 typedef struct sb_phase_times {
     int64_t     ns[SB_PHASE_COUNT];
+    int64_t     aside_ns; /* spent in a pass on what is no part of it (trials of kernels): not in
+                             `attention` and `prefill` */
     const char *kernel; /* static name of the kernel that attended last; NULL: none said so */
 } sb_phase_times;
 

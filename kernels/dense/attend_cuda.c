@@ -6,8 +6,10 @@
 #include "kernels/exec/cudnn.h"
 
 enum {
-    MAX_SHAPES  = 16,
-    TRIALS      = 3,
+    MAX_SHAPES = 16,
+    TRIALS     = 3,
+    TRIAL_TOKENS =
+        32768, /* of longer calls the first ones are tried: both kernels are at their rate there */
     FEW_QUERIES = 16 /* decode: a kernel of our own, and each step is another shape */
 };
 
@@ -45,26 +47,52 @@ static sb_status time_of(sb_dense_impl impl, const sb_ctx *ctx, const sb_attn_in
     return st;
 }
 
-static sb_status choose(const sb_ctx *ctx, const sb_attn_in *in, sb_attn_out *out,
+/* Both implementations on the call, or on its first TRIAL_TOKENS queries with the keys that these
+ * see. Writes to out, which the call itself then overwrites. */
+static sb_status try_both(const sb_ctx *ctx, const sb_attn_in *in, const sb_attn_out *out,
+                          sb_dense_impl *impl)
+{
+    sb_tensor  q = *in->q, k = *in->k, v = *in->v, o = *out->o;
+    int64_t    left_out = q.tokens > TRIAL_TOKENS ? q.tokens - TRIAL_TOKENS : 0;
+    sb_run     q_run = {k.tokens - q.tokens, q.tokens - left_out}, k_run = {0, k.tokens - left_out};
+    sb_attn_in some      = *in;
+    sb_attn_out some_out = *out;
+    int64_t     native = 0, cudnn = 0;
+    q.tokens = o.tokens = q_run.len;
+    k.tokens = v.tokens = k_run.len;
+    q.gid = o.gid = (sb_gid){.run = &q_run, .n_runs = 1, .n_tokens = q_run.len};
+    k.gid = v.gid = (sb_gid){.run = &k_run, .n_runs = 1, .n_tokens = k_run.len};
+    some.q        = &q;
+    some.k        = &k;
+    some.v        = &v;
+    some_out.o    = &o;
+    sb_status st  = time_of(SB_DENSE_NATIVE, ctx, &some, &some_out, &native);
+    if (st != SB_OK)
+        return st;
+    st = time_of(SB_DENSE_CUDNN, ctx, &some, &some_out, &cudnn);
+    if (st != SB_OK && st != SB_ERR_UNSUPPORTED)
+        return st;
+    *impl = st == SB_OK && cudnn < native ? SB_DENSE_CUDNN : SB_DENSE_NATIVE;
+    return SB_OK;
+}
+
+static sb_status choose(const sb_ctx *ctx, const sb_attn_in *in, const sb_attn_out *out,
                         sb_dense_impl *impl)
 {
-    choice    c      = {in->q->tokens, in->k->tokens, in->q->heads,
-                        in->k->heads,  in->q->dim,    SB_DENSE_NATIVE};
-    int64_t   native = 0, cudnn = 0;
-    sb_status st;
+    choice  c  = {in->q->tokens, in->k->tokens, in->q->heads,
+                  in->k->heads,  in->q->dim,    SB_DENSE_NATIVE};
+    int64_t t0 = sb_now_ns();
     for (int64_t i = 0; i < n_known && i < MAX_SHAPES; i++)
         if (known[i].n_q == c.n_q && known[i].n_k == c.n_k && known[i].heads == c.heads &&
             known[i].kv_heads == c.kv_heads && known[i].dim == c.dim) {
             *impl = known[i].impl;
             return SB_OK;
         }
-    if ((st = time_of(SB_DENSE_NATIVE, ctx, in, out, &native)) != SB_OK)
+    sb_status st = try_both(ctx, in, out, &c.impl);
+    if (ctx->phases != NULL)
+        ctx->phases->aside_ns += sb_now_ns() - t0;
+    if (st != SB_OK)
         return st;
-    st = time_of(SB_DENSE_CUDNN, ctx, in, out, &cudnn);
-    if (st != SB_OK && st != SB_ERR_UNSUPPORTED)
-        return st;
-    if (st == SB_OK && cudnn < native)
-        c.impl = SB_DENSE_CUDNN;
     known[n_known++ % MAX_SHAPES] = c;
     *impl                         = c.impl;
     return SB_OK;

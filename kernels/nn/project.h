@@ -2,13 +2,15 @@
  *
  * Rows of W are expanded to fp32 a tile at a time, so weights never take more room than their file:
  *
- *   for each tile of W's rows, a thread's own:  expand -> product with 64 rows of x at a time
+ *   for some tiles of W's rows:  expand, shared out by rows -> products of a tile with 64 rows of
+ *                                x, shared out by pairs of these
  *
  * Products always have 64 rows of x, the last ones filled up: a row's result then depends on
  * nothing but that row and W, whatever chunk or rank it is in. */
 #ifndef SB_KERNELS_NN_PROJECT_H
 #define SB_KERNELS_NN_PROJECT_H
 
+#include "kernels/base/bf16.h"
 #include "kernels/base/status.h"
 #include "kernels/nn/blocks.h"
 
@@ -31,6 +33,9 @@ typedef enum sb_project_mode {
 
 /* Row `row` as fp32 [cols]. 1; 0: a scale in it is no finite number. */
 int sb_matrix_row(const sb_matrix *w, int64_t row, float *out);
+
+/* The same rounded to bf16 (weights that are bf16: as they are); scratch fp32 [cols]. */
+int sb_matrix_row_bf16(const sb_matrix *w, int64_t row, float *scratch, sb_bf16 *out);
 
 int64_t sb_project_padded_rows(int64_t n); /* up to a multiple of SB_PROJECT_ROWS */
 

@@ -141,18 +141,12 @@ sb_status sb_rope_frequencies(const sb_rope_spec *s, int64_t n_tokens, float *in
 void sb_rope_angles(const float *inv_freq, int64_t pairs, float multiplier, int64_t position,
                     float *cosine, float *sine)
 {
-    for (int64_t i = 0; i < pairs; i++) {
-        float angle = (float)position * inv_freq[i];
-        cosine[i]   = (float)cos((double)angle) * multiplier;
-        sine[i]     = (float)sin((double)angle) * multiplier;
-    }
+    for (int64_t i = 0; i < pairs; i++)
+        sb_rope_angle(inv_freq[i], multiplier, position, &cosine[i], &sine[i]);
 }
 
 void sb_rope_rotate(float *x, int64_t pairs, const float *cosine, const float *sine)
 {
-    for (int64_t i = 0; i < pairs; i++) {
-        float a = x[i], b = x[i + pairs];
-        x[i]         = a * cosine[i] - b * sine[i];
-        x[i + pairs] = b * cosine[i] + a * sine[i];
-    }
+    for (int64_t i = 0; i < pairs; i++)
+        sb_rope_turn(&x[i], &x[i + pairs], cosine[i], sine[i]);
 }

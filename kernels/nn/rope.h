@@ -5,9 +5,15 @@
 #ifndef SB_KERNELS_NN_ROPE_H
 #define SB_KERNELS_NN_ROPE_H
 
+#include <math.h>
 #include <stdint.h>
 
+#include "kernels/base/host_device.h"
 #include "kernels/base/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef enum sb_rope_type {
     SB_ROPE_DEFAULT,
@@ -44,12 +50,33 @@ typedef struct sb_rope_spec {
 sb_status sb_rope_frequencies(const sb_rope_spec *s, int64_t n_tokens, float *inv_freq,
                               float *multiplier);
 
-/* cos, sin [pairs] at a position: the fp32 product position * inv_freq, its cosine and sine in
- * double with full range reduction, times the multiplier, then fp32. */
+/* cos and sin of one pair at a position: the fp32 product position * inv_freq, its cosine and sine
+ * in double with full range reduction, then fp32, times the multiplier. */
+static inline SB_HOST_DEVICE void sb_rope_angle(float inv_freq, float multiplier, int64_t position,
+                                                float *cosine, float *sine)
+{
+    const float angle = (float)position * inv_freq;
+    *cosine           = (float)cos((double)angle) * multiplier;
+    *sine             = (float)sin((double)angle) * multiplier;
+}
+
+/* The pair (a, b) turned. */
+static inline SB_HOST_DEVICE void sb_rope_turn(float *a, float *b, float cosine, float sine)
+{
+    const float x = *a, y = *b;
+    *a = x * cosine - y * sine;
+    *b = y * cosine + x * sine;
+}
+
+/* cos, sin [pairs] at a position. */
 void sb_rope_angles(const float *inv_freq, int64_t pairs, float multiplier, int64_t position,
                     float *cosine, float *sine);
 
 /* Rotate the first 2 * pairs dims of x in place, in fp32. */
 void sb_rope_rotate(float *x, int64_t pairs, const float *cosine, const float *sine);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

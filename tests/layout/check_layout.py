@@ -62,7 +62,7 @@ LIBRARIES = {
 # The only places that end the process outside harness/cli: the second Ctrl-C, and leaving a broken MPI job on behalf of main().
 MAY_EXIT = {"harness/run/stop.c", "harness/comm/launch.c"}
 # C against NVIDIA's C libraries, without device code.
-MAY_USE_CUDA = {"kernels/exec/cudnn.c", "kernels/exec/cudnn_library.h"}
+MAY_USE_CUDA = {"kernels/exec/cudnn.c", "kernels/exec/cudnn_library.h", "kernels/backend/cublaslt_library.h"}
 GENERATED = {"spanbench_build.h", "spanbench_commit.h"}
 MAX_LINES = 800
 WRITTEN_BY_PROGRAM = {"results/SCHEMA.md"}  # and compared with it by a test: nobody edits it

@@ -1,5 +1,5 @@
 # Benchmarks, built on request (ninja bench_sparse bench_decode bench_linear bench_dense bench_method bench_attend_cuda
-# bench_probe_cuda bench_scan_cuda bench_graph_cuda bench_tokenizer bench_ruler bench_store) and, but for a small bench_store, never part of ctest; OpenBLAS
+# bench_probe_cuda bench_scan_cuda bench_graph_cuda bench_link_cuda bench_tokenizer bench_ruler bench_store) and, but for a small bench_store, never part of ctest; OpenBLAS
 # is the yardstick here only.
 function(span_bench name)
   add_executable(${name} EXCLUDE_FROM_ALL perf/${name}.c perf/bench.c)
@@ -25,6 +25,7 @@ if(SPAN_HAVE_CUDA)
   span_bench(bench_attend_cuda)
   span_bench(bench_probe_cuda sb_model)
   span_bench(bench_scan_cuda sb_methods)
+  span_bench(bench_link_cuda sb_shard sb_comm_impl)
   span_bench(bench_graph_cuda sb_methods)
   target_sources(bench_graph_cuda PRIVATE perf/graph_cuda.cu)
 endif()

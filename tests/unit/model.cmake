@@ -23,3 +23,7 @@ endforeach()
 span_test(test_llama
   SOURCES unit/harness/model/checkpoint/test_llama.c unit/harness/model/checkpoint/llama_rig.c mpi/thread_ranks.c ${checkpoint_files}
   LINK sb_model sb_shard sb_config sb_methods sb_workloads sb_comm_impl Threads::Threads m LABELS unit)
+span_test(test_llama_device
+  SOURCES unit/harness/model/checkpoint/test_llama_device.c unit/harness/model/checkpoint/llama_rig.c unit/harness/model/checkpoint/rows_double.c
+          unit/kernels/nn/rows_plain.c unit/harness/run/fake_device.c ${checkpoint_files}
+  LINK sb_run sb_methods sb_workloads sb_comm_impl m LABELS unit)

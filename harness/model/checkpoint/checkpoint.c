@@ -11,7 +11,7 @@
 #include "harness/model/checkpoint/tensor_map.h"
 
 struct sb_checkpoint {
-    char           *path, *tokenizer, *chat_template;
+    char           *path, *chat_template;
     sb_model_config config;
     sbi_weights     weights;
     sbi_tensors     tensors;
@@ -65,7 +65,7 @@ static char *from_hub(const char *name)
     return n < (int)sizeof dir ? snapshot_in(dir, name) : NULL;
 }
 
-static sb_status locate(const char *path, char **out)
+sb_status sb_checkpoint_locate(const char *path, char **out)
 {
     *out = sbi_is_there(path) ? strdup(path) : from_hub(path);
     if (*out != NULL)
@@ -92,8 +92,6 @@ static sb_status open_gguf(sb_checkpoint *c)
         st = sb_config_from_gguf(c->weights.gguf, &c->config);
     if (st == SB_OK && sb_gguf_find_key(c->weights.gguf, "tokenizer.chat_template") != NULL)
         st = sb_gguf_text(c->weights.gguf, "tokenizer.chat_template", &c->chat_template);
-    if (st == SB_OK && (c->tokenizer = strdup(c->path)) == NULL)
-        st = no_memory(c);
     return st;
 }
 
@@ -170,8 +168,6 @@ static sb_status open_folder(sb_checkpoint *c)
         c->config.tied = 0;
     if (st == SB_OK)
         st = find_template(c);
-    if (st == SB_OK && (c->tokenizer = sbi_path_in(c->path, "tokenizer.json")) == NULL)
-        st = no_memory(c);
     free(config);
     free(generation);
     return st;
@@ -183,7 +179,7 @@ sb_status sb_checkpoint_open(const char *path, sb_checkpoint **out)
     sb_checkpoint *c = calloc(1, sizeof *c);
     if (c == NULL)
         return sb_fail(SB_ERR_NOMEM, "%s: no memory for the handle", path);
-    sb_status st = locate(path, &c->path);
+    sb_status st = sb_checkpoint_locate(path, &c->path);
     if (st == SB_OK)
         st = stat(c->path, &info) == 0 && S_ISDIR(info.st_mode) ? open_folder(c) : open_gguf(c);
     if (st == SB_OK)
@@ -208,7 +204,6 @@ void sb_checkpoint_close(sb_checkpoint *c)
     sbi_tensors_fini(&c->tensors);
     sbi_weights_close(&c->weights);
     free(c->path);
-    free(c->tokenizer);
     free(c->chat_template);
     free(c);
 }
@@ -226,5 +221,4 @@ const float     *sb_checkpoint_norm(const sb_checkpoint *c) { return c->tensors.
 const char      *sb_checkpoint_identity(const sb_checkpoint *c) { return c->identity; }
 int64_t          sb_checkpoint_bytes(const sb_checkpoint *c) { return c->weights.file_bytes; }
 const char      *sb_checkpoint_path(const sb_checkpoint *c) { return c->path; }
-const char      *sb_checkpoint_tokenizer(const sb_checkpoint *c) { return c->tokenizer; }
 const char      *sb_checkpoint_chat_template(const sb_checkpoint *c) { return c->chat_template; }

@@ -23,6 +23,10 @@ typedef struct sb_checkpoint sb_checkpoint;
 sb_status sb_checkpoint_open(const char *path, sb_checkpoint **out);
 void      sb_checkpoint_close(sb_checkpoint *c); /* NULL is fine */
 
+/* Where that is, malloc'd: path itself, or the newest snapshot of the hub's cache; nothing is
+ * opened. SB_ERR_IO: neither is there. */
+sb_status sb_checkpoint_locate(const char *path, char **out);
+
 const sb_model_config  *sb_checkpoint_config(const sb_checkpoint *c);
 const sb_layer_weights *sb_checkpoint_layer(const sb_checkpoint *c, int64_t layer);
 const sb_matrix        *sb_checkpoint_embedding(const sb_checkpoint *c);
@@ -30,9 +34,9 @@ const sb_matrix        *sb_checkpoint_head(const sb_checkpoint *c); /* the embed
 const float            *sb_checkpoint_norm(const sb_checkpoint *c); /* the last, [width] */
 /* 32 hex digits: xxh3-128 over config, headers and sizes of the files. */
 const char *sb_checkpoint_identity(const sb_checkpoint *c);
-int64_t     sb_checkpoint_bytes(const sb_checkpoint *c);     /* of the files */
-const char *sb_checkpoint_path(const sb_checkpoint *c);      /* as found: the hub's resolved */
-const char *sb_checkpoint_tokenizer(const sb_checkpoint *c); /* where its tokenizer is */
+int64_t     sb_checkpoint_bytes(const sb_checkpoint *c); /* of the files */
+/* As found: the hub's resolved. sb_tok_open finds its tokenizer there. */
+const char *sb_checkpoint_path(const sb_checkpoint *c);
 /* Its chat template, "" where there is none: of tokenizer_config.json, chat_template.jinja or the
  * GGUF key. */
 const char *sb_checkpoint_chat_template(const sb_checkpoint *c);

@@ -70,7 +70,9 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
     const sb_model_config *c = sb_checkpoint_config(l->c);
     int64_t padded = sb_project_padded_rows(rows), chunk = min_i64(sbi_llama_chunk_rows, padded);
     int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    int64_t widest = max_i64(max_i64(c->width, c->mlp_width), q);
+    int64_t     widest = max_i64(max_i64(c->width, c->mlp_width), q);
+    sb_sgemm_fn sgemm;
+    sb_status   st;
     const struct {
         float     **to;
         int64_t     rows, width;
@@ -87,25 +89,35 @@ static sb_status layout(sb_model *m, const sb_input *in, int64_t rows, sb_arena 
                {&l->up, max_i64(chunk, 1), c->mlp_width, "up rows"},
                {&l->scratch, 1, sb_project_scratch(widest, l->threads), "expanded weights"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        void     *p = NULL;
-        sb_status st =
-            sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float), all[i].what, &p);
+        void *p = NULL;
+        st      = sb_arena_alloc(a, all[i].rows * all[i].width, sizeof(float), all[i].what, &p);
         if (st != SB_OK)
             return st;
         *all[i].to = p;
     }
     l->rows  = rows;
     l->chunk = max_i64(chunk, 1);
+    if (!a->counting && (st = sb_sgemm_find(&sgemm)) != SB_OK)
+        return st;
     return sb_rope_frequencies(&c->rope, in->n_tokens + in->n_feed, l->inv_freq, &l->multiplier);
+}
+
+sb_status sbi_llama_check_id(const sbi_llama *l, int32_t id, int64_t pos)
+{
+    const sb_model_config *c = sb_checkpoint_config(l->c);
+    return id >= 0 && id < c->vocab
+               ? SB_OK
+               : sb_fail(SB_ERR_USAGE, "%s: token %lld: found id %d, allowed 0 to %lld",
+                         sb_checkpoint_path(l->c), (long long)pos, id, (long long)c->vocab - 1);
 }
 
 static sb_status embed_row(const sbi_llama *l, int32_t id, int64_t pos, float *x, float *turn)
 {
     const sb_model_config *c     = sb_checkpoint_config(l->c);
     int64_t                pairs = c->head_dim / 2;
-    if (id < 0 || id >= c->vocab)
-        return sb_fail(SB_ERR_USAGE, "%s: token %lld: found id %d, allowed 0 to %lld",
-                       sb_checkpoint_path(l->c), (long long)pos, id, (long long)c->vocab - 1);
+    sb_status              st    = sbi_llama_check_id(l, id, pos);
+    if (st != SB_OK)
+        return st;
     sb_rope_angles(l->inv_freq, pairs, l->multiplier, pos, turn, turn + pairs);
     if (!sb_matrix_row(sb_checkpoint_embedding(l->c), id, x))
         return sb_fail(SB_ERR_USAGE,
@@ -161,18 +173,23 @@ static int32_t argmax(const sb_model *m, const float *row, int32_t lo, int32_t h
 static void destroy(sb_model *m)
 {
     sbi_llama *l = m->impl;
+    sbi_llama_there_fini(l);
     sb_prompter_close(l->prompter);
     sb_checkpoint_close(l->owned);
     free(l);
 }
 
+void sbi_llama_on_device(sbi_llama *l, const sb_device_rows *steps)
+{
+    l->there.steps          = steps;
+    l->there_ops            = sbi_llama_device_ops;
+    l->there_ops.row_values = l->ops.row_values;
+    l->ops.cuda             = steps != NULL ? &l->there_ops : NULL;
+}
+
 sb_status sb_llama_create(const sb_checkpoint *c, const sb_llama_params *params, int32_t threads,
                           sb_model **out)
 {
-    sb_sgemm_fn sgemm;
-    sb_status   st = sb_sgemm_find(&sgemm);
-    if (st != SB_OK)
-        return st;
     sbi_llama *l = calloc(1, sizeof *l);
     if (l == NULL)
         return sb_fail(SB_ERR_NOMEM, "llama: no memory for the handle");
@@ -182,6 +199,7 @@ sb_status sb_llama_create(const sb_checkpoint *c, const sb_llama_params *params,
     l->ops            = sb_model_llama;
     l->ops.row_values = sb_checkpoint_config(c)->vocab;
     l->model          = (sb_model){.ops = &l->ops, .impl = l};
+    sbi_llama_on_device(l, SB_IF_CUDA(&sb_device_rows_cuda));
     *out              = &l->model;
     return SB_OK;
 }
@@ -240,4 +258,5 @@ const sb_model_ops sb_model_llama = {
     .read         = sbi_llama_read,
     .say          = sbi_llama_say,
     .shared_bytes = sbi_llama_shared_bytes,
-    .token_flops  = sbi_llama_token_flops};
+    .token_flops  = sbi_llama_token_flops,
+    .kept_bytes   = sbi_llama_kept_bytes};

@@ -67,6 +67,21 @@ static sb_status check(const sbi_llama *l, int32_t layer, const sb_tensor *t, in
                    (long long)heads, (long long)rows, (long long)c->head_dim);
 }
 
+sb_status sbi_llama_check_qkv(const sbi_llama *l, int32_t layer, int64_t rows, const sb_tensor *q,
+                              const sb_tensor *k, const sb_tensor *v)
+{
+    const sb_model_config *c  = sb_checkpoint_config(l->c);
+    sb_status              st = check(l, layer, q, c->heads, rows, "q");
+    if (st == SB_OK)
+        st = check(l, layer, k, c->kv_heads, rows, "k");
+    return st == SB_OK ? check(l, layer, v, c->kv_heads, rows, "v") : st;
+}
+
+sb_status sbi_llama_check_o(const sbi_llama *l, int32_t layer, int64_t rows, const sb_tensor *o)
+{
+    return check(l, layer, o, sb_checkpoint_config(l->c)->heads, rows, "o");
+}
+
 static sb_status qkv_part(sbi_llama *l, const sb_layer_weights *w, const part *p, sb_tensor *q,
                           sb_tensor *k, sb_tensor *v)
 {
@@ -86,14 +101,9 @@ static sb_status qkv_part(sbi_llama *l, const sb_layer_weights *w, const part *p
 sb_status sbi_llama_qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tensor *k,
                         sb_tensor *v)
 {
-    sbi_llama             *l    = m->impl;
-    const sb_model_config *c    = sb_checkpoint_config(l->c);
-    int64_t                rows = one ? 1 : l->rows;
-    sb_status              st   = check(l, layer, q, c->heads, rows, "q");
-    if (st == SB_OK)
-        st = check(l, layer, k, c->kv_heads, rows, "k");
-    if (st == SB_OK)
-        st = check(l, layer, v, c->kv_heads, rows, "v");
+    sbi_llama *l    = m->impl;
+    int64_t    rows = one ? 1 : l->rows;
+    sb_status  st   = sbi_llama_check_qkv(l, layer, rows, q, k, v);
     for (int64_t first = 0; st == SB_OK && first < rows; first += l->chunk) {
         part p = part_of(l, one, first);
         st     = qkv_part(l, sb_checkpoint_layer(l->c, layer), &p, q, k, v);
@@ -135,7 +145,7 @@ sb_status sbi_llama_absorb(sb_model *m, int32_t layer, int one, const sb_tensor 
 {
     sbi_llama *l    = m->impl;
     int64_t    rows = one ? 1 : l->rows;
-    sb_status  st   = check(l, layer, o, sb_checkpoint_config(l->c)->heads, rows, "o");
+    sb_status  st   = sbi_llama_check_o(l, layer, rows, o);
     for (int64_t first = 0; st == SB_OK && first < rows; first += l->chunk) {
         part p = part_of(l, one, first);
         st     = absorb_part(l, sb_checkpoint_layer(l->c, layer), &p, o);

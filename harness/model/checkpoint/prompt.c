@@ -87,12 +87,12 @@ static void add_stop(sb_prompter *p, int32_t id)
 static sb_status open_tokenizer(sb_prompter *p)
 {
     const sb_model_config *c  = sb_checkpoint_config(p->c);
-    sb_status              st = sb_tok_open(sb_checkpoint_tokenizer(p->c), NULL, &p->tok);
+    sb_status              st = sb_tok_open(sb_checkpoint_path(p->c), NULL, &p->tok);
     if (st != SB_OK || (st = sb_tok_ctx_create(p->tok, &p->ctx)) != SB_OK)
         return st;
     if (sb_tok_size(p->tok) > c->vocab)
         return sb_fail(SB_ERR_USAGE, "%s: found %d tokens, allowed %lld, the model's vocabulary",
-                       sb_checkpoint_tokenizer(p->c), sb_tok_size(p->tok), (long long)c->vocab);
+                       sb_checkpoint_path(p->c), sb_tok_size(p->tok), (long long)c->vocab);
     sb_tok_ops_of(p->ctx, SB_TOK_SPECIALS_PARSE, &p->ops);
     for (int32_t i = 0; i < c->n_stops; i++)
         add_stop(p, c->stops[i]);

@@ -79,6 +79,31 @@ START_TEST(keys_of_a_run_may_stand_there)
 }
 END_TEST
 
+START_TEST(a_model_counts_where_no_tokenizer_does)
+{
+    static const struct {
+        const char *keys, *model;
+    } cases[] = {{"model: {path: ~/m, wrapper: base}\n", "/tmp/m"},
+                 {"model: {path: [owner/m]}\n", "owner/m"},
+                 {"model: {path: [a, b]}\n", NULL}, /* which one? */
+                 {"model: {path: m}\ntokenizer: words\n", NULL},
+                 {"model: {name: probe}\n", NULL},
+                 {"model: [x]\n", NULL}};
+    char text[256];
+    ck_assert_int_eq(setenv("HOME", "/tmp", 1), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        (void)snprintf(text, sizeof text,
+                       "sweep: t\n%sworkloads:\n  - {suite: made, tasks: short, lengths: 1K}\n",
+                       cases[i].keys);
+        sb_gen_plan *p = load_good(text);
+        ck_assert((p->model == NULL) == (cases[i].model == NULL));
+        if (p->model != NULL)
+            ck_assert_str_eq(p->model, cases[i].model);
+        sb_gen_free(p);
+    }
+}
+END_TEST
+
 START_TEST(home_is_put_in)
 {
     ck_assert_int_eq(setenv("HOME", "/tmp", 1), 0);
@@ -189,6 +214,7 @@ int main(void)
     SRunner *r = srunner_create(s);
     tcase_add_test(t, sets_come_in_order_with_their_defaults);
     tcase_add_test(t, keys_of_a_run_may_stand_there);
+    tcase_add_test(t, a_model_counts_where_no_tokenizer_does);
     tcase_add_test(t, home_is_put_in);
     tcase_add_loop_test(t, bad_files_say_what_is_allowed, 0, N_REFUSALS);
     tcase_add_test(t, a_key_can_be_set_from_outside);

@@ -8,6 +8,12 @@
 #include "kernels/base/rng.h"
 #include "results/stats/stats.h"
 
+/* The program's malloc while it is asked to fail (linked with --wrap). */
+static int no_memory;
+void      *__real_malloc(size_t n);
+void      *__wrap_malloc(size_t n);
+void      *__wrap_malloc(size_t n) { return no_memory ? NULL : __real_malloc(n); }
+
 enum { N = 8192, MAX_DRAWN = 2 * SB_STRATA * SB_STRATUM_ROWS + SB_CENSUS_ROWS };
 
 static double uniform(uint64_t key) { return (double)(sb_mix(key) >> 11) * 0x1p-53; }
@@ -255,6 +261,20 @@ START_TEST(ratio_by_hand)
 }
 END_TEST
 
+static double of_rows(const sample *s, double p)
+{
+    double out;
+    ck_assert_int_eq(sb_estimate_percentile(&s->rows, s->y[0], 2, p, &out), SB_OK);
+    return out;
+}
+
+static double percentile(const double *y, int64_t n, int64_t stride, double p)
+{
+    double out;
+    ck_assert_int_eq(sb_percentile(y, n, stride, p, &out), SB_OK);
+    return out;
+}
+
 /* The last 128 rows are all there, the others one in ten: as a share of all rows they weigh 2.8 %,
  * of the drawn ones 22 %. */
 START_TEST(percentiles_weigh_rows)
@@ -264,20 +284,38 @@ START_TEST(percentiles_weigh_rows)
     draw(&s, n, 3, SB_STRATUM_ROWS, value, value);
     for (int64_t i = 0; i < s.rows.n; i++)
         s.y[i][0] = i < drawn ? 1 : 0;
-    ck_assert_double_eq(sb_estimate_percentile(&s.rows, s.y[0], 2, 0.05), 1);
-    ck_assert_double_eq(sb_estimate_percentile(&s.rows, s.y[0], 2, 0.027), 0);
+    ck_assert_double_eq(of_rows(&s, 0.05), 1);
+    ck_assert_double_eq(of_rows(&s, 0.027), 0);
     sb_rows_fini(&s.rows);
     double y[] = {5, 1, 4, 2, 3};
-    ck_assert_double_eq(sb_percentile(y, 5, 1, 0.05), 1);
-    ck_assert_double_eq(sb_percentile(y, 5, 1, 0.5), 3);
-    ck_assert_double_eq(sb_percentile(y, 5, 1, 1), 5);
-    ck_assert_double_eq(sb_percentile(y, 2, 2, 1), 5);
-    ck_assert(isnan(sb_percentile(y, 0, 1, 0.5)));
+    ck_assert_double_eq(percentile(y, 5, 1, 0.05), 1);
+    ck_assert_double_eq(percentile(y, 5, 1, 0.5), 3);
+    ck_assert_double_eq(percentile(y, 5, 1, 1), 5);
+    ck_assert_double_eq(percentile(y, 2, 2, 1), 5);
+    ck_assert(isnan(percentile(y, 0, 1, 0.5)));
     double many[400];
     for (int i = 0; i < 400; i++)
         many[i] = i + 1;
-    ck_assert_double_eq(sb_percentile(many, 400, 1, 0.05), 20); /* nearest rank, not one above */
-    ck_assert_double_eq(sb_percentile(many, 400, 1, 0.99), 396);
+    ck_assert_double_eq(percentile(many, 400, 1, 0.05), 20); /* nearest rank, not one above */
+    ck_assert_double_eq(percentile(many, 400, 1, 0.99), 396);
+}
+END_TEST
+
+/* No memory is a failure, not a value that is missing. */
+START_TEST(percentiles_without_memory)
+{
+    sample    s;
+    double    y[] = {1, 2}, out = 7;
+    sb_status all, drawn;
+    draw(&s, SB_CENSUS_ROWS, 3, SB_STRATUM_ROWS, value, value);
+    no_memory = 1;
+    all       = sb_percentile(y, 2, 1, 0.5, &out);
+    drawn     = sb_estimate_percentile(&s.rows, s.y[0], 2, 0.5, &out);
+    no_memory = 0;
+    ck_assert_int_eq(all, SB_ERR_NOMEM);
+    ck_assert_int_eq(drawn, SB_ERR_NOMEM);
+    ck_assert_double_eq(out, 7);
+    sb_rows_fini(&s.rows);
 }
 END_TEST
 
@@ -297,6 +335,7 @@ int main(void)
     tcase_add_test(t, a_thousand_seeds_at_8192);
     tcase_add_test(t, ratio_by_hand);
     tcase_add_test(t, percentiles_weigh_rows);
+    tcase_add_test(t, percentiles_without_memory);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/model/checkpoint/llama_state.h"
 #include "kernels/registry.h"
 #include "tests/text_params.h"
 
@@ -49,6 +50,7 @@ static sb_status passes(const llama_run *r, const sb_forward_config *cfg, const 
     sb_status       st    = sb_forward_bytes(cfg, in, &room);
     if (st != SB_OK)
         return st;
+    out->room = room;
     block = aligned_alloc(SB_ARENA_ALIGN, (room.host_bytes + 63) / 64 * 64);
     ck_assert_ptr_nonnull(block);
     st = sb_forward_create(cfg, in, block, room.host_bytes, &f);
@@ -58,8 +60,10 @@ static sb_status passes(const llama_run *r, const sb_forward_config *cfg, const 
         st = sb_forward_row(f, i, out->logits + i * out->vocab);
     if (st == SB_OK)
         st = sb_forward_decode(f, out->emitted, NULL);
-    if (st == SB_OK)
+    if (st == SB_OK) {
         ck_assert(sb_forward_canaries_intact(f));
+        out->device_bytes = sb_forward_device_bytes(f);
+    }
     sb_forward_destroy(f);
     free(block);
     return st;
@@ -70,6 +74,7 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
     _Alignas(16) unsigned char method_params[4096], dense_params[4096];
     const sb_method           *dense = sb_method_find("dense");
     const sb_method           *m     = r->method != NULL ? sb_method_find(r->method) : dense;
+    sb_method                  method, decode;
     sb_llama_params            par   = {.extrapolate = r->extrapolate};
     sb_checkpoint             *c     = NULL;
     sb_model                  *model = NULL;
@@ -89,16 +94,22 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
     out->emitted = calloc((size_t)r->max_new + 1, sizeof *out->emitted);
     ck_assert(out->logits != NULL && out->emitted != NULL);
     make_input(r, out->vocab, &in);
+    method = *m;
+    decode = *dense;
+    if (r->attend != NULL)
+        method.attend[SB_CUDA] = decode.attend[SB_CUDA] = r->attend;
+    if (r->steps != NULL)
+        sbi_llama_on_device(model->impl, r->steps);
     sb_forward_config cfg = {.model         = model,
-                             .method        = m,
+                             .method        = &method,
                              .method_params = method_params,
-                             .decode_method = dense,
+                             .decode_method = &decode,
                              .decode_params = dense_params,
-                             .backend       = &sb_backend_cpu,
-                             .comm          = comm,
-                             .layout        = r->layout,
-                             .threads       = r->threads > 0 ? r->threads : 1,
-                             .arena_flags   = SB_ARENA_GUARD};
+                             .backend     = r->steps != NULL ? r->steps->backend : &sb_backend_cpu,
+                             .comm        = comm,
+                             .layout      = r->layout,
+                             .threads     = r->threads > 0 ? r->threads : 1,
+                             .arena_flags = SB_ARENA_GUARD};
     st                    = passes(r, &cfg, &in, out);
     sb_input_fini(&in);
     model->ops->destroy(model);

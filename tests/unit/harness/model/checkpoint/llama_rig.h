@@ -4,6 +4,7 @@
 
 #include "harness/model/checkpoint/llama.h"
 #include "harness/model/forward.h"
+#include "kernels/nn/device_rows.h"
 
 typedef struct llama_run {
     const char    *path;   /* of the checkpoint */
@@ -15,12 +16,17 @@ typedef struct llama_run {
     int32_t        stop; /* an id that ends generation; 0: none */
     int32_t        extrapolate;
     int32_t        threads; /* 0: 1 */
+    /* Where it runs; NULL: on the cpu. */
+    const sb_device_rows *steps;
+    sb_attend_fn          attend; /* of methods there, in place of their own; NULL: theirs */
 } llama_run;
 
 typedef struct llama_out {
     int64_t  vocab;
     float   *logits;  /* [n_tokens][vocab] after the prefill */
     int32_t *emitted; /* [max_new] */
+    sb_forward_room room;    /* counted */
+    size_t          device_bytes; /* held at most */
 } llama_out;
 
 void llama_ids(const llama_run *r, int32_t *ids);

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# A checkpoint on the device, by `spanbench generate` and in a sweep, beside the CPU. Without a device or cuBLASLt: skipped (77).
+#   tests/cuda/checkpoint.sh SPANBENCH MAKE_CHECKPOINT
+set -euo pipefail
+spanbench=$1 make=$2
+here=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$here"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/cli/cases.sh
+. tests/cli/cases.sh
+
+"$spanbench" doctor "$work" >"$work/doctor"
+if ! grep -q '^attention cuda' "$work/doctor" || ! grep -q '^cublaslt  *[0-9]' "$work/doctor"; then
+    echo "skipped: $(grep -E '^(backend cuda|cublaslt)' "$work/doctor" | tr '\n' ' ')"
+    exit 77
+fi
+
+model=$work/tiny
+"$make" "$model" tests/fixtures/tokenizer/smollm.json
+generate() { "$spanbench" generate --model "$model" "$@"; }
+run() { "$spanbench" run "$@" --no-table; }
+ask() { "$spanbench" query "$work/$1.db" "$2" --format csv | tail -n +2 | tr -d '\r'; }
+
+printf 'Count to three.' >"$work/count.txt"
+said=$(generate --prompt-file "$work/count.txt" --max-new 8 2>/dev/null)
+case_is "generate there" 0 "$(code_of generate --prompt-file "$work/count.txt" --max-new 8 --backend cuda)"
+case_is "says the same" "$said" "$(cat "$work/out")"
+case_is "and where the room went" 1 "$(grep -c 'GiB a rank beside .* GiB of weights' "$work/err")"
+case_is "a window of all is dense" "$said" "$(generate --prompt-file "$work/count.txt" --max-new 8 --backend cuda --method streaming_llm 2>/dev/null)"
+case_is "logits" 0 "$(code_of generate --prompt-file "$work/count.txt" --max-new 1 --backend cuda --logits "$work/l.safetensors" --logits-rows all)"
+case_is "another backend" 2 "$(code_of generate --prompt-file "$work/count.txt" --backend gpu)"
+
+cat >"$work/rows.jsonl" <<X
+{"input": "Count to three.", "outputs": ["$said"], "metric": "ruler_all@1", "max_gen": 8}
+X
+cat >"$work/s.yaml" <<X
+sweep: there
+experiment: task
+backend: cuda
+model: {path: $model, wrapper: base}
+workloads:
+  - {suite: jsonl, tasks: [rows], data: $work/rows.jsonl}
+  - {suite: ruler, tasks: [niah_single_1], lengths: [2K], samples: 2}
+methods: [dense, streaming_llm, {name: flexprefill, min_budget_tokens: 128}, hip]
+decode: [dense]
+quality: sampled
+timing: {warmup: 0, repetitions: 2}
+X
+case_is "a dry run" 0 "$(code_of run "$work/s.yaml" --dry-run)"
+case_is "the sweep" 0 "$(code_of run "$work/s.yaml" --db "$work/s.db")"
+case_is "all of it ran" "8,0" "$(ask s "SELECT count(DISTINCT point_id), sum(status <> 'ok') FROM sample")"
+case_is "it answers as generate does" "$said" "$(ask s "SELECT DISTINCT prediction FROM sample JOIN point ON point.id = point_id WHERE task = 'rows' AND method = 'dense'")"
+case_is "weights are part of what was predicted" "0" \
+    "$(ask s "select count(*) from memory p join memory d using (sample_id) where p.kind = 'device_predicted' and d.kind = 'device_high_water' and d.bytes > p.bytes")"
+case_is "dense has all keys" "1" "$(ask s "SELECT min(round(recall_mean, 6)) FROM quality JOIN sample ON sample.id = sample_id JOIN point ON point.id = point_id WHERE method = 'dense'")"
+cases_end
