@@ -25,6 +25,7 @@ enum {
 struct plan_keys {
     int32_t n_runs, has_plan;
     int32_t width_shift; /* log2 of the tiles' width, -1: no power of two */
+    int32_t plain;       /* keys in one run, no slots, tiles side by side of a power of two */
     sb_run  k_run[K_RUNS];
     sb_plan plan;
 };
@@ -175,6 +176,10 @@ static __device__ __forceinline__ int32_t listed_id(const plan_keys &a, const it
     if (part == 0 || b >= x.blocks[2])
         return 0;
     const list &l = part == 1 ? x.tiles : x.tokens;
+    if (a.plain) {
+        const uint32_t at = static_cast<uint32_t>(i) >> (part == 1 ? a.width_shift : 0);
+        return at < static_cast<uint32_t>(l.n) ? l.id[at] : -1;
+    }
     if (part == 1)
         i = tile_of(a, i);
     return i < l.n ? l.id[i] : -1;
@@ -197,15 +202,34 @@ static __device__ __forceinline__ int32_t row_of(const plan_keys &a, int64_t tok
     return -1;
 }
 
-/* Key k of block b. raw: listed_id of it. all_see: all rows of the item do. */
-template <int N>
-static __device__ __forceinline__ void key_of(const plan_keys &a, const item_keys &x, int head,
-                                              int b, int k, int32_t raw, int32_t *id, int32_t *row,
-                                              bool *all_see)
+/* The row of key i of a part where the plan is plain; -1: not at hand. The arithmetic is of 32
+ * bits, and what leaves them is past the limit. */
+static __device__ __forceinline__ int32_t plain_row(const plan_keys &a, const item_keys &x,
+                                                    int part, uint32_t i, int32_t raw)
 {
-    const int     part = part_of(x, b);
-    const int64_t i    = number_of<N>(x, b, part, k);
-    int64_t       s    = -1;
+    const int32_t start = static_cast<int32_t>(a.k_run[0].start);
+    const int32_t room  = max(static_cast<int32_t>(x.limit) - start, 0);
+    uint32_t      s     = UINT_MAX;
+    if (part == 0) {
+        const int32_t late = static_cast<int32_t>(i) - x.count[0];
+        if (late < x.count[1])
+            s = late < 0 ? x.from[0] + i : static_cast<uint32_t>(x.from[1] + late);
+    } else if (raw >= 0) {
+        s = raw;
+        if (part == 1)
+            s = (s << a.width_shift) + (i & ((1u << a.width_shift) - 1));
+        else if (x.tiles.n > 0 && in_tiles(a.plan.tiles, x.tiles, raw))
+            s = UINT_MAX;
+    }
+    s -= start;
+    return s < static_cast<uint32_t>(room) ? static_cast<int32_t>(s) : -1;
+}
+
+/* The token of key i of a part, -1: none that may be seen. */
+static __device__ __forceinline__ int64_t any_key(const plan_keys &a, const item_keys &x, int head,
+                                                  int part, int64_t i, int32_t raw)
+{
+    int64_t s = -1;
     if (part == 0) {
         const int64_t late = i - x.count[0];
         if (late < x.count[1])
@@ -228,13 +252,32 @@ static __device__ __forceinline__ void key_of(const plan_keys &a, const item_key
         s = -1;
     if (s >= 0 && a.has_plan && a.plan.slots.n_heads > 0)
         s = sb_slot_token(&a.plan.slots, sb_slots_of(&a.plan.slots, head), s);
-    *row = s < 0 ? -1 : row_of(a, s);
-    *id  = *row < 0 ? NO_ID : static_cast<int32_t>(s);
+    return s;
+}
+
+/* Key k of block b. raw: listed_id of it. all_see: all rows of the item do. */
+template <int N>
+static __device__ __forceinline__ void key_of(const plan_keys &a, const item_keys &x, int head,
+                                              int b, int k, int32_t raw, int32_t *id, int32_t *row,
+                                              bool *all_see)
+{
+    const int     part = part_of(x, b);
+    const int64_t i    = number_of<N>(x, b, part, k);
+    int64_t       s;
+    if (a.plain) {
+        *row = plain_row(a, x, part, static_cast<uint32_t>(i), raw);
+        s    = *row + a.k_run[0].start;
+    } else {
+        s    = any_key(a, x, head, part, i, raw);
+        *row = s < 0 ? -1 : row_of(a, s);
+    }
+    *id = *row < 0 ? NO_ID : static_cast<int32_t>(s);
     if (part == 0)
         *all_see = *id <= x.gid && (*id < x.sinks || (x.one_step && *id >= x.most_first));
     else
         *all_see = *id <= x.gid && *id >= x.sinks && *id < x.least_first;
 }
+
 /* Plan (NULL: dense) and runs of keys, of which there are at most K_RUNS. */
 static inline plan_keys plan_keys_of(const sb_plan *plan, const sb_gid *keys)
 {
@@ -249,6 +292,10 @@ static inline plan_keys plan_keys_of(const sb_plan *plan, const sb_gid *keys)
     a.n_runs = keys->n_runs;
     for (int32_t r = 0; r < a.n_runs; r++)
         a.k_run[r] = keys->run[r];
+    const bool tiles = plan != nullptr && (plan->parts & SB_PART_TILES) != 0;
+    a.plain =
+        a.n_runs == 1 && (plan == nullptr || plan->slots.n_heads == 0) &&
+        (!tiles || (a.width_shift >= 0 && a.plan.tiles.unit_tokens == a.plan.tiles.width_tokens));
     return a;
 }
 
