@@ -1,14 +1,13 @@
 /* Attention for Hopper (sm_90a) over any plan: every key is found by itself.
  *
  * Persistent CTAs as in sm90_cuda.cu, with the same consumers (sm90_body.cuh). The producer
- * warpgroup copies 128 rows of K, then 128 of V, straight into the swizzled layout: 8, 16 or 32
- * rows that lie one behind the other, wherever they start, as one box of a tensor copy, others by
- * cp.async. A barrier hears of the copies as they land; whoever waits there fences the ordinary
+ * warpgroup copies 128 rows of K, then 128 of V, straight into the swizzled layout, 32 a warp: by
+ * tensor copies where they lie one behind the other, wherever they start, row by row by cp.async
+ * where not. A barrier hears of the copies as they land; whoever waits there fences the ordinary
  * writes from the matrix unit's reads.
  *
  * The ids of a block (plan_keys_cuda.cuh says which) go to the consumers beside K; a key that is
- * not at hand is a row of zeros, or of whatever lies there in a box. A block that not every row
- * sees in full is masked id by id.
+ * not at hand is a row of zeros. A block that not every row sees in full is masked id by id.
  *
  * Shared memory: Q, 3 stages of K and V (5 at head_dim 64), ids of one stage more: 226 KiB.
  *
@@ -27,13 +26,7 @@ enum {
     SLOT     = 192, /* the work slot among them, */
     ITEM     = 224, /* and the item */
     Q_RUNS   = 32,  /* of queries; each is a launch */
-    BOX_ROWS = 8,   /* least of a tensor copy: the swizzle's period; boxes have 1, 2, 4 times it */
-    BOXES    = 3,
-};
-
-/* K and V in boxes of 8, 16, 32 rows. */
-struct row_maps {
-    CUtensorMap k[BOXES], v[BOXES];
+    BOX_ROWS = 32,  /* of a tensor copy: a warp's keys */
 };
 
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 5 : 3; }
@@ -73,115 +66,63 @@ template <int D> struct places {
     }
 };
 
-/* What the producing warps say of a block: all of them, or any of them. */
-enum { ALL_SEE = 1, LISTED = 2, ROWS_COPIED = 4 };
-
 /* ---- the producer: 128 threads ---- */
 
-/* How the 32 keys of a warp lie in K and V, by groups of 8. The keys at hand of a boxed group are
- * rows at .. at + 7, in their places; what else lies there nobody sees. */
-struct groups {
-    int32_t at;    /* of this lane's group */
-    int32_t boxed; /* bits of the groups, */
-    int32_t box;   /* and of each (4 bits) the box that begins there: 0 none, 1, 2, 4 groups */
-};
-
-/* Lane i knows the row of key i, -1: not at hand. n_k: rows of a head; a box behind them is zeros,
- * and there is none where there are no rows. */
-static __device__ __forceinline__ groups groups_of(int32_t row, int32_t n_k)
+/* Do a warp's 32 keys lie one behind the other? Lane i knows the row of key i, -1: not at hand. */
+static __device__ __forceinline__ bool side_by_side(int32_t row)
 {
-    const int     lane = threadIdx.x & 31;
-    const int32_t mine = row < 0 ? INT_MIN : row - (lane & 7);
-    groups        g    = {mine, 0, 0};
-#pragma unroll
-    for (int x = 1; x < 8; x <<= 1)
-        g.at = max(g.at, __shfl_xor_sync(~0u, g.at, x));
-    const uint32_t fits = __ballot_sync(~0u, n_k > 0 && (row < 0 || mine == g.at));
-    g.at                = g.at == INT_MIN ? n_k : g.at;
-    /* lanes of groups that go on where the one before ends */
-    const int32_t  before = __shfl_up_sync(~0u, g.at, 8);
-    const uint32_t on     = __ballot_sync(~0u, lane >= 8 && g.at == before + 8);
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        if ((fits >> 8 * i & 0xFF) == 0xFF) {
-            g.boxed |= 1 << i;
-            g.box |= 1 << 4 * i;
-        }
-    if ((g.box & 0x11) == 0x11 && on >> 8 & 1)
-        g.box = (g.box & 0x1100) | 2;
-    if ((g.box & 0x1100) == 0x1100 && on >> 24 & 1)
-        g.box = (g.box & 0xFF) | 0x200;
-    if (g.box == 0x202 && on >> 16 & 1)
-        g.box = 4;
-    return g;
+    const int32_t first = __shfl_sync(~0u, row, 0);
+    return __all_sync(~0u, row >= 0 && row - first == static_cast<int32_t>(threadIdx.x & 31));
 }
 
-/* The boxed groups; `full` expects their bytes. */
+/* This warp's 32 rows of a tile as boxes; lane 0 knows the first. `full` hears of 32 arrivals and
+ * of the bytes. */
 template <int D>
-static __device__ __forceinline__ void
-load_boxes(uint32_t to, uint32_t full, const CUtensorMap (&map)[BOXES], const groups &g, int kv)
+static __device__ __forceinline__ void copy_box(uint32_t tile, uint32_t full,
+                                                const CUtensorMap *map, int32_t row, int kv)
 {
-#pragma unroll 1
-    for (int i = 0; g.box >> 4 * i != 0; i++) {
-        const int32_t row = __shfl_sync(~0u, g.at, 8 * i), box = g.box >> 4 * i & 7;
-        if (box == 0 || (threadIdx.x & 31) != 0)
-            continue;
+    if ((threadIdx.x & 31) != 0)
+        return;
+    mbar_expect(full, BOX_ROWS * D * 2);
 #pragma unroll
-        for (int x = 0; x < D / 64; x++)
-            tma_load(to + x * HALF_BYTES + i * (BOX_ROWS * 128), &map[box >> 1], full, 64 * x, row,
-                     kv);
-    }
+    for (int x = 0; x < D / 64; x++)
+        tma_load(tile + x * HALF_BYTES + threadIdx.x * 128, map, full, 64 * x, row, kv);
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], 31;" ::"r"(full) : "memory");
 }
 
-/* The other groups, row by row: a warp takes AT_ONCE rows with each copy. */
+/* This warp's 32 rows one by one; lane i knows row i. `full` hears of each thread when its copies
+ * are there. */
 template <int D>
-static __device__ __forceinline__ void copy_rows(uint32_t to, const sb_bf16 *from, int32_t row,
-                                                 int32_t boxed)
+static __device__ __forceinline__ void copy_rows(uint32_t tile, uint32_t full, const sb_bf16 *from,
+                                                 int32_t row)
 {
-    enum { CHUNKS = D / 8, AT_ONCE = 32 / CHUNKS };
+    enum { CHUNKS = D / 8, AT_ONCE = 32 / CHUNKS, BATCH = 8 };
     const int lane = threadIdx.x & 31, c = lane % CHUNKS, r0 = lane / CHUNKS;
     /* tiles start on 1024 bytes: bits 4 to 6 are the chunk, and of r the low bits are r0's */
-    to += (c >> 3) * HALF_BYTES + r0 * 128 + (((c & 7) ^ r0) << 4);
+    const uint32_t to =
+        tile + (c >> 3) * HALF_BYTES + ((threadIdx.x & ~31u) + r0) * 128 + (((c & 7) ^ r0) << 4);
     from += 8 * c;
-#pragma unroll 1
-    for (int g = 0; g < 4; g++, to += BOX_ROWS * 128) {
-        if (boxed >> g & 1)
-            continue;
 #pragma unroll
-        for (int i = 0; i < 8; i += AT_ONCE) {
-            const int32_t src = __shfl_sync(~0u, row, 8 * g + i + r0);
-            sbi_copy_16((to ^ (i << 4)) + i * 128, from + static_cast<int64_t>(max(src, 0)) * D,
-                        src >= 0);
+    for (int first = 0; first < 32; first += BATCH * AT_ONCE) {
+        int32_t
+            src[BATCH]; /* all on their way before the first copy: they wait once, not 8 times */
+#pragma unroll
+        for (int i = 0; i < BATCH; i++)
+            src[i] = __shfl_sync(~0u, row, first + i * AT_ONCE + r0);
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            const int r = first + i * AT_ONCE;
+            sbi_copy_16((to ^ ((r & 7) << 4)) + r * 128,
+                        from + static_cast<int64_t>(max(src[i], 0)) * D, src[i] >= 0);
         }
     }
-}
-
-/* This warp's 32 rows of a tile. `full` hears of 33 arrivals: one that announces the bytes of boxes
- * (and ids that were written before), and one a thread when its own copies are there. */
-template <int D>
-static __device__ __forceinline__ void
-load_rows(uint32_t tile, uint32_t full, const CUtensorMap (&map)[BOXES], const sb_bf16 *from,
-          int32_t row, const groups &g, int kv)
-{
-    const int      lane = threadIdx.x & 31;
-    const uint32_t to   = tile + (threadIdx.x & ~31u) * 128;
-    __syncwarp();
-    if (lane == 0)
-        mbar_expect(full, __popc(g.boxed) * BOX_ROWS * D * 2);
-    load_boxes<D>(to, full, map, g, kv);
-    if (g.boxed == 15) {
-        if (lane == 0)
-            asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], 32;" ::"r"(full) : "memory");
-        return;
-    }
-    copy_rows<D>(to, from, row, g.boxed);
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(full) : "memory");
 }
 
 template <int D>
-static __device__ __forceinline__ void produce(const gather_args &a, const places<D> &at,
-                                               volatile int32_t *slot, item &now,
-                                               const CUtensorMap *mq, const row_maps &maps)
+static __device__ __forceinline__ void
+produce(const gather_args &a, const places<D> &at, volatile int32_t *slot, item &now,
+        const CUtensorMap *mq, const CUtensorMap *mk, const CUtensorMap *mv)
 {
     enum { NS = stages(D), TILE = tile_bytes(D), IDS = id_stages(D) };
     const int total = a.n_cells * a.heads, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -213,11 +154,9 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
             int32_t        id, row;
             bool           sees;
             key_of<KEYS>(a.keys, now.keys, now.x.head, b, threadIdx.x, raw, &id, &row, &sees);
-            raw                = listed_id<KEYS>(a.keys, now.keys, b + 1, threadIdx.x);
-            const groups g     = groups_of(row, a.n_k);
-            const int    flags = (__all_sync(~0u, sees) ? ALL_SEE : 0) |
-                              (part_of(now.keys, b) > 0 ? LISTED : 0) |
-                              (g.boxed != 15 ? ROWS_COPIED : 0);
+            raw              = listed_id<KEYS>(a.keys, now.keys, b + 1, threadIdx.x);
+            const bool box   = side_by_side(row);
+            const int  flags = (__all_sync(~0u, sees) ? 1 : 0) | (part_of(now.keys, b) > 0 ? 2 : 0);
             mbar_wait(at.k_empty + 8 * st, parity);
             /* the ids' stage is one more: whoever let go of this K has masked the block before */
             asm volatile("st.shared.b32 [%0], %1;" ::"r"(at.ids + (ids * KEYS + threadIdx.x) * 4),
@@ -227,9 +166,16 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
                 asm volatile("st.shared.b32 [%0], %1;" ::"r"(at.flags + ids * 16 + warp * 4),
                              "r"(flags)
                              : "memory");
-            load_rows<D>(at.k + st * TILE, at.k_full + 8 * st, maps.k, k, row, g, now.kv);
+            release(at.k_full + 8 * st, lane); /* the ids */
+            if (box)
+                copy_box<D>(at.k + st * TILE, at.k_full + 8 * st, mk, row, now.kv);
+            else
+                copy_rows<D>(at.k + st * TILE, at.k_full + 8 * st, k, row);
             mbar_wait(at.v_empty + 8 * st, parity);
-            load_rows<D>(at.v + st * TILE, at.v_full + 8 * st, maps.v, v, row, g, now.kv);
+            if (box)
+                copy_box<D>(at.v + st * TILE, at.v_full + 8 * st, mv, row, now.kv);
+            else
+                copy_rows<D>(at.v + st * TILE, at.v_full + 8 * st, v, row);
         }
         named_sync(1, 128); /* all are done with the item */
     }
@@ -242,21 +188,11 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
 
 /* ---- the consumers ---- */
 
-static __device__ __forceinline__ int flags_of(uint32_t flags)
+/* Rows that others copied by ordinary writes are there, and the matrix unit may read them. */
+static __device__ __forceinline__ void wait_rows(uint32_t full, uint32_t parity)
 {
-    int32_t f[4];
-    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(f[0]), "=r"(f[1]), "=r"(f[2]), "=r"(f[3])
-                 : "r"(flags)
-                 : "memory");
-    return (f[0] & f[1] & f[2] & f[3] & ALL_SEE) | ((f[0] | f[1] | f[2] | f[3]) & ~ALL_SEE);
-}
-
-/* The matrix unit may read rows that others copied by ordinary writes; a barrier said so. */
-static __device__ __forceinline__ void see_rows(int flags)
-{
-    if (flags & ROWS_COPIED)
-        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    mbar_wait(full, parity);
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
 /* The rows that a thread has two of, and what they see. */
@@ -284,6 +220,19 @@ static __device__ __forceinline__ void mask_ids(float (&s)[64], const sight &r, 
             if (id[e & 1] > r.gid[e >> 1] || in_window(r, e >> 1, id[e & 1]) == listed)
                 s[4 * j + e] = -INFINITY;
     }
+}
+
+/* The block's scores, masked where its flags do not say that all rows see all of it. */
+static __device__ __forceinline__ void see(float (&s)[64], const sight &r, uint32_t ids,
+                                           uint32_t flags, int lane)
+{
+    int32_t f[4];
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(f[0]), "=r"(f[1]), "=r"(f[2]), "=r"(f[3])
+                 : "r"(flags)
+                 : "memory");
+    if (!(f[0] & f[1] & f[2] & f[3] & 1))
+        mask_ids(s, r, ids, (f[0] & 2) != 0, lane);
 }
 
 template <int D, int F32>
@@ -327,12 +276,9 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
 #pragma unroll
         for (int e = 0; e < D / 2; e++)
             o[e] = 0.0f;
-        int flags = 0; /* of the last block whose scores there are */
         if (n > 0) {
             const uint32_t st = kc % NS, ids = kc % IDS;
-            mbar_wait(at.k_full + 8 * st, (kc / NS) & 1);
-            flags = flags_of(at.flags + ids * 16);
-            see_rows(flags);
+            wait_rows(at.k_full + 8 * st, (kc / NS) & 1);
             wgmma_fence();
             issue_qk<D>(s, q, k0 + static_cast<uint64_t>(st) * (TILE >> 4));
             wgmma_commit();
@@ -340,8 +286,7 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
             release(at.k_empty + 8 * st, lane);
             release(at.q_empty, lane); /* not before: Q is there when a product has used it */
             kc++;
-            if (!(flags & ALL_SEE))
-                mask_ids(s, r, at.ids + ids * KEYS * 4, (flags & LISTED) != 0, lane);
+            see(s, r, at.ids + ids * KEYS * 4, at.flags + ids * 16, lane);
             softmax_step<0>(s, m, l, keep, a.scale_log2);
             to_p(p, s);
         } else {
@@ -349,23 +294,18 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
         }
         for (int j = 1; j < n; j++) {
             const uint32_t ks = kc % NS, vs = vc % NS, ids = kc % IDS;
-            const int      before = flags;
-            mbar_wait(at.k_full + 8 * ks, (kc / NS) & 1);
-            flags = flags_of(at.flags + ids * 16);
-            see_rows(flags);
+            wait_rows(at.k_full + 8 * ks, (kc / NS) & 1);
             wgmma_fence();
             issue_qk<D>(s, q, k0 + static_cast<uint64_t>(ks) * (TILE >> 4));
             wgmma_commit();
-            mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
-            see_rows(before);
+            wait_rows(at.v_full + 8 * vs, (vc / NS) & 1);
             wgmma_fence();
             issue_pv(o, p, v0 + static_cast<uint64_t>(vs) * (TILE >> 4));
             wgmma_commit();
             wgmma_wait_one(s);
             release(at.k_empty + 8 * ks, lane);
             kc++;
-            if (!(flags & ALL_SEE))
-                mask_ids(s, r, at.ids + ids * KEYS * 4, (flags & LISTED) != 0, lane);
+            see(s, r, at.ids + ids * KEYS * 4, at.flags + ids * 16, lane);
             const int grow = softmax_step<1>(s, m, l, keep, a.scale_log2);
             wgmma_wait_all(o);
             release(at.v_empty + 8 * vs, lane);
@@ -376,8 +316,7 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
         }
         if (n > 0) {
             const uint32_t vs = vc % NS;
-            mbar_wait(at.v_full + 8 * vs, (vc / NS) & 1);
-            see_rows(flags);
+            wait_rows(at.v_full + 8 * vs, (vc / NS) & 1);
             wgmma_fence();
             issue_pv(o, p, v0 + static_cast<uint64_t>(vs) * (TILE >> 4));
             wgmma_commit();
@@ -393,7 +332,7 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
 template <int D, int F32>
 __global__ void __launch_bounds__(THREADS, 1)
     attend_gather(const __grid_constant__ gather_args a, const __grid_constant__ CUtensorMap mq,
-                  const __grid_constant__ row_maps maps)
+                  const __grid_constant__ CUtensorMap mk, const __grid_constant__ CUtensorMap mv)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(1024) uint8_t raw[];
@@ -407,9 +346,9 @@ __global__ void __launch_bounds__(THREADS, 1)
         mbar_init(at.q_full, 1);
         mbar_init(at.q_empty, 8); /* one arrival a consumer warp */
         for (int i = 0; i < stages(D); i++) {
-            mbar_init(at.k_full + 8 * i, 128 + 4); /* copies of a thread, of a warp */
+            mbar_init(at.k_full + 8 * i, 128 + 4); /* copies of a thread, ids of a warp */
             mbar_init(at.k_empty + 8 * i, 8);
-            mbar_init(at.v_full + 8 * i, 128 + 4);
+            mbar_init(at.v_full + 8 * i, 128);
             mbar_init(at.v_empty + 8 * i, 8);
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -417,7 +356,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     __syncthreads();
     if (threadIdx.x < 128) {
         asm volatile("setmaxnreg.dec.sync.aligned.u32 56;");
-        produce<D>(a, at, slot, now, &mq, maps);
+        produce<D>(a, at, slot, now, &mq, &mk, &mv);
     } else {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 224;");
         consume<D, F32>(a, at, slot, static_cast<int>(threadIdx.x >> 7) - 1);
@@ -433,14 +372,12 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encod
 {
     const sb_tensor *q = j->in->q, *o = j->out->o;
     auto             kernel = attend_gather<D, F32>;
-    CUtensorMap      mq;
-    row_maps         maps = {};
-    sb_status        st   = make_map(encode, q, local, a->q_run.len, ROWS, &mq);
-    for (int i = 0; i < BOXES && a->n_k > 0 && st == SB_OK; i++) {
-        st = make_map(encode, j->in->k, 0, a->n_k, BOX_ROWS << i, &maps.k[i]);
-        if (st == SB_OK)
-            st = make_map(encode, j->in->v, 0, a->n_k, BOX_ROWS << i, &maps.v[i]);
-    }
+    CUtensorMap      mq, mk = {}, mv = {};
+    sb_status        st = make_map(encode, q, local, a->q_run.len, ROWS, &mq);
+    if (st == SB_OK && j->in->k->tokens > 0)
+        st = make_map(encode, j->in->k, 0, j->in->k->tokens, BOX_ROWS, &mk);
+    if (st == SB_OK && j->in->k->tokens > 0)
+        st = make_map(encode, j->in->v, 0, j->in->k->tokens, BOX_ROWS, &mv);
     if (st == SB_OK)
         st = SB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                           shared_bytes(D)));
@@ -461,7 +398,7 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encod
         last - cell_of(a->block_tokens, a->cells_per_block, a->q_run.start) + 1);
     const int      items = a->n_cells * a->heads;
     const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
-    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(*a, mq, maps);
+    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(*a, mq, mk, mv);
     return sb_cuda_status(cudaGetLastError(), "launch of attend_gather");
 }
 
@@ -509,7 +446,6 @@ sb_status sbi_attend_gather_cuda(const sbi_cuda_job *j)
     a.block_tokens    = plan_has_lists(j->plan) ? j->plan->row_tokens : int64_t(ROWS);
     a.cells_per_block = (a.block_tokens + ROWS - 1) / ROWS;
     a.keys            = plan_keys_of(j->plan, &k->gid);
-    a.n_k             = static_cast<int32_t>(k->tokens);
     for (int32_t r = 0; st == SB_OK && r < q->gid.n_runs; local += q->gid.run[r++].len) {
         a.q_run = q->gid.run[r];
         if (a.q_run.len > 0)
