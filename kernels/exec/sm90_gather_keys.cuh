@@ -50,8 +50,8 @@ static __device__ __forceinline__ void take_work(const gather_args &a, int w, wo
     out->row          = static_cast<int32_t>(begin - a.q_run.start);
     out->n_rows       = static_cast<int32_t>(end - begin);
     out->gid          = static_cast<int32_t>(begin);
-    const int has_list = find_keys<KEYS>(a.keys, out->head, begin, end, x);
-    out->n             = has_list ? x->blocks[2] : -1;
+    const int has_list  = find_keys<KEYS>(a.keys, out->head, begin, end, x);
+    out->n              = has_list ? x->blocks[2] : -1;
 }
 #endif
 } // namespace
