@@ -23,9 +23,8 @@ sb_status sbi_cuda_scratch(size_t bytes, cudaStream_t stream, void **out);
 /* Any plan on any device from compute capability 8.0 on. Asynchronous. */
 sb_status sbi_attend_portable_cuda(const sbi_cuda_job *job);
 
-/* Few queries over many keys, dense, on any device from 8.0 on. Asynchronous. The refusal: as
- * below.
- */
+/* Few queries over many keys, dense or by a plan, on any device from 8.0 on. Asynchronous. The
+ * refusal: as below. */
 const char *sbi_attend_decode_refusal(const sbi_cuda_job *job);
 sb_status   sbi_attend_decode_cuda(const sbi_cuda_job *job);
 

@@ -1,6 +1,6 @@
-/* Dense attention of few queries over many keys (decode), on any device from compute capability 8.0
- * on: the keys are split over the device, each split leaves partial (o, lse), a second kernel
- * (merge_lse_cuda.cu) folds them in the order of the keys.
+/* Attention of few queries over many keys (decode), on any device from compute capability 8.0 on:
+ * the keys are split over the device, each split leaves partial (o, lse), a second kernel
+ * (merge_lse_cuda.cu) folds them in the order of the splits.
  *
  * All query heads of a KV head are rows of one tile, row = query * group + head in group, so that K
  * and V are read once: 16 or 32 rows a CTA, further ones in CTAs of their own over the same keys at
@@ -8,277 +8,57 @@
  * memory to itself, of 2048/d keys of K and V (8 KiB), and folds every fourth stage's worth of the
  * CTA's keys by mma.sync m16n8k16: no barrier between warps until all are through, then one merge.
  *
- * Keys at hand ascend in id, so a row sees the first `limit` of them, however many runs they have.
+ * Dense: keys at hand ascend in id, so a row sees the first `limit` of them, however many runs they
+ * have.
+ * With a plan: the keys that it selects are counted through (plan_keys_cuda.cuh) and split; the
+ * lanes find the stage's keys by their numbers, an id of a list a stage ahead. A stage that not
+ * every row sees in full is masked id by id. Heads with lists or windows of their own are tiles of
+ * their own (`fold` heads a tile), and so are queries of other row blocks (`unit`).
  *
  * Grid: (split, KV head, row block), two CTAs an SM.
- * Shared memory: ring 96 KiB, Q up to 8 KiB.
+ * Shared memory: ring 96 KiB, Q up to 8 KiB, ids up to 1.5 KiB.
  * Bound: 4 * d bytes of device memory a key and KV head, once; 16 rows of products are 16 FLOP a
  * byte. CUDA.md has the measurements. */
-#include <climits>
-
-#include "kernels/base/host_device.h"
-#include "kernels/exec/attend_cuda.cuh"
+#include "kernels/exec/decode_cuda.cuh"
 #include "kernels/exec/merge_lse_cuda.cuh"
-#include "kernels/exec/mma_cuda.cuh"
 
 namespace
 {
-enum {
-    WARPS       = 4,
-    THREADS     = 32 * WARPS,
-    STAGES      = 3,
-    TILE_BYTES  = 4096, /* of K, of V: a warp's part of a stage */
-    STAGE_BYTES = 2 * TILE_BYTES,
-    RING_BYTES  = STAGES * STAGE_BYTES, /* of one warp */
-    CTAS_PER_SM = 2,
-    QUERIES     = 16, /* most query tokens */
-    ROWS_MAX    = 64, /* most rows of a KV head: past this the prefill kernels win */
-    SPLIT_KEYS  = 256 /* fewer keys are no work for a CTA */
-};
-
-SB_HOST_DEVICE constexpr int keys_of(int d) { return TILE_BYTES / 2 / d; }
-SB_HOST_DEVICE constexpr int shared_bytes(int d, int tiles)
-{
-    return WARPS * RING_BYTES + tiles * 16 * d * 2;
-}
-
-struct decode_args {
-    const sb_bf16 *q, *k, *v;
-    int64_t        q_stride, k_stride, v_stride; /* elements between heads */
-    int32_t        n_q, group, n_keys;           /* keys that the last query sees */
-    int32_t        n_rows;                       /* of a KV head: n_q * group */
-    int32_t        limit[QUERIES];               /* keys at hand that query i sees */
-    float          scale;
-    float         *o, *lse;   /* [split][heads * n_q][d], [split][heads * n_q] */
-    int64_t        part_rows; /* heads * n_q */
-};
-
-template <int D, int MT> struct rows {
-    float   o[MT][D / 8][4];
-    float   m[MT][2], l[MT][2]; /* l: this lane's part of the sum */
-    int32_t limit[MT][2];
-};
-
-/* Byte of 16-byte chunk c of row r: eight rows of one chunk lie in eight different bank groups. */
-template <int D> __device__ uint32_t at_chunk(int r, int c)
-{
-    return static_cast<uint32_t>(r * D * 2 + ((c ^ (r & 7)) << 4));
-}
-
-/* Keys [key, key + keys_of(D)) of K and V into a stage; those past the end become zeros. */
-template <int D>
-__device__ void load_tile(const sb_bf16 *k, const sb_bf16 *v, uint32_t stage, int64_t key,
-                          int32_t n_keys, int lane)
-{
-    constexpr int CHUNKS = D / 8, AT_ONCE = 32 / CHUNKS;
-    const int     c = lane % CHUNKS, r0 = lane / CHUNKS;
-#pragma unroll
-    for (int i = 0; i < keys_of(D) / AT_ONCE; i++) {
-        const int      r    = r0 + i * AT_ONCE;
-        const bool     real = key + r < n_keys;
-        const int64_t  from = (real ? key + r : 0) * D + 8 * c;
-        const uint32_t to   = stage + at_chunk<D>(r, c);
-        sbi_copy_16(to, k + from, real);
-        sbi_copy_16(to + TILE_BYTES, v + from, real);
-    }
-}
-
-/* Rows of this tile into shared memory; absent ones are zeros. */
-template <int D, int MT>
-__device__ void load_q(const decode_args &a, uint32_t room, int kv, int row0)
-{
-    for (int i = threadIdx.x; i < MT * 16 * D / 8; i += THREADS) {
-        const int     r = i / (D / 8), c = i % (D / 8), row = row0 + r;
-        const bool    real = row < a.n_rows;
-        const int64_t head = kv * a.group + (real ? row % a.group : 0);
-        sbi_copy_16(room + at_chunk<D>(r, c),
-                    a.q + head * a.q_stride + (real ? row / a.group : 0) * int64_t(D) + 8 * c,
-                    real);
-    }
-}
-
-/* ... and from there as operands. */
-template <int D, int MT>
-__device__ void read_q(uint32_t (&q)[MT][D / 16][4], uint32_t room, int lane)
+/* No key so far. */
+template <int D, int MT> __device__ void start(rows<D, MT> &r)
 {
 #pragma unroll
     for (int i = 0; i < MT; i++)
 #pragma unroll
-        for (int t = 0; t < D / 16; t++)
-            sbi_ldmatrix(q[i][t], room + at_chunk<D>(16 * i + (lane & 15), 2 * t + (lane >> 4)));
-}
-
-/* Fold one stage into the rows. key: its first. */
-template <int D, int MT>
-__device__ void fold(rows<D, MT> &r, const uint32_t (&q)[MT][D / 16][4], uint32_t stage,
-                     int32_t key, int32_t all_see, float c, int lane)
-{
-    constexpr int N = keys_of(D) / 8;
-    float         s[MT][N][4];
-    uint32_t      b[4];
-#pragma unroll
-    for (int i = 0; i < MT; i++)
-#pragma unroll
-        for (int j = 0; j < N; j++)
-            s[i][j][0] = s[i][j][1] = s[i][j][2] = s[i][j][3] = 0.0f;
-#pragma unroll
-    for (int t = 0; t < D / 16; t++)
-#pragma unroll
-        for (int j = 0; j < N / 2; j++) {
-            sbi_ldmatrix(b, stage + at_chunk<D>(16 * j + (lane >> 4) * 8 + (lane & 7),
-                                                2 * t + (lane >> 3 & 1)));
-#pragma unroll
-            for (int i = 0; i < MT; i++) {
-                sbi_mma(s[i][2 * j], q[i][t], b[0], b[1]);
-                sbi_mma(s[i][2 * j + 1], q[i][t], b[2], b[3]);
-            }
-        }
-    if (key + keys_of(D) > all_see)
-#pragma unroll
-        for (int i = 0; i < MT; i++)
-#pragma unroll
-            for (int j = 0; j < N; j++)
-#pragma unroll
-                for (int e = 0; e < 4; e++)
-                    if (key + 8 * j + 2 * (lane & 3) + (e & 1) >= r.limit[i][e >> 1])
-                        s[i][j][e] = -INFINITY;
-#pragma unroll
-    for (int i = 0; i < MT; i++) {
-        float top[2];
-#pragma unroll
         for (int h = 0; h < 2; h++) {
-            top[h] = s[i][0][2 * h];
-#pragma unroll
-            for (int j = 0; j < N; j++)
-                top[h] = fmaxf(top[h], fmaxf(s[i][j][2 * h], s[i][j][2 * h + 1]));
-            top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 1));
-            top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 2));
-        }
-        if (__any_sync(~0u, top[0] > r.m[i][0] || top[1] > r.m[i][1])) {
-#pragma unroll
-            for (int h = 0; h < 2; h++) {
-                const float now  = fmaxf(r.m[i][h], top[h]);
-                const float base = now == -INFINITY ? 0.0f : now;
-                const float keep = exp2f((r.m[i][h] - base) * c);
-                r.m[i][h]        = now;
-                r.l[i][h] *= keep;
-#pragma unroll
-                for (int x = 0; x < D / 8; x++) {
-                    r.o[i][x][2 * h] *= keep;
-                    r.o[i][x][2 * h + 1] *= keep;
-                }
-            }
-        }
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            const float base = r.m[i][h] == -INFINITY ? 0.0f : r.m[i][h] * c; /* no key so far */
-            float       sum  = 0.0f;
-#pragma unroll
-            for (int j = 0; j < N; j++)
-#pragma unroll
-                for (int e = 2 * h; e < 2 * h + 2; e++) {
-                    s[i][j][e] = exp2f(fmaf(s[i][j][e], c, -base));
-                    sum += s[i][j][e];
-                }
-            r.l[i][h] += sum;
-        }
-    }
-#pragma unroll
-    for (int t = 0; t < N / 2; t++) {
-        uint32_t p[MT][4];
-#pragma unroll
-        for (int i = 0; i < MT; i++)
-#pragma unroll
-            for (int e = 0; e < 4; e++)
-                p[i][e] = sbi_pack_bf16(s[i][2 * t + (e >> 1)][2 * (e & 1)],
-                                        s[i][2 * t + (e >> 1)][2 * (e & 1) + 1]);
-#pragma unroll
-        for (int x = 0; x < D / 16; x++) {
-            sbi_ldmatrix_t(
-                b, stage + TILE_BYTES +
-                       at_chunk<D>(16 * t + (lane >> 3 & 1) * 8 + (lane & 7), 2 * x + (lane >> 4)));
-#pragma unroll
-            for (int i = 0; i < MT; i++) {
-                sbi_mma(r.o[i][2 * x], p[i], b[0], b[1]);
-                sbi_mma(r.o[i][2 * x + 1], p[i], b[2], b[3]);
-            }
-        }
-    }
-}
-
-/* The warps' parts, one after the other, as the CTA's partial (o, lse). room: of the rings. */
-template <int D, int MT>
-__device__ void merge_warps(rows<D, MT> &r, const decode_args &a, float *room, int kv, int row0)
-{
-    enum { ROWS = 16 * MT, STRIDE = D + 8 }; /* numbers of a row: rows of a store in other banks */
-    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    float    *m = room, *l = room + WARPS * ROWS, *o = room + 2 * WARPS * ROWS;
-    __syncthreads(); /* nobody reads the rings any more */
-#pragma unroll
-    for (int i = 0; i < MT; i++)
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            const int row = warp * ROWS + 16 * i + (lane >> 2) + 8 * h;
-            float     sum = r.l[i][h];
-            sum += __shfl_xor_sync(~0u, sum, 1);
-            sum += __shfl_xor_sync(~0u, sum, 2);
-            if (row0 + 16 * i + (lane >> 2) + 8 * h >= a.n_rows)
-                continue;
-            if ((lane & 3) == 0) {
-                m[row] = r.m[i][h];
-                l[row] = sum;
-            }
+            r.m[i][h] = -INFINITY;
+            r.l[i][h] = 0.0f;
 #pragma unroll
             for (int x = 0; x < D / 8; x++)
-                *reinterpret_cast<float2 *>(o + row * STRIDE + 8 * x + 2 * (lane & 3)) =
-                    make_float2(r.o[i][x][2 * h], r.o[i][x][2 * h + 1]);
+                r.o[i][x][2 * h] = r.o[i][x][2 * h + 1] = 0.0f;
         }
-    __syncthreads();
-    const float c = a.scale * 1.4426950408889634f;
-    for (int at = threadIdx.x; at < ROWS * D; at += THREADS) {
-        const int row = at / D, x = at % D;
-        if (row0 + row >= a.n_rows)
-            break;
-        float top = -INFINITY, sum = 0.0f, y = 0.0f;
-#pragma unroll
-        for (int w = 0; w < WARPS; w++)
-            top = fmaxf(top, m[w * ROWS + row]);
-        const float base = top == -INFINITY ? 0.0f : top;
-#pragma unroll
-        for (int w = 0; w < WARPS; w++) {
-            const float f = exp2f((m[w * ROWS + row] - base) * c);
-            sum += f * l[w * ROWS + row];
-            y += f * o[(w * ROWS + row) * STRIDE + x];
-        }
-        const int64_t head = kv * a.group + (row0 + row) % a.group;
-        const int64_t to   = blockIdx.x * a.part_rows + head * a.n_q + (row0 + row) / a.group;
-        a.o[to * D + x]    = sum == 0.0f ? 0.0f : y / sum; /* NaN stays NaN */
-        if (x == 0)
-            a.lse[to] = sum == 0.0f ? -INFINITY : top * a.scale + logf(sum);
-    }
 }
 
-template <int D, int MT>
-__global__ void __launch_bounds__(THREADS, CTAS_PER_SM)
-    decode_split(const __grid_constant__ decode_args a)
+static __device__ __forceinline__ uint32_t shared_address(const void *p)
 {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-    extern __shared__ __align__(128) unsigned char raw[];
-    constexpr int                                  KEYS = keys_of(D);
-    const int                                      lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    const int                                      kv = blockIdx.y, row0 = blockIdx.z * 16 * MT;
-    const uint32_t ring  = static_cast<uint32_t>(__cvta_generic_to_shared(raw)) + warp * RING_BYTES;
+    return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
+/* All keys that the last query sees. */
+template <int D, int MT>
+__device__ void split_dense(const decode_args &a, rows<D, MT> &r, const tile_rows &t,
+                            unsigned char *raw)
+{
+    constexpr int  KEYS = keys_of(D);
+    const int      lane = threadIdx.x & 31, warp = threadIdx.x >> 5, kv = blockIdx.y;
+    const uint32_t ring  = shared_address(raw) + warp * RING_BYTES;
+    const uint32_t room  = shared_address(raw + WARPS * RING_BYTES);
     const int64_t  tiles = (a.n_keys + KEYS - 1) / KEYS;
     const int32_t  begin = static_cast<int32_t>(tiles * blockIdx.x / gridDim.x);
     const int32_t  end   = static_cast<int32_t>(tiles * (blockIdx.x + 1) / gridDim.x);
     const sb_bf16 *k = a.k + kv * a.k_stride, *v = a.v + kv * a.v_stride;
     uint32_t       q[MT][D / 16][4];
-    rows<D, MT>    r;
-
-    sbi_let_next_start();
-    const uint32_t q_room =
-        static_cast<uint32_t>(__cvta_generic_to_shared(raw + WARPS * RING_BYTES));
-    load_q<D, MT>(a, q_room, kv, row0);
+    load_q<D, MT>(a, room, t);
     asm volatile("cp.async.commit_group;" ::: "memory");
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
@@ -289,22 +69,15 @@ __global__ void __launch_bounds__(THREADS, CTAS_PER_SM)
     }
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 1) : "memory"); /* Q is there */
     __syncthreads();
-    read_q<D, MT>(q, q_room, lane);
+    read_q<D, MT>(q, room, lane);
+    start(r);
 #pragma unroll
     for (int i = 0; i < MT; i++)
 #pragma unroll
-        for (int h = 0; h < 2; h++) {
-            const int row = min(row0 + 16 * i + (lane >> 2) + 8 * h, a.n_rows - 1);
-            r.limit[i][h] = a.limit[row / a.group];
-            r.m[i][h]     = -INFINITY;
-            r.l[i][h]     = 0.0f;
-#pragma unroll
-            for (int x = 0; x < D / 8; x++)
-                r.o[i][x][2 * h] = r.o[i][x][2 * h + 1] = 0.0f;
-        }
-    const float   c       = a.scale * 1.4426950408889634f;
-    const int32_t all_see = a.limit[0];
-    int           slot    = 0;
+        for (int h = 0; h < 2; h++)
+            r.limit[i][h] = a.limit[t.query(min(t.row0 + 16 * i + (lane >> 2) + 8 * h, t.n - 1))];
+    const float c    = a.scale * 1.4426950408889634f;
+    int         slot = 0;
     for (int32_t tile = begin + warp; tile < end; tile += WARPS) {
         asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
         __syncwarp(); /* all lanes' copies are there, and nobody reads the stage before any more */
@@ -313,11 +86,178 @@ __global__ void __launch_bounds__(THREADS, CTAS_PER_SM)
         if (next < end)
             load_tile<D>(k, v, ring + free * STAGE_BYTES, next * KEYS, a.n_keys, lane);
         asm volatile("cp.async.commit_group;" ::: "memory");
-        fold<D, MT>(r, q, ring + slot * STAGE_BYTES, tile * KEYS, all_see, c, lane);
+        fold<D, MT>(r, q, ring + slot * STAGE_BYTES, mask_limit<D>{tile * KEYS, a.limit[0]}, c,
+                    lane);
         slot = slot + 1 == STAGES ? 0 : slot + 1;
     }
+}
+
+template <int MT>
+__device__ void see_row(const plan_keys &a, const tile_rows &t, int32_t gid, int row,
+                        sight<MT> *sees)
+{
+    sees->gid[row]   = gid;
+    sees->first[row] = NO_ID;
+    if (row == 0) {
+        sees->sinks = 0;
+        sees->step  = 1;
+    }
+    if (a.has_plan && !(a.plan.parts & SB_PART_WINDOW))
+        return;
+    const sb_row_window win = sbi_plan_row_window(a.has_plan ? &a.plan : nullptr, t.h0, gid);
+    sees->first[row]        = static_cast<int32_t>(min(win.first, int64_t(NO_ID)));
+    if (row == 0) {
+        sees->sinks = static_cast<int32_t>(min(win.sink_end, int64_t(NO_ID)));
+        sees->step  = static_cast<int32_t>(min(win.step, int64_t(NO_ID)));
+    }
+}
+
+/* This warp's stages of keys that are found one by one. */
+template <int D> struct found_stages {
+    enum { KEYS = keys_of(D) };
+    const plan_keys &plan;
+    const item_keys &keys;
+    const sb_bf16   *k, *v;
+    uint32_t         ring;
+    int32_t         *ids; /* [STAGES][KEYS] */
+    int              head, lane;
+    uint32_t         flags; /* bits 2 i, 2 i + 1: all rows see stage i; it is of a list */
+
+    __device__ int32_t id_of(int64_t tile) const
+    {
+        return listed_id<KEYS>(plan, keys, static_cast<int>(tile), lane % KEYS);
+    }
+    __device__ void load(int slot, int32_t tile, int32_t listed)
+    {
+        int32_t id, row;
+        bool    sees;
+        key_of<KEYS>(plan, keys, head, tile, lane % KEYS, listed, &id, &row, &sees);
+        if (lane < KEYS)
+            ids[slot * KEYS + lane] = id;
+        const uint32_t now = (__all_sync(~0u, sees) ? 1 : 0) | (part_of(keys, tile) > 0 ? 2 : 0);
+        flags              = (flags & ~(3u << 2 * slot)) | now << 2 * slot;
+        load_found<D>(k, v, ring + slot * STAGE_BYTES, row, lane);
+    }
+};
+
+/* The keys that the plan selects for the tile's rows; false: it has no list for them. */
+template <int D, int MT>
+__device__ bool split_plan(const decode_args &a, const plan_args &p, rows<D, MT> &r,
+                           const tile_rows &t, unsigned char *raw)
+{
+    constexpr int        KEYS = keys_of(D);
+    __shared__ item_keys keys;
+    __shared__ sight<MT> sees;
+    __shared__ int       has_list;
+    const int            lane = threadIdx.x & 31, warp = threadIdx.x >> 5, kv = blockIdx.y;
+    const uint32_t       room = shared_address(raw + WARPS * RING_BYTES);
+    uint32_t             q[MT][D / 16][4];
+    found_stages<D>      stages{p.keys,
+                           keys,
+                           a.k + kv * a.k_stride,
+                           a.v + kv * a.v_stride,
+                           shared_address(raw) + warp * RING_BYTES,
+                           reinterpret_cast<int32_t *>(raw + ids_at(D, MT)) + warp * STAGES * KEYS,
+                           t.h0,
+                           lane,
+                           0};
+    load_q<D, MT>(a, room, t);
+    asm volatile("cp.async.commit_group;" ::: "memory");
+    if (threadIdx.x == 0)
+        has_list = find_keys<KEYS>(p.keys, t.h0, p.gid[t.query(0)],
+                                   p.gid[t.query(t.n - 1)] + int64_t(1), &keys);
+    const int row = static_cast<int>(threadIdx.x) - 32; /* another warp */
+    if (row >= 0 && row < 16 * MT)
+        see_row(p.keys, t, p.gid[t.query(min(t.row0 + row, t.n - 1))], row, &sees);
+    __syncthreads();
+    if (!has_list)
+        return false;
+    const int64_t tiles = keys.blocks[2];
+    const int32_t begin = static_cast<int32_t>(tiles * blockIdx.x / gridDim.x);
+    const int32_t end   = static_cast<int32_t>(tiles * (blockIdx.x + 1) / gridDim.x);
+    int32_t       ahead[STAGES];
+#pragma unroll
+    for (int i = 0; i < STAGES; i++)
+        ahead[i] = stages.id_of(begin + warp + static_cast<int64_t>(i) * WARPS);
+#pragma unroll
+    for (int i = 0; i < STAGES - 1; i++) {
+        const int32_t tile = begin + warp + i * WARPS;
+        if (tile < end)
+            stages.load(i, tile, ahead[i]);
+        asm volatile("cp.async.commit_group;" ::: "memory");
+    }
+    int32_t listed = ahead[STAGES - 1];
+    asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 1) : "memory"); /* Q is there */
+    __syncthreads();
+    read_q<D, MT>(q, room, lane);
+    start(r);
+    const float c    = a.scale * 1.4426950408889634f;
+    int         slot = 0;
+    for (int32_t tile = begin + warp; tile < end; tile += WARPS) {
+        asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+        __syncwarp(); /* all lanes' copies are there, and nobody reads the stage before any more */
+        const int64_t next = static_cast<int64_t>(tile) + (STAGES - 1) * WARPS;
+        const int     free = slot == 0 ? STAGES - 1 : slot - 1;
+        if (next < end) {
+            stages.load(free, static_cast<int32_t>(next), listed);
+            listed = stages.id_of(next + WARPS);
+        }
+        asm volatile("cp.async.commit_group;" ::: "memory");
+        const uint32_t flags = stages.flags >> 2 * slot;
+        fold<D, MT>(
+            r, q, stages.ring + slot * STAGE_BYTES,
+            mask_ids<D, MT>{stages.ids + slot * KEYS, sees, (flags & 1) != 0, (flags & 2) != 0}, c,
+            lane);
+        slot = slot + 1 == STAGES ? 0 : slot + 1;
+    }
+    return true;
+}
+
+template <int D, int MT>
+__device__ bool split(const call<false> &c, rows<D, MT> &r, const tile_rows &t, unsigned char *raw)
+{
+    split_dense<D, MT>(c.a, r, t, raw);
+    return true;
+}
+template <int D, int MT>
+__device__ bool split(const call<true> &c, rows<D, MT> &r, const tile_rows &t, unsigned char *raw)
+{
+    return split_plan<D, MT>(c.a, c.p, r, t, raw);
+}
+
+static __device__ __forceinline__ tile_rows rows_of(const call<false> &c, int rows)
+{
+    return tile_rows{c.a.n_rows, c.a.group, 0, static_cast<int32_t>(blockIdx.y) * c.a.group,
+                     static_cast<int32_t>(blockIdx.z) * rows};
+}
+/* blockIdx.z: unit, then heads of the group, then tiles. */
+static __device__ __forceinline__ tile_rows rows_of(const call<true> &c, int rows)
+{
+    const plan_args &p    = c.p;
+    const int32_t    subs = c.a.group / p.fold, at = blockIdx.z / p.unit_tiles;
+    const unit       u  = p.units[at / subs];
+    const int32_t    kv = blockIdx.y;
+    return tile_rows{u.n * p.fold, p.fold, u.first, kv * c.a.group + at % subs * p.fold,
+                     static_cast<int32_t>(blockIdx.z) % p.unit_tiles * rows};
+}
+
+template <int D, int MT, bool PLAN>
+__global__ void __launch_bounds__(THREADS, CTAS_PER_SM)
+    decode_split(const __grid_constant__ call<PLAN> c)
+{
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    extern __shared__ __align__(128) unsigned char raw[];
+    const tile_rows                                t = rows_of(c, 16 * MT);
+    rows<D, MT>                                    r;
+    sbi_let_next_start();
+    if (PLAN && t.row0 >= t.n) /* units differ in size */
+        return;
+    const bool found = split<D, MT>(c, r, t, raw);
     asm volatile("cp.async.wait_all;" ::: "memory");
-    merge_warps<D, MT>(r, a, reinterpret_cast<float *>(raw), kv, row0);
+    if (found)
+        merge_warps<D, MT>(r, c.a, reinterpret_cast<float *>(raw), t);
+    else
+        write_nan(c.a, t, 16 * MT, D);
 #endif
 }
 
@@ -333,32 +273,43 @@ int64_t keys_up_to(const sb_gid *keys, int64_t gid)
     return n;
 }
 
-template <int D, int MT>
-sb_status launch(const decode_args &a, const dim3 &grid, cudaStream_t stream)
+template <int D, int MT, bool PLAN>
+sb_status launch(const call<PLAN> &c, const dim3 &grid, cudaStream_t stream)
 {
-    sb_status st = SB_CUDA(cudaFuncSetAttribute(
-        decode_split<D, MT>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(D, MT)));
+    auto      kernel = decode_split<D, MT, PLAN>;
+    const int bytes  = shared_bytes(D, MT, PLAN);
+    sb_status st =
+        SB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK)
         return st;
-    decode_split<D, MT><<<grid, THREADS, shared_bytes(D, MT), stream>>>(a);
+    kernel<<<grid, THREADS, bytes, stream>>>(c);
     return sb_cuda_status(cudaGetLastError(), "launch of decode_split");
 }
 
+/* The grid: tiles of `tile_rows` rows in z. */
+struct shape {
+    int64_t n_splits, z;
+    int32_t tile_rows;
+};
+
 /* Both kernels, with room for n_splits partials. */
-sb_status run(const sbi_cuda_job *j, decode_args *a, float *room, int32_t n_splits,
-              int32_t row_tiles)
+template <bool PLAN>
+sb_status run(const sbi_cuda_job *j, call<PLAN> *c, float *room, const shape &s)
 {
-    const int     D = static_cast<int>(j->in->q->dim), tiles = a->n_rows > 16 ? 2 : 1;
-    const dim3    grid(static_cast<unsigned>(n_splits), static_cast<unsigned>(j->in->k->heads),
-                       static_cast<unsigned>(row_tiles));
+    const int     D = static_cast<int>(j->in->q->dim);
+    const dim3    grid(static_cast<unsigned>(s.n_splits), static_cast<unsigned>(j->in->k->heads),
+                       static_cast<unsigned>(s.z));
+    decode_args  *a = &c->a;
     sbi_merge_job m = {};
     sb_status     st;
     a->o   = room;
-    a->lse = room + n_splits * a->part_rows * D;
+    a->lse = room + s.n_splits * a->part_rows * D;
     if (D == 64)
-        st = tiles == 1 ? launch<64, 1>(*a, grid, j->stream) : launch<64, 2>(*a, grid, j->stream);
+        st = s.tile_rows == 16 ? launch<64, 1>(*c, grid, j->stream)
+                               : launch<64, 2>(*c, grid, j->stream);
     else
-        st = tiles == 1 ? launch<128, 1>(*a, grid, j->stream) : launch<128, 2>(*a, grid, j->stream);
+        st = s.tile_rows == 16 ? launch<128, 1>(*c, grid, j->stream)
+                               : launch<128, 2>(*c, grid, j->stream);
     if (st != SB_OK)
         return st;
     m.parts.o               = a->o;
@@ -367,7 +318,7 @@ sb_status run(const sbi_cuda_job *j, decode_args *a, float *room, int32_t n_spli
     m.parts.o_row_stride    = D;
     m.parts.lse_part_stride = a->part_rows;
     m.parts.lse_row_stride  = 1;
-    m.parts.n_parts         = n_splits;
+    m.parts.n_parts         = s.n_splits;
     m.parts.rows            = a->part_rows;
     m.parts.dim             = D;
     m.dtype                 = j->out->o->dtype;
@@ -379,56 +330,129 @@ sb_status run(const sbi_cuda_job *j, decode_args *a, float *room, int32_t n_spli
     m.early                 = 1;
     return sbi_merge_lse_cuda(&m, j->stream);
 }
+
+/* As many equal parts as fit the device at once, none of less than `least` of about n_keys keys;
+ * then the room for them and the kernels. */
+template <bool PLAN>
+sb_status split_and_run(const sbi_cuda_job *j, call<PLAN> *c, shape s, int64_t n_keys,
+                        int64_t least)
+{
+    int       device = 0, sms = 0;
+    void     *room = nullptr;
+    sb_status st   = SB_CUDA(cudaGetDevice(&device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+    if (st != SB_OK)
+        return st;
+    s.n_splits   = sms * CTAS_PER_SM / (j->in->k->heads * s.z);
+    int64_t most = (n_keys + least - 1) / least;
+    s.n_splits   = s.n_splits < most ? s.n_splits : most;
+    s.n_splits   = s.n_splits > 1 ? s.n_splits : 1;
+    size_t bytes =
+        static_cast<size_t>(s.n_splits * c->a.part_rows * (j->in->q->dim + 1)) * sizeof(float);
+    if ((st = sbi_cuda_scratch(bytes, j->stream, &room)) != SB_OK)
+        return st;
+    st              = run(j, c, static_cast<float *>(room), s);
+    sb_status freed = SB_CUDA(cudaFreeAsync(room, j->stream));
+    return st != SB_OK ? st : freed;
+}
+
+decode_args args_of(const sbi_cuda_job *j)
+{
+    const sb_tensor *q = j->in->q, *k = j->in->k;
+    decode_args      a = {};
+    a.q                = static_cast<const sb_bf16 *>(q->data);
+    a.k                = static_cast<const sb_bf16 *>(k->data);
+    a.v                = static_cast<const sb_bf16 *>(j->in->v->data);
+    a.q_stride         = q->head_stride;
+    a.k_stride         = k->head_stride;
+    a.v_stride         = j->in->v->head_stride;
+    a.n_q              = static_cast<int32_t>(q->tokens);
+    a.group            = static_cast<int32_t>(q->heads / k->heads);
+    a.n_rows           = a.n_q * a.group;
+    a.scale            = j->in->scale;
+    a.part_rows        = q->heads * q->tokens;
+    return a;
+}
+
+sb_status run_dense(const sbi_cuda_job *j)
+{
+    const sb_gid *g = &j->in->q->gid;
+    call<false>   c = {args_of(j)};
+    for (int32_t r = 0, i = 0; r < g->n_runs; r++)
+        for (int64_t x = 0; x < g->run[r].len; x++)
+            c.a.limit[i++] = static_cast<int32_t>(keys_up_to(&j->in->k->gid, g->run[r].start + x));
+    c.a.n_keys = c.a.limit[c.a.n_q - 1];
+    shape s    = {0, c.a.n_rows > 16 ? (c.a.n_rows + 31) / 32 : 1, c.a.n_rows > 16 ? 32 : 16};
+    return split_and_run(j, &c, s, c.a.n_keys, SPLIT_KEYS);
+}
+
+/* About how many keys a plan selects for a row block: its numbers, and its lists' room. */
+int64_t keys_selected(const sb_plan *p, int64_t n_keys)
+{
+    const sb_csr *list[2] = {&p->tiles, &p->tokens};
+    int64_t       n       = 0;
+    if (p->parts & SB_PART_WINDOW)
+        n = sb_plan_window_is_plain(p) && p->form.head == nullptr && p->window_tokens < n_keys &&
+                    p->sink_tokens < n_keys
+                ? p->sink_tokens + p->window_tokens + QUERIES
+                : n_keys;
+    for (int i = 0; i < 2; i++)
+        if (p->parts & (i == 0 ? SB_PART_TILES : SB_PART_TOKENS))
+            n += list[i]->capacity / (list[i]->n_heads * p->n_rows) * list[i]->width_tokens +
+                 list[i]->width_tokens;
+    return n < n_keys ? n : n_keys;
+}
+
+/* 1: all heads of a KV head see the same keys. */
+bool heads_agree(const sb_plan *p)
+{
+    return !((p->parts & SB_PART_TILES) && p->tiles.n_heads > 1) &&
+           !((p->parts & SB_PART_TOKENS) && p->tokens.n_heads > 1) && p->slots.n_heads <= 1 &&
+           !((p->parts & SB_PART_WINDOW) && p->form.head != nullptr);
+}
+
+sb_status run_plan(const sbi_cuda_job *j)
+{
+    const sb_gid  *g       = &j->in->q->gid;
+    const sb_plan *p       = j->plan;
+    call<true>     c       = {args_of(j), {}};
+    int32_t        n_units = 0, rows = 0;
+    int64_t        last_block = -1;
+    c.p.keys                  = plan_keys_of(p, &j->in->k->gid);
+    c.p.fold                  = heads_agree(p) ? c.a.group : 1;
+    for (int32_t r = 0, i = 0; r < g->n_runs; r++)
+        for (int64_t x = 0; x < g->run[r].len; x++, i++) {
+            const int64_t gid   = g->run[r].start + x;
+            const int64_t block = plan_has_lists(p) ? gid / p->row_tokens : 0;
+            if (x == 0 || block != last_block)
+                c.p.units[n_units++] = {i, 0};
+            unit *u    = &c.p.units[n_units - 1];
+            last_block = block;
+            c.p.gid[i] = static_cast<int32_t>(gid);
+            rows       = ++u->n * c.p.fold > rows ? u->n * c.p.fold : rows;
+        }
+    c.p.unit_tiles = rows > 16 ? (rows + 31) / 32 : 1;
+    shape s = {0, int64_t(n_units) * (c.a.group / c.p.fold) * c.p.unit_tiles, rows > 16 ? 32 : 16};
+    return split_and_run(j, &c, s, keys_selected(p, j->in->k->tokens), FOUND_KEYS);
+}
 } // namespace
 
 const char *sbi_attend_decode_refusal(const sbi_cuda_job *j)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k;
-    if (j->plan != nullptr)
-        return "a plan";
     if (q->tokens > QUERIES)
         return "more than 16 queries";
     if (q->tokens * (q->heads / k->heads) > ROWS_MAX)
         return "more than 64 rows (queries x query heads of a KV head)";
+    if (j->plan != nullptr && (k->gid.n_runs < 1 || k->gid.n_runs > K_RUNS))
+        return "a plan, and keys in no run or more than 8";
+    if (plan_has_lists(j->plan) && (j->plan->n_rows < 1 || j->plan->row_tokens < 1))
+        return "no row block";
     return k->heads > USHRT_MAX ? "more than 65535 KV heads" : nullptr;
 }
 
 sb_status sbi_attend_decode_cuda(const sbi_cuda_job *j)
 {
-    const sb_tensor *q = j->in->q, *k = j->in->k;
-    decode_args      a      = {};
-    int              device = 0, sms = 0;
-    void            *room = nullptr;
-    sb_status        st   = SB_CUDA(cudaGetDevice(&device));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
-    if (st != SB_OK)
-        return st;
-    a.q         = static_cast<const sb_bf16 *>(q->data);
-    a.k         = static_cast<const sb_bf16 *>(k->data);
-    a.v         = static_cast<const sb_bf16 *>(j->in->v->data);
-    a.q_stride  = q->head_stride;
-    a.k_stride  = k->head_stride;
-    a.v_stride  = j->in->v->head_stride;
-    a.n_q       = static_cast<int32_t>(q->tokens);
-    a.group     = static_cast<int32_t>(q->heads / k->heads);
-    a.n_rows    = a.n_q * a.group;
-    a.scale     = j->in->scale;
-    a.part_rows = q->heads * q->tokens;
-    for (int32_t r = 0, i = 0; r < q->gid.n_runs; r++)
-        for (int64_t x = 0; x < q->gid.run[r].len; x++)
-            a.limit[i++] = static_cast<int32_t>(keys_up_to(&k->gid, q->gid.run[r].start + x));
-    a.n_keys                = a.limit[a.n_q - 1];
-    const int32_t row_tiles = a.n_rows > 16 ? (a.n_rows + 31) / 32 : 1;
-    /* as many equal parts as fit the device at once */
-    int64_t n_splits = sms * CTAS_PER_SM / (k->heads * row_tiles);
-    int64_t most     = (a.n_keys + SPLIT_KEYS - 1) / SPLIT_KEYS;
-    n_splits         = n_splits < most ? n_splits : most;
-    n_splits         = n_splits > 1 ? n_splits : 1;
-    size_t bytes     = static_cast<size_t>(n_splits * a.part_rows * (q->dim + 1)) * sizeof(float);
-    if ((st = sbi_cuda_scratch(bytes, j->stream, &room)) != SB_OK)
-        return st;
-    st = run(j, &a, static_cast<float *>(room), static_cast<int32_t>(n_splits), row_tiles);
-    sb_status freed = SB_CUDA(cudaFreeAsync(room, j->stream));
-    return st != SB_OK ? st : freed;
+    return j->plan != nullptr ? run_plan(j) : run_dense(j);
 }

@@ -1,18 +1,18 @@
-/* Attention for Hopper (sm_90a) over any plan: every key is a row that is fetched by itself.
+/* Attention for Hopper (sm_90a) over any plan: every key is found by itself.
  *
  * Persistent CTAs as in sm90_cuda.cu, with the same consumers (sm90_body.cuh). The producer
- * warpgroup copies 128 rows of K, then 128 of V, by cp.async, straight into the swizzled layout. A
- * barrier hears of the copies as they land; whoever waits there fences the ordinary writes from the
- * matrix unit's reads.
+ * warpgroup copies 128 rows of K, then 128 of V, straight into the swizzled layout, 32 a warp: by
+ * tensor copies where they lie one behind the other, wherever they start, row by row by cp.async
+ * where not. A barrier hears of the copies as they land; whoever waits there fences the ordinary
+ * writes from the matrix unit's reads.
  *
- * The ids of a block (sm90_gather_keys.cuh says which) go to the consumers beside K; a key that is
- * not at hand is a row of zeros. A block that not every row sees in full is masked id by id:
- *   seen  =  id <= row  and  (in the row's window  <>  the block is of a list)
- * so that a key in a window and in a list counts once.
+ * The ids of a block (plan_keys_cuda.cuh says which) go to the consumers beside K; a key that is
+ * not at hand is a row of zeros. A block that not every row sees in full is masked id by id.
  *
  * Shared memory: Q, 3 stages of K and V (5 at head_dim 64), ids of one stage more: 226 KiB.
  *
- * Bound: the producer's copies, 4096 of 16 bytes a block of head_dim 128; K and V out of L2. */
+ * Bound: of single keys the producer's copies, 4096 of 16 bytes a block of head_dim 128; else
+ * tensor cores; K and V out of L2. */
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/mma_cuda.cuh"
 #include "kernels/exec/sm90_gather_keys.cuh"
@@ -26,6 +26,7 @@ enum {
     SLOT     = 192, /* the work slot among them, */
     ITEM     = 224, /* and the item */
     Q_RUNS   = 32,  /* of queries; each is a launch */
+    BOX_ROWS = 32,  /* of a tensor copy: a warp's keys */
 };
 
 SB_HOST_DEVICE constexpr int stages(int d) { return d == 64 ? 5 : 3; }
@@ -67,31 +68,61 @@ template <int D> struct places {
 
 /* ---- the producer: 128 threads ---- */
 
-/* This warp's 32 rows of a tile; lane i knows the row of key i of them. `full` hears of each thread
- * when its copies are there. */
+/* Do a warp's 32 keys lie one behind the other? Lane i knows the row of key i, -1: not at hand. */
+static __device__ __forceinline__ bool side_by_side(int32_t row)
+{
+    const int32_t first = __shfl_sync(~0u, row, 0);
+    return __all_sync(~0u, row >= 0 && row - first == static_cast<int32_t>(threadIdx.x & 31));
+}
+
+/* This warp's 32 rows of a tile as boxes; lane 0 knows the first. `full` hears of 32 arrivals and
+ * of the bytes. */
+template <int D>
+static __device__ __forceinline__ void copy_box(uint32_t tile, uint32_t full,
+                                                const CUtensorMap *map, int32_t row, int kv)
+{
+    if ((threadIdx.x & 31) != 0)
+        return;
+    mbar_expect(full, BOX_ROWS * D * 2);
+#pragma unroll
+    for (int x = 0; x < D / 64; x++)
+        tma_load(tile + x * HALF_BYTES + threadIdx.x * 128, map, full, 64 * x, row, kv);
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], 31;" ::"r"(full) : "memory");
+}
+
+/* This warp's 32 rows one by one; lane i knows row i. `full` hears of each thread when its copies
+ * are there. */
 template <int D>
 static __device__ __forceinline__ void copy_rows(uint32_t tile, uint32_t full, const sb_bf16 *from,
                                                  int32_t row)
 {
-    enum { CHUNKS = D / 8, AT_ONCE = 32 / CHUNKS };
+    enum { CHUNKS = D / 8, AT_ONCE = 32 / CHUNKS, BATCH = 8 };
     const int lane = threadIdx.x & 31, c = lane % CHUNKS, r0 = lane / CHUNKS;
     /* tiles start on 1024 bytes: bits 4 to 6 are the chunk, and of r the low bits are r0's */
     const uint32_t to =
         tile + (c >> 3) * HALF_BYTES + ((threadIdx.x & ~31u) + r0) * 128 + (((c & 7) ^ r0) << 4);
     from += 8 * c;
 #pragma unroll
-    for (int i = 0; i < 32; i += AT_ONCE) {
-        const int32_t src = __shfl_sync(~0u, row, i + r0);
-        sbi_copy_16((to ^ ((i & 7) << 4)) + i * 128, from + static_cast<int64_t>(max(src, 0)) * D,
-                    src >= 0);
+    for (int first = 0; first < 32; first += BATCH * AT_ONCE) {
+        int32_t
+            src[BATCH]; /* all on their way before the first copy: they wait once, not 8 times */
+#pragma unroll
+        for (int i = 0; i < BATCH; i++)
+            src[i] = __shfl_sync(~0u, row, first + i * AT_ONCE + r0);
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            const int r = first + i * AT_ONCE;
+            sbi_copy_16((to ^ ((r & 7) << 4)) + r * 128,
+                        from + static_cast<int64_t>(max(src[i], 0)) * D, src[i] >= 0);
+        }
     }
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(full) : "memory");
 }
 
 template <int D>
-static __device__ __forceinline__ void produce(const gather_args &a, const places<D> &at,
-                                               volatile int32_t *slot, item &now,
-                                               const CUtensorMap *mq)
+static __device__ __forceinline__ void
+produce(const gather_args &a, const places<D> &at, volatile int32_t *slot, item &now,
+        const CUtensorMap *mq, const CUtensorMap *mk, const CUtensorMap *mv)
 {
     enum { NS = stages(D), TILE = tile_bytes(D), IDS = id_stages(D) };
     const int total = a.n_cells * a.heads, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -117,14 +148,15 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
         const int n      = now.x.n;
         w                = now.next;
         const sb_bf16 *k = a.k + now.kv * a.k_stride, *v = a.v + now.kv * a.v_stride;
-        int32_t        raw = n > 0 ? listed_id(a, now.keys, 0) : 0;
+        int32_t        raw = n > 0 ? listed_id<KEYS>(a.keys, now.keys, 0, threadIdx.x) : 0;
         for (int b = 0; b < n; b++, block++) {
             const uint32_t st = block % NS, parity = ((block / NS) & 1) ^ 1, ids = block % IDS;
             int32_t        id, row;
             bool           sees;
-            key_of(a, now.keys, now.x.head, b, raw, &id, &row, &sees);
-            raw             = listed_id(a, now.keys, b + 1);
-            const int flags = (__all_sync(~0u, sees) ? 1 : 0) | (part_of(now.keys, b) > 0 ? 2 : 0);
+            key_of<KEYS>(a.keys, now.keys, now.x.head, b, threadIdx.x, raw, &id, &row, &sees);
+            raw              = listed_id<KEYS>(a.keys, now.keys, b + 1, threadIdx.x);
+            const bool box   = side_by_side(row);
+            const int  flags = (__all_sync(~0u, sees) ? 1 : 0) | (part_of(now.keys, b) > 0 ? 2 : 0);
             mbar_wait(at.k_empty + 8 * st, parity);
             /* the ids' stage is one more: whoever let go of this K has masked the block before */
             asm volatile("st.shared.b32 [%0], %1;" ::"r"(at.ids + (ids * KEYS + threadIdx.x) * 4),
@@ -135,9 +167,15 @@ static __device__ __forceinline__ void produce(const gather_args &a, const place
                              "r"(flags)
                              : "memory");
             release(at.k_full + 8 * st, lane); /* the ids */
-            copy_rows<D>(at.k + st * TILE, at.k_full + 8 * st, k, row);
+            if (box)
+                copy_box<D>(at.k + st * TILE, at.k_full + 8 * st, mk, row, now.kv);
+            else
+                copy_rows<D>(at.k + st * TILE, at.k_full + 8 * st, k, row);
             mbar_wait(at.v_empty + 8 * st, parity);
-            copy_rows<D>(at.v + st * TILE, at.v_full + 8 * st, v, row);
+            if (box)
+                copy_box<D>(at.v + st * TILE, at.v_full + 8 * st, mv, row, now.kv);
+            else
+                copy_rows<D>(at.v + st * TILE, at.v_full + 8 * st, v, row);
         }
         named_sync(1, 128); /* all are done with the item */
     }
@@ -204,7 +242,7 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
     enum { NS = stages(D), TILE = tile_bytes(D), IDS = id_stages(D) };
     const int      lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
     const uint64_t k0 = wgmma_matrix(at.k, 16, 1024), v0 = wgmma_matrix(at.v, HALF_BYTES, 1024);
-    const sb_plan *plan = a.has_plan ? &a.plan : nullptr;
+    const sb_plan *plan = a.keys.has_plan ? &a.keys.plan : nullptr;
     uint32_t       kc = 0, vc = 0, p[32], q[D / 4];
     float          s[64], o[D / 2], m[2], l[2], keep[2];
 #pragma unroll
@@ -293,7 +331,8 @@ static __device__ __forceinline__ void consume(const gather_args &a, const place
 
 template <int D, int F32>
 __global__ void __launch_bounds__(THREADS, 1)
-    attend_gather(const __grid_constant__ gather_args a, const __grid_constant__ CUtensorMap mq)
+    attend_gather(const __grid_constant__ gather_args a, const __grid_constant__ CUtensorMap mq,
+                  const __grid_constant__ CUtensorMap mk, const __grid_constant__ CUtensorMap mv)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(1024) uint8_t raw[];
@@ -317,7 +356,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     __syncthreads();
     if (threadIdx.x < 128) {
         asm volatile("setmaxnreg.dec.sync.aligned.u32 56;");
-        produce<D>(a, at, slot, now, &mq);
+        produce<D>(a, at, slot, now, &mq, &mk, &mv);
     } else {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 224;");
         consume<D, F32>(a, at, slot, static_cast<int>(threadIdx.x >> 7) - 1);
@@ -333,8 +372,12 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encod
 {
     const sb_tensor *q = j->in->q, *o = j->out->o;
     auto             kernel = attend_gather<D, F32>;
-    CUtensorMap      mq;
+    CUtensorMap      mq, mk = {}, mv = {};
     sb_status        st = make_map(encode, q, local, a->q_run.len, ROWS, &mq);
+    if (st == SB_OK && j->in->k->tokens > 0)
+        st = make_map(encode, j->in->k, 0, j->in->k->tokens, BOX_ROWS, &mk);
+    if (st == SB_OK && j->in->k->tokens > 0)
+        st = make_map(encode, j->in->v, 0, j->in->k->tokens, BOX_ROWS, &mv);
     if (st == SB_OK)
         st = SB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                           shared_bytes(D)));
@@ -355,7 +398,7 @@ sb_status launch(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_encod
         last - cell_of(a->block_tokens, a->cells_per_block, a->q_run.start) + 1);
     const int      items = a->n_cells * a->heads;
     const unsigned ctas  = static_cast<unsigned>(items < sms ? items : sms);
-    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(*a, mq);
+    kernel<<<ctas, THREADS, shared_bytes(D), j->stream>>>(*a, mq, mk, mv);
     return sb_cuda_status(cudaGetLastError(), "launch of attend_gather");
 }
 
@@ -368,11 +411,6 @@ sb_status launch_run(const sbi_cuda_job *j, gather_args *a, int64_t local, sbi_e
     return j->in->q->dim == 64 ? launch<64, 0>(j, a, local, encode, sms)
                                : launch<128, 0>(j, a, local, encode, sms);
 }
-
-int has_lists(const sb_plan *p)
-{
-    return p != nullptr && (p->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
-}
 } // namespace
 
 const char *sbi_attend_gather_refusal(const sbi_cuda_job *j)
@@ -380,9 +418,9 @@ const char *sbi_attend_gather_refusal(const sbi_cuda_job *j)
     const sb_tensor *q = j->in->q, *k = j->in->k;
     if (k->gid.n_runs < 1 || k->gid.n_runs > K_RUNS || q->gid.n_runs > Q_RUNS)
         return "keys in no run or more than 8, or queries in more than 32";
-    if (has_lists(j->plan) && (j->plan->n_rows < 1 || j->plan->row_tokens < 1))
+    if (plan_has_lists(j->plan) && (j->plan->n_rows < 1 || j->plan->row_tokens < 1))
         return "no row block";
-    const int64_t rows = has_lists(j->plan) && j->plan->row_tokens < ROWS ? 1 : int64_t(ROWS);
+    const int64_t rows = plan_has_lists(j->plan) && j->plan->row_tokens < ROWS ? 1 : int64_t(ROWS);
     return q->heads * (q->tokens / rows + 2) > INT_MAX / 4 ? "more than 2^29 query tiles" : nullptr;
 }
 
@@ -405,19 +443,9 @@ sb_status sbi_attend_gather_cuda(const sbi_cuda_job *j)
     a.heads           = static_cast<int32_t>(q->heads);
     a.group           = static_cast<int32_t>(q->heads / k->heads);
     a.scale_log2      = j->in->scale * 1.4426950408889634f;
-    a.block_tokens    = has_lists(j->plan) ? j->plan->row_tokens : int64_t(ROWS);
+    a.block_tokens    = plan_has_lists(j->plan) ? j->plan->row_tokens : int64_t(ROWS);
     a.cells_per_block = (a.block_tokens + ROWS - 1) / ROWS;
-    a.has_plan        = j->plan != nullptr;
-    if (j->plan != nullptr)
-        a.plan = *j->plan;
-    const int64_t width = a.plan.tiles.width_tokens;
-    a.width_shift       = -1;
-    for (int32_t x = 0; x < 31; x++)
-        if (width == int64_t(1) << x)
-            a.width_shift = x;
-    a.n_runs = k->gid.n_runs;
-    for (int32_t r = 0; r < a.n_runs; r++)
-        a.k_run[r] = k->gid.run[r];
+    a.keys            = plan_keys_of(j->plan, &k->gid);
     for (int32_t r = 0; st == SB_OK && r < q->gid.n_runs; local += q->gid.run[r++].len) {
         a.q_run = q->gid.run[r];
         if (a.q_run.len > 0)

@@ -1,6 +1,7 @@
-/* Decode on the device against the CPU's executor, and the device's merge of partials against the
- * CPU's: 1 to 16 queries, grouped heads, ragged ends, keys in shards of several runs, rows that see
- * nothing, running outputs, rooms with more space (NaN) than keys. Without a device: skipped (77).
+/* Decode on the device against the CPU's executor, dense and with plans, and the device's merge of
+ * partials against the CPU's: 1 to 16 queries, grouped heads, ragged ends, keys in shards of
+ * several runs, rows that see nothing, running outputs, rooms with more space (NaN) than keys.
+ * Without a device: skipped (77).
  */
 #include <check.h>
 #include <math.h>
@@ -12,6 +13,7 @@
 #include "kernels/exec/attend.h"
 #include "kernels/exec/merge_lse.h"
 #include "tests/cuda/device_case.h"
+#include "tests/cuda/device_lists.h"
 #include "tests/cuda/device_main.h"
 #include "tests/oracle/case.h"
 #include "tests/tolerance.h"
@@ -145,28 +147,169 @@ START_TEST(queries_in_runs)
 }
 END_TEST
 
+/* ---- with a plan ---- */
+
+enum { T = SB_PART_TILES, K = SB_PART_TOKENS, W = SB_PART_WINDOW };
+static const list_form forms[] = {
+    {1, 0, 0, W, 0, 0, 128, 300, 0, 0},        {1, 0, 0, W, 0, 0, 0, 1, 0, 0},
+    {64, 16, 16, T, 5, 0, 0, 0, 0, 0},         {64, 1, 8, T, 2, 0, 0, 0, 0, 0},
+    {128, 128, 128, T, 20, 1, 0, 0, 0, 0},     {100, 16, 48, T, 25, 0, 0, 0, 0, 0},
+    {64, 1, 1, K, 3, 0, 0, 0, 0, 0},           {4, 1, 1, K, 5, 1, 0, 0, 0, 9},
+    {64, 8, 16, T | K | W, 5, 0, 3, 30, 0, 9}, {3, 2, 2, T | W, 10, 1, 5, 50, 0, 0},
+    {64, 1, 1, K, 0, 0, 0, 0, 0, 0},           {64, 32, 32, T, 30, 0, 0, 0, 96, 0},
+    {128, 1, 1, K, 30, 1, 0, 0, 100, 0},
+};
+enum { N_FORMS = sizeof forms / sizeof *forms };
+
+static void plan_on_cpu(const sb_tensor *q, const sb_case *c, const sb_plan *plan, sb_tensor *o,
+                        float **lse)
+{
+    sb_ctx      ctx = {.backend = &sb_backend_cpu, .threads = 2};
+    sb_attn_in  in  = {.q = q, .k = &c->k, .v = &c->v, .scale = c->scale};
+    sb_attn_out out = {.o = o, .mode = SB_OUT_SET};
+    *o              = sb_case_tensor(SB_F32, q->heads, q->tokens, q->dim);
+    *lse            = malloc((size_t)(q->heads * q->tokens) * sizeof **lse);
+    out.lse         = *lse;
+    must(sb_attend_block_csr_cpu(&ctx, NULL, &in, plan, NULL, &out));
+}
+
+/* The last queries, and queries inside the sequence. */
+START_TEST(plans_match_the_cpu)
+{
+    sb_case_shape s = shapes[_i % N_SHAPES];
+    sb_case      *c = sb_case_random(s, 300 + (uint64_t)_i);
+    for (int inside = 0; inside < 2; inside++) {
+        if (inside)
+            c->q_run.start = (s.n_k - s.n_q) / 3;
+        sb_plan   p = device_lists(&forms[_i / N_SHAPES], s.heads, c->q_run.start,
+                                   c->q_run.start + s.n_q, s.n_k, 7 + (uint64_t)_i);
+        sb_tensor o;
+        float    *lse;
+        char      what[96];
+        (void)snprintf(what, sizeof what, "form %d, %lld of %lld, %lld/%lld heads, d %lld, %d",
+                       _i / N_SHAPES, (long long)s.n_q, (long long)s.n_k, (long long)s.heads,
+                       (long long)s.kv_heads, (long long)s.dim, inside);
+        plan_on_cpu(&c->q, c, &p, &o, &lse);
+        for (int t = 0; t < 2; t++) {
+            device_case d;
+            device_open(&d, &c->q, &c->k, &c->v, t == 0 ? SB_BF16 : SB_F32);
+            must(device_place(&d, &p, s.n_k));
+            must(device_attend(&d, sb_attend_block_csr_cuda, &d.plan, c->scale, SB_OUT_SET,
+                               "decode"));
+            matches(&d, &o, lse, what);
+            device_close(&d);
+        }
+        free(o.data);
+        free(lse);
+        device_lists_free(&p);
+    }
+    sb_case_destroy(c);
+}
+END_TEST
+
+/* Windows of every kind, by themselves and by head. */
+START_TEST(windows_match_the_cpu)
+{
+    sb_case_shape  s       = shapes[_i];
+    sb_case       *c       = sb_case_random(s, 400 + (uint64_t)_i);
+    sb_window_span span[3] = {{0, 0}, {s.n_k / 2, s.n_k / 4}, {s.n_k - 1, s.n_k / 2}};
+    sb_head_window head[512];
+    for (int64_t h = 0; h < s.heads; h++)
+        head[h] = (sb_head_window){h % 5, 1 + 37 * h};
+    sb_window_form of[] = {
+        {.unit_tokens = 24},
+        {.dilation_tokens = 3},
+        {.unit_tokens = 8, .dilation_tokens = 7, .n_tokens = s.n_k},
+        {.span = span, .n_spans = 3},
+        {.head = head, .n_heads = s.heads},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        sb_plan p = {
+            .parts = SB_PART_WINDOW, .sink_tokens = 9, .window_tokens = 200, .form = of[i]};
+        sb_tensor   o;
+        float      *lse;
+        device_case d;
+        char        what[64];
+        if (i == 3 && s.n_k < 8) /* spans ascend */
+            continue;
+        (void)snprintf(what, sizeof what, "window %d, shape %d", (int)i, _i);
+        plan_on_cpu(&c->q, c, &p, &o, &lse);
+        device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
+        must(device_place(&d, &p, s.n_k));
+        must(device_attend(&d, sb_attend_block_csr_cuda, &d.plan, c->scale, SB_OUT_SET, "decode"));
+        matches(&d, &o, lse, what);
+        device_close(&d);
+        free(o.data);
+        free(lse);
+    }
+    sb_case_destroy(c);
+}
+END_TEST
+
+/* Queries in two runs, keys in three shards of two runs, a MERGE each: as one call. */
+START_TEST(plans_of_shards)
+{
+    enum { SHARDS = 3, N = 4000 };
+    sb_case    *c      = sb_case_random((sb_case_shape){N, N, 8, 2, _i % 2 ? 64 : 128}, 5);
+    sb_run      run[2] = {{100, 3}, {3990, 9}};
+    sb_gid      g      = {run, 2, 12};
+    sb_tensor   q      = sb_case_take(&c->q, 0, &g), o;
+    sb_plan     p      = device_lists(&forms[_i], 8, 0, N, N, 70 + (uint64_t)_i);
+    float      *lse;
+    device_case d = {0};
+    if (forms[_i].segment > 0) /* slots: all keys in one run */
+        p.slots.n_heads = 0;
+    plan_on_cpu(&q, c, &p, &o, &lse);
+    for (int64_t step = 0; step < SHARDS; step++) {
+        sb_run    part[2];
+        sb_gid    keys = sb_case_zigzag(part, 0, N, 1, step, SHARDS);
+        sb_tensor k = sb_case_take(&c->k, 0, &keys), v = sb_case_take(&c->v, 0, &keys);
+        if (step == 0) {
+            device_open(&d, &q, &k, &v, SB_F32);
+            must(device_place(&d, &p, N));
+        } else {
+            device_keys(&d, &k, &v);
+        }
+        must(device_attend(&d, sb_attend_block_csr_cuda, &d.plan, c->scale,
+                           step == 0 ? SB_OUT_SET : SB_OUT_MERGE, "decode"));
+        free(k.data);
+        free(v.data);
+    }
+    matches(&d, &o, lse, "merged");
+    device_close(&d);
+    free(q.data);
+    free(o.data);
+    free(lse);
+    device_lists_free(&p);
+    sb_case_destroy(c);
+}
+END_TEST
+
 START_TEST(runs_repeat_bit_by_bit)
 {
     sb_case    *c = sb_case_random((sb_case_shape){4, 20000, 8, 2, 128}, 3);
+    sb_plan     p = device_lists(&forms[8], 8, 19996, 20000, 20000, 3);
     device_case d;
     size_t      bytes = (size_t)(8 * 4 * 128) * sizeof(sb_bf16);
     void       *first = malloc(bytes);
     device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
+    must(device_place(&d, &p, 20000));
     for (int i = 0; i < 20; i++) {
-        must(device_attend(&d, sb_attend_dense_cuda, NULL, c->scale, SB_OUT_SET, "decode"));
+        must(device_attend(&d, _i == 0 ? sb_attend_dense_cuda : sb_attend_block_csr_cuda,
+                           _i == 0 ? NULL : &d.plan, c->scale, SB_OUT_SET, "decode"));
         if (i == 0)
             memcpy(first, d.got.data, bytes);
         ck_assert_int_eq(memcmp(first, d.got.data, bytes), 0);
     }
     device_close(&d);
     free(first);
+    device_lists_free(&p);
     sb_case_destroy(c);
 }
 END_TEST
 
-static void refused(sb_case_shape s, const sb_plan *plan, const char *why)
+static void refused(const sb_case *c, const sb_plan *plan, const char *why)
 {
-    sb_case    *c = sb_case_random(s, 1);
     device_case d;
     device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
     ck_assert_int_eq(device_attend(&d,
@@ -175,15 +318,24 @@ static void refused(sb_case_shape s, const sb_plan *plan, const char *why)
                      SB_ERR_UNSUPPORTED);
     ck_assert_msg(strstr(sb_error_text(), why) != NULL, "%s", sb_error_text());
     device_close(&d);
-    sb_case_destroy(c);
 }
 
 START_TEST(refusals_say_why)
 {
-    sb_plan window = {.parts = SB_PART_WINDOW, .window_tokens = 9};
-    refused((sb_case_shape){17, 64, 2, 1, 64}, NULL, "found more than 16 queries");
-    refused((sb_case_shape){9, 64, 8, 1, 64}, NULL, "found more than 64 rows");
-    refused((sb_case_shape){1, 64, 2, 1, 64}, &window, "found a plan");
+    sb_plan  window = {.parts = SB_PART_WINDOW, .window_tokens = 9};
+    sb_case *many   = sb_case_random((sb_case_shape){17, 64, 2, 1, 64}, 1);
+    sb_case *rows   = sb_case_random((sb_case_shape){9, 64, 8, 1, 64}, 1);
+    sb_case *runs   = sb_case_random((sb_case_shape){1, 64, 2, 1, 64}, 1);
+    sb_run   run[9];
+    for (int64_t i = 0; i < 9; i++)
+        run[i] = (sb_run){7 * i, i < 8 ? 7 : 8};
+    runs->k.gid = runs->v.gid = (sb_gid){run, 9, 64};
+    refused(many, NULL, "found more than 16 queries");
+    refused(rows, NULL, "found more than 64 rows");
+    refused(runs, &window, "found a plan, and keys in no run or more than 8");
+    sb_case_destroy(many);
+    sb_case_destroy(rows);
+    sb_case_destroy(runs);
 }
 END_TEST
 
@@ -309,7 +461,10 @@ int main(void)
     tcase_add_loop_test(t, one_call, 0, N_SHAPES);
     tcase_add_loop_test(t, shards_merge_to_the_whole, 0, 2 * N_SHAPES);
     tcase_add_test(t, queries_in_runs);
-    tcase_add_test(t, runs_repeat_bit_by_bit);
+    tcase_add_loop_test(t, plans_match_the_cpu, 0, N_FORMS * N_SHAPES);
+    tcase_add_loop_test(t, windows_match_the_cpu, 0, N_SHAPES);
+    tcase_add_loop_test(t, plans_of_shards, 0, N_FORMS);
+    tcase_add_loop_test(t, runs_repeat_bit_by_bit, 0, 2);
     tcase_add_test(t, refusals_say_why);
     tcase_add_loop_test(t, merge_matches_the_cpu, 0, 4 * N_MERGES);
     tcase_add_test(t, merge_refuses_bf16_that_runs);

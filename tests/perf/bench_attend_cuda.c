@@ -9,8 +9,9 @@
  * alike; median with least and most. Prefill: device time by events, one call a sample. Decode,
  * merges and copies: wall time of 20 queued calls over 20, which leaves the host's launches out.
  * TFLOP/s: 4 * d FLOP a pair that the row computes (of tile lists, whole tiles); % of the 989
- * TFLOP/s in the H100 SXM data sheet. Decode: bytes of K and V once, merges: of parts and result; %
- * of the rate of a copy (bytes read and written) measured beside it. */
+ * TFLOP/s in the H100 SXM data sheet. Decode: bytes of K and V once, with
+ * a plan of the keys selected, merges: of parts and result; % of the rate of a copy (bytes read and
+ * written) measured beside it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #include "tests/perf/bench.h"
 
 enum {
+    FEW_SINKS   = 128,  /* of FEW_RECENT */
+    FEW_KEYS    = 2048, /* of a head, of FEW_TILES */
     MAX_KERNELS = 4,
     ROW_TOKENS  = 128,
     HEADS       = 32,
@@ -32,14 +35,24 @@ enum {
     ANCHOR_N    = 32768
 };
 
-typedef enum form { DENSE, RUNNING, TILES, TOKENS, WINDOW, DECODE, MERGE } form;
+typedef enum form {
+    DENSE,
+    RUNNING,
+    TILES,
+    TOKENS,
+    WINDOW,
+    DECODE,
+    FEW_RECENT, /* decode with a plan: sinks and recent keys, */
+    FEW_TILES,  /* and tiles, each head's own */
+    MERGE
+} form;
 typedef struct row {
     const char *name;
     form        form;
     int64_t     n, d;
-    int64_t     percent; /* TILES, TOKENS: of the keys, 0: UNEVEN; WINDOW: sinks; DECODE: queries;
-                             MERGE: parts */
-    int64_t tile;        /* tokens; TOKENS: ids side by side; WINDOW: recent ones */
+    int64_t     percent; /* TILES, TOKENS: of the keys, 0: UNEVEN; WINDOW: sinks; DECODE, FEW_:
+                            queries; MERGE: parts */
+    int64_t tile;        /* tokens; TOKENS: ids side by side; WINDOW, FEW_RECENT: recent ones */
     int64_t heads;       /* over one KV head; 0: 32 over 8 */
 } row;
 
@@ -64,17 +77,42 @@ static const row rows[] = {
     {"tokens_5", TOKENS, 131072, 128, 5, 1, 0},
     {"tokens_10", TOKENS, 131072, 128, 10, 1, 0},
     {"tokens_10_runs_of_8", TOKENS, 131072, 128, 10, 8, 0},
+    {"tokens_5_runs_of_8", TOKENS, 131072, 128, 5, 8, 0},
+    {"tokens_5_runs_of_16", TOKENS, 131072, 128, 5, 16, 0},
+    {"tokens_5_runs_of_32", TOKENS, 131072, 128, 5, 32, 0},
+    {"tokens_10_runs_of_16", TOKENS, 131072, 128, 10, 16, 0},
+    {"tokens_10_runs_of_32", TOKENS, 131072, 128, 10, 32, 0},
     {"tokens_10_d64", TOKENS, 131072, 64, 10, 1, 0},
+    {"tokens_5_runs_of_8_d64", TOKENS, 131072, 64, 5, 8, 0},
+    {"tokens_5_runs_of_16_d64", TOKENS, 131072, 64, 5, 16, 0},
+    {"tokens_5_runs_of_32_d64", TOKENS, 131072, 64, 5, 32, 0},
+    {"tokens_10_runs_of_8_d64", TOKENS, 131072, 64, 10, 8, 0},
+    {"tokens_10_runs_of_16_d64", TOKENS, 131072, 64, 10, 16, 0},
+    {"tokens_10_runs_of_32_d64", TOKENS, 131072, 64, 10, 32, 0},
+    {"tiles_8", TILES, 131072, 128, 10, 8, 0},
+    {"tiles_16", TILES, 131072, 128, 10, 16, 0},
+    {"tiles_32", TILES, 131072, 128, 10, 32, 0},
+    {"tiles_8_d64", TILES, 131072, 64, 10, 8, 0},
+    {"tiles_16_d64", TILES, 131072, 64, 10, 16, 0},
+    {"tiles_32_d64", TILES, 131072, 64, 10, 32, 0},
     {"tiles_2_of_8", TILES, 32768, 128, 10, 2, 0},
     {"decode_128k", DECODE, 131072, 128, 1, 0, 0},
     {"decode_128k_4q", DECODE, 131072, 128, 4, 0, 0},
     {"decode_128k_16q", DECODE, 131072, 128, 16, 0, 0},
     {"decode_128k_d64", DECODE, 131072, 64, 1, 0, 0},
     {"decode_1m", DECODE, 1 << 20, 128, 1, 0, 0},
+    {"decode_recent_1m", FEW_RECENT, 1 << 20, 128, 1, 3968, 0},
+    {"decode_recent_1m_d64", FEW_RECENT, 1 << 20, 64, 1, 3968, 0},
+    {"decode_recent_1m_16q", FEW_RECENT, 1 << 20, 128, 16, 3968, 0},
+    {"decode_tiles_16", FEW_TILES, 131072, 128, 1, 16, 0},
+    {"decode_tiles_16_d64", FEW_TILES, 131072, 64, 1, 16, 0},
+    {"decode_tiles_16_16q", FEW_TILES, 131072, 128, 16, 16, 0},
+    {"decode_tiles_1", FEW_TILES, 131072, 128, 1, 1, 0},
     {"merge_2", MERGE, 131072, 128, 2, 0, 0},
     {"merge_8", MERGE, 131072, 128, 8, 0, 0},
 };
 
+static int queued(form f) { return f == DECODE || f == FEW_RECENT || f == FEW_TILES || f == MERGE; }
 static int64_t heads_of(const row *x) { return x->heads > 0 ? x->heads : HEADS; }
 static int64_t kv_heads_of(const row *x) { return x->heads > 0 ? 1 : KV_HEADS; }
 
@@ -123,8 +161,8 @@ static sb_csr random_list(int64_t heads, int64_t n, int64_t n_rows, int64_t unit
                       .capacity     = lists * per + 4096};
     int     uneven = percent == 0;
     c.capacity += most * (uneven ? 10 : percent) / 100 * 11 / 10;
-    c.row_ptr    = bench_room((lists + 1) * (int64_t)sizeof *c.row_ptr);
-    c.id         = bench_room(c.capacity * (int64_t)sizeof *c.id);
+    c.row_ptr = bench_room((lists + 1) * (int64_t)sizeof *c.row_ptr);
+    c.id      = bench_room(c.capacity * (int64_t)sizeof *c.id);
     for (int64_t i = 0; i < lists; i++) {
         int64_t own  = i % n_rows * per;
         c.row_ptr[i] = at;
@@ -164,6 +202,26 @@ static void spell_out(sb_csr *c, int64_t n_lists, int64_t run)
     c->width_tokens = 1;
 }
 
+/* FEW_KEYS keys of each head in tiles, one in each of as many equal parts of the sequence; the last
+ * tile of each list is the sequence's. */
+static sb_csr few_tiles(int64_t heads, int64_t n, int64_t unit)
+{
+    sb_rng  r    = {42};
+    int64_t each = FEW_KEYS / unit, part = n / FEW_KEYS;
+    sb_csr  c = {
+         .n_heads = heads, .unit_tokens = unit, .width_tokens = unit, .capacity = heads * each};
+    c.row_ptr = bench_room((heads + 1) * (int64_t)sizeof *c.row_ptr);
+    c.id      = bench_room(c.capacity * (int64_t)sizeof *c.id);
+    for (int64_t h = 0; h < heads; h++)
+        for (int64_t i = 0; i < each; i++)
+            c.id[h * each + i] =
+                (int32_t)(i * part +
+                          (i + 1 < each ? (int64_t)sb_rng_below(&r, (uint64_t)part) : part - 1));
+    for (int64_t h = 0; h <= heads; h++)
+        c.row_ptr[h] = h * each;
+    return c;
+}
+
 /* The row's plan on the device; *density: share of the causal pairs that it computes. */
 static void *make_plan(const row *x, const sb_gid *q, sb_plan *placed, double *density)
 {
@@ -181,21 +239,26 @@ static void *make_plan(const row *x, const sb_gid *q, sb_plan *placed, double *d
         }
         *density = 2 * pairs / ((double)x->n * (double)x->n);
     }
-    if (x->form != TILES && x->form != TOKENS)
+    if (x->form == FEW_RECENT)
+        *placed =
+            (sb_plan){.parts = SB_PART_WINDOW, .sink_tokens = FEW_SINKS, .window_tokens = x->tile};
+    if (x->form != TILES && x->form != TOKENS && x->form != FEW_TILES)
         return NULL;
-    sb_plan  p = {.row_tokens = ROW_TOKENS, .n_rows = n_rows};
-    sb_csr   c = random_list(heads_of(x), x->n, n_rows, x->tile, x->percent, &listed);
+    int      few = x->form == FEW_TILES;
+    sb_plan  p   = {.row_tokens = ROW_TOKENS, .n_rows = few ? 1 : n_rows};
+    sb_csr   c   = few ? few_tiles(heads_of(x), x->n, x->tile)
+                       : random_list(heads_of(x), x->n, n_rows, x->tile, x->percent, &listed);
     sb_arena a;
     p.row_id = bench_room(n_rows * (int64_t)sizeof *p.row_id);
-    for (int64_t i = 0; i < n_rows; i++)
-        p.row_id[i] = (int32_t)i;
+    for (int64_t i = 0; i < p.n_rows; i++)
+        p.row_id[i] = (int32_t)(n_rows - p.n_rows + i);
     if (x->form == TOKENS && x->tile > 1)
         spell_out(&c, heads_of(x) * n_rows, x->tile);
-    p.parts = x->form == TILES ? SB_PART_TILES : SB_PART_TOKENS;
-    if (x->form == TILES)
-        p.tiles = c;
-    else
+    p.parts = x->form == TOKENS ? SB_PART_TOKENS : SB_PART_TILES;
+    if (x->form == TOKENS)
         p.tokens = c;
+    else
+        p.tiles = c;
     *density = (double)listed * (double)x->tile /
                ((double)heads_of(x) * (double)n_rows * (double)(n_rows + 1) / 2 * ROW_TOKENS);
     sb_arena_init_count(&a);
@@ -226,7 +289,7 @@ static void open_parts(call *c, const row *x)
 {
     int64_t n_rows = heads_of(x) * x->n,
             each   = kv_heads_of(x) * x->n * x->d / 2; /* fp32 numbers of K's room */
-    float  *o;
+    float *o;
     c->parts     = (sb_partials){.o_part_stride   = n_rows * x->d,
                                  .o_row_stride    = x->d,
                                  .lse_part_stride = n_rows,
@@ -248,7 +311,7 @@ static void open_parts(call *c, const row *x)
 
 static void open_call(call *c, const row *x)
 {
-    int64_t n_q    = x->form == DECODE ? x->percent : x->n;
+    int64_t n_q    = queued(x->form) && x->form != MERGE ? x->percent : x->n;
     *c             = (call){.q_run = {x->n - n_q, n_q}, .k_run = {0, x->n}, .form = x->form};
     c->q           = on_device(heads_of(x), n_q, x->d, &c->q_run, 1);
     c->k           = on_device(kv_heads_of(x), x->n, x->d, &c->k_run, 2);
@@ -299,7 +362,7 @@ static double sample_ns(call *c, const char *kernel)
 {
     int cudnn = strcmp(kernel, "cudnn") == 0;
     bench_must(cudnn || setenv("SPAN_CUDA_KERNEL", kernel, 1) == 0 ? SB_OK : SB_ERR_INTERNAL);
-    if (c->form != DECODE && c->form != MERGE) {
+    if (!queued(c->form)) {
         sb_phase_times phases = {0};
         attend(c, cudnn, &phases);
         return (double)phases.ns[SB_PHASE_COMPUTE];
@@ -346,7 +409,7 @@ static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel,
             if (r >= 0)
                 bench_add(&times[i], ns);
         }
-        if ((x->form == DECODE || x->form == MERGE) && r >= 0)
+        if (queued(x->form) && r >= 0)
             bench_add(&copies, copy_ns(&c));
     }
     double kv    = 4.0 * (double)x->d * (double)x->n * (double)kv_heads_of(x);
@@ -354,12 +417,16 @@ static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel,
     if (x->form == MERGE)
         bytes = 4.0 * (double)heads_of(x) * (double)x->n * ((double)x->d + 1) *
                 ((double)x->percent + 1);
+    if (x->form == FEW_RECENT)
+        bytes = 4.0 * (double)x->d * (double)(FEW_SINKS + x->tile) * (double)kv_heads_of(x);
+    if (x->form == FEW_TILES)
+        bytes = 4.0 * (double)x->d * FEW_KEYS * (double)heads_of(x);
     double flop =
         2.0 * (double)x->d * (double)heads_of(x) * (double)x->n * (double)x->n * c.density;
     for (int i = 0; i < n_kernels; i++) {
         print(x->name, kernel[i], &times[i]);
         double ns = bench_median(&times[i]);
-        if (x->form == DECODE || x->form == MERGE)
+        if (queued(x->form))
             (void)printf("  %.3f TB/s  %.1f %% of copy", bytes / ns * 1e-3,
                          100 * bytes / kv * bench_median(&copies) / ns);
         else
@@ -367,7 +434,7 @@ static void bench_row(const row *x, call *anchor, int64_t repeat, char **kernel,
                          flop / ns * 1e-3 / 9.89, c.density);
         (void)printf("  anchor %.2f ms\n", bench_median(&dense) * 1e-6);
     }
-    if (x->form == DECODE || x->form == MERGE) {
+    if (queued(x->form)) {
         print(x->name, "copy", &copies);
         (void)printf("  %.3f TB/s\n", kv / bench_median(&copies) * 1e-3);
     }
