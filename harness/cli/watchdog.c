@@ -21,8 +21,8 @@ static void leave(int sig)
     _exit(SB_EXIT_WATCHDOG);
 }
 
-/* One write: lines of several ranks do not mix. Ranks do not call MPI_Abort together: of Open MPI 4.1
- * jobs whose two ranks did, mpirun (PMIx 4.2) hung for ever in its own end in 14 of 238. */
+/* One write: lines of several ranks do not mix. Ranks do not call MPI_Abort together: of Open
+ * MPI 4.1 jobs whose two ranks did, mpirun (PMIx 4.2) hung for ever in its own end in 14 of 238. */
 static void expired(void *arg, const sb_watch_report *r)
 {
     char text[1400], line[1500];

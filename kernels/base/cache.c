@@ -79,8 +79,8 @@ sb_status sb_cache_extend(sb_cache *c, int64_t start, int64_t len, int64_t *slot
     if (len > 0) {
         int64_t end = n_runs > 0 ? c->runs[n_runs - 1].start + c->runs[n_runs - 1].len : 0;
         if (start < end)
-            return sb_fail(SB_ERR_INTERNAL, "KV cache: token %lld comes after %lld", (long long)start,
-                           (long long)(end - 1));
+            return sb_fail(SB_ERR_INTERNAL, "KV cache: token %lld comes after %lld",
+                           (long long)start, (long long)(end - 1));
         if (n_runs > 0 && start == end) {
             c->runs[n_runs - 1].len += len;
         } else {

@@ -1,6 +1,7 @@
-/* What `gcc -fanalyzer` and clang's analyzer cannot see from one source alone; run.py puts it before
- * each. sb_fail never returns SB_OK: without that every path behind `pointer == NULL ? sb_fail(...) :
- * SB_OK` goes on with NULL. sb_comm_agree returns SB_OK only where this rank's status was that too. */
+/* What `gcc -fanalyzer` and clang's analyzer cannot see from one source alone; run.py puts it
+ * before each. sb_fail never returns SB_OK: without that every path behind `pointer == NULL ?
+ * sb_fail(...) : SB_OK` goes on with NULL. sb_comm_agree returns SB_OK only where this rank's
+ * status was that too. */
 #ifndef SB_TESTS_ANALYSIS_ASSUME_H
 #define SB_TESTS_ANALYSIS_ASSUME_H
 

@@ -38,16 +38,20 @@ def digest(path):
 
 
 def left_of(command):
-    """Processes that have the command's last words, with what they wait in: a hang of ours, or of the launcher alone."""
+    """Processes that have the command's last words, by name and with what they wait in: a hang of ours, or of the launcher alone."""
     out = []
     for p in pathlib.Path("/proc").iterdir():
         try:
             words = (p / "cmdline").read_bytes().split(b"\0")[:-1] if p.name.isdigit() else []
             if words and words[-3:] == [os.fsencode(w) for w in command[-3:]]:
-                out.append(f"{p.name} in {(p / 'wchan').read_text()}")
+                out.append(f"{(p / 'comm').read_text().strip()} {p.name} in {(p / 'wchan').read_text()}")
         except OSError:
             pass  # it ended meanwhile
-    return ", ".join(out)
+    return out
+
+
+# mpirun alone, with every rank gone: README.md, The launcher.
+LAUNCHER = ("launcher hangs", "launcher crashes")
 
 
 class Verb:
@@ -69,11 +73,18 @@ class Verb:
                 command = ["env", *(f"{k}={v}" for k, v in extra.items()), *command]
         if ranks > 1:
             command = ["mpirun", "-np", str(ranks), *command]
-        try:
-            r = subprocess.run(command, env=env, cwd=cwd, capture_output=True, timeout=limit, text=True, errors="replace")
-            return r.returncode, r.stdout, r.stderr
-        except subprocess.TimeoutExpired as e:
-            return "hangs", "", f"still there behind its launcher: {left_of(command) or 'nothing'}; {e.stderr or ''}"
+        with subprocess.Popen(command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace") as p:
+            try:
+                out, err = p.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                left = left_of(command)
+                p.kill()
+                _, err = p.communicate()
+                return ("launcher hangs" if ranks > 1 and all(x.startswith("mpirun ") for x in left) else "hangs"), "", \
+                    f"still there: {', '.join(left) or 'nothing'}; {err}"
+        if ranks > 1 and p.returncode < 0:
+            return "launcher crashes", out, f"signal {-p.returncode}; {err}"
+        return p.returncode, out, err
 
     def sound(self, db):
         code, out, err = self.call("db", "check", db)
@@ -318,7 +329,9 @@ def mpi_fault(verb, a, kind, what, k, rank, watchdog, d):
         return "not reached", 0, ""
     s = time.time() - hit.stat().st_mtime - watchdog
     bad = ""
-    if code not in ALLOWED[what]:
+    if code in LAUNCHER and "watchdog: rank" in err:
+        s = 0
+    elif code not in ALLOWED[what]:
         bad = f"exit code {code}, allowed {ALLOWED[what]}: {err[-600:]}"
     elif code != 0 and not err.strip():
         bad = "no message"
@@ -368,7 +381,7 @@ def mpi_main(a, base):
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for (kind, what, k, rank), (code, s, bad) in zip(jobs, pool.map(fault, jobs)):
             longest = max(longest, s)
-            table.setdefault(("run x 2", f"{what}"), collections.Counter())["not reached" if code == "not reached" else f"code {code}"] += 1
+            table.setdefault(("run x 2", f"{what}"), collections.Counter())[code if isinstance(code, str) else f"code {code}"] += 1
             if bad:
                 wrong.append(f"{kind} call {k} of rank {rank}, {what}: {bad}")
                 print("FAILED so far:", wrong[-1], flush=True)

@@ -36,3 +36,6 @@ endif()
 # "Hosts" that are namespaces; 77: the kernel refuses them, and why is printed.
 add_test(NAME fault_hosts COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/hosts.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(fault_hosts PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+
+add_test(NAME fault_launcher COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/launcher.sh)
+set_tests_properties(fault_launcher PROPERTIES LABELS "cli" TIMEOUT 120)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # slurm/lib/mpirun.sh, and what a job script has of it: a launcher that outlives its ranks is ended, any other is left alone, with its exit
 # code and the signals that it is sent.
-#   tests/fault/launcher.sh SPANBENCH
+#   tests/fault/launcher.sh
 set -uo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
