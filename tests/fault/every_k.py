@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The k-th allocation, write, fsync, rename or MPI call fails, for k = 1, 2, ... until a run has fewer of them.
 
-    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY [--all | --sample N] [--verbs run,merge,...] [--kinds alloc,...] [--jobs N] [--seed N]
+    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY [--all | --sites | --sample N] [--verbs run,merge,...] [--kinds alloc,...] [--jobs N] [--seed N]
     tests/fault/every_k.py SPANBENCH INJECT_LIBRARY --mpi [--all | --sample N] [--kinds mpi,alloc]
 
-Without --all: the first N of each kind and N random others. After each fault: no signal and no hang; exit code 0 or 1 (2 where the
+Without --all: the first N of each kind and N random others; --sites: the first, second and last call from each place of the code that makes
+them (by the innermost FAULT_FRAMES return addresses, 4), which for libraries' allocations is what can be had instead of all. After each fault: no signal and no hang; exit code 0 or 1 (2 where the
 program cannot tell a file that it cannot read from one that is wrong); a line on stderr whenever it is not 0; what was there before is
 still there; no block of the program's or its libraries' is left; and the same command without the fault ends well with the same result.
 --mpi: on two ranks one fails, hangs or is killed at its k-th call, with a watchdog of 2 s: all ranks leave, with 0, 1, 124 or 137;
@@ -61,12 +62,12 @@ class Verb:
     def __init__(self, name, program, base):
         self.name, self.program, self.base = name, program, base
 
-    def call(self, *arguments, fault="", library=None, log=None, hit=None, ranks=1, cwd=None, limit=LIMIT_S):
+    def call(self, *arguments, fault="", library=None, log=None, hit=None, sites=None, ranks=1, cwd=None, limit=LIMIT_S):
         env = dict(os.environ, OMP_NUM_THREADS="1", XDG_CACHE_HOME=str(self.base / "cache"))
         command = [self.program, *map(str, arguments)]
         if library:
             extra = {"FAULT": fault, "LD_PRELOAD": str(library), **({"FAULT_LOG": str(log)} if log else {}),
-                     **({"FAULT_HIT": str(hit)} if hit else {})}
+                     **({"FAULT_HIT": str(hit)} if hit else {}), **({"FAULT_SITES": str(sites)} if sites else {})}
             if ranks == 1:
                 env.update(extra)
             else:
@@ -238,12 +239,18 @@ def with_folder(verb, fn):
 
 
 def clean_run(verb, library):
+    """-> (calls by kind, {kind: [k of the first, second and last call from each place]}, places by kind)."""
     def fn(d):
-        code, out, err = verb.call(*verb.arguments(d), library=library, log=d / "log")
+        code, out, err = verb.call(*verb.arguments(d), library=library, log=d / "log", sites=d / "sites")
         assert code == 0, f"{verb.name}: {out} {err}"
         wrong = verb.same(d)
         assert not wrong, f"{verb.name}: {wrong}"
-        return counts_of(d / "log")
+        ks, places = collections.defaultdict(set), collections.Counter()
+        for line in (d / "sites").read_text().splitlines():
+            kind, *calls = line.split()
+            ks[kind] |= set(map(int, calls)) - {0}
+            places[kind] += 1
+        return counts_of(d / "log"), ks, places
     return with_folder(verb, fn)
 
 
@@ -279,7 +286,7 @@ def choose(n, a):
 
 def report_table(table, wrong, t0):
     for (name, kind), c in table.items():
-        print(f"{name:8} {kind:7} {sum(c.values()):6} faults: " + ", ".join(f"{v} x {k}" for k, v in sorted(c.items())))
+        print(f"{name:8} {kind:40} {sum(c.values()):6} faults: " + ", ".join(f"{v} x {k}" for k, v in sorted(c.items())))
     for w in wrong[:40]:
         print("FAILED", w)
     total = sum(sum(c.values()) for c in table.values())
@@ -293,10 +300,11 @@ def verbs_main(a, base):
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for name in a.verbs.split(","):
             verb = VERBS[name](name, a.program, base)
-            clean = clean_run(verb, a.library)
+            clean, of_sites, places = clean_run(verb, a.library)
             for kind in a.kinds.split(","):
-                ks = choose(clean[kind], a)
-                c = table[name, f"{kind}({clean[kind]})"] = collections.Counter()
+                ks = sorted(of_sites[kind]) if a.sites else choose(clean[kind], a)
+                what = f"{kind} ({clean[kind]} calls from {places[kind]} places)"
+                c = table[name, what] = collections.Counter()
                 for k, (code, bad) in zip(ks, pool.map(lambda k: one(verb, a.library, kind, k, clean), ks)):
                     c["not reached" if code == "none" else f"code {code}"] += 1
                     if bad:
@@ -394,6 +402,7 @@ def main():
     p.add_argument("program")
     p.add_argument("library")
     p.add_argument("--all", action="store_true")
+    p.add_argument("--sites", action="store_true")
     p.add_argument("--mpi", action="store_true")
     p.add_argument("--sample", type=int, default=2)
     p.add_argument("--seed", type=int, default=time.time_ns() % 1000000, help="printed; the same one chooses the same k")
