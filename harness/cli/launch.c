@@ -15,9 +15,11 @@
 int sb_launch_speaks(void)
 {
     static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
-        if (getenv(ranks[i]) != NULL)
-            return atoi(getenv(ranks[i])) == 0;
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
+        const char *rank = getenv(ranks[i]);
+        if (rank != NULL)
+            return atoi(rank) == 0;
+    }
     return 1;
 }
 

@@ -120,8 +120,12 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
     sb_energy_meter meter   = {-1, 0};
     int64_t       *prefill = malloc((size_t)(pt->repetitions + 1) * sizeof *prefill);
     if (prefill == NULL)
-        return sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
-                       (long long)pt->repetitions);
+        st = sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
+                     (long long)pt->repetitions);
+    if ((st = sb_comm_agree(b->comm, st)) != SB_OK) {
+        free(prefill);
+        return st;
+    }
     if (looked)
         st = one_prefill(b, p, &t, 1);
     sbi_state_add(b, "before", out);
