@@ -15,9 +15,11 @@
 int sb_launch_speaks(void)
 {
     static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
-        if (getenv(ranks[i]) != NULL)
-            return atoi(getenv(ranks[i])) == 0;
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
+        const char *rank = getenv(ranks[i]);
+        if (rank != NULL)
+            return atoi(rank) == 0;
+    }
     return 1;
 }
 
@@ -60,10 +62,13 @@ sb_status sb_launch_begin(int32_t threads, const char *watchdog, sb_launch *out)
 
 sb_status sb_launch_agree(const sb_launch *l, sb_status st)
 {
-    int64_t   all_failed = st != SB_OK;
-    sb_status cs         = sb_comm_allreduce_i64(l->comm, &all_failed, 1, SB_REDUCE_MIN);
+    int64_t all_failed = st != SB_OK;
+    char    own[1024]  = "";
+    if (st != SB_OK)
+        (void)snprintf(own, sizeof own, "%s", sb_error_text());
+    sb_status cs = sb_comm_allreduce_i64(l->comm, &all_failed, 1, SB_REDUCE_MIN);
     if (cs != SB_OK)
-        return st != SB_OK ? st : cs;
+        return st == SB_OK ? cs : sb_wrap(st, "%s; then", own);
     st = sb_comm_agree(l->comm, st);
     return all_failed && l->comm->rank > 0 ? SB_ERR_PEER : st;
 }

@@ -7,6 +7,10 @@
 #include "harness/comm/links.h"
 #include "harness/comm/mpi_status.h"
 
+/* Requests that there is room for from the start, where ranks agree on it: one that finds none
+ * later leaves its peers to the watchdog. 64 KV heads of K and V, to and from. */
+enum { AT_FIRST = 256 };
+
 typedef struct mpi_link {
     MPI_Comm     comm;
     MPI_Request *request; /* [n] */
@@ -95,13 +99,18 @@ sb_status sb_link_mpi_create(sb_comm *comm, sb_link **out)
     sb_link  *l  = calloc(1, sizeof *l);
     mpi_link *m  = calloc(1, sizeof *m);
     sb_status st = SB_OK;
-    if (m != NULL)
-        m->ordinal = calloc((size_t)comm->size * 2, sizeof *m->ordinal);
-    if (l == NULL || m == NULL || m->ordinal == NULL)
+    if (m != NULL) {
+        m->ordinal  = calloc((size_t)comm->size * 2, sizeof *m->ordinal);
+        m->request  = calloc(AT_FIRST, sizeof *m->request);
+        m->capacity = AT_FIRST;
+    }
+    if (l == NULL || m == NULL || m->ordinal == NULL || m->request == NULL)
         st = sb_fail(SB_ERR_NOMEM, "link mpi: no memory for the handle");
     if ((st = sb_comm_agree(comm, st)) != SB_OK) {
-        if (m != NULL)
+        if (m != NULL) {
             free(m->ordinal);
+            free(m->request);
+        }
         free(m);
         free(l);
         return st;

@@ -193,8 +193,11 @@ sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns)
     int64_t   step    = 0;
     int32_t  *answers = malloc((size_t)(f->in->n_emit + 1) * sizeof *answers);
     if (answers == NULL)
-        return sb_fail(SB_ERR_NOMEM, "decode: no memory for %lld answers",
-                       (long long)f->in->n_emit);
+        st = sb_fail(SB_ERR_NOMEM, "decode: no memory for %lld answers", (long long)f->in->n_emit);
+    if ((st = sb_comm_agree(f->cfg.comm, st)) != SB_OK) {
+        free(answers);
+        return st;
+    }
     for (int64_t i = 0; i < f->in->n_emit; i++)
         answers[i] = -1;
     for (int64_t i = 0; step_ns != NULL && i < f->in->n_feed; i++)

@@ -246,9 +246,11 @@ static sb_status share_failure(sb_comm *comm, sb_status st, char *text, size_t t
                           : ((int64_t)(st == SB_ERR_PEER) * comm->size + comm->rank) * SB_STATUS_COUNT +
                             (int64_t)st;
     int64_t   first = key;
-    sb_status cs    = comm->ops->allreduce_i64(comm, &first, 1, SB_REDUCE_MIN);
-    if (cs != SB_OK)
-        return cs;
+    sb_status cs;
+    if (st != SB_OK) /* what went wrong here first: a broken call does not hide it */
+        (void)snprintf(text, text_bytes, "%s", sb_error_text());
+    if ((cs = comm->ops->allreduce_i64(comm, &first, 1, SB_REDUCE_MIN)) != SB_OK)
+        return st == SB_OK ? cs : sb_wrap(cs, "%s; then", text);
     if (first == INT64_MAX)
         return SB_OK;
     int32_t rank = (int32_t)(first / SB_STATUS_COUNT % comm->size);

@@ -120,8 +120,12 @@ static sb_status run_prefills(sb_bench *b, const sb_point *pt, passes *p, sb_res
     sb_energy_meter meter   = {-1, 0};
     int64_t       *prefill = malloc((size_t)(pt->repetitions + 1) * sizeof *prefill);
     if (prefill == NULL)
-        return sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
-                       (long long)pt->repetitions);
+        st = sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld repetitions",
+                     (long long)pt->repetitions);
+    if ((st = sb_comm_agree(b->comm, st)) != SB_OK) {
+        free(prefill);
+        return st;
+    }
     if (looked)
         st = one_prefill(b, p, &t, 1);
     sbi_state_add(b, "before", out);
@@ -214,12 +218,11 @@ static sb_status run_decode(sb_bench *b, const sb_point *pt, const sb_input *in,
     int32_t  *emitted = malloc((size_t)(in->n_emit + 1) * sizeof *emitted);
     int64_t  *step_ns = malloc((size_t)(in->n_feed + 1) * sizeof *step_ns);
     sb_status st      = SB_OK;
-    if (emitted == NULL || step_ns == NULL) {
+    if (emitted == NULL || step_ns == NULL)
         st =
             sb_fail(SB_ERR_NOMEM, "sample: no memory for %lld decode steps", (long long)in->n_feed);
-        goto done;
-    }
-    if ((st = sb_forward_decode(p->f, emitted, step_ns)) != SB_OK ||
+    if ((st = sb_comm_agree(b->comm, st)) != SB_OK ||
+        (st = sb_forward_decode(p->f, emitted, step_ns)) != SB_OK ||
         (st = sbi_take_comm(b, "decode", b->comm->stats.ns, &out->own.comm[out->facts.n_comm++])) !=
             SB_OK ||
         (st = sb_comm_allreduce_i64(b->comm, step_ns, in->n_feed, SB_REDUCE_MAX)) != SB_OK)
@@ -227,7 +230,7 @@ static sb_status run_decode(sb_bench *b, const sb_point *pt, const sb_input *in,
     for (int64_t i = 0; i < in->n_feed && step_ns[i] >= 0; i++) /* a stop leaves out the rest */
         sbi_timing_add(out, SB_PHASE_DECODE_TOKEN, i, 0, step_ns[i]);
     st = in->text != NULL ? score_text(b, in, emitted, out) : score_tokens(pt, in, emitted, out);
-    if (st == SB_OK)
+    if ((st = sb_comm_agree(b->comm, st)) == SB_OK) /* each rank has scored it itself */
         out->facts.prediction = out->own.prediction;
 done:
     free(emitted);

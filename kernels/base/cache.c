@@ -77,12 +77,12 @@ sb_status sb_cache_extend(sb_cache *c, int64_t start, int64_t len, int64_t *slot
         return sb_fail(SB_ERR_NOMEM, "KV cache: %lld tokens more do not fit, %lld of %lld are taken", (long long)len,
                        (long long)tokens, (long long)c->capacity_tokens);
     if (len > 0) {
-        sb_run *last = n_runs > 0 ? &c->runs[n_runs - 1] : NULL;
-        if (last != NULL && start < last->start + last->len)
-            return sb_fail(SB_ERR_INTERNAL, "KV cache: token %lld comes after %lld", (long long)start,
-                           (long long)(last->start + last->len - 1));
-        if (last != NULL && last->start + last->len == start) {
-            last->len += len;
+        int64_t end = n_runs > 0 ? c->runs[n_runs - 1].start + c->runs[n_runs - 1].len : 0;
+        if (start < end)
+            return sb_fail(SB_ERR_INTERNAL, "KV cache: token %lld comes after %lld",
+                           (long long)start, (long long)(end - 1));
+        if (n_runs > 0 && start == end) {
+            c->runs[n_runs - 1].len += len;
         } else {
             if (n_runs == c->max_runs)
                 return sb_fail(SB_ERR_NOMEM, "KV cache: no room for run %d", n_runs + 1);

@@ -62,8 +62,9 @@ void sbi_axis_log(sbi_script *s, char axis, sbi_span r)
     }
     double step = step_of(r.hi - r.lo); /* less than a decade: even steps */
     (void)fprintf(s->f, "set %ctics (", axis);
-    for (double v = ceil(r.lo / step) * step; v <= r.hi * (1 + 1e-9); v += step)
-        (void)fprintf(s->f, "%s%.6g", v >= ceil(r.lo / step) * step + step / 2 ? ", " : "", v);
+    double first = ceil(r.lo / step) * step;
+    for (int i = 0; i <= 2 * MOST && first + i * step <= r.hi * (1 + 1e-9); i++)
+        (void)fprintf(s->f, "%s%.6g", i > 0 ? ", " : "", first + i * step);
     (void)fputs(")\n", s->f);
 }
 

@@ -29,7 +29,9 @@ FINDING = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):\d+: (?:warning|error|st
 GCC_DROP = re.compile(r"^-(O.*|g\d?|Werror.*|M[DFTQ]?|o|c|fsanitize.*)$")
 CPU_S = 120  # a source that takes a tool longer is a finding: too-long
 GCC = ["gcc", "-fanalyzer", "-O0", "-fdiagnostics-plain-output", "-fanalyzer-verbosity=0", "-Wno-analyzer-malloc-leak",
-       "-Wno-analyzer-use-of-uninitialized-value", "-include", str(ROOT / "tests/analysis/assume.h"), "-c", "-o", "/dev/null"]
+       "-Wno-analyzer-use-of-uninitialized-value", "-c", "-o", "/dev/null"]
+ASSUME = ROOT / "tests/analysis/assume.h"  # before each source, for those that follow paths
+ASSUMING = ("gcc", "clang-analyzer")
 CPPCHECK = ["cppcheck", "--quiet", "--std=c11", "--enable=warning,performance,portability", "--inline-suppr", "--library=posix", "-I.",
             "-D_GNU_SOURCE", "-D__x86_64__", "-D__GNUC__=12", "-D__linux__", "-U__CUDACC__", "-U__cplusplus",
             # readdir is safe between threads that read other folders; two variables that begin with one value are no mistake here.
@@ -89,6 +91,8 @@ def ask(tool, file, entry, version, config):
     if code != 0:
         return f"{file}:1:1: error: the preprocessor fails: {text[-300:]} [error]\n"
     options = GCC if tool == "gcc" else [TOOLS[tool], "--quiet", CLANG_TIDY[tool], str(ROOT / file), "--"]
+    if tool in ASSUMING and file not in ("kernels/base/comm.c", "kernels/base/status.c"):
+        options = [*options, "-include", str(ASSUME)]
     key = hashlib.sha256("\0".join([version, config, *options, *flags, text]).encode()).hexdigest()
     kept = CACHE / tool / key
     if kept.exists():
@@ -118,7 +122,7 @@ def run_cppcheck(a):
 def run_each(tool, a, pool):
     entries = compile_commands(a.build, a.files)
     version = output_of([TOOLS[tool], "--version"], ROOT)[1]
-    config = (ROOT / ("tests/analysis/assume.h" if tool == "gcc" else ".clang-tidy")).read_text()
+    config = ("" if tool == "gcc" else (ROOT / ".clang-tidy").read_text()) + (ASSUME.read_text() if tool in ASSUMING else "")
     out = pool.map(lambda f: ask(tool, f, entries[f], version, config), entries)
     return len(entries), {f for text in out for f in findings(tool, text)}
 

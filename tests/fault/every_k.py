@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The k-th allocation, write, fsync, rename or MPI call fails, for k = 1, 2, ... until a run has fewer of them.
 
-    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY [--all | --sample N] [--verbs run,merge,...] [--kinds alloc,...] [--jobs N] [--seed N]
+    tests/fault/every_k.py SPANBENCH INJECT_LIBRARY [--all | --sites | --sample N] [--verbs run,merge,...] [--kinds alloc,...] [--jobs N] [--seed N]
     tests/fault/every_k.py SPANBENCH INJECT_LIBRARY --mpi [--all | --sample N] [--kinds mpi,alloc]
 
-Without --all: the first N of each kind and N random others. After each fault: no signal and no hang; exit code 0 or 1 (2 where the
+Without --all: the first N of each kind and N random others; --sites: the first, second and last call from each place of the code that makes
+them (by the innermost FAULT_FRAMES return addresses, 4), which for libraries' allocations is what can be had instead of all. After each fault: no signal and no hang; exit code 0 or 1 (2 where the
 program cannot tell a file that it cannot read from one that is wrong); a line on stderr whenever it is not 0; what was there before is
 still there; no block of the program's or its libraries' is left; and the same command without the fault ends well with the same result.
 --mpi: on two ranks one fails, hangs or is killed at its k-th call, with a watchdog of 2 s: all ranks leave, with 0, 1, 124 or 137;
@@ -38,16 +39,20 @@ def digest(path):
 
 
 def left_of(command):
-    """Processes that have the command's last words, with what they wait in: a hang of ours, or of the launcher alone."""
+    """Processes that have the command's last words, by name and with what they wait in: a hang of ours, or of the launcher alone."""
     out = []
     for p in pathlib.Path("/proc").iterdir():
         try:
             words = (p / "cmdline").read_bytes().split(b"\0")[:-1] if p.name.isdigit() else []
             if words and words[-3:] == [os.fsencode(w) for w in command[-3:]]:
-                out.append(f"{p.name} in {(p / 'wchan').read_text()}")
+                out.append(f"{(p / 'comm').read_text().strip()} {p.name} in {(p / 'wchan').read_text()}")
         except OSError:
             pass  # it ended meanwhile
-    return ", ".join(out)
+    return out
+
+
+# mpirun alone, with every rank gone: README.md, The launcher.
+LAUNCHER = ("launcher hangs", "launcher crashes")
 
 
 class Verb:
@@ -57,23 +62,30 @@ class Verb:
     def __init__(self, name, program, base):
         self.name, self.program, self.base = name, program, base
 
-    def call(self, *arguments, fault="", library=None, log=None, hit=None, ranks=1, cwd=None, limit=LIMIT_S):
+    def call(self, *arguments, fault="", library=None, log=None, hit=None, sites=None, ranks=1, cwd=None, limit=LIMIT_S):
         env = dict(os.environ, OMP_NUM_THREADS="1", XDG_CACHE_HOME=str(self.base / "cache"))
         command = [self.program, *map(str, arguments)]
         if library:
             extra = {"FAULT": fault, "LD_PRELOAD": str(library), **({"FAULT_LOG": str(log)} if log else {}),
-                     **({"FAULT_HIT": str(hit)} if hit else {})}
+                     **({"FAULT_HIT": str(hit)} if hit else {}), **({"FAULT_SITES": str(sites)} if sites else {})}
             if ranks == 1:
                 env.update(extra)
             else:
                 command = ["env", *(f"{k}={v}" for k, v in extra.items()), *command]
         if ranks > 1:
             command = ["mpirun", "-np", str(ranks), *command]
-        try:
-            r = subprocess.run(command, env=env, cwd=cwd, capture_output=True, timeout=limit, text=True, errors="replace")
-            return r.returncode, r.stdout, r.stderr
-        except subprocess.TimeoutExpired as e:
-            return "hangs", "", f"still there behind its launcher: {left_of(command) or 'nothing'}; {e.stderr or ''}"
+        with subprocess.Popen(command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace") as p:
+            try:
+                out, err = p.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                left = left_of(command)
+                p.kill()
+                _, err = p.communicate()
+                return ("launcher hangs" if ranks > 1 and all(x.startswith("mpirun ") for x in left) else "hangs"), "", \
+                    f"still there: {', '.join(left) or 'nothing'}; {err}"
+        if ranks > 1 and p.returncode < 0:
+            return "launcher crashes", out, f"signal {-p.returncode}; {err}"
+        return p.returncode, out, err
 
     def sound(self, db):
         code, out, err = self.call("db", "check", db)
@@ -227,12 +239,18 @@ def with_folder(verb, fn):
 
 
 def clean_run(verb, library):
+    """-> (calls by kind, {kind: [k of the first, second and last call from each place]}, places by kind)."""
     def fn(d):
-        code, out, err = verb.call(*verb.arguments(d), library=library, log=d / "log")
+        code, out, err = verb.call(*verb.arguments(d), library=library, log=d / "log", sites=d / "sites")
         assert code == 0, f"{verb.name}: {out} {err}"
         wrong = verb.same(d)
         assert not wrong, f"{verb.name}: {wrong}"
-        return counts_of(d / "log")
+        ks, places = collections.defaultdict(set), collections.Counter()
+        for line in (d / "sites").read_text().splitlines():
+            kind, *calls = line.split()
+            ks[kind] |= set(map(int, calls)) - {0}
+            places[kind] += 1
+        return counts_of(d / "log"), ks, places
     return with_folder(verb, fn)
 
 
@@ -268,7 +286,7 @@ def choose(n, a):
 
 def report_table(table, wrong, t0):
     for (name, kind), c in table.items():
-        print(f"{name:8} {kind:7} {sum(c.values()):6} faults: " + ", ".join(f"{v} x {k}" for k, v in sorted(c.items())))
+        print(f"{name:8} {kind:40} {sum(c.values()):6} faults: " + ", ".join(f"{v} x {k}" for k, v in sorted(c.items())))
     for w in wrong[:40]:
         print("FAILED", w)
     total = sum(sum(c.values()) for c in table.values())
@@ -282,10 +300,11 @@ def verbs_main(a, base):
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for name in a.verbs.split(","):
             verb = VERBS[name](name, a.program, base)
-            clean = clean_run(verb, a.library)
+            clean, of_sites, places = clean_run(verb, a.library)
             for kind in a.kinds.split(","):
-                ks = choose(clean[kind], a)
-                c = table[name, f"{kind}({clean[kind]})"] = collections.Counter()
+                ks = sorted(of_sites[kind]) if a.sites else choose(clean[kind], a)
+                what = f"{kind} ({clean[kind]} calls from {places[kind]} places)"
+                c = table[name, what] = collections.Counter()
                 for k, (code, bad) in zip(ks, pool.map(lambda k: one(verb, a.library, kind, k, clean), ks)):
                     c["not reached" if code == "none" else f"code {code}"] += 1
                     if bad:
@@ -318,7 +337,9 @@ def mpi_fault(verb, a, kind, what, k, rank, watchdog, d):
         return "not reached", 0, ""
     s = time.time() - hit.stat().st_mtime - watchdog
     bad = ""
-    if code not in ALLOWED[what]:
+    if code in LAUNCHER and "watchdog: rank" in err:
+        s = 0
+    elif code not in ALLOWED[what]:
         bad = f"exit code {code}, allowed {ALLOWED[what]}: {err[-600:]}"
     elif code != 0 and not err.strip():
         bad = "no message"
@@ -368,7 +389,7 @@ def mpi_main(a, base):
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for (kind, what, k, rank), (code, s, bad) in zip(jobs, pool.map(fault, jobs)):
             longest = max(longest, s)
-            table.setdefault(("run x 2", f"{what}"), collections.Counter())["not reached" if code == "not reached" else f"code {code}"] += 1
+            table.setdefault(("run x 2", f"{what}"), collections.Counter())[code if isinstance(code, str) else f"code {code}"] += 1
             if bad:
                 wrong.append(f"{kind} call {k} of rank {rank}, {what}: {bad}")
                 print("FAILED so far:", wrong[-1], flush=True)
@@ -381,6 +402,7 @@ def main():
     p.add_argument("program")
     p.add_argument("library")
     p.add_argument("--all", action="store_true")
+    p.add_argument("--sites", action="store_true")
     p.add_argument("--mpi", action="store_true")
     p.add_argument("--sample", type=int, default=2)
     p.add_argument("--seed", type=int, default=time.time_ns() % 1000000, help="printed; the same one chooses the same k")

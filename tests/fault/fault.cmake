@@ -28,6 +28,7 @@ if(NOT SPAN_SANITIZE)
   set_tests_properties(fault_places PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)
   span_every_k(fault_every_k --sample 1)
   span_every_k(fault_every_k_mpi --mpi --sample 50)
+  span_every_k(fault_every_k_mpi_memory --mpi --kinds alloc --sample 5)
 
   add_test(NAME fault_watchdog COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/watchdog.sh $<TARGET_FILE:spanbench> $<TARGET_FILE:fault_inject>)
   set_tests_properties(fault_watchdog PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600)
@@ -36,3 +37,6 @@ endif()
 # "Hosts" that are namespaces; 77: the kernel refuses them, and why is printed.
 add_test(NAME fault_hosts COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/hosts.sh $<TARGET_FILE:spanbench>)
 set_tests_properties(fault_hosts PROPERTIES LABELS "cli" PROCESSORS 2 TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+
+add_test(NAME fault_launcher COMMAND ${CMAKE_SOURCE_DIR}/tests/fault/launcher.sh)
+set_tests_properties(fault_launcher PROPERTIES LABELS "cli" TIMEOUT 120)

@@ -16,9 +16,13 @@
  *
  * FAULT_LOG=FILE: at the end, one line `kind count` for each kind, `hit 1` if the fault happened,
  * and `live N`: blocks that the program or one of those libraries allocated and did not free; a
- * rank of an MPI job writes FILE.RANK. FAULT_HIT=FILE is made right before the fault. */
+ * rank of an MPI job writes FILE.RANK. FAULT_HIT=FILE is made right before the fault.
+ * FAULT_SITES=FILE: at the end, one line `kind first second last` for each place that calls were
+ * made from, told by their innermost FAULT_FRAMES return addresses (4): which of their kind it
+ * made; 0: none. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <mpi.h>
@@ -52,7 +56,7 @@ typedef struct range {
     uintptr_t from, to;
 } range;
 enum { MAX_RANGES = 8 };
-static range own, library[MAX_RANGES];
+static range own, me, library[MAX_RANGES];
 static int   n_libraries;
 
 static int note_object(struct dl_phdr_info *i, size_t size, void *arg)
@@ -70,6 +74,8 @@ static int note_object(struct dl_phdr_info *i, size_t size, void *arg)
         }
     if (*first)
         own = r;
+    if (r.from <= (uintptr_t)(void *)&n_libraries && (uintptr_t)(void *)&n_libraries < r.to)
+        me = r;
     for (size_t l = 0; l < sizeof known / sizeof *known; l++)
         if (strstr(i->dlpi_name, known[l]) != NULL && n_libraries < MAX_RANGES)
             library[n_libraries++] = r;
@@ -90,6 +96,45 @@ static int allocator(const void *caller)
         if (within(library[i], caller))
             return LIB;
     return -1;
+}
+
+/* ---- sites ---- */
+
+enum { SITES = 1 << 16, MOST_FRAMES = 32, OWN_FRAMES = 4 };
+typedef struct site {
+    uint64_t hash; /* 0: none */
+    long     first, second, last;
+    int      kind;
+} site;
+static site           *sites;
+static int             n_frames   = 4;
+static pthread_mutex_t sites_lock = PTHREAD_MUTEX_INITIALIZER;
+static __thread int    in_site; /* what unwinding does itself */
+
+/* The n-th call of kind k is made here. */
+static void note_site(int k, long n)
+{
+    void    *at[MOST_FRAMES + OWN_FRAMES];
+    uint64_t h = (uint64_t)k + 1;
+    if (in_site)
+        return;
+    in_site = 1;
+    int m = backtrace(at, n_frames + OWN_FRAMES), i = 0;
+    while (i < m && within(me, at[i]))
+        i++;
+    for (int end = i + n_frames; i < m && i < end; i++)
+        h = (h ^ (uint64_t)(uintptr_t)at[i]) * 0x9E3779B97F4A7C15u, h ^= h >> 29;
+    pthread_mutex_lock(&sites_lock);
+    size_t s = (size_t)(h % SITES), looked = 0;
+    while (sites[s].hash != 0 && sites[s].hash != h && looked++ < SITES)
+        s = (s + 1) % SITES;
+    if (sites[s].hash == 0)
+        sites[s] = (site){.hash = h, .first = n, .kind = k};
+    else if (sites[s].second == 0)
+        sites[s].second = n;
+    sites[s].last = n;
+    pthread_mutex_unlock(&sites_lock);
+    in_site = 0;
 }
 
 /* ---- set-up ---- */
@@ -121,6 +166,13 @@ static void set_up(void)
             in_range_of_fault = 0;
     }
     is_ours = 1;
+    if (getenv("FAULT_SITES") != NULL) {
+        void *at[2];
+        sites = calloc(SITES, sizeof *sites);
+        if ((v = getenv("FAULT_FRAMES")) != NULL && atoi(v) > 0 && atoi(v) <= MOST_FRAMES)
+            n_frames = atoi(v);
+        (void)backtrace(at, 2); /* loads what it needs */
+    }
 }
 
 /* What CUDA's run time, linked in, does before main is not the program's. */
@@ -155,6 +207,8 @@ static void note_hit(void)
 static int strikes(int k)
 {
     long n = ready ? __atomic_add_fetch(&count[k], 1, __ATOMIC_RELAXED) : 0;
+    if (sites != NULL && ready)
+        note_site(k, n);
     if (k != kind || !in_range_of_fault || !ready || !(n == at || (stay && n > at)))
         return 0;
     hit = 1;
@@ -437,6 +491,18 @@ void GOMP_parallel(void (*fn)(void *), void *data, unsigned n, unsigned flags)
 
 /* ---- the account ---- */
 
+static void tell_sites(void)
+{
+    const char *path = getenv("FAULT_SITES");
+    FILE       *f    = sites != NULL ? fopen(path, "w") : NULL;
+    for (size_t s = 0; f != NULL && s < SITES; s++)
+        if (sites[s].hash != 0)
+            (void)fprintf(f, "%s %ld %ld %ld\n", names[sites[s].kind], sites[s].first,
+                          sites[s].second, sites[s].last);
+    if (f != NULL)
+        (void)fclose(f);
+}
+
 static void tell(void) __attribute__((destructor));
 static void tell(void)
 {
@@ -445,6 +511,8 @@ static void tell(void)
     long        left = n_live;
     int         on   = ready;
     ready            = 0;
+    if (on)
+        tell_sites();
     if (!on || path == NULL)
         return;
     (void)snprintf(file, sizeof file, "%s%s%s", path, rank != NULL ? "." : "",
