@@ -446,17 +446,18 @@ sb_status sbi_tensors_map(sbi_weights *w, const char *path, sb_model_config *con
 
 static void shape_layer(mapping *m, int64_t layer)
 {
-    unsigned char *to = (unsigned char *)&m->t->layers[layer];
-    for (int i = 0; i < N_NORMS; i++) {
+    const family_map *f  = family_of(m);
+    unsigned char    *to = (unsigned char *)&m->t->layers[layer];
+    for (int i = 0; i < f->n_norms; i++) {
         const float *one = m->t->vectors;
-        memcpy(to + norms[i].at, &one, sizeof one);
+        memcpy(to + f->norms[i].at, &one, sizeof one);
     }
-    for (int i = 0; i < N_MATRICES; i++) {
+    for (int i = 0; i < f->n_matrices; i++) {
         sb_matrix a = {.type = SB_BLOCK_BF16,
-                       .rows = extent(m->c, matrices[i].out),
-                       .cols = extent(m->c, matrices[i].in),
+                       .rows = extent(m->c, f->matrices[i].out),
+                       .cols = extent(m->c, f->matrices[i].in),
                        .bias = has_bias(m->c, i) ? m->t->vectors + m->c->width : NULL};
-        memcpy(to + matrices[i].at, &a, sizeof a);
+        memcpy(to + f->matrices[i].at, &a, sizeof a);
     }
 }
 
@@ -465,8 +466,10 @@ sb_status sbi_tensors_of_shape(const char *path, const sb_model_config *config, 
     sb_model_config c      = *config;
     mapping         m      = {.path = path, .c = &c, .t = out};
     int64_t         widest = c.width; /* of zeros, which all biases share */
-    for (int i = 0; i < N_MATRICES; i++)
-        widest = extent(&c, matrices[i].out) > widest ? extent(&c, matrices[i].out) : widest;
+    for (int i = 0; i < family_of(&m)->n_matrices; i++) {
+        int64_t rows = extent(&c, family_of(&m)->matrices[i].out);
+        widest       = rows > widest ? rows : widest;
+    }
     *out         = (sbi_tensors){0};
     out->layers  = calloc((size_t)c.n_layers, sizeof *out->layers);
     out->vectors = calloc((size_t)(c.width + widest), sizeof *out->vectors);
