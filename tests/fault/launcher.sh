@@ -13,11 +13,11 @@ is() {
     [ "$2" = "$3" ] || { echo "FAILED: $1: found $3, wanted $2" && bad=$((bad + 1)); }
 }
 
-# mpirun HOW CODE: a child for a second; `hangs` after it asked for its end, `forgets` to ask
+# mpirun HOW CODE [SECONDS]: a child for three seconds; `hangs` after it asked for its end, `forgets` to ask
 cat >"$work/mpirun" <<'M'
 #!/usr/bin/env bash
 trap 'exit 75' USR1
-sleep "${3:-1}" &
+sleep "${3:-3}" &
 child=$!
 case $1 in
     ends) wait && exit "$2" ;;
