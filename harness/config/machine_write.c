@@ -3,9 +3,10 @@
 
 #include "harness/config/machine.h"
 
-/* YAML's own line ends beside those of ASCII: each is folded into a blank unless it is escaped. */
+/* YAML's own line ends beside those of ASCII, each folded into a blank unless it is escaped; and three that are no characters of YAML. */
 static const char *const folded[][2] = {
-    {"\xc2\x85", "\\N"}, {"\xe2\x80\xa8", "\\L"}, {"\xe2\x80\xa9", "\\P"}};
+    {"\xc2\x85", "\\N"},          {"\xe2\x80\xa8", "\\L"},     {"\xe2\x80\xa9", "\\P"},
+    {"\xef\xbb\xbf", "\\ufeff"}, {"\xef\xbf\xbe", "\\ufffe"}, {"\xef\xbf\xbf", "\\uffff"}};
 
 static void text(FILE *out, const char *s)
 {
@@ -17,7 +18,10 @@ static void text(FILE *out, const char *s)
                 n = strlen(folded[i][0]);
                 (void)fputs(folded[i][1], out);
             }
-        if (n == 0 && ((unsigned char)*s < 0x20 || *s == 0x7f))
+        if (n == 0 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0) {
+            n = 2; /* U+0080 to U+009F: no printable characters of YAML */
+            (void)fprintf(out, "\\x%02x", (unsigned)(unsigned char)s[1]);
+        } else if (n == 0 && ((unsigned char)*s < 0x20 || *s == 0x7f))
             (void)fprintf(out, "\\x%02x", (unsigned)*s);
         else if (n == 0)
             (void)fprintf(out, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);

@@ -26,7 +26,7 @@ void sb_progress_point(sb_progress *p, const sb_point *point, int64_t point_no);
 void sb_progress_sample(sb_progress *p, int64_t row);
 /* A pass over the tokens ended (an sb_bench progress callback; arg is the sb_progress). */
 void sb_progress_pass(void *p, int64_t pass, int64_t n_passes);
-/* ms: of the prefill, or of attention alone. */
+/* score: NaN where nothing is scored. ms: of the prefill, or of attention alone. */
 void sb_progress_result(sb_progress *p, const char *status, const char *reason, double score,
                         double ms);
 void sb_progress_skipped(sb_progress *p);

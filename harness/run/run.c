@@ -357,8 +357,8 @@ static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
         count_result(r, &res);
         publish_some(r);
         if (is_root(r))
-            sb_progress_result(&r->progress, res.facts.status, res.facts.error, res.facts.score,
-                               res.median_ms);
+            sb_progress_result(&r->progress, res.facts.status, res.facts.error,
+                               res.facts.metric != NULL ? res.facts.score : NAN, res.median_ms);
     }
     sb_result_fini(&res);
     return st;

@@ -48,6 +48,11 @@ sb_status sb_store_query(sb_store *s, const char *sql, sb_format format, FILE *o
 {
     sqlite3_stmt *stmt = NULL;
     sb_status     st   = reading(s, sql, &stmt);
+    if (st == SB_OK && sqlite3_bind_parameter_count(stmt) > 0) {
+        const char *name = sqlite3_bind_parameter_name(stmt, sqlite3_bind_parameter_count(stmt));
+        st = sb_fail(SB_ERR_USAGE, "%s: found the parameter `%s`, allowed a statement with values",
+                     s->path, name != NULL ? name : "?");
+    }
     if (st == SB_OK)
         st = sbi_print(stmt, s->path, format, out);
     sqlite3_finalize(stmt);

@@ -57,7 +57,7 @@ static sb_status lay_out_layer(const sb_model_config *c, const sb_layer_weights 
 static sb_status lay_out(const sb_checkpoint *ck, sb_arena *a, sbi_llama_there *t,
                          sbi_layer_there *layers)
 {
-    const sb_model_config *c    = sb_checkpoint_config(ck);
+    const sb_model_config *c     = sb_checkpoint_config(ck);
     int                    tied  = c->tied > 0;
     int64_t                words = c->vocab * c->width;
     sbi_layer_there        none;

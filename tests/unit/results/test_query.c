@@ -88,6 +88,23 @@ START_TEST(only_reading_is_allowed)
 }
 END_TEST
 
+START_TEST(values_are_asked_for_where_parameters_stand)
+{
+    static const char *const wrong[][2] = {
+        {"SELECT method FROM accuracy LIMIT :3", "found the parameter `:3`"},
+        {"SELECT ?", "found the parameter `?`"},
+        {"SELECT 1 LIMIT 'x'", "datatype mismatch"},
+        {"SELECT sum(9223372036854775807) FROM (SELECT 1 UNION ALL SELECT 2)", "overflow"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char *text = NULL;
+        ck_assert_int_eq(ask(wrong[i][0], SB_FORMAT_CSV, &text), SB_ERR_USAGE);
+        ck_assert_msg(strstr(sb_error_text(), wrong[i][1]) != NULL, "%s: %s", wrong[i][0],
+                      sb_error_text());
+        free(text);
+    }
+}
+END_TEST
+
 START_TEST(reading_in_all_its_forms_is_allowed)
 {
     static const char *const kind[] = {
@@ -209,6 +226,7 @@ int main(void)
     TCase *t     = tcase_create("query");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, only_reading_is_allowed, 0, (int)(sizeof hostile / sizeof hostile[0]));
+    tcase_add_test(t, values_are_asked_for_where_parameters_stand);
     tcase_add_test(t, reading_in_all_its_forms_is_allowed);
     tcase_add_loop_test(t, formats, 0, SB_FORMAT_COUNT);
     tcase_add_test(t, numbers_in_text_stand_right);
