@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 . "$here/slurm/lib/mpi_env.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-limit=2 # seconds a phase may take; the whole of a case: start, limit, 1 s for the other ranks' lines, the launcher's 1 to 2.5 s
+limit=2 # seconds a phase may take; the whole of a case: start, limit, 1 to 4 s for the other ranks' lines, the launcher's 1 to 2.5 s
 sweep=$work/sweep.yaml
 cat >"$sweep" <<'Y'
 sweep: watchdog
