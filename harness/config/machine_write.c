@@ -3,10 +3,11 @@
 
 #include "harness/config/machine.h"
 
-/* YAML's own line ends beside those of ASCII, each folded into a blank unless it is escaped; and three that are no characters of YAML. */
-static const char *const folded[][2] = {
-    {"\xc2\x85", "\\N"},          {"\xe2\x80\xa8", "\\L"},     {"\xe2\x80\xa9", "\\P"},
-    {"\xef\xbb\xbf", "\\ufeff"}, {"\xef\xbf\xbe", "\\ufffe"}, {"\xef\xbf\xbf", "\\uffff"}};
+/* YAML's own line ends beside those of ASCII, each folded into a blank unless it is escaped; and
+ * three that are no characters of YAML. */
+static const char *const folded[][2] = {{"\xc2\x85", "\\N"},         {"\xe2\x80\xa8", "\\L"},
+                                        {"\xe2\x80\xa9", "\\P"},     {"\xef\xbb\xbf", "\\ufeff"},
+                                        {"\xef\xbf\xbe", "\\ufffe"}, {"\xef\xbf\xbf", "\\uffff"}};
 
 static void text(FILE *out, const char *s)
 {

@@ -146,7 +146,8 @@ void sb_progress_point_end(sb_progress *p)
                   (long long)p->n_points, p->label, p->point->task_name,
                   (long long)p->point->length_tokens,
                   p->point->anchor_only ? " (dense anchor)" : "");
-    if (p->ok + p->failed > 0 && sb_point_asks(p->point) && !isnan(p->score_sum)) /* NaN: of times alone */
+    if (p->ok + p->failed > 0 && sb_point_asks(p->point) &&
+        !isnan(p->score_sum)) /* NaN: of times alone */
         (void)fprintf(stderr, " score %.3f ±%.2f,", p->score_sum / (double)(p->ok + p->failed),
                       sb_stats_wilson_half(p->score_sum, p->ok + p->failed));
     if (p->ok + p->failed > 0)

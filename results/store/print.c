@@ -72,7 +72,8 @@ sb_status sbi_stepped(sqlite3_stmt *stmt, const char *path, int rc)
         return SB_OK;
     sqlite3 *db = sqlite3_db_handle(stmt);
     /* what the statement itself asks for: a sum beyond 64 bits, LIMIT 'a', a text beyond a GB */
-    if ((rc & 0xff) == SQLITE_ERROR || (rc & 0xff) == SQLITE_MISMATCH || (rc & 0xff) == SQLITE_TOOBIG)
+    if ((rc & 0xff) == SQLITE_ERROR || (rc & 0xff) == SQLITE_MISMATCH ||
+        (rc & 0xff) == SQLITE_TOOBIG)
         return sb_fail(SB_ERR_USAGE, "%s: %s", path, sqlite3_errmsg(db));
     return sbi_db_fail(db, path, NULL);
 }

@@ -36,7 +36,8 @@ static void check_point(const sb_sweep *s, int64_t i)
               "found by its hash");
     fuzz_must(sb_point_label(p, label, sizeof label) == SB_OK && label[0] != '\0', "label");
     fuzz_must(p->length_tokens > 0 && p->samples > 0 && p->warmup >= 0 && p->repetitions >= 0 &&
-                  p->method != NULL && (p->input == NULL) == (p->task != NULL),
+                  p->method != NULL &&
+                  (p->input != NULL) + (p->text != NULL) + (p->task != NULL) == 1,
               "a point's fields");
 }
 
