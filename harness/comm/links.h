@@ -16,12 +16,13 @@ sb_status sb_link_mpi_create(sb_comm *comm, sb_link **out);
 sb_status      sb_link_mpi_host_create(sb_comm *comm, const sb_backend *backend, sb_link **out);
 extern int64_t sb_link_stage_bytes; /* a piece: 4 MiB; tests turn it down */
 
-/* NCCL (2.18 or newer, opened at run time) over device memory, on a stream of the link's own. A
- * communicator of its own, made without blocking and with a deadline. Errors: SB_ERR_UNSUPPORTED
+/* NCCL (2.18 or newer, opened at run time) over device memory, on a stream of the link's own.
+ * Communicators of its own, made without blocking and with a deadline. Errors: SB_ERR_UNSUPPORTED
  * with the reason where there is no NCCL or two ranks share a GPU; SB_ERR_COMM. */
 typedef struct sb_nccl_options {
-    int32_t
-        max_ctas; /* thread blocks that its kernels may take from computing; 0: NCCL's own choice */
+    /* thread blocks that its kernels may take from what computes beside a group; 0: NCCL's own
+     * choice, which is that of groups posted alone in any case */
+    int32_t max_ctas;
     double timeout_s; /* of making the communicator, and of a drain that makes no progress */
 } sb_nccl_options;
 sb_status sb_link_nccl_create(sb_comm *comm, const sb_backend *backend, const sb_nccl_options *o,

@@ -45,20 +45,6 @@ struct item_keys {
     int32_t gid, sinks, least_first, most_first, one_step;
 };
 
-/* Ids below `id` in an ascending list. */
-static __device__ int32_t ids_below(const int32_t *ids, int32_t count, int64_t id)
-{
-    int32_t lo = 0;
-    while (lo < count) {
-        const int32_t mid = lo + (count - lo) / 2;
-        if (ids[mid] < id)
-            lo = mid + 1;
-        else
-            count = mid;
-    }
-    return lo;
-}
-
 /* The largest first(q) of rows [first, last] where dilation is 1: between spans it does not fall.
  */
 static __device__ int64_t most_first_of(const sb_plan *plan, int64_t head, int64_t first,
@@ -84,13 +70,13 @@ static __device__ list list_of(const sb_csr &c, int64_t head, int64_t row, int64
     const int64_t first = min(max(c.row_ptr[at], int64_t(0)), last);
     const int32_t n     = static_cast<int32_t>(min(last - first, int64_t(INT_MAX)));
     const int64_t width = c.width_tokens, unit = c.unit_tokens;
-    const int32_t skip = from < width ? 0 : ids_below(c.id + first, n, (from - width) / unit + 1);
+    const int32_t skip = from < width ? 0 : sbi_ids_below(c.id + first, n, (from - width) / unit + 1);
     const int64_t ids  = (end + unit - 1) / unit;
     list          x;
     x.id = c.id + first + skip;
     x.n  = n - skip;
     if (x.n > 0 && x.id[x.n - 1] >= ids) /* most lists end before */
-        x.n = ids_below(x.id, x.n, ids);
+        x.n = sbi_ids_below(x.id, x.n, ids);
     return x;
 }
 
@@ -188,7 +174,7 @@ static __device__ __forceinline__ int32_t listed_id(const plan_keys &a, const it
 /* Is number `s` of a list's keys in a tile of the list? */
 static __device__ __forceinline__ bool in_tiles(const sb_csr &c, const list &tiles, int64_t s)
 {
-    const int32_t n = ids_below(tiles.id, tiles.n, s / c.unit_tokens + 1);
+    const int32_t n = sbi_ids_below(tiles.id, tiles.n, s / c.unit_tokens + 1);
     return n > 0 && s < tiles.id[n - 1] * c.unit_tokens + c.width_tokens;
 }
 

@@ -18,6 +18,20 @@ static inline SB_HOST_DEVICE sb_segment sbi_segment(int64_t begin, int64_t end, 
     return s;
 }
 
+/* Ids below `id` in an ascending list. */
+static inline SB_HOST_DEVICE int32_t sbi_ids_below(const int32_t *ids, int32_t count, int64_t id)
+{
+    int32_t lo = 0;
+    while (lo < count) {
+        const int32_t mid = lo + (count - lo) / 2;
+        if (ids[mid] < id)
+            lo = mid + 1;
+        else
+            count = mid;
+    }
+    return lo;
+}
+
 static inline SB_HOST_DEVICE int64_t sbi_plan_row(const sb_plan *plan, int64_t gid)
 {
     if (plan == NULL || !(plan->parts & (SB_PART_TILES | SB_PART_TOKENS)))

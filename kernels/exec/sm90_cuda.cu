@@ -112,20 +112,6 @@ template <form F> static __device__ __forceinline__ int32_t key_of(const item_li
     return 2 * j + h < x.count ? x.id[2 * j + h] * 64 - x.first_key : NO_KEY;
 }
 
-/* Ids below `id` in an ascending list. */
-static __device__ __forceinline__ int32_t ids_below(const int32_t *ids, int32_t count, int64_t id)
-{
-    int32_t lo = 0;
-    while (lo < count) {
-        const int32_t mid = lo + (count - lo) / 2;
-        if (ids[mid] < id)
-            lo = mid + 1;
-        else
-            count = mid;
-    }
-    return lo;
-}
-
 template <form F, int D>
 static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr_row, int w,
                                                  work *out, int *kv, item_list *x)
@@ -165,13 +151,14 @@ static __device__ __forceinline__ void take_work(const sm90_args &a, int64_t csr
         const int64_t end = min(max(c.row_ptr[at + 1], int64_t(0)), c.capacity);
         const int64_t begin = min(max(c.row_ptr[at], int64_t(0)), end);
         const int32_t n     = static_cast<int32_t>(min(end - begin, int64_t(INT_MAX / 2)));
-        const int32_t skip  = a.first_key == 0 ? 0 : ids_below(c.id + begin, n, a.first_key / keys);
+        const int32_t skip =
+            a.first_key == 0 ? 0 : sbi_ids_below(c.id + begin, n, a.first_key / keys);
         const int64_t ids   = (int64_t(last) + a.first_key) / keys + 1; /* that somebody sees */
         x->id               = c.id + begin + skip; /* the others are of other shards */
         x->first_key        = a.first_key;
         x->count            = last < 0 ? 0 : n - skip;
         if (x->count > 0 && x->id[x->count - 1] >= ids) /* most lists end before */
-            x->count = ids_below(x->id, x->count, ids);
+            x->count = sbi_ids_below(x->id, x->count, ids);
         out->n = F == TILES_64 ? (x->count + 1) / 2 : x->count;
     }
 #pragma unroll

@@ -30,12 +30,7 @@ static void teardown(void)
     tiny_clean();
 }
 
-static llama_out run(const llama_run *r)
-{
-    llama_out o;
-    ck_assert_msg(llama_forward(r, self, &o) == SB_OK, "%s", sb_error_text());
-    return o;
-}
+static llama_out run(const llama_run *r) { return llama_must(r, self); }
 
 static llama_run there(const llama_run *r)
 {
@@ -47,16 +42,7 @@ static llama_run there(const llama_run *r)
 /* Plain, with biases, with another head and biases of o, yarn, heads of 128. */
 static tiny variant(int i)
 {
-    tiny t = tiny_llama;
-    if (i == 1)
-        t.family = "qwen2";
-    if (i == 2) {
-        t.tied   = 0;
-        t.o_bias = 1;
-    }
-    if (i == 3)
-        t.extra = ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
-                  "\"original_max_position_embeddings\":64}";
+    tiny t = tiny_variant(i);
     if (i == 4) {
         t.width    = 576;
         t.mlp      = 1000; /* a multiple of 8 alone */
@@ -65,7 +51,7 @@ static tiny variant(int i)
     }
     return t;
 }
-enum { VARIANTS = 5 };
+enum { VARIANTS = TINY_VARIANTS + 1 };
 
 static double compare(const llama_run *r, const char *what)
 {

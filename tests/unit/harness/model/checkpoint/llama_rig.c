@@ -284,3 +284,10 @@ double llama_nmse_f(const float *a, const float *b, int64_t n)
     }
     return d / s;
 }
+
+llama_out llama_must(const llama_run *r, sb_comm *comm)
+{
+    llama_out o;
+    ck_assert_msg(llama_forward(r, comm, &o) == SB_OK, "%s", sb_error_text());
+    return o;
+}

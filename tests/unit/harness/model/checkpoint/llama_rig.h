@@ -34,6 +34,7 @@ typedef struct llama_out {
 void llama_ids(const llama_run *r, int32_t *ids);
 /* Collective. On error nothing is in *out. */
 sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out);
+llama_out llama_must(const llama_run *r, sb_comm *comm); /* an error fails the test */
 void      llama_free(llama_out *o);
 
 /* Dense attention, no rounding: logits [n_tokens][vocab]. */

@@ -24,18 +24,7 @@ static void teardown(void)
     tiny_clean();
 }
 
-static llama_out run(const llama_run *r)
-{
-    llama_out o;
-    ck_assert_msg(llama_forward(r, self, &o) == SB_OK, "%s", sb_error_text());
-    return o;
-}
-
-static const char *folder(const tiny *t)
-{
-    tiny_folder(t, tiny_path("hf"));
-    return tiny_path("hf");
-}
+static llama_out run(const llama_run *r) { return llama_must(r, self); }
 
 static void refused(const llama_run *r, const char *text)
 {
@@ -47,12 +36,12 @@ static void refused(const llama_run *r, const char *text)
 static llama_run gemma3_run(void)
 {
     return (llama_run){
-        .path = folder(&tiny_gemma3), .n_tokens = GOLDEN_TOKENS, .seed = GOLDEN_SEED};
+        .path = tiny_hf(&tiny_gemma3), .n_tokens = GOLDEN_TOKENS, .seed = GOLDEN_SEED};
 }
 
 static llama_run transnormer_run(void)
 {
-    return (llama_run){.path     = folder(&tiny_transnormer),
+    return (llama_run){.path     = tiny_hf(&tiny_transnormer),
                        .method   = "lightning",
                        .decode   = "lightning",
                        .n_tokens = GOLDEN_TOKENS,
@@ -115,7 +104,7 @@ START_TEST(an_image_tower_beside_changes_nothing)
     llama_run a = gemma3_run();
     llama_out x = run(&a), y;
     t.towers    = 1 + _i;
-    a.path      = folder(&t);
+    a.path      = tiny_hf(&t);
     y           = run(&a);
     same(&x, &y, a.n_tokens);
     llama_free(&x);

@@ -24,45 +24,25 @@ static void teardown(void)
     tiny_clean();
 }
 
-static llama_out run(const llama_run *r)
-{
-    llama_out o;
-    ck_assert_msg(llama_forward(r, self, &o) == SB_OK, "%s", sb_error_text());
-    return o;
-}
-
-static const char *folder(const tiny *t)
-{
-    tiny_folder(t, tiny_path("hf"));
-    return tiny_path("hf");
-}
+static llama_out run(const llama_run *r) { return llama_must(r, self); }
 
 /* A family a time: plain, with biases, with another head than the embedding, yarn, wide. */
 static tiny variant(int i)
 {
-    tiny t = tiny_llama;
-    if (i == 1)
-        t.family = "qwen2";
-    if (i == 2) {
-        t.tied   = 0;
-        t.o_bias = 1;
-    }
+    tiny t = tiny_variant(i);
     if (i == 4) { /* tiles of weights of several sizes, narrower ones larger */
         t.width  = 576;
         t.mlp    = 1024; /* [1024][576]: four tiles of 224 rows */
         t.layers = 1;
     }
-    if (i == 3)
-        t.extra = ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
-                  "\"original_max_position_embeddings\":64}";
     return t;
 }
-enum { VARIANTS = 5 };
+enum { VARIANTS = TINY_VARIANTS + 1 };
 
 START_TEST(logits_are_those_of_double_precision)
 {
     tiny      t    = variant(_i);
-    llama_run r    = {.path = folder(&t), .n_tokens = 150, .seed = 5};
+    llama_run r    = {.path = tiny_hf(&t), .n_tokens = 150, .seed = 5};
     double   *want = calloc((size_t)(r.n_tokens * t.vocab), sizeof *want);
     llama_out o    = run(&r);
     llama_oracle(&r, want);
@@ -77,7 +57,7 @@ END_TEST
 START_TEST(both_formats_give_the_same_bits)
 {
     tiny      t = variant(_i % 3);
-    llama_run a = {.path = folder(&t), .n_tokens = 64, .seed = 1}, b = a;
+    llama_run a = {.path = tiny_hf(&t), .n_tokens = 64, .seed = 1}, b = a;
     tiny_gguf(&t, tiny_path("m.gguf"));
     b.path      = tiny_path("m.gguf");
     llama_out x = run(&a), y = run(&b);
@@ -91,7 +71,7 @@ END_TEST
 START_TEST(the_wrong_order_of_rows_shows_from_position_1_on)
 {
     tiny      t = tiny_llama;
-    llama_run a = {.path = folder(&t), .n_tokens = 8, .seed = 1}, b = a;
+    llama_run a = {.path = tiny_hf(&t), .n_tokens = 8, .seed = 1}, b = a;
     t.unpermuted = 1;
     tiny_gguf(&t, tiny_path("m.gguf"));
     b.path      = tiny_path("m.gguf");
@@ -108,7 +88,7 @@ END_TEST
 START_TEST(chunks_and_threads_do_not_change_a_bit)
 {
     tiny      t          = tiny_llama;
-    llama_run r          = {.path = folder(&t), .n_tokens = 300, .seed = 2};
+    llama_run r          = {.path = tiny_hf(&t), .n_tokens = 300, .seed = 2};
     llama_out x          = run(&r), y;
     sbi_llama_chunk_rows = 64;
     r.threads            = 2;
@@ -148,7 +128,7 @@ START_TEST(any_number_of_ranks_gives_the_same)
     span_case                c         = {"llama", on_ranks};
     tiny                     t         = tiny_llama;
     char                     why[512];
-    shared = (llama_run){.path     = folder(&t),
+    shared = (llama_run){.path     = tiny_hf(&t),
                          .method   = methods[_i],
                          .layout   = SB_LAYOUT_BLOCK_STRIPED,
                          .n_tokens = 333,
@@ -172,7 +152,7 @@ START_TEST(steps_continue_what_a_prefill_would_say)
     enum { N = 70, STEPS = 5 };
     int32_t   ids[N + STEPS];
     tiny      t = variant(_i);
-    llama_run r = {.path = folder(&t), .n_tokens = N, .max_new = STEPS, .seed = 4};
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = N, .max_new = STEPS, .seed = 4};
     llama_out x = run(&r);
     llama_ids(&r, ids);
     memcpy(ids + N, x.emitted, STEPS * sizeof *ids);
@@ -194,7 +174,7 @@ END_TEST
 START_TEST(a_stop_ends_generation)
 {
     tiny      t  = tiny_llama;
-    llama_run r  = {.path = folder(&t), .n_tokens = 70, .max_new = 5, .seed = 4};
+    llama_run r  = {.path = tiny_hf(&t), .n_tokens = 70, .max_new = 5, .seed = 4};
     llama_out x  = run(&r);
     r.stop       = x.emitted[2];
     llama_out y  = run(&r);
@@ -213,7 +193,7 @@ END_TEST
 START_TEST(biases_of_zero_are_none)
 {
     tiny      t = tiny_llama;
-    llama_run r = {.path = folder(&t), .n_tokens = 64, .seed = 6};
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 64, .seed = 6};
     llama_out x = run(&r), y;
     t.family    = "qwen2";
     t.zero_bias = 1;
@@ -236,7 +216,7 @@ START_TEST(lengths_that_are_refused)
 {
     tiny t      = tiny_llama;
     t.extra     = ",\"sliding_window\":32";
-    llama_run r = {.path = folder(&t), .n_tokens = 33, .seed = 1};
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 33, .seed = 1};
     refused(&r, SB_ERR_UNSUPPORTED, "found 33 tokens, allowed 32: the model attends within a");
     r.n_tokens  = 32; /* a window of all tokens is none */
     llama_out x = run(&r), y;

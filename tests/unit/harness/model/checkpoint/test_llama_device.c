@@ -46,12 +46,7 @@ static sb_status attend(sb_ctx *ctx, const void *params, const sb_attn_in *in, c
     return st;
 }
 
-static llama_out run(const llama_run *r)
-{
-    llama_out o;
-    ck_assert_msg(llama_forward(r, self, &o) == SB_OK, "%s", sb_error_text());
-    return o;
-}
+static llama_out run(const llama_run *r) { return llama_must(r, self); }
 
 static llama_run there(const llama_run *r)
 {
@@ -61,33 +56,10 @@ static llama_run there(const llama_run *r)
     return d;
 }
 
-static const char *folder(const tiny *t)
-{
-    tiny_folder(t, tiny_path("hf"));
-    return tiny_path("hf");
-}
-
-/* Plain, with biases of q, k, v, with another head and biases of o, yarn. */
-static tiny variant(int i)
-{
-    tiny t = tiny_llama;
-    if (i == 1)
-        t.family = "qwen2";
-    if (i == 2) {
-        t.tied   = 0;
-        t.o_bias = 1;
-    }
-    if (i == 3)
-        t.extra = ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
-                  "\"original_max_position_embeddings\":64}";
-    return t;
-}
-enum { VARIANTS = 4 };
-
 START_TEST(logits_are_the_hosts_but_for_roundings)
 {
-    tiny      t = variant(_i);
-    llama_run r = {.path = folder(&t), .n_tokens = 130, .max_new = 4, .seed = 5}, d = there(&r);
+    tiny      t = tiny_variant(_i);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 130, .max_new = 4, .seed = 5}, d = there(&r);
     llama_out host = run(&r), dev = run(&d);
     double    all = llama_nmse_f(dev.logits, host.logits, r.n_tokens * t.vocab);
     ck_assert_msg(all <= NMSE_BF16_ROWS && all > 0, "nmse %g", all);
@@ -110,7 +82,7 @@ static void same_logits(const llama_run *a, const llama_run *b, int64_t vocab)
 START_TEST(chunks_do_not_change_a_bit)
 {
     tiny      t = tiny_llama;
-    llama_run r = {.path = folder(&t), .n_tokens = 200, .seed = 2}, d = there(&r);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 200, .seed = 2}, d = there(&r);
     llama_out x                 = run(&d), y;
     sbi_llama_device_chunk_rows = 64;
     y                           = run(&d);
@@ -123,8 +95,8 @@ END_TEST
 
 START_TEST(both_formats_give_the_same_bits)
 {
-    tiny      t = variant(_i);
-    llama_run r = {.path = folder(&t), .n_tokens = 40, .seed = 1}, a = there(&r), b = a;
+    tiny      t = tiny_variant(_i);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 40, .seed = 1}, a = there(&r), b = a;
     tiny_gguf(&t, tiny_path("m.gguf"));
     b.path = tiny_path("m.gguf");
     same_logits(&a, &b, t.vocab);
@@ -135,7 +107,7 @@ END_TEST
 START_TEST(one_layers_keys_do_for_a_prefill)
 {
     tiny      t = tiny_llama;
-    llama_run r = {.path = folder(&t), .n_tokens = 100, .seed = 1}, a = there(&r), b = a;
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 100, .seed = 1}, a = there(&r), b = a;
     int64_t   layer = 2 * t.kv_heads * t.head_dim * r.n_tokens * (int64_t)sizeof(sb_bf16);
     b.max_new       = 2;
     llama_out x = run(&a), y = run(&b);
@@ -156,7 +128,7 @@ static void refused(const llama_run *r, sb_status want, const char *text)
 START_TEST(what_does_not_fit_is_refused_before_it_is_read)
 {
     tiny      t = tiny_llama;
-    llama_run r = {.path = folder(&t), .n_tokens = 64, .seed = 1}, d = there(&r);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 64, .seed = 1}, d = there(&r);
     llama_out o       = run(&d);
     size_t    all     = o.room.device_bytes;
     fake_device.limit = all - 1;
@@ -173,7 +145,7 @@ END_TEST
 START_TEST(a_missing_library_is_a_reason)
 {
     tiny      t = tiny_llama;
-    llama_run r = {.path = folder(&t), .n_tokens = 64, .seed = 1}, d = there(&r);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 64, .seed = 1}, d = there(&r);
     rows_double_missing = 1;
     refused(&d, SB_ERR_UNSUPPORTED, "products: the library is not there");
 }
@@ -183,7 +155,7 @@ START_TEST(other_families_are_a_reason)
 {
     const tiny *families[] = {&tiny_gemma3, &tiny_transnormer};
     for (int i = 0; i < 2; i++) {
-        llama_run plain = {.path = folder(families[i]), .method = "lightning", .n_tokens = 8};
+        llama_run plain = {.path = tiny_hf(families[i]), .method = "lightning", .n_tokens = 8};
         llama_run r     = there(&plain);
         llama_out o;
         ck_assert_int_eq(llama_forward(&r, self, &o), SB_ERR_UNSUPPORTED);
@@ -198,7 +170,7 @@ START_TEST(rows_out_of_line_are_a_reason)
 {
     tiny t      = tiny_llama;
     t.mlp       = 100;
-    llama_run r = {.path = folder(&t), .n_tokens = 8, .seed = 1}, d = there(&r);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 8, .seed = 1}, d = there(&r);
     refused(&d, SB_ERR_UNSUPPORTED, "found 100 intermediate size, allowed multiples of 8");
 }
 END_TEST
@@ -207,7 +179,7 @@ START_TEST(ids_outside_the_vocabulary_are_refused)
 {
     tiny t      = tiny_llama;
     t.vocab     = 64; /* ids go up to 252 */
-    llama_run r = {.path = folder(&t), .n_tokens = 8, .seed = 1}, d = there(&r);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 8, .seed = 1}, d = there(&r);
     refused(&d, SB_ERR_USAGE, "allowed 0 to 63");
 }
 END_TEST
@@ -215,9 +187,9 @@ END_TEST
 /* A configuration alone: weights are drawn there, the same each time. */
 START_TEST(random_weights_are_drawn_there)
 {
-    tiny t = variant(_i);
+    tiny t = tiny_variant(_i);
     char path[512];
-    (void)snprintf(path, sizeof path, "random:%s", folder(&t));
+    (void)snprintf(path, sizeof path, "random:%s", tiny_hf(&t));
     ck_assert_int_eq(remove(tiny_path("hf/model.safetensors")), 0);
     llama_run r = {.path = path, .n_tokens = 60, .max_new = 3, .seed = 5}, d = there(&r);
     refused(&r, SB_ERR_UNSUPPORTED, "random weights are drawn on devices");
@@ -239,7 +211,7 @@ START_TEST(any_call_may_fail)
 {
     tiny t      = tiny_llama;
     t.layers    = 1;
-    llama_run r = {.path = folder(&t), .n_tokens = 8, .max_new = 2, .seed = 1}, d = there(&r);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 8, .max_new = 2, .seed = 1}, d = there(&r);
     llama_out o;
     sb_status st = SB_ERR_DEVICE;
     for (int k = 1; st != SB_OK; k++) {
@@ -264,7 +236,7 @@ int main(void)
     int      failed;
     tcase_set_timeout(tc, 240);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, logits_are_the_hosts_but_for_roundings, 0, VARIANTS);
+    tcase_add_loop_test(tc, logits_are_the_hosts_but_for_roundings, 0, TINY_VARIANTS);
     tcase_add_test(tc, chunks_do_not_change_a_bit);
     tcase_add_loop_test(tc, both_formats_give_the_same_bits, 0, 3);
     tcase_add_test(tc, one_layers_keys_do_for_a_prefill);

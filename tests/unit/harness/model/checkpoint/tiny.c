@@ -463,3 +463,24 @@ void tiny_write(const char *path, const void *data, size_t n)
     ck_assert_uint_eq(n == 0 ? 0 : fwrite(data, 1, n, f), n);
     ck_assert_int_eq(fclose(f), 0);
 }
+
+tiny tiny_variant(int i)
+{
+    tiny t = tiny_llama;
+    if (i == 1)
+        t.family = "qwen2";
+    if (i == 2) {
+        t.tied   = 0;
+        t.o_bias = 1;
+    }
+    if (i == 3)
+        t.extra = ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
+                  "\"original_max_position_embeddings\":64}";
+    return t;
+}
+
+const char *tiny_hf(const tiny *t)
+{
+    tiny_folder(t, tiny_path("hf"));
+    return tiny_path("hf");
+}

@@ -23,7 +23,13 @@ extern const tiny tiny_llama; /* 2 layers, GQA, heads * head_dim != width, tied 
 extern const tiny tiny_gemma3;      /* 4 layers, every third global, window 24, head_dim 256 */
 extern const tiny tiny_transnormer; /* 3 layers, LRPE in the first, swish */
 
+/* tiny_llama as: 0 it is, 1 qwen2 with biases, 2 another head than the embedding and biases of o,
+ * 3 yarn. */
+enum { TINY_VARIANTS = 4 };
+tiny tiny_variant(int i);
+
 void tiny_folder(const tiny *t, const char *dir);
+const char *tiny_hf(const tiny *t); /* that in the scratch folder */
 void tiny_gguf_bytes(const tiny *t, bytes *out);
 void tiny_gguf(const tiny *t, const char *path);
 
