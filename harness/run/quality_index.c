@@ -1,4 +1,5 @@
 /* The index of a layer over all ranks, counted exactly [quality_metrics B1, B4]. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "harness/run/quality_parts.h"
@@ -6,7 +7,7 @@
 #include "kernels/exec/index_blocks.h"
 #include "kernels/exec/index_stats.h"
 
-enum { FIELDS = sizeof(sbi_head_index) / sizeof(int64_t) };
+enum { FIELDS = sizeof(sbi_head_index) / sizeof(int64_t), TEXT_BYTES = 512 };
 
 static sb_status count_head(const sb_layer_view *v, int64_t head, sbi_head_index *out)
 {
@@ -23,6 +24,26 @@ static sb_status count_head(const sb_layer_view *v, int64_t head, sbi_head_index
                             .block_rows_dense = b.dense,
                             .digest           = (int64_t)s.digest};
     return st;
+}
+
+/* The local heads side by side: a million tokens can list a billion ids, and every tile of rows walks
+ * its list. Error texts are a thread's own: the first one is carried over to the caller's. */
+static sb_status count_heads(const sb_layer_view *v, sbi_head_index *head)
+{
+    sb_status first            = SB_OK;
+    char      text[TEXT_BYTES] = "";
+#pragma omp parallel for schedule(dynamic, 1) num_threads(v->ctx->threads)
+    for (int64_t h = 0; h < v->shape->heads; h++) {
+        sb_status st = count_head(v, h, &head[v->shape->first_head + h]);
+        if (st != SB_OK) {
+#pragma omp critical
+            if (first == SB_OK) {
+                first = st;
+                (void)snprintf(text, sizeof text, "%s", sb_error_text());
+            }
+        }
+    }
+    return first == SB_OK ? SB_OK : sb_fail(first, "%s", text);
 }
 
 /* Pairs of the local rows and the keys up to each: what dense attention works on, index or none. */
@@ -46,8 +67,8 @@ sb_status sbi_index_count(const sb_layer_view *v, sbi_index *out)
     sbi_head_index *head    = calloc((size_t)n, sizeof *head);
     if (head == NULL)
         st = sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld heads", (long long)n);
-    for (int64_t h = 0; st == SB_OK && sbi_has_index(v) && h < here; h++)
-        st = count_head(v, h, &head[v->shape->first_head + h]);
+    if (st == SB_OK && sbi_has_index(v))
+        st = count_heads(v, head);
     if ((st = sb_comm_agree(v->ctx->comm, st)) == SB_OK &&
         (st = sb_comm_allreduce_i64(v->ctx->comm, (int64_t *)(void *)head, FIELDS * n,
                                     SB_REDUCE_SUM)) == SB_OK)

@@ -19,6 +19,8 @@ if(SPAN_HAVE_CUDA)
             LINK sb_run sb_methods sb_workloads sb_comm_impl m)
   span_test(test_plan_cuda SOURCES cuda/test_plan_cuda.c cuda/device_plan.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
+  span_test(test_plan_long SOURCES cuda/test_plan_long.c cuda/device_plan.c
+            LINK sb_run sb_methods sb_workloads sb_comm_impl)
   # under mpirun by ranks.sh
   add_executable(test_ranks_cuda mpi/device_ranks.c mpi/device_ranks_cuda.c)
   target_link_libraries(test_ranks_cuda PRIVATE sb_flags sb_run sb_shard sb_methods sb_workloads sb_comm_impl)

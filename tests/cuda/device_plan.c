@@ -11,13 +11,15 @@
 #include "tests/text_params.h"
 #include "workloads/registry.h"
 
-enum { PARAMS = 4096, ALL_ROWS = 2048, SOME_ROWS = 640 };
+enum { PARAMS = 4096, ALL_ROWS = 2048, SOME_ROWS = 640, LONG_ROWS = 96, THREADS = 16 };
 
 /* An operator, and what its last call left: borrowed until it is closed. */
 typedef struct side {
     sb_operator   *op;
     void          *block;
     sb_plan        plan;
+    sb_tensor      q, k; /* host memory */
+    float          scale;
     const sb_bf16 *o;
     const float   *lse;
     sb_phase_times times;
@@ -26,9 +28,20 @@ typedef struct side {
 static sb_status take(void *arg, const sb_layer_view *v)
 {
     side *s = arg;
-    s->plan = *v->plan;
-    s->o    = v->o->data;
-    s->lse  = v->lse;
+    s->plan  = *v->plan;
+    s->q     = *v->q;
+    s->k     = *v->k;
+    s->scale = v->scale;
+    s->o     = v->o->data;
+    s->lse   = v->lse;
+    return SB_OK;
+}
+
+/* For methods of which only the plan is wanted. */
+static sb_status attend_nothing(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    (void)ctx, (void)params, (void)in, (void)plan, (void)cache, (void)out;
     return SB_OK;
 }
 
@@ -62,8 +75,37 @@ typedef struct walk {
     const side      *host, *dev, *dense;
     int64_t         *key; /* 0 .. n_tokens - 1 */
     uint8_t         *a, *b;
+    float           *logit;
     double           error, power;
 } walk;
+
+static int is_long(const plan_spec *s) { return s->n_tokens > PLAN_LONG_TOKENS; }
+
+/* Shares of the row's attention mass that the two selections keep. */
+static void recall_of_row(walk *w, plan_apart *out, int64_t head, int64_t row)
+{
+    const sb_tensor *q = &w->host->q, *k = &w->host->k;
+    int64_t          d = w->spec->head_dim, kv_head = head / (w->spec->heads / w->spec->kv_heads);
+    const sb_bf16   *keys = (const sb_bf16 *)k->data + kv_head * k->head_stride;
+    const sb_bf16   *mine = (const sb_bf16 *)q->data + head * q->head_stride + row * d;
+    double           all = 0, kept[2] = {0};
+    float            most = -INFINITY;
+    for (int64_t i = 0; i <= row; i++) {
+        float dot = 0;
+        for (int64_t j = 0; j < d; j++)
+            dot += sb_bf16_to_f32(mine[j]) * sb_bf16_to_f32(keys[i * d + j]);
+        w->logit[i] = dot * w->host->scale;
+        most        = fmaxf(most, w->logit[i]);
+    }
+    for (int64_t i = 0; i <= row; i++) {
+        double mass = (double)expf(w->logit[i] - most);
+        all += mass;
+        kept[0] += w->a[i] ? mass : 0;
+        kept[1] += w->b[i] ? mass : 0;
+    }
+    out->recall[0] += kept[0] / all;
+    out->recall[1] += kept[1] / all;
+}
 
 static void compare_row(walk *w, plan_apart *out, int64_t head, int64_t row)
 {
@@ -76,6 +118,11 @@ static void compare_row(walk *w, plan_apart *out, int64_t head, int64_t row)
     }
     out->differ += differ;
     out->rows++;
+    if (is_long(w->spec)) {
+        recall_of_row(w, out, head, row);
+        out->equal_rows += differ == 0;
+        return;
+    }
     if (!w->host->plan.own_softmax) {
         out->recall[0] += exp((double)w->host->lse[at] - (double)w->dense->lse[at]);
         out->recall[1] += exp((double)w->dev->lse[at] - (double)w->dense->lse[at]);
@@ -94,9 +141,10 @@ static void compare_row(walk *w, plan_apart *out, int64_t head, int64_t row)
 
 static void compare(walk *w, plan_apart *out)
 {
-    int64_t n = w->spec->n_tokens, step = n <= ALL_ROWS ? 1 : n / SOME_ROWS | 1, pairs = 0;
+    int64_t n = w->spec->n_tokens, some = is_long(w->spec) ? LONG_ROWS : SOME_ROWS, pairs = 0;
+    int64_t step = n <= ALL_ROWS ? 1 : n / some | 1, tail = is_long(w->spec) ? 16 : 64;
     for (int64_t h = 0; h < w->spec->heads; h++)
-        for (int64_t row = 0; row < n; row += n - row <= 64 ? 1 : step) {
+        for (int64_t row = 0; row < n; row += n - row <= tail ? 1 : step) {
             compare_row(w, out, h, row);
             pairs += row + 1;
         }
@@ -138,13 +186,18 @@ plan_apart device_plan_compare(const plan_spec *s)
                                 .backend  = &sb_backend_cpu,
                                 .comm     = self,
                                 .layout   = SB_LAYOUT_CONTIGUOUS,
-                                .threads  = 8};
+                                .threads  = THREADS};
     sb_operator_config there = cfg, whole = cfg;
-    there.backend = &sb_backend_cuda;
-    whole.method  = dense;
-    whole.params  = all;
+    sb_method          planner = *m;
+    planner.attend[SB_CPU]     = attend_nothing;
+    there.backend              = &sb_backend_cuda;
+    whole.method               = dense;
+    whole.params               = all;
+    if (is_long(s))
+        cfg.method = &planner;
     ck_assert_msg(open_side(&host, &cfg, 1) == SB_OK, "%s", sb_error_text());
-    ck_assert_msg(open_side(&full, &whole, 1) == SB_OK, "%s", sb_error_text());
+    full = (side){0};
+    ck_assert_msg(is_long(s) || open_side(&full, &whole, 1) == SB_OK, "%s", sb_error_text());
     out.status = open_side(&dev, &there, 2);
     out.times  = dev.times;
     if (out.status == SB_OK) {
@@ -154,14 +207,16 @@ plan_apart device_plan_compare(const plan_spec *s)
                   .dense = &full,
                   .key   = malloc((size_t)n * sizeof *w.key),
                   .a     = malloc((size_t)n),
-                  .b     = malloc((size_t)n)};
-        ck_assert(w.key != NULL && w.a != NULL && w.b != NULL);
+                  .b     = malloc((size_t)n),
+                  .logit = malloc((size_t)n * sizeof *w.logit)};
+        ck_assert(w.key != NULL && w.a != NULL && w.b != NULL && w.logit != NULL);
         for (int64_t k = 0; k < n; k++)
             w.key[k] = k;
         compare(&w, &out);
         free(w.key);
         free(w.a);
         free(w.b);
+        free(w.logit);
     }
     close_side(&host);
     close_side(&full);

@@ -12,7 +12,8 @@ typedef struct plan_spec {
 } plan_spec;
 
 typedef struct plan_apart {
-    int64_t rows;   /* of heads x queries looked at: all up to 2048 tokens, else some 640 a head */
+    int64_t rows;   /* of heads x queries looked at: all up to 2048 tokens, else some 640 a head; in
+                       long contexts some 110 a head, all of other query blocks but the last 16 */
     int64_t listed; /* keys that those rows see by the CPU's plan */
     int64_t differ; /* keys that a row sees by one of the two plans only */
     int64_t equal_rows;
@@ -26,6 +27,10 @@ typedef struct plan_apart {
     sb_status      status; /* of the device's calls; not SB_OK: the rest says nothing */
     sb_phase_times times;  /* of the device's last call */
 } plan_apart;
+
+/* From here on the CPU plans only, as its attention would take minutes: recall is of the rows that
+ * are looked at, from their logits, and o and lse are not compared. */
+enum { PLAN_LONG_TOKENS = 65536 };
 
 /* Aborts where anything but the device's calls fails. Two calls on the device: the second one finds
  * rooms that the first has used. */
