@@ -26,8 +26,8 @@ static sb_status count_head(const sb_layer_view *v, int64_t head, sbi_head_index
     return st;
 }
 
-/* The local heads side by side: a million tokens can list a billion ids, and every tile of rows walks
- * its list. Error texts are a thread's own: the first one is carried over to the caller's. */
+/* The local heads side by side: a million tokens can list a billion ids, and every tile of rows
+ * walks its list. Error texts are a thread's own: the first one is carried over to the caller's. */
 static sb_status count_heads(const sb_layer_view *v, sbi_head_index *head)
 {
     sb_status first            = SB_OK;

@@ -58,8 +58,7 @@ int main(void)
     Suite *s = suite_create("plan_long");
     TCase *t = tcase_create("long");
     tcase_set_timeout(t, 600);
-    tcase_add_loop_test(t, device_and_host_select_the_same, 0,
-                        (int)(sizeof specs / sizeof *specs));
+    tcase_add_loop_test(t, device_and_host_select_the_same, 0, (int)(sizeof specs / sizeof *specs));
     suite_add_tcase(s, t);
     return device_run(s);
 }

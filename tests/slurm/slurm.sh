@@ -179,7 +179,10 @@ until_ok 30 ended "$(finish_of limit "$limit")" || true
 case_ok "time limit: the facts of the uninterrupted run" "$spanbench" db diff ref.db limit/sweep.db
 case_is "time limit: only row 0 of dense, the anchor, was measured again" "0" "$(sqlite3 limit/sweep.db "SELECT count(*) FROM (SELECT 1 FROM sample AS s
     JOIN point AS p ON p.id = s.point_id JOIN input AS i ON i.id = s.input_id WHERE NOT (p.method = 'dense' AND i.row_no = 0) GROUP BY s.point_id, s.input_id HAVING count(*) > 1)")"
-left_on_disk() { find disk -mindepth 1 -maxdepth 1 -exec sh -c 'basename "$1"/*.db' _ {} \; | xargs; }
+left_on_disk() {
+    local folder
+    for folder in disk/*; do basename "$folder"/*.db; done | xargs
+}
 case_is "nothing is left on the nodes' disk but by the lost one" "${lost}_0.db" "$(left_on_disk)"
 say "all of it"
 cases_end
