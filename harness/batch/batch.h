@@ -12,7 +12,8 @@
 
 typedef struct sb_batch_cost {
     double  seconds;                  /* all samples of the point */
-    double  anchor_s;                 /* one sample of its cell's dense anchor */
+    double  anchor_s;                 /* one sample of its dense anchor */
+    int32_t anchor_apart;             /* 1: the anchor is of another cell */
     int64_t host_bytes, device_bytes; /* of the largest rank; 0: not known */
 } sb_batch_cost;
 

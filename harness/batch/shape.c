@@ -44,6 +44,7 @@ static double part_seconds(const splitter *p, int64_t first, int64_t last)
         t += p->cost[i].seconds;
         has_base |= strcmp(p->s->points[i].method->name, "dense") == 0;
     }
+    has_base &= !p->cost[first].anchor_apart;
     return has_base || p->s->points[first].repetitions == 0 ? t : t + p->cost[first].anchor_s;
 }
 

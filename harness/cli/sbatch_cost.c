@@ -38,6 +38,7 @@ static sb_status take_forecast(const sb_sweep *s, const sb_site *site, int64_t n
         const sb_forecast *a = &f[anchor[i]];
         cost[i]              = (sb_batch_cost){.seconds      = f[i].total_s,
                                                .anchor_s     = a->sample_s,
+                                               .anchor_apart = s->points[anchor[i]].cell != s->points[i].cell,
                                                .host_bytes   = largest(f[i].p.host_bytes, a->p.host_bytes),
                                                .device_bytes = largest(f[i].p.device_bytes, a->p.device_bytes)};
         st                   = check_machine(site, &s->points[i], i, &f[i]);

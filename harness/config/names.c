@@ -5,14 +5,27 @@ const sb_param sbi_param_scheme = {
     "sharding", "allgather", "allgather|state|ring|ulysses|usp|fetch|pass_q", "", SB_ENUM, 0};
 const sb_param sbi_param_team    = {"ulysses", "1", "[1,65536]", "", SB_I64, 0};
 const sb_param sbi_param_at_once = {"heads_at_once", "1", "[1,4096]", "", SB_I64, 0};
-const sb_param sbi_param_layout = {"layout", "block_striped", "contiguous|zigzag|block_striped|lpt",
-                                   "",       SB_ENUM,         0};
+const sb_param sbi_param_layout = {
+    "layout", "zigzag", "contiguous|zigzag|block_striped|lpt", "", SB_ENUM, 0};
 /* A state passes from rank to rank in token order. */
 const sb_param sbi_param_state_layout = {"layout", "contiguous", "contiguous", "", SB_ENUM, 0};
 const sb_param sbi_param_decode = {"decode", "method", "method|dense", "", SB_ENUM, 0};
 const sb_param sbi_param_seed   = {"seed", "42", "[0,)", "", SB_I64, 0};
 const sb_param sbi_param_heads        = {"heads", "32", "[1,4096]", "", SB_I64, 0};
 const sb_param sbi_param_kv_heads     = {"kv_heads", "8", "[1,4096]", "", SB_I64, 0};
+
+sb_layout_kind sb_layout_default(sb_scheme s)
+{
+    return s == SB_SCHEME_STATE || s == SB_SCHEME_ULYSSES || s == SB_SCHEME_FETCH
+               ? SB_LAYOUT_CONTIGUOUS
+               : SB_LAYOUT_ZIGZAG;
+}
+
+/* Under fetch dense needs all keys before its own: no halo that contiguous would keep small. */
+sb_layout_kind sb_layout_of_dense(sb_scheme s)
+{
+    return s == SB_SCHEME_FETCH ? SB_LAYOUT_ZIGZAG : sb_layout_default(s);
+}
 
 const char *sb_layout_name(sb_layout_kind k)
 {
@@ -24,9 +37,11 @@ const char *sb_layout_name(sb_layout_kind k)
 const char *sb_layout_summary(sb_layout_kind k)
 {
     static const char *const lines[SB_LAYOUT_COUNT] = {
-        [SB_LAYOUT_CONTIGUOUS]    = "one piece a rank",
-        [SB_LAYOUT_ZIGZAG]        = "two pieces a rank, from both ends: even under a causal mask",
-        [SB_LAYOUT_BLOCK_STRIPED] = "stripes of 128 tokens in turn: even for most sparse patterns",
+        [SB_LAYOUT_CONTIGUOUS] = "one piece a rank; the default of state, ulysses and fetch",
+        [SB_LAYOUT_ZIGZAG] = "two pieces a rank, from both ends: even under a causal mask; the "
+                             "default of all others, and of dense anchors",
+        [SB_LAYOUT_BLOCK_STRIPED] = "stripes of 128 tokens in turn: even for most sparse patterns; "
+                                    "slow on GPUs, whose fast kernels take 8 runs of queries",
         [SB_LAYOUT_LPT] = "stripes by the work that the method expects there, longest first, each "
                           "to the rank with least so far"};
     return (unsigned)k < SB_LAYOUT_COUNT ? lines[k] : "unknown";

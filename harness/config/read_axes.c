@@ -216,21 +216,6 @@ void sbi_methods_read(sbi_ctx *c, sbi_node *list, sbi_spec *s)
     }
 }
 
-/* unless named [DESIGN 10.6] */
-static sb_layout_kind default_layout(sb_scheme s)
-{
-    switch (s) {
-    case SB_SCHEME_STATE:
-    case SB_SCHEME_ULYSSES:
-    case SB_SCHEME_FETCH: /* the fewest neighbours */
-        return SB_LAYOUT_CONTIGUOUS;
-    case SB_SCHEME_USP:
-        return SB_LAYOUT_ZIGZAG;
-    default:
-        return SB_LAYOUT_BLOCK_STRIPED;
-    }
-}
-
 static void one_value(sbi_ctx *c, int64_t v, sbi_values *out)
 {
     out->v = sbi_pool_alloc(&c->temp, 1, sizeof *out->v);
@@ -274,7 +259,7 @@ static void one_sharding(sbi_ctx *c, sbi_node *n, sbi_sharding *out)
         return;
     }
     if (layout == NULL)
-        one_value(c, default_layout(out->scheme), &out->layouts);
+        one_value(c, sb_layout_default(out->scheme), &out->layouts);
     if (counts == NULL)
         one_value(c, 0, &out->counts);
 }

@@ -83,6 +83,28 @@ void sb_sweep_free(sb_sweep *s)
     free(b);
 }
 
+static int32_t next_cell(const sb_sweep *s)
+{
+    int32_t cell = 0;
+    for (int64_t i = 0; i < s->n_points; i++)
+        cell = s->points[i].cell >= cell ? s->points[i].cell + 1 : cell;
+    return cell;
+}
+
+/* Where dense runs beside `of`. */
+static void place_dense(const sb_sweep *s, const sb_point *of, sb_point *out)
+{
+    if (of->scheme == SB_SCHEME_STATE) {
+        out->scheme        = SB_SCHEME_ALLGATHER;
+        out->team          = 0;
+        out->heads_at_once = 0;
+    }
+    if (of->ranks > 1 || of->scheme == SB_SCHEME_STATE)
+        out->layout = sb_layout_of_dense(out->scheme);
+    if (out->scheme != of->scheme || out->layout != of->layout)
+        out->cell = next_cell(s);
+}
+
 /* The default dense point beside `of`. */
 static sb_status dense_beside(sweep_box *b, const sb_point *of, sb_point *out)
 {
@@ -95,12 +117,7 @@ static sb_status dense_beside(sweep_box *b, const sb_point *of, sb_point *out)
     out->anchor_only   = 1;
     out->anchor        = NULL;
     out->anchor_params = NULL;
-    if (of->scheme == SB_SCHEME_STATE) { /* dense has no state: as it runs by default */
-        out->scheme = SB_SCHEME_ALLGATHER;
-        out->team          = 0;
-        out->heads_at_once = 0;
-        out->layout = SB_LAYOUT_BLOCK_STRIPED;
-    }
+    place_dense(&b->sweep, of, out);
     out->method_params = sbi_pool_alloc(&b->keep, 1, dense->params_bytes);
     if (out->method_params == NULL)
         return sb_fail(SB_ERR_NOMEM, "no memory for the anchor of a point");

@@ -19,15 +19,15 @@
  *                A checkpoint answers suites of questions as text: as in gen_plan.h, but samples
  *                20 of files too (or as many as they have)
  *   methods*     list of NAME or {name, its parameters [list]}
- *   sharding     list of NAME or {name, layout [list] block_striped | zigzag | contiguous | lpt,
- *                and}
+ *   sharding     list of NAME or {name, layout [list] zigzag | contiguous | block_striped | lpt,
+ *                and}; zigzag if not said, but where the line says contiguous
  *                  allgather  heads_at_once [list]: KV heads gathered while those before them are
  *                             attended to; all of them if not said. The default
  *                  ring       keys go round, for methods that choose without reading keys
  *                  ulysses    heads are shared out, tokens are whole; contiguous
  *                  usp        ulysses [list] U: heads are shared out in teams of U ranks, the
  *                             keys of teams go round; as many ranks of a host as can if not
- *                             said; zigzag
+ *                             said
  *                  fetch      keys that the selection needs, or all where it needs 0.6 of them;
  *                             contiguous
  *                  pass_q     queries go round, keys stay, for methods as under ring
@@ -98,6 +98,12 @@ typedef enum sb_decode_kind {
 typedef enum sb_quality_mode { SB_QUALITY_NONE, SB_QUALITY_SAMPLED, SB_QUALITY_EXACT, SB_QUALITY_COUNT } sb_quality_mode;
 typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAIL_COUNT } sb_quality_detail;
 
+/* Where a sweep names no layout: zigzag, even under a causal mask and in the two runs of queries
+ * that every kernel takes; contiguous where token order (state), whole heads (ulysses) or few
+ * neighbours (fetch) ask for it. */
+sb_layout_kind sb_layout_default(sb_scheme s);
+/* The layout that dense attention runs best in under s: its default, or zigzag. */
+sb_layout_kind sb_layout_of_dense(sb_scheme s);
 const char *sb_layout_name(sb_layout_kind k);
 const char *sb_scheme_name(sb_scheme s);
 const char *sb_layout_summary(sb_layout_kind k); /* one line for `list shardings` */
@@ -220,9 +226,11 @@ typedef struct sb_sweep_env {
 sb_status sb_sweep_load(const char *path, const sb_set *sets, int64_t n_sets, const sb_sweep_env *env, FILE *errors, sb_sweep **out);
 void      sb_sweep_free(sb_sweep *s);
 
-/* The dense point of p's cell (method dense with defaults, decode as p; for sharding state, where
- * dense has no place, that of allgather, block_striped): index of an existing point, or a new one
- * appended with anchor_only = 1. Invalidates pointers into s->points. */
+/* The dense point beside p: method dense with defaults, decode and sharding as p (for sharding
+ * state, where dense has no place, allgather). On several ranks it has the layout that dense runs
+ * best in, whatever p's is; on one, where layouts play no part, p's. Index of an existing point, or
+ * a new one appended with anchor_only = 1: in p's cell if only the method differs, else in one of
+ * its own, the last so far plus one. Invalidates pointers into s->points. */
 sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
 
 /* --point: "7", "3-12" (places in s->points, counted from 0, both ends included), or a hash prefix (>= 6 hex digits, unique).

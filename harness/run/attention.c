@@ -41,19 +41,13 @@ static sb_status check_supported(const sb_bench *b, const sb_point *p, const sb_
     return p->method->check(p->method_params, &shape);
 }
 
-/* A method that carries a state over several ranks has no room for the keys that dense gathers. */
-static int anchored(const sb_bench *b, const sb_point *p)
-{
-    return p->anchor != NULL && (b->comm->size == 1 || (p->method->caps & SB_CAP_STATE) == 0);
-}
-
 static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_operands *o)
 {
     sb_scheme_use use = sbi_sharding(b, p, o->shape.heads, o->shape.kv_heads);
     return (sb_operator_config){.operands      = o,
                                 .method        = p->method,
                                 .params        = p->method_params,
-                                .anchor        = anchored(b, p) ? p->anchor : NULL,
+                                .anchor        = sbi_is_anchored(p) ? p->anchor : NULL,
                                 .anchor_params = p->anchor_params,
                                 .backend       = b->backend,
                                 .comm          = b->comm,
@@ -123,7 +117,7 @@ static sb_status one_repetition(sb_bench *b, const sb_point *pt, passes *p, sb_p
 {
     sb_comm_stats own;
     *beside = (sb_anchor_facts){0};
-    if (!anchored(b, pt))
+    if (!sbi_is_anchored(pt))
         return one_pass(b, p, times, look);
     sb_status st   = anchor_pass(b, p, &beside->before_ns, &beside->kernel);
     b->comm->stats = (sb_comm_stats){0};
@@ -154,7 +148,7 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
     for (int64_t i = 0; st == SB_OK && i < pt->warmup + pt->repetitions; i++) {
         int warm       = i < pt->warmup;
         b->comm->stats = (sb_comm_stats){0};
-        if (i == pt->warmup && !anchored(b, pt)) /* their energy would count as the method's */
+        if (i == pt->warmup && !sbi_is_anchored(pt)) /* their energy would count as the method's */
             sb_energy_begin(b, &meter);
         /* Without a quality pass the index is still counted once, outside the clock. */
         st     = one_repetition(b, pt, p, &t, !looked, &beside);
@@ -163,7 +157,7 @@ static sb_status run_passes(sb_bench *b, const sb_point *pt, passes *p, sb_resul
             sbi_timing_add(out, PHASES[k], warm ? i : i - pt->warmup, warm, t.ns[PHASES[k]]);
         if (!warm)
             attention[i - pt->warmup] = t.ns[SB_PHASE_ATTENTION];
-        if (!warm && st == SB_OK && anchored(b, pt))
+        if (!warm && st == SB_OK && sbi_is_anchored(pt))
             out->own.anchors[out->facts.n_anchors++] = beside;
     }
     if (st == SB_OK)
@@ -221,7 +215,7 @@ sb_status sb_attention_run(sb_bench *b, const sb_point *pt, const sb_operands *o
     sbi_own_facts(fs, out);
     /* A file that cannot be written ends the run, as a database does: it says nothing of the
      * method. */
-    if (fs == SB_OK && dump != NULL && strcmp(out->facts.status, "ok") == 0 && anchored(b, pt))
+    if (fs == SB_OK && dump != NULL && strcmp(out->facts.status, "ok") == 0 && sbi_is_anchored(pt))
         fs = sb_operator_pass(p.op, NULL); /* the anchor's results stand there */
     if (fs == SB_OK && dump != NULL && strcmp(out->facts.status, "ok") == 0)
         fs = sb_operator_look(p.op, sb_dump_look, (void *)(uintptr_t)dump);

@@ -205,7 +205,7 @@ static sb_status anchors_s(const sb_machine *m, const sb_plan_case *c, const sb_
     sb_plan_case  d  = *c;
     sb_status     st = SB_OK;
     *out             = 0;
-    if (p->anchor == NULL)
+    if (!sbi_is_anchored(p))
         return SB_OK;
     d.method = p->anchor;
     d.params = p->anchor_params;

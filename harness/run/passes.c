@@ -45,6 +45,12 @@ int sbi_may_link(const sb_point *p)
            (p->scheme != SB_SCHEME_ALLGATHER && p->scheme != SB_SCHEME_STATE);
 }
 
+int sbi_is_anchored(const sb_point *p)
+{
+    return p->anchor != NULL && (p->ranks == 1 || ((p->method->caps & SB_CAP_STATE) == 0 &&
+                                                   p->layout == sb_layout_of_dense(p->scheme)));
+}
+
 sb_scheme_use sbi_sharding(const sb_bench *b, const sb_point *p, int64_t heads, int64_t kv_heads)
 {
     int32_t       asked = p->team > 0 ? p->team : (int32_t)p->heads_at_once;

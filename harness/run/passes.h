@@ -36,6 +36,11 @@ sb_status sbi_take_comm(sb_bench *b, const char *phase, int64_t exposed_ns, sb_c
 
 double sbi_median_ms(int64_t *ns, int64_t n); /* sorts; n = 0: NaN */
 
+/* 1: dense runs right before and after each repetition of p (timing: anchor). Not of a method that
+ * carries a state over several ranks, which has no room for the keys that dense gathers; nor in a
+ * layout other than dense's best, which would flatter whatever runs beside it. */
+int sbi_is_anchored(const sb_point *p);
+
 /* Passes of a point: [one outside the clock, which looks at the index] warm-ups, repetitions. Where
  * nothing is timed the first is also the one that is answered from. */
 int     sbi_looks_first(const sb_point *p);

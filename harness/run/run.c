@@ -366,6 +366,20 @@ static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
 
 static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *stop, int *end);
 
+/* Room for the cell of an anchor that the sweep does not have. */
+static sb_status need_cell(runner *r, int32_t cell)
+{
+    if (cell < r->n_cells)
+        return SB_OK;
+    uint8_t *more = realloc(r->anchored, (size_t)cell + 1);
+    if (more == NULL)
+        return sb_fail(SB_ERR_NOMEM, "sweep: no memory for %d cells", cell + 1);
+    memset(more + r->n_cells, 0, (size_t)(cell + 1 - r->n_cells));
+    r->anchored = more;
+    r->n_cells  = cell + 1;
+    return SB_OK;
+}
+
 /* Speedups pair times of one process: a cell that has no dense time of this one gets it first,
  * always on row 0, so that what is stored does not depend on where an earlier run stopped. */
 static sb_status need_anchor(runner *r, int64_t point, int *stop)
@@ -375,6 +389,8 @@ static sb_status need_anchor(runner *r, int64_t point, int *stop)
     if (r->sweep->points[point].repetitions == 0) /* no time to put beside it */
         return SB_OK;
     sb_status st = sb_sweep_anchor(r->sweep, point, &anchor);
+    if (st == SB_OK)
+        st = need_cell(r, r->sweep->points[anchor].cell);
     /* appending the anchor may have moved it */
     r->progress.point = &r->sweep->points[point];
     if (st != SB_OK || anchor == point || r->anchored[r->sweep->points[anchor].cell])

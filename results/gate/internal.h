@@ -62,8 +62,7 @@ typedef struct sbi_gate_cell {
     const char *hash, *method, *method_json, *model, *suite, *task, *backend, *sharding, *decode;
     const char *experiment, *model_json, *task_json;
     int64_t     length_tokens, ranks;
-    const char *place;  /* all axes but the method: cells of one place share their dense anchor */
-    const char *anchor; /* the place of its dense anchor */
+    const char *place; /* axes but method and layout: cells of one place share their dense anchor */
     const char *group;  /* all axes but the task; "" where there is no mean */
     sbi_gate_sample *samples; /* by sha; none: the cell was only an anchor */
     int64_t          n_samples, samples_capacity;

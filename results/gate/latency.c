@@ -148,7 +148,7 @@ static void find_anchor(const sbi_gate *g, const sbi_gate_pair *p, int64_t phase
         return;
     for (int64_t i = 0; i < g->base->n_cells && b->anchor == NULL; i++) {
         const sbi_gate_cell *d = &g->base->cells[i], *e;
-        if (strcmp(d->method, "dense") != 0 || strcmp(d->place, p->base->anchor) != 0 ||
+        if (strcmp(d->method, "dense") != 0 || strcmp(d->place, p->base->place) != 0 ||
             d->times[phase].n == 0 || (e = sbi_gate_cell_find(g->new, d->hash)) == NULL ||
             e->times[phase].n == 0)
             continue;

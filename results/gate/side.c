@@ -14,37 +14,21 @@ sb_status sbi_gate_nomem(void) { return sb_fail(SB_ERR_NOMEM, "compare: no memor
     "r.id = s.run_id WHERE ?1 IS NULL OR r.commit_id = ?1), "                                      \
     "newest AS MATERIALIZED (SELECT * FROM ranked WHERE place = 1 AND is_anchor = 0) "
 
-/* The axes of a place; dense has no sharding `state`: there it runs under allgather. */
-#define AXES(scheme, layout)                                                                       \
-    "p.experiment || char(31) || p.model || char(31) || p.model_json || char(31) || p.suite || "   \
-    "char(31) || p.task || char(31) || p.task_json || char(31) || p.length_tokens || char(31) || " \
-    "p.seed || char(31) || p.decode || char(31) || p.ranks || char(31) || p.backend || char(31) "  \
-    "|| p.dtype || char(31) || " scheme " || char(31) || " layout
-
+/* place: all axes but the method and the layout. A state, which dense does not have, stands where
+ * dense runs under allgather. */
 static const char cells_sql[] =
     "SELECT p.hash, p.method, p.method_json, p.model, p.suite, p.task, p.backend, p.scheme || "
-    "iif(p.layout = '', '', '/' || p.layout), p.decode, p.experiment, p.length_tokens, "
-    "p.ranks, " AXES("p.scheme", "p.layout") ", " AXES(
-        "iif(p.scheme = 'state', 'allgather', p.scheme)",
-        "iif(p.scheme = 'state', 'block_striped', p.layout)") ", "
-                                                              "iif(p.experiment = 'task', p.model "
-                                                              "|| char(31) || p.model_json || "
-                                                              "char(31) || p.suite || "
-                                                              "char(31) || p.length_tokens || "
-                                                              "char(31) || p.seed || char(31) || "
-                                                              "p.decode || char(31) || "
-                                                              "p.scheme || char(31) || p.layout || "
-                                                              "char(31) || p.backend || char(31) "
-                                                              "|| p.dtype || char(31) "
-                                                              "|| p.ranks || char(31) || p.method "
-                                                              "|| char(31) || p.method_json, ''), "
-                                                              "p.model_json, p.task_json "
-                                                              "FROM point AS p WHERE EXISTS "
-                                                              "(SELECT 1 FROM sample AS s JOIN run "
-                                                              "AS r ON r.id = s.run_id "
-                                                              "WHERE s.point_id = p.id AND (?1 IS "
-                                                              "NULL OR r.commit_id = ?1)) ORDER BY "
-                                                              "p.hash";
+    "iif(p.layout = '', '', '/' || p.layout), p.decode, p.experiment, p.length_tokens, p.ranks, "
+    "p.experiment || char(31) || p.model || char(31) || p.model_json || char(31) || p.suite || "
+    "char(31) || p.task || char(31) || p.task_json || char(31) || p.length_tokens || char(31) || "
+    "p.seed || char(31) || p.decode || char(31) || p.ranks || char(31) || p.backend || char(31) "
+    "|| p.dtype || char(31) || iif(p.scheme = 'state', 'allgather', p.scheme), "
+    "iif(p.experiment = 'task', p.model || char(31) || p.model_json || char(31) || p.suite || "
+    "char(31) || p.length_tokens || char(31) || p.seed || char(31) || p.decode || char(31) || "
+    "p.scheme || char(31) || p.layout || char(31) || p.backend || char(31) || p.dtype || char(31) "
+    "|| p.ranks || char(31) || p.method || char(31) || p.method_json, ''), p.model_json, "
+    "p.task_json FROM point AS p WHERE EXISTS (SELECT 1 FROM sample AS s JOIN run AS r ON r.id = "
+    "s.run_id WHERE s.point_id = p.id AND (?1 IS NULL OR r.commit_id = ?1)) ORDER BY p.hash";
 
 static const char samples_sql[] =
     NEWEST "SELECT p.hash, i.sha256, i.row_no, n.status, n.error, n.prediction, n.plan_digest, "
@@ -108,9 +92,8 @@ static sb_status add_cell(const sb_row *row, void *arg)
     for (int i = 0; i < 10; i++)
         if (!keep(l, row, i, texts[i]))
             return sbi_gate_nomem();
-    if (!keep(l, row, 12, &c->place) || !keep(l, row, 13, &c->anchor) ||
-        !keep(l, row, 14, &c->group) || !keep(l, row, 15, &c->model_json) ||
-        !keep(l, row, 16, &c->task_json))
+    if (!keep(l, row, 12, &c->place) || !keep(l, row, 13, &c->group) ||
+        !keep(l, row, 14, &c->model_json) || !keep(l, row, 15, &c->task_json))
         return sbi_gate_nomem();
     for (int64_t i = 0; i < l->rules->phases.n; i++)
         c->times[i].phase = l->rules->phases.v[i];

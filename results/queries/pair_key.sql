@@ -1,7 +1,8 @@
 -- Which dense point each scored point is compared with (base_id; NULL: there is none), per metric, and a key of the rows of both.
 -- A base has scores of the same metric and equals the point in model, task and its data, length, seed, decode, ranks, backend,
--- dtype and sharding; a point of sharding state, which dense cannot have, is compared with dense under allgather, block_striped.
--- Of several (other implementations of dense) it is the one with the smallest hash. family: tests that Holm corrects together.
+-- dtype, sharding and layout; a point of sharding state, which dense cannot have, is compared with dense under allgather.
+-- Of several (other implementations of dense, layouts beside a state) it is the one with the smallest hash.
+-- family: tests that Holm corrects together.
 CREATE VIEW pair_key AS
 WITH scored AS MATERIALIZED (
     SELECT y.point_id, y.metric, y.is_binary, y.rows_key, p.hash, p.method, m.set_id, m.group_id
@@ -19,8 +20,8 @@ pairs AS ( -- CROSS JOIN keeps the order: from a point through the index of cell
      WHERE c.method <> 'dense'
        AND (q.experiment, q.model, q.model_json, q.suite, q.task_json) = (p.experiment, p.model, p.model_json, p.suite, p.task_json)
        AND (q.decode, q.ranks, q.backend, q.dtype) = (p.decode, p.ranks, p.backend, p.dtype)
-       AND (q.scheme, q.layout) = (CASE p.scheme WHEN 'state' THEN 'allgather' ELSE p.scheme END,
-                                   CASE p.scheme WHEN 'state' THEN 'block_striped' ELSE p.layout END))
+       AND q.scheme = CASE p.scheme WHEN 'state' THEN 'allgather' ELSE p.scheme END
+       AND (q.layout = p.layout OR p.scheme = 'state'))
 SELECT c.point_id, c.metric, c.set_id AS family, c.group_id, b.base_id, min(c.is_binary, b.is_binary) AS is_binary,
        b.base_id || '=' || b.rows_key || ' ' || c.rows_key AS rows_key
   FROM scored AS c

@@ -1,6 +1,7 @@
 -- How much faster than dense every point is (attention_x, prefill_x), with its density and recall; reason where there is no ratio.
--- A time is paired only with the fastest dense time of the same run and cell: same model, task, length, seed, sharding, layout,
--- decode, ranks, backend, dtype; a time of sharding state, which dense cannot have, with dense under allgather, block_striped.
+-- A time is paired only with the fastest dense time of the same run and cell: same model, task, length, seed, sharding, decode,
+-- ranks, backend, dtype, in whatever layout dense is fastest (dense_layout); a time of sharding state, which dense cannot have, with
+-- dense under allgather.
 -- Ratios of medians, averaged over runs by repetitions. Oversubscribed runs are left out; samples where the method fell back to
 -- dense stay in the times and are left out of density, recall and flop_ratio.
 -- dense_impl: the kernel that ran dense, where the sample tells it. dense_mfu, mfu: shares of the run's measured ceiling. attention_norm_x: attention_x as if dense ran at 60 % of it.
@@ -25,6 +26,7 @@
 --   anchored_x: [REAL, dense / method] median over repetitions, dense run right before and after each
 --   anchored_n: [INTEGER] repetitions that have such
 --   anchor_impl: [TEXT] kernel that ran that dense
+--   dense_layout: [TEXT] layout of the dense that attention_x and prefill_x are over; of several runs that differ, each once
 CREATE VIEW speedup AS
 WITH asked AS MATERIALIZED (
     SELECT s.sample_id, s.point_id, s.run_id, s.fallback, r.oversubscribed
@@ -77,14 +79,13 @@ paired AS (
        AND (q.experiment, q.model, q.model_json, q.suite, q.task, q.task_json, q.length_tokens, q.seed)
          = (p.experiment, p.model, p.model_json, p.suite, p.task, p.task_json, p.length_tokens, p.seed)
        AND (q.decode, q.ranks, q.backend, q.dtype) = (p.decode, p.ranks, p.backend, p.dtype)
-       AND (q.scheme, q.layout) = (CASE p.scheme WHEN 'state' THEN 'allgather' ELSE p.scheme END,
-                                   CASE p.scheme WHEN 'state' THEN 'block_striped' ELSE p.layout END)),
+       AND q.scheme = CASE p.scheme WHEN 'state' THEN 'allgather' ELSE p.scheme END),
 best AS MATERIALIZED (SELECT * FROM paired WHERE place = 1),
 dense_point AS ( -- out of canonical JSON by hand: a build that distrusts schemas refuses JSON functions in views
     SELECT id, CASE WHEN instr(method_json, '"impl":"') > 0
                     THEN substr(method_json, instr(method_json, '"impl":"') + 8,
                                 instr(substr(method_json, instr(method_json, '"impl":"') + 8), '"') - 1)
-                    ELSE 'native' END AS impl
+                    ELSE 'native' END AS impl, layout
       FROM point WHERE method = 'dense'),
 dense_kernel AS ( -- what ran; impl is what was asked for
     SELECT s.run_id, s.point_id, max(s.kernel) AS kernel
@@ -126,7 +127,8 @@ ratio AS (
                / sum(attention_n) FILTER (WHERE dense_attention_ns / nullif(attention_ns, 0) * (dense_rate / ceiling) IS NOT NULL)
                AS attention_norm_x,
            sum(dense_n) AS dense_n, count(DISTINCT b.run_id) AS n_runs,
-           group_concat(DISTINCT coalesce(k.kernel, d.impl)) AS dense_impl, avg(dense_rate / ceiling) AS dense_mfu,
+           group_concat(DISTINCT coalesce(k.kernel, d.impl)) AS dense_impl, group_concat(DISTINCT d.layout) AS dense_layout,
+           avg(dense_rate / ceiling) AS dense_mfu,
            avg(achieved) / 1e12 AS achieved_tflops, avg(equivalent) / 1e12 AS equiv_tflops, avg(achieved / ceiling) AS mfu,
            avg(core / dense_core) AS kernel_efficiency
       FROM rated AS b
@@ -175,7 +177,8 @@ SELECT p.method, p.method_json AS params, p.length_tokens AS length, p.ranks, p.
        p.suite, p.dtype, CASE WHEN p.seed >= 0 THEN p.seed ELSE printf('%u', p.seed) END AS seed,
        p.model_json AS model_params, p.task_json AS task_params, p.experiment, p.id AS point_id, p.hash AS point_hash,
        k.flop_ratio, 1 / nullif(k.flop_ratio, 0) AS ideal_speedup, x.compute_x, x.attention_norm_x, x.achieved_tflops,
-       x.equiv_tflops, x.mfu, x.kernel_efficiency, y.x AS anchored_x, coalesce(y.n, 0) AS anchored_n, y.kernel AS anchor_impl
+       x.equiv_tflops, x.mfu, x.kernel_efficiency, y.x AS anchored_x, coalesce(y.n, 0) AS anchored_n, y.kernel AS anchor_impl,
+       x.dense_layout
   FROM cell AS c
   JOIN point AS p ON p.id = c.point_id
   LEFT JOIN ratio AS x ON x.point_id = c.point_id

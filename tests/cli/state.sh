@@ -32,17 +32,17 @@ ask() { sqlite3 "$work/$1.db" "$2"; }
 
 # ---- one point, under state, whatever the list says ----
 states="lightning, {name: linear, kind: [elu1, retnet, gla, gated_delta, aaren], gate: -0.01}"
-sweep mixed "[$states, dense]" "[{name: allgather, layout: [zigzag, contiguous]}, state]"
+sweep mixed "[$states, dense]" "[{name: allgather, layout: [contiguous, lpt]}, state]"
 case_ok "a mixed sweep runs" run mixed
 case_is "states run under state, once" "6|state|contiguous" \
     "$(ask mixed "select count(*), sharding, layout from coverage where method <> 'dense' and status = 'ok' group by 2, 3")"
 case_is "dense under state says what to do" "1" \
     "$(ask mixed "select count(*) from coverage where method = 'dense' and sharding = 'state' and status = 'unsupported'
        and reason = 'sharding: found state, allowed allgather: dense reads keys and has no state to pass on'")"
-case_is "their dense anchor is allgather, block_striped" "block_striped" \
+case_is "their dense anchor is allgather, zigzag" "zigzag" \
     "$(ask mixed "select group_concat(distinct layout) from sample join point on point.id = point_id where is_anchor = 1 and sample.status = 'ok'")"
 case_is "it is timed once" "1" \
-    "$(ask mixed "select count(*) from sample join point on point.id = point_id where is_anchor = 1 and layout = 'block_striped'")"
+    "$(ask mixed "select count(*) from sample join point on point.id = point_id where is_anchor = 1 and layout = 'zigzag'")"
 case_is "and gives their speedups" "6" \
     "$(ask mixed "select count(*) from speedup where method <> 'dense' and attention_x > 0 and prefill_x > 0")"
 case_is "they have neither density nor recall" "0" \

@@ -21,7 +21,9 @@ t AS MATERIALIZED (
 SELECT CASE WHEN c.part = 'decode' THEN 'decoding an answer' WHEN c.experiment = 'attention' THEN 'attention' ELSE 'prefill' END AS part,
        model || char(31) || model_json AS model,
        CASE experiment WHEN 'attention' THEN task || char(31) || task_json ELSE suite || ', mean over tasks' END AS input, ranks,
-       CASE scheme WHEN 'state' THEN 'allgather block_striped' ELSE scheme || ' ' || layout END AS cell, decode, backend, dtype,
+       CASE scheme WHEN 'state'
+            THEN 'allgather ' || ifnull((SELECT max(layout) FROM point WHERE method = 'dense' AND scheme = 'allgather'), 'zigzag')
+            ELSE scheme || ' ' || layout END AS cell, decode, backend, dtype,
        CASE WHEN seed >= 0 THEN seed ELSE printf('%u', seed) END AS seed, device, oversubscribed, communicator,
        length_tokens AS length, method || char(31) || method_json AS method, scheme || ' ' || layout AS sharding,
        avg(received_bytes) AS received, avg(sent_bytes) AS sent, avg(calls) AS calls, avg(exposed_ns) / 1e6 AS exposed_ms,

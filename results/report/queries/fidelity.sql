@@ -1,7 +1,9 @@
 -- What the selection reads and keeps. The operator alone: every input by itself; a model: mean over the tasks of a length.
 SELECT model || char(31) || model_params AS model,
        CASE experiment WHEN 'attention' THEN task || char(31) || task_params ELSE suite || ', mean over tasks' END AS input, ranks,
-       CASE sharding WHEN 'state' THEN 'allgather block_striped' ELSE sharding || ' ' || layout END AS cell, decode, backend, dtype,
+       CASE sharding WHEN 'state'
+            THEN 'allgather ' || ifnull((SELECT max(layout) FROM point WHERE method = 'dense' AND scheme = 'allgather'), 'zigzag')
+            ELSE sharding || ' ' || layout END AS cell, decode, backend, dtype,
        seed, length, method || char(31) || params AS method, sharding || ' ' || layout AS sharding, count(*) AS n_tasks,
        sum(n_samples) AS n_samples, sum(n_fallback) AS n_fallback, avg(density) AS density, min(density) AS density_lo,
        max(density) AS density_hi, avg(tile_density) AS tile_density, avg(recall) AS recall, min(recall) AS recall_lo,

@@ -1,6 +1,8 @@
 -- The most that a sample took, maximum over ranks and samples, and what had been predicted.
 SELECT p.model || char(31) || p.model_json AS model, p.ranks,
-       CASE p.scheme WHEN 'state' THEN 'allgather block_striped' ELSE p.scheme || ' ' || p.layout END AS cell, p.decode, p.backend,
+       CASE p.scheme WHEN 'state'
+            THEN 'allgather ' || ifnull((SELECT max(layout) FROM point WHERE method = 'dense' AND scheme = 'allgather'), 'zigzag')
+            ELSE p.scheme || ' ' || p.layout END AS cell, p.decode, p.backend,
        p.dtype, p.length_tokens AS length, p.method || char(31) || p.method_json AS method, p.scheme || ' ' || p.layout AS sharding,
        count(DISTINCT s.sample_id) AS n_samples,
        max(m.bytes) FILTER (WHERE m.kind = 'arena_high_water') AS arena, max(m.bytes) FILTER (WHERE m.kind = 'predicted') AS predicted,

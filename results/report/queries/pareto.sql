@@ -9,7 +9,9 @@ WITH t AS (
      GROUP BY m.group_id, l.device, l.oversubscribed),
 c AS MATERIALIZED (
     SELECT a.model || char(31) || a.model_params AS model, a.suite, a.ranks,
-           CASE a.sharding WHEN 'state' THEN 'allgather block_striped' ELSE a.sharding || ' ' || a.layout END AS cell, a.decode,
+           CASE a.sharding WHEN 'state'
+                THEN 'allgather ' || ifnull((SELECT max(layout) FROM point WHERE method = 'dense' AND scheme = 'allgather'), 'zigzag')
+                ELSE a.sharding || ' ' || a.layout END AS cell, a.decode,
            a.backend, a.dtype, a.seed, t.device, t.oversubscribed, a.length, a.method || char(31) || a.params AS method, a.n_tasks,
            a.n, a.score, a.lo, a.hi, t.ms, t.ms_lo, t.ms_hi, t.n_times, a.untrained, a.group_id
       FROM accuracy_mean AS a

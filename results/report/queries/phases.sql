@@ -1,7 +1,9 @@
 -- Medians of the phases. The operator alone: every input by itself; a model: mean over the tasks of a length.
 SELECT model || char(31) || model_params AS model,
        CASE experiment WHEN 'attention' THEN task || char(31) || task_params ELSE suite || ', mean over tasks' END AS input, ranks,
-       CASE sharding WHEN 'state' THEN 'allgather block_striped' ELSE sharding || ' ' || layout END AS cell, decode, backend, dtype,
+       CASE sharding WHEN 'state'
+            THEN 'allgather ' || ifnull((SELECT max(layout) FROM point WHERE method = 'dense' AND scheme = 'allgather'), 'zigzag')
+            ELSE sharding || ' ' || layout END AS cell, decode, backend, dtype,
        seed, device, oversubscribed, length, method || char(31) || params AS method, sharding || ' ' || layout AS sharding,
        count(DISTINCT point_id) AS n_tasks, sum(n) FILTER (WHERE phase = 'attention') AS n,
        avg(median_ms) FILTER (WHERE phase = 'estimate') AS estimate, avg(median_ms) FILTER (WHERE phase = 'select') AS "select",

@@ -9,7 +9,9 @@ WITH t AS MATERIALIZED (
                  ORDER BY ranks ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING))
 SELECT phase, model || char(31) || model_params AS model,
        CASE experiment WHEN 'attention' THEN task || char(31) || task_params ELSE suite || ', mean over tasks' END AS input,
-       CASE sharding WHEN 'state' THEN 'allgather block_striped' ELSE sharding || ' ' || layout END AS cell, decode, backend, dtype,
+       CASE sharding WHEN 'state'
+            THEN 'allgather ' || ifnull((SELECT max(layout) FROM point WHERE method = 'dense' AND scheme = 'allgather'), 'zigzag')
+            ELSE sharding || ' ' || layout END AS cell, decode, backend, dtype,
        seed, device, length, base_ranks, method || char(31) || params AS method, sharding || ' ' || layout AS sharding, ranks,
        count(*) AS n_tasks, sum(n) AS n, avg(median_ms) AS ms, avg(min_ms) AS ms_lo, avg(p95_ms) AS ms_hi,
        avg(base_ms / nullif(median_ms, 0)) AS speedup, avg(base_ms / nullif(p95_ms, 0)) AS speedup_lo,

@@ -3,7 +3,9 @@
 WITH speed AS (
     SELECT model || char(31) || model_params AS model,
            CASE experiment WHEN 'attention' THEN task || char(31) || task_params ELSE suite || ', mean over tasks' END AS input, ranks,
-           CASE sharding WHEN 'state' THEN 'allgather block_striped' ELSE sharding || ' ' || layout END AS cell, decode, backend,
+           CASE sharding WHEN 'state'
+                THEN 'allgather ' || ifnull((SELECT max(layout) FROM point WHERE method = 'dense' AND scheme = 'allgather'), 'zigzag')
+                ELSE sharding || ' ' || layout END AS cell, decode, backend,
            dtype, seed, length, method || char(31) || params AS method, sharding || ' ' || layout AS sharding,
            method = 'dense' AS is_dense, count(*) AS n_tasks, sum(n) AS n, sum(n_samples) AS n_samples, sum(n_fallback) AS n_fallback,
            avg(attention_x) AS attention_x, min(attention_x) AS attention_lo, max(attention_x) AS attention_hi,

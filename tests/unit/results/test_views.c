@@ -300,30 +300,42 @@ START_TEST(speedup_pairs_within_run_and_cell)
 }
 END_TEST
 
-/* Dense has no state to pass on: a time under sharding state is paired with dense under allgather,
- * block_striped, and with no other layout. */
-START_TEST(speedup_pairs_a_state_with_default_dense)
+/* Dense has no state to pass on: a time under sharding state is paired with dense under allgather.
+ * There as elsewhere dense is the fastest of its layouts. */
+START_TEST(speedup_pairs_with_the_best_layout_of_dense)
 {
     sb_store      *s     = facts_open(path, SB_STORE_WRITE);
     sb_point_facts dense = {.method = "dense", .scheme = "allgather", .layout = "block_striped"};
     sb_point_facts other = {.method = "dense", .scheme = "allgather", .layout = "zigzag"};
     sb_point_facts state = {.method = "lightning", .scheme = "state", .layout = "contiguous"};
     sb_point_facts wider = state;
+    sb_point_facts lists = {.method = "hip", .scheme = "allgather", .layout = "contiguous"};
+    sb_point_facts ring  = {.method = "hip", .scheme = "ring", .layout = "zigzag"};
     wider.ranks          = 2;
     int64_t run          = facts_run(s, "c", 0);
-    put_timed(s, run, other, 0, 100, 0);
-    put_timed(s, run, dense, 0, 600, 1);
+    put_timed(s, run, other, 0, 100, 1);
+    put_timed(s, run, dense, 0, 600, 0);
     put_timed(s, run, state, 0, 200, 0);
     put_timed(s, run, wider, 0, 200, 0);
+    put_timed(s, run, lists, 0, 50, 0);
+    put_timed(s, run, ring, 0, 50, 0);
     sb_store_close(s);
     ck_assert_double_eq_tol(
         facts_real(path, "SELECT attention_x FROM speedup WHERE sharding = 'state' AND ranks = 1"),
-        3.0, 1e-12);
+        0.5, 1e-12);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'hip' "
+                                             "AND sharding = 'allgather'"),
+                            2.0, 1e-12);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE dense_layout = 'zigzag'"),
+                     3); /* dense in block_striped, too */
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE sharding = 'ring' AND "
+                                     "attention_x IS NULL AND dense_layout IS NULL"),
+                     1);
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM speedup WHERE sharding = 'state' AND "
                                      "ranks = 2 AND attention_x IS NULL"),
                      1);
     ck_assert_double_eq_tol(
-        facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'dense'"), 1.0, 1e-12);
+        facts_real(path, "SELECT attention_x FROM speedup WHERE method = 'dense'"), 1.0 / 6, 1e-12);
 }
 END_TEST
 
@@ -581,7 +593,7 @@ int main(void)
     tcase_add_test(t, fractions_get_a_stored_interval_until_their_rows_change);
     tcase_add_test(t, latency_sums_layers_and_takes_ranks);
     tcase_add_test(t, speedup_pairs_within_run_and_cell);
-    tcase_add_test(t, speedup_pairs_a_state_with_default_dense);
+    tcase_add_test(t, speedup_pairs_with_the_best_layout_of_dense);
     tcase_add_test(t, speedup_leaves_oversubscribed_runs_out);
     tcase_add_test(t, density_sums_pairs_and_leaves_fallbacks_out);
     tcase_add_test(t, dense_mfu_needs_a_ceiling);

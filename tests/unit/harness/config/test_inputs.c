@@ -73,12 +73,12 @@ START_TEST(identity_is_golden)
     ck_assert_str_eq(
         s->points[0].identity_json,
         "{\"backend\":\"cpu\",\"decode\":\"none\",\"dtype\":\"bf16\",\"experiment\":\"attention\","
-        "\"layout\":\"block_striped\",\"length\":1024,\"method\":\"dense\","
+        "\"layout\":\"zigzag\",\"length\":1024,\"method\":\"dense\","
         "\"model\":{\"name\":\"none\",\"params\":{\"head_dim\":128,\"heads\":32,\"kv_heads\":8}},"
         "\"params\":{},\"ranks\":2,\"seed\":42,\"sharding\":\"allgather\",\"suite\":\"synthetic\","
         "\"task\":\"random\",\"task_params\":{}}");
     ck_assert_str_eq(s->points[0].hash,
-                     "8638461865c8fe8b71ee9d60130573efcb8b4a9fa286d3e091fbe59e3a142194");
+                     "dd6183328ff07da3a8da21d2ecf2d09af5f5bdded29ca24fc6ab7881805a61d3");
     sb_sweep_free(s);
 }
 END_TEST
@@ -96,7 +96,7 @@ static const sb_set changes[] = {
     {"inputs[0]", "{tensors: " SMALL ", scale: 0.125}"},
     {"inputs[0]", "{tensors: " SMALL ", k: v}"},
     {"methods", "a_shape"},
-    {"sharding", "{name: allgather, layout: zigzag}"},
+    {"sharding", "{name: allgather, layout: block_striped}"},
     {"backend", "cuda"},
 };
 enum { N_CHANGES = sizeof changes / sizeof *changes };

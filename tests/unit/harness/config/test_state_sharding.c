@@ -17,7 +17,7 @@ static const char head[] = "sweep: state\n"
                            "  - {suite: probe, tasks: [niah_single, vt], lengths: [1024]}\n";
 
 /* SB_OK and *out, or the errors (static buffer). */
-static sb_status load(const char *rest, sb_sweep **out, const char **errors)
+static sb_status load_on(const char *rest, int32_t ranks, sb_sweep **out, const char **errors)
 {
     static char   text[4096];
     char          name[] = "/tmp/test_state_XXXXXX", *written = NULL;
@@ -31,7 +31,7 @@ static sb_status load(const char *rest, sb_sweep **out, const char **errors)
     close(file);
     for (int i = 0; i < 7 && sb_models[i] != NULL; i++)
         models[i] = sb_model_describe(sb_models[i]);
-    sb_sweep_env env = {.ranks = 3, .auto_backend = SB_CPU, .models = models};
+    sb_sweep_env env = {.ranks = ranks, .auto_backend = SB_CPU, .models = models};
     sb_status    st  = sb_sweep_load(name, NULL, 0, &env, e, out);
     (void)fclose(e);
     (void)snprintf(text, sizeof text, "%s", written);
@@ -41,13 +41,20 @@ static sb_status load(const char *rest, sb_sweep **out, const char **errors)
     return st;
 }
 
-static sb_sweep *good(const char *rest)
+static sb_status load(const char *rest, sb_sweep **out, const char **errors)
+{
+    return load_on(rest, 3, out, errors);
+}
+
+static sb_sweep *on_ranks(const char *rest, int32_t ranks)
 {
     sb_sweep   *s = NULL;
     const char *errors;
-    ck_assert_msg(load(rest, &s, &errors) == SB_OK, "%s", errors);
+    ck_assert_msg(load_on(rest, ranks, &s, &errors) == SB_OK, "%s", errors);
     return s;
 }
+
+static sb_sweep *good(const char *rest) { return on_ranks(rest, 3); }
 
 static int carries(const sb_point *p) { return (p->method->caps & SB_CAP_STATE) != 0; }
 
@@ -118,7 +125,7 @@ START_TEST(the_anchor_is_dense_as_it_runs_by_default)
     ck_assert_int_eq(anchor, 2); /* appended */
     ck_assert_str_eq(s->points[2].method->name, "dense");
     ck_assert_int_eq(s->points[2].scheme, SB_SCHEME_ALLGATHER);
-    ck_assert_int_eq(s->points[2].layout, SB_LAYOUT_BLOCK_STRIPED);
+    ck_assert_int_eq(s->points[2].layout, SB_LAYOUT_ZIGZAG);
     ck_assert_int_eq(s->points[2].anchor_only, 1);
     ck_assert_ptr_eq(s->points[2].task, s->points[1].task);
     sb_sweep_free(s);
@@ -131,6 +138,46 @@ START_TEST(the_anchor_is_dense_as_it_runs_by_default)
     }
     ck_assert_int_eq(s->n_points, 4);
     sb_sweep_free(s);
+}
+END_TEST
+
+/* On several ranks dense runs in its own best layout beside any other, once for all of them; on one
+ * rank in the method's, which is as good. */
+START_TEST(the_anchor_has_the_best_layout_of_dense)
+{
+    static const struct {
+        const char    *sharding;
+        int64_t        anchors; /* added: one a task */
+        sb_layout_kind layout;
+    } cases[] = {
+        {"{name: allgather, layout: [contiguous, block_striped, lpt]}", 2, SB_LAYOUT_ZIGZAG},
+        {"{name: ring, layout: contiguous}", 2, SB_LAYOUT_ZIGZAG},
+        {"{name: ulysses, layout: [zigzag, lpt]}", 2, SB_LAYOUT_CONTIGUOUS},
+        {"{name: usp, ulysses: 2, layout: contiguous}", 2, SB_LAYOUT_ZIGZAG},
+        {"fetch", 2, SB_LAYOUT_ZIGZAG},
+        {"pass_q", 0, SB_LAYOUT_ZIGZAG},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int32_t ranks = 1; ranks <= 4; ranks += 3) {
+            char text[160];
+            (void)snprintf(text, sizeof text, "methods: [dense, a_shape]\nsharding: [%s]\n",
+                           cases[i].sharding);
+            sb_sweep *s = on_ranks(text, ranks);
+            int64_t   n = s->n_points, anchor = -1;
+            int32_t   last = s->points[n - 1].cell;
+            for (int64_t p = 0; p < n; p++) {
+                ck_assert_int_eq(sb_sweep_anchor(s, p, &anchor), SB_OK);
+                const sb_point *d = &s->points[anchor];
+                ck_assert_str_eq(d->method->name, "dense");
+                ck_assert_int_eq(d->scheme, s->points[p].scheme);
+                ck_assert_int_eq(d->layout, ranks == 1 ? s->points[p].layout : cases[i].layout);
+                ck_assert_int_eq(d->anchor_only, anchor >= n);
+                /* a cell of its own: what ran there is no time of this layout */
+                ck_assert(anchor >= n ? d->cell > last : d->cell == s->points[p].cell);
+            }
+            ck_assert_int_eq(s->n_points - n, ranks == 1 ? 0 : cases[i].anchors);
+            sb_sweep_free(s);
+        }
 }
 END_TEST
 
@@ -149,9 +196,8 @@ START_TEST(heads_at_once_are_an_axis)
 {
     static const char *const    want[]    = {"allgather", "allgather:1", "allgather:4", "fetch",
                                              "pass_q"};
-    static const sb_layout_kind layouts[] = {SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_BLOCK_STRIPED,
-                                             SB_LAYOUT_BLOCK_STRIPED, SB_LAYOUT_CONTIGUOUS,
-                                             SB_LAYOUT_BLOCK_STRIPED};
+    static const sb_layout_kind layouts[] = {SB_LAYOUT_ZIGZAG, SB_LAYOUT_ZIGZAG, SB_LAYOUT_ZIGZAG,
+                                             SB_LAYOUT_CONTIGUOUS, SB_LAYOUT_ZIGZAG};
     sb_sweep *s = good("methods: [dense]\nsharding: [allgather, {name: allgather, heads_at_once: "
                        "[1, 4]}, fetch, pass_q]\n"),
              *alone = good("methods: [dense]\n");
@@ -199,6 +245,7 @@ int main(void)
     tcase_add_loop_test(t, a_state_makes_one_point_under_state, 0, N_LISTS);
     tcase_add_test(t, other_methods_keep_their_places);
     tcase_add_test(t, the_anchor_is_dense_as_it_runs_by_default);
+    tcase_add_test(t, the_anchor_has_the_best_layout_of_dense);
     tcase_add_test(t, excluding_names_what_the_point_has);
     tcase_add_test(t, heads_at_once_are_an_axis);
     tcase_add_loop_test(t, what_cannot_be_is_refused, 0, 6);

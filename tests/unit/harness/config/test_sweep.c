@@ -56,7 +56,7 @@ START_TEST(defaults_fill_what_the_file_leaves_out)
     ck_assert_str_eq(p->method->name, "dense");
     ck_assert_str_eq(p->method_json, "{}");
     ck_assert_int_eq(p->scheme, SB_SCHEME_ALLGATHER);
-    ck_assert_int_eq(p->layout, SB_LAYOUT_BLOCK_STRIPED);
+    ck_assert_int_eq(p->layout, SB_LAYOUT_ZIGZAG);
     ck_assert_int_eq(p->decode, SB_DECODE_METHOD);
     ck_assert_int_eq(p->backend, SB_CPU);
     ck_assert_int_eq(p->ranks, 2);
@@ -79,13 +79,13 @@ START_TEST(identity_and_hashes_are_golden)
     ck_assert_str_eq(
         s->points[0].identity_json,
         "{\"backend\":\"cpu\",\"decode\":\"method\",\"dtype\":\"bf16\",\"experiment\":\"task\","
-        "\"layout\":\"block_striped\",\"length\":1024,\"method\":\"dense\","
+        "\"layout\":\"zigzag\",\"length\":1024,\"method\":\"dense\","
         "\"model\":{\"name\":\"probe\",\"params\":{\"gain\":10.0,\"seed\":1}},\"params\":{},"
         "\"ranks\":2,\"seed\":42,\"sharding\":\"allgather\",\"suite\":\"probe\","
         "\"task\":\"niah_single\",\"task_params\":{\"corpus\":\"default\",\"needles\":1}}");
     ck_assert_str_eq(s->points[0].hash,
-                     "dad4dafe963a632d6a1ace3c666d76bb661f18c6bbaffe2917c4a1db58a07a90");
-    ck_assert_str_eq(s->hash, "d0ecf5722d893ae568cdccb2cdc641f953fd1fd272f4d977ea93cb21aa6e9c5d");
+                     "d07346909afb9e764cb4ea336d8b217d8b8eeb586393d87eb0581da0c1b4d9ba");
+    ck_assert_str_eq(s->hash, "169b47f67e9e739093f1e31952f1da2f8686a2a145a572a9ca2a7f679fa09a00");
     sb_sweep_free(s);
 }
 END_TEST
@@ -100,7 +100,7 @@ START_TEST(hash_ignores_spelling_and_what_is_not_identity)
                                 "timing: {repetitions: 5, warmup: 0}\n"
                                 "quality: none\n"
                                 "decode: [method]\n"
-                                "sharding: {name: allgather, layout: block_striped}\n"
+                                "sharding: {name: allgather, layout: zigzag}\n"
                                 "workloads:\n"
                                 "- samples: 3\n"
                                 "  needles: 1\n"
@@ -134,7 +134,7 @@ static const sb_set changes[] = {
     {"methods", "a_shape"},
     {"methods[0]", "{name: flexprefill, gamma: 0.1}"},
     {"methods[0]", "{name: flexprefill, gamma: 0.10000000000000002}"},
-    {"sharding", "{name: allgather, layout: zigzag}"},
+    {"sharding", "{name: allgather, layout: block_striped}"},
     {"decode", "dense"},
     {"backend", "cuda"},
 };
@@ -376,7 +376,7 @@ START_TEST(anchor_is_the_dense_point_of_the_cell)
     sb_sweep *s      = fake_load_good(wide, NULL, 0);
     for (int64_t i = 0; i < 48; i++) {
         ck_assert_int_eq(sb_sweep_anchor(s, i, &anchor), SB_OK);
-        ck_assert_int_eq(anchor, i / 6 * 6);
+        ck_assert_int_eq(anchor, i / 12 * 12); /* in zigzag, of both layouts */
     }
     ck_assert_int_eq(s->n_points, 48);
     sb_sweep_free(s);
@@ -392,9 +392,9 @@ START_TEST(anchor_is_added_once_where_the_file_has_none)
     memcpy(hash, s->hash, sizeof hash);
     ck_assert_int_eq(s->n_points, 40);
     for (int64_t i = 0; i < 40; i++) {
-        int64_t cell = i / 5;
+        int64_t cell = i / 10 * 2; /* zigzag, and contiguous behind it */
         ck_assert_int_eq(sb_sweep_anchor(s, i, &anchor), SB_OK);
-        ck_assert_int_eq(anchor, 40 + cell);
+        ck_assert_int_eq(anchor, 40 + cell / 2);
         const sb_point *p = &s->points[anchor], *want = &full->points[cell * 6];
         ck_assert_str_eq(p->hash, want->hash);
         ck_assert_str_eq(p->identity_json, want->identity_json);
@@ -403,12 +403,12 @@ START_TEST(anchor_is_added_once_where_the_file_has_none)
         ck_assert_int_eq(p->cell, cell);
         ck_assert_int_eq(p->samples, 7);
     }
-    ck_assert_int_eq(s->n_points, 48);
+    ck_assert_int_eq(s->n_points, 44);
     ck_assert_str_eq(s->hash, hash);
-    ck_assert_int_eq(sb_sweep_anchor(s, 47, &anchor), SB_OK); /* an anchor is its own */
-    ck_assert_int_eq(anchor, 47);
+    ck_assert_int_eq(sb_sweep_anchor(s, 43, &anchor), SB_OK); /* an anchor is its own */
+    ck_assert_int_eq(anchor, 43);
     anchor = -1;
-    ck_assert_int_ne(sb_sweep_anchor(s, 48, &anchor), SB_OK);
+    ck_assert_int_ne(sb_sweep_anchor(s, 44, &anchor), SB_OK);
     ck_assert_int_ne(sb_sweep_anchor(s, -1, &anchor), SB_OK);
     ck_assert_int_eq(anchor, -1);
     sb_sweep_free(s);

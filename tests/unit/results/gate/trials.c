@@ -191,7 +191,6 @@ void trials_side(const trials_pool *p, const trials_plan *plan, const sb_gate_ru
                                            .length_tokens = 1024,
                                            .ranks         = 1,
                                            .place         = "here",
-                                           .anchor        = "here",
                                            .group         = ""};
         c->n_samples     = plan->n_inputs > plan->n_rows ? plan->n_inputs : plan->n_rows;
         c->samples       = calloc((size_t)c->n_samples, sizeof *c->samples);
