@@ -198,6 +198,78 @@ START_TEST(names)
 }
 END_TEST
 
+/* ---- scaling ---- */
+static void put_ranks(sb_store *s, int64_t run, const char *method, const char *scheme,
+                      const char *layout, int ranks, int64_t ns)
+{
+    sb_sample_facts f = facts_ok(run,
+                                 facts_point(s, (sb_point_facts){.method = method,
+                                                                 .scheme = scheme,
+                                                                 .layout = layout,
+                                                                 .ranks  = ranks}),
+                                 facts_input(s, 0), 1.0, ns);
+    facts_put(s, &f);
+}
+
+static void shardings_fill(sb_store *s)
+{
+    int64_t run = facts_run(s, "c", 0);
+    put_ranks(s, run, "dense", "allgather", "zigzag", 1, 800);
+    put_ranks(s, run, "dense", "ring", "zigzag", 1, 1600); /* no base: another is faster */
+    put_ranks(s, run, "dense", "allgather", "zigzag", 2, 500);
+    put_ranks(s, run, "dense", "ring", "zigzag", 2, 800);
+    put_ranks(s, run, "dense", "ulysses", "contiguous", 4, 400); /* not run on one */
+    put_ranks(s, run, "hip", "ulysses", "contiguous", 2, 100);   /* on none but more */
+    put_ranks(s, run, "hip", "ring", "zigzag", 2, 80);
+    put_ranks(s, run, "hip", "ulysses", "contiguous", 4, 50);
+    put_ranks(s, run, "lightning", "state", "contiguous", 1, 90);
+    put_ranks(s, run, "lightning", "state", "contiguous", 2, 60);
+    put_ranks(s, run, "pbs_attn", "ring", "zigzag", 2, 60); /* on one number of ranks */
+}
+
+/* Every sharding is counted from the method's best time on the fewest ranks, under whatever
+ * sharding that was, and says so. */
+START_TEST(scaling_counts_from_the_best)
+{
+    static const struct {
+        const char *method, *sharding, *ranks, *speedup, *efficiency, *base;
+    } want[] = {
+        {"dense", "allgather zigzag", "1", "1", "1", "allgather zigzag on 1"},
+        {"dense", "allgather zigzag", "2", "1.6", "0.8", "allgather zigzag on 1"},
+        {"dense", "ring zigzag", "1", "1", "1", "allgather zigzag on 1"},
+        {"dense", "ring zigzag", "2", "1", "0.5", "allgather zigzag on 1"},
+        {"dense", "ulysses contiguous", "1", "1", "1", "allgather zigzag on 1"},
+        {"dense", "ulysses contiguous", "4", "2", "0.5", "allgather zigzag on 1"},
+        {"hip", "ulysses contiguous", "2", "1", "1", "ring zigzag on 2"},
+        {"hip", "ulysses contiguous", "4", "1.6", "0.8", "ring zigzag on 2"},
+        {"lightning", "state contiguous", "1", "1", "1", "state contiguous on 1"},
+        {"lightning", "state contiguous", "2", "1.5", "0.75", "state contiguous on 1"},
+    };
+    enum { N_WANT = sizeof want / sizeof *want };
+    sb_names n = {0};
+    fill(shardings_fill);
+    sb_store *s = facts_open(path, SB_STORE_READ);
+    FACTS_OK(sb_names_read(s, &n));
+    sbi_table t = report_table(s, &n, "scaling");
+    for (size_t i = 0; i < N_WANT; i++) {
+        char method[32], placed[48], ranks[16];
+        (void)snprintf(method, sizeof method, "method=%s", want[i].method);
+        (void)snprintf(placed, sizeof placed, "sharding=%s", want[i].sharding);
+        (void)snprintf(ranks, sizeof ranks, "ranks=%s", want[i].ranks);
+        const char *at = "phase=attention";
+        ck_assert_str_eq(report_cell(&t, "speedup", method, placed, ranks, at, NULL),
+                         want[i].speedup);
+        ck_assert_str_eq(report_cell(&t, "efficiency", method, placed, ranks, at, NULL),
+                         want[i].efficiency);
+        ck_assert_str_eq(report_cell(&t, "base", method, placed, ranks, at, NULL), want[i].base);
+    }
+    ck_assert_int_eq(t.rows.n_rows, 2 * N_WANT); /* of attention and of prefill */
+    sbi_table_fini(&t);
+    sb_names_fini(&n);
+    sb_store_close(s);
+}
+END_TEST
+
 /* ---- figures ---- */
 START_TEST(figures)
 {
@@ -596,6 +668,7 @@ int main(void)
     tcase_add_test(t, tokens);
     tcase_add_test(t, answers);
     tcase_add_test(t, names);
+    tcase_add_test(t, scaling_counts_from_the_best);
     tcase_add_test(t, figures);
     tcase_add_test(t, panels);
     tcase_add_test(t, empty);
