@@ -128,11 +128,11 @@ untrained True" "$(look "$page")"
 if command -v gnuplot >/dev/null; then
     case_ok "the page with plots" "$spanbench" report "$db" -o "$page"
     # on 1 and 2 ranks: means, tasks, losses, speed-ups of attention and prefill, density, recall, memory; clouds and phases at 2 lengths;
-    # needles of 3 methods; scaling of 2 phases x 2 lengths; traffic and waits of prefill and decode on 2 ranks. What dense reaches: 2, where
+    # needles of 3 methods; scaling of 2 phases x 2 lengths x 2 shardings; traffic and waits of prefill and decode on 2 ranks. What dense reaches: 2, where
     # a BLAS was found
     case_is "a sound page with plots" "$sound" "$(look "$page" | sed -n 1,6p)"
     n=$(look "$page" | sed -n 's/^plots \([0-9]*\).*/\1/p')
-    case_is "every plot" "1" "$((n == 38 || n == 40))"
+    case_is "every plot" "1" "$((n == 42 || n == 44))"
     echo "$n plots"
     case_ok "once more" "$spanbench" report "$db" -o "$work/again.html"
     case_ok "the same page" cmp "$page" "$work/again.html"
