@@ -87,7 +87,7 @@ static void say_libraries(void)
 #endif
 
 /* Clocks and company of the device, and what would spoil a timing. */
-static void say_state(const sb_backend *b)
+static void say_state(const sb_comm *comm, const sb_backend *b)
 {
     sb_device_state d;
     if (b == NULL || b->state == NULL || b->available() != SB_OK)
@@ -104,9 +104,9 @@ static void say_state(const sb_backend *b)
                  d.mig < 0 ? "unknown"
                  : d.mig   ? "on"
                            : "off");
-    if (d.other_processes > 0)
+    if (sb_device_strangers(comm, d.other_processes) > 0)
         (void)printf("                WARNING: %d other processes compute on this device\n",
-                     d.other_processes);
+                     sb_device_strangers(comm, d.other_processes));
     if (d.mig > 0)
         (void)printf(
             "                WARNING: the device is a MIG slice: rates are not a card's\n");
@@ -194,7 +194,7 @@ static void report(const sb_launch *l, const char *dir, int32_t oversubscribed)
 #if defined(SB_HAVE_CUDA)
     say_libraries();
 #endif
-    say_state(SB_IF_CUDA(&sb_backend_cuda));
+    say_state(l->comm, SB_IF_CUDA(&sb_backend_cuda));
     if (fs == NULL)
         (void)printf("results in      %s: not there yet; spanbench run makes it\n", dir);
     else

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/run/memory.h"
+#include "harness/shard/bind.h"
 
 void sb_block_fini(sb_block *b)
 {
@@ -191,16 +192,6 @@ sb_status sbi_memory_facts(sb_bench *b, const sbi_memory *m, sb_result *out)
     return st;
 }
 
-/* Ranks of this host may each have a context on the device (NCCL opens its peers'): they are no
- * strangers. NVML's process ids are the host's, so that in a container none can be told apart. */
-static int32_t strangers(const sb_bench *b, int32_t others)
-{
-    int32_t siblings = b->comm->local_size - 1;
-    if (others < 0)
-        return others;
-    return others > siblings ? others - siblings : 0;
-}
-
 void sbi_state_add(const sb_bench *b, const char *place, sb_result *out)
 {
     sb_device_state d;
@@ -213,7 +204,7 @@ void sbi_state_add(const sb_bench *b, const char *place, sb_result *out)
                          .temperature_c    = d.temperature_c,
                          .ecc              = d.ecc,
                          .mig              = d.mig,
-                         .other_processes  = strangers(b, d.other_processes),
+                         .other_processes  = sb_device_strangers(b->comm, d.other_processes),
                          .power_mw         = d.power_mw,
                          .throttle_reasons = d.throttle_reasons};
 }

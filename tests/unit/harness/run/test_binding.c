@@ -10,6 +10,7 @@
 
 #include "harness/run/binding.h"
 #include "harness/run/facts.h"
+#include "harness/shard/bind.h"
 #include "tests/mpi/ranks.h"
 
 static char dir[] = "/tmp/span_binding_XXXXXX";
@@ -157,6 +158,18 @@ static void here(span_rank *r)
 }
 
 /* All cores of this process are of node 1; the adapter of node 0 is not its. */
+START_TEST(ranks_of_the_host_are_no_strangers)
+{
+    static const struct {
+        int32_t local_size, others, strangers;
+    } cases[] = {{1, 0, 0}, {1, 2, 2}, {2, 1, 0}, {2, 2, 1}, {8, 7, 0}, {8, 3, 0}, {4, -1, -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sb_comm c = {.size = 16, .local_size = cases[i].local_size};
+        ck_assert_int_eq(sb_device_strangers(&c, cases[i].others), cases[i].strangers);
+    }
+}
+END_TEST
+
 START_TEST(nodes_and_adapters_follow_the_cores)
 {
     static const span_case c = {"here", here};
@@ -202,6 +215,7 @@ int main(void)
     TCase *t = tcase_create("binding");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, kinds_are_not_mixed_unless_allowed, 0, sizeof mixes / sizeof *mixes);
+    tcase_add_test(t, ranks_of_the_host_are_no_strangers);
     tcase_add_test(t, nodes_and_adapters_follow_the_cores);
     tcase_add_test(t, a_system_that_does_not_tell);
     suite_add_tcase(s, t);
