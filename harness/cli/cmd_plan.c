@@ -27,6 +27,9 @@ static const char HELP[] =
     "  --point WHAT       these points alone: K, K-L (from 0) or the first digits of a hash\n"
     "  --set PATH=VALUE   change the sweep, as `spanbench run --set`\n"
     "  --no-memory        leave the memory out: quicker at millions of tokens\n"
+    "  --refused-too      predict also what run refuses on several GPUs (else unsupported, with "
+    "its\n"
+    "                     reason), as if it could: a model, with the memory of ranks on a CPU\n"
     "  --format NAME      table or json (table)\n"
     "  --fit DB           refit the machine's constants to the stored samples of a database, "
     "print\n"
@@ -81,6 +84,7 @@ enum {
     POINT,
     SET,
     NO_MEMORY,
+    REFUSED_TOO,
     FORMAT,
     FIT,
     FIT_UP_TO,
@@ -108,6 +112,9 @@ static sb_status take(options *o, int c)
         return SB_OK;
     case SET:
         return sb_sets_add(&o->sets, optarg);
+    case REFUSED_TOO:
+        o->forecast.refused_too = 1;
+        return SB_OK;
     case NO_MEMORY:
         o->forecast.no_memory = 1;
         return SB_OK;
@@ -164,6 +171,7 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"point", 1, NULL, POINT},
                                           {"set", 1, NULL, SET},
                                           {"no-memory", 0, NULL, NO_MEMORY},
+                                          {"refused-too", 0, NULL, REFUSED_TOO},
                                           {"format", 1, NULL, FORMAT},
                                           {"fit", 1, NULL, FIT},
                                           {"fit-up-to", 1, NULL, FIT_UP_TO},

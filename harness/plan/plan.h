@@ -44,7 +44,7 @@ typedef struct sb_prediction {
     double  density;   /* lanes computed / lanes of dense; NaN: the method has none */
     double  imbalance; /* busiest rank's compute / mean; 1: even */
     int32_t weakest;   /* sb_source_kind: the least certain constant used */
-    char    note[160]; /* what to mistrust; "" : nothing */
+    char    note[288]; /* what to mistrust; "" : nothing */
     /* memory of the rank that needs most, and of what there is; set by sb_plan_fit_memory */
     int64_t host_bytes, device_bytes;
     int32_t fits; /* 1 or 0 */

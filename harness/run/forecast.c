@@ -9,7 +9,11 @@
 #include "harness/run/sample.h"
 #include "kernels/registry.h"
 
-enum { ALL_RANKS = 16, LOOK_ROWS = 2 * 64 * 7 + 128 }; /* rows.h, drawn twice at most */
+enum {
+    ALL_RANKS    = 16,
+    LOOK_ROWS    = 2 * 64 * 7 + 128, /* rows.h, drawn twice at most */
+    REASON_BYTES = sizeof ((sb_prediction *)0)->note
+};
 
 /* seconds of the comparison of all rows over dense attention: 1.8 s over 1.2 s at 4096 tokens of
  * the probe, one thread */
@@ -66,10 +70,12 @@ static size_t kept_bytes(const sb_model *m)
     return m->ops->kept_bytes != NULL ? (size_t)m->ops->kept_bytes(m) : 0;
 }
 
-/* A device that this build does not serve, or not several ranks so, holds what the host would:
- * rows, gathered keys, index. */
+/* What run finds when it lays the point out, its refusals too; by the same code. A device that this
+ * build does not serve holds what the host would: rows, gathered keys, index; and so does, where
+ * the options ask for that, one whose ranks are refused (why: the reason). */
 static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input *in, int32_t rank,
-                           int32_t local_size, int32_t threads, sb_forward_room *out)
+                           int32_t local_size, const sb_forecast_options *o, sb_forward_room *out,
+                           char why[REASON_BYTES])
 {
     const sb_backend *there = sbi_backend_of(p);
     sb_comm           comm  = {.ops        = &imagined_ops,
@@ -80,12 +86,17 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
     sb_bench          b     = {.comm       = &comm,
                                .backend    = there,
                                .model      = s->model,
-                               .threads    = threads,
+                               .threads    = o->threads,
                                .host_ranks = local_size};
-    sb_status         st    = SB_ERR_UNSUPPORTED;
-    if (there != NULL)
-        st = rank_room_on(s, p, in, &b, out);
-    if (there == NULL || (st == SB_ERR_UNSUPPORTED && there->id != SB_CPU && p->ranks > 1)) {
+    sb_status         st    = there != NULL ? rank_room_on(s, p, in, &b, out) : SB_OK;
+    int               model = o->refused_too && st == SB_ERR_UNSUPPORTED && p->backend != SB_CPU;
+    why[0]                  = '\0';
+    if (there == NULL)
+        (void)snprintf(why, REASON_BYTES,
+                       "what run refuses is not known: no cuda in this build");
+    else if (model)
+        (void)snprintf(why, REASON_BYTES, "run refuses: %s", sb_error_text());
+    if (there == NULL || model) {
         b.backend = &sb_backend_cpu;
         st        = rank_room_on(s, p, in, &b, out);
         if (st == SB_OK)
@@ -116,7 +127,7 @@ static sb_status fullest(const sb_plan_case *c, int32_t *rank)
  * one with most tokens. */
 static sb_status room_of(const sb_source *s, const sb_machine *m, const sb_forecast_options *o,
                          const sb_point *p, const sb_plan_case *c, const sb_input *in,
-                         sb_forward_room *out)
+                         sb_forward_room *out, char why[REASON_BYTES])
 {
     int32_t   local = p->ranks < m->ranks_per_host ? p->ranks : (int32_t)m->ranks_per_host;
     int32_t   n = p->ranks <= ALL_RANKS ? p->ranks : 4, full = 0;
@@ -125,8 +136,8 @@ static sb_status room_of(const sb_source *s, const sb_machine *m, const sb_forec
     for (int32_t i = 0; st == SB_OK && i < n; i++) {
         int32_t         rank = n == p->ranks ? i : i == 3 ? full : i * ((p->ranks - 1) / 2);
         sb_forward_room room = {0};
-        if ((st = rank_room(s, p, in, rank, local, o->threads, &room)) != SB_OK)
-            break;
+        if ((st = rank_room(s, p, in, rank, local, o, &room, why)) != SB_OK || o->no_memory)
+            break; /* one rank tells of refusals */
         out->host_bytes = room.host_bytes > out->host_bytes ? room.host_bytes : out->host_bytes;
         out->device_bytes =
             room.device_bytes > out->device_bytes ? room.device_bytes : out->device_bytes;
@@ -263,14 +274,19 @@ static sb_status forecast(sb_source *s, const sb_machine *m, const sb_forecast_o
                           const sb_point *p, const sb_input *in, sb_forecast *out)
 {
     sb_plan_case    c;
-    sb_forward_room room = {0};
+    sb_forward_room room              = {0};
+    char            why[REASON_BYTES] = "";
     sb_status       st =
         in->refused != SB_OK ? sb_fail(in->refused, "%s", in->refusal) : case_of(s, o, p, in, &c);
-    if (st == SB_OK && !o->no_memory)
-        st = room_of(s, m, o, p, &c, in, &room);
+    if (st == SB_OK)
+        st = room_of(s, m, o, p, &c, in, &room, why);
     if (st == SB_OK)
         st = time_of(m, &c, p, out);
     if (st == SB_OK) {
+        size_t at = strlen(out->p.note);
+        if (why[0] != '\0')
+            (void)snprintf(out->p.note + at, sizeof out->p.note - at, "%s%s", at > 0 ? "; " : "",
+                           why);
         sb_plan_fit_memory(m, p->ranks, (int64_t)room.host_bytes, (int64_t)room.device_bytes,
                            &out->p, out->why, sizeof out->why);
     } else if (st == SB_ERR_UNSUPPORTED || in->refused != SB_OK) {

@@ -9,6 +9,9 @@
 typedef struct sb_forecast_options {
     int32_t threads;   /* of a rank on the CPU, >= 1 */
     int32_t no_memory; /* 1: leave memory out (fits is 1) */
+    /* 1: predict also what run refuses on the ranks of a device, as if it could, with the memory of
+     * ranks on a CPU; the prediction's note has the reason. 0: unsupported, as in run. */
+    int32_t refused_too;
 } sb_forecast_options;
 
 typedef struct sb_forecast {

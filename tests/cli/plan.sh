@@ -96,6 +96,35 @@ seen() { sqlite3 -separator ' ' "$work/ways4.db" "select p.hash, b.received_byte
 case_is "bytes" "37 as told" "$(join <(told) <(seen) | awk '{d = $4 - $2; if (d < 0 || d > 1152 + 512) bad = bad " " $0; n++} END {print n, (bad == "" ? "as told" : bad)}')"
 case_is "imbalance" "37 within 5 %" "$(join <(told) <(seen) | awk '{e = $3 / $5 - 1; e = e < 0 ? -e : e; if (e > 0.05) bad = bad " " $0; n++} END {print n, (bad == "" ? "within 5 %" : bad)}')"
 
+# ---- what run refuses plan refuses, with the same words: on two ranks here, and on two H100 as stored ----
+cat >"$work/refused.yaml" <<'Y'
+sweep: refused
+experiment: attention
+backend: cpu
+inputs:
+  - {distribution: random, heads: 6, kv_heads: 3, head_dim: 32, lengths: [512], seed: 7}
+methods: [dense, hip, {name: pbs_attn, perm_share: group}, a_shape]
+sharding: [allgather, ring, ulysses, state, pass_q, {name: usp, ulysses: 3}]
+quality: none
+timing: {warmup: 0, repetitions: 1}
+Y
+case_ok "refusals on two ranks" mpirun --oversubscribe -np 2 "$spanbench" run "$work/refused.yaml" --db "$work/refused2.db" --no-table
+# hash, status and reason of points, as the plan and as the database tell them
+planned() { "$spanbench" plan "$1" --ranks 2 --format json "${@:2}" | python3 -c 'import json, sys
+for p in json.load(sys.stdin)["points"]: print(p["hash"], p["why"] if p["status"] == "unsupported" else "runs")' | sort; }
+stored() { sqlite3 -separator ' ' "$1" "select p.hash, iif(s.status = 'unsupported', substr(s.error, instr(s.error, ': ') + 2), 'runs')
+    from sample s join point p on p.id = s.point_id where p.ranks = 2 and s.is_anchor = 0" | sort; }
+case_is "the same are refused" "same" "$(diff <(planned "$work/refused.yaml") <(stored "$work/refused2.db") && echo same)"
+case_is "some of them" "1" "$(($(stored "$work/refused2.db" | grep -vc runs) > 8))"
+h100x2=configs/sweeps/scaling_h100x2.yaml
+if "$spanbench" plan "$h100x2" --machine h100 --ranks 2 --format json | grep -q 'no cuda in this build'; then
+    echo "no cuda in this build: refusals of two H100 are left out"
+else
+    planned "$h100x2" --machine h100 >"$work/h.txt"
+    case_is "and on two H100" "" "$(stored results/baselines/scaling_h100x2.db | grep -vxFf "$work/h.txt" || true)"
+    case_is "or predicted as if the devices could" "0" "$(planned "$h100x2" --machine h100 --refused-too --no-memory | grep -c 'backend cuda' || true)"
+fi
+
 # ---- exit codes ----
 case_is "all fit" "0" "$(code_of "$spanbench" plan "$work/task.yaml")"
 sed 's/lengths: \[513, 2048\]/lengths: [64M]/' "$work/op.yaml" >"$work/large.yaml"
