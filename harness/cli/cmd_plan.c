@@ -36,6 +36,7 @@ static const char HELP[] =
     "                     each beside the old one, and go on with them\n"
     "  --fit-up-to N      rates from samples of at most N tokens alone\n"
     "  --densities-up-to N  densities likewise\n"
+    "  --links-alone      refit what links between ranks cost, and nothing else\n"
     "  --check DB         predict what a database has measured, and print both\n"
     "  --statistic NAME   which of its repetitions stands for a sample: median or min (median)\n"
     "  -o, --output FILE  write the fitted machine\n"
@@ -54,6 +55,7 @@ enum { EXIT_NO_FIT = 3 };
 typedef struct options {
     const char         *sweep, *machine, *point, *fit, *check, *output;
     int64_t             fit_up_to, densities_up_to;
+    int32_t             links_alone;
     sb_statistic        statistic;
     sb_sets             sets;
     int64_t             ranks;
@@ -89,6 +91,7 @@ enum {
     FIT,
     FIT_UP_TO,
     DENSITIES_UP_TO,
+    LINKS_ALONE,
     CHECK,
     STATISTIC
 };
@@ -112,6 +115,9 @@ static sb_status take(options *o, int c)
         return SB_OK;
     case SET:
         return sb_sets_add(&o->sets, optarg);
+    case LINKS_ALONE:
+        o->links_alone = 1;
+        return SB_OK;
     case REFUSED_TOO:
         o->forecast.refused_too = 1;
         return SB_OK;
@@ -155,6 +161,8 @@ static sb_status check_options(const options *o, int n, const char *more)
         return sb_fail(SB_ERR_USAGE, "--fit and --check: found no --machine, allowed one");
     if (o->output != NULL && o->fit == NULL)
         return sb_fail(SB_ERR_USAGE, "--output: found no --fit, allowed beside one");
+    if (o->links_alone && o->fit == NULL)
+        return sb_fail(SB_ERR_USAGE, "--links-alone: found no --fit, allowed beside one");
     if (o->fit != NULL && o->check != NULL)
         return sb_fail(SB_ERR_USAGE, "--fit and --check: found both, allowed one: check what -o "
                                      "wrote");
@@ -176,6 +184,7 @@ static sb_status parse(int argc, char **argv, options *o)
                                           {"fit", 1, NULL, FIT},
                                           {"fit-up-to", 1, NULL, FIT_UP_TO},
                                           {"densities-up-to", 1, NULL, DENSITIES_UP_TO},
+                                          {"links-alone", 0, NULL, LINKS_ALONE},
                                           {"check", 1, NULL, CHECK},
                                           {"statistic", 1, NULL, STATISTIC},
                                           {"output", 1, NULL, 'o'},
@@ -263,10 +272,11 @@ static sb_status write_machine(const options *o, const sb_machine *m)
     if (f == NULL)
         return sb_fail(SB_ERR_IO, "%s: the file cannot be opened for writing", o->output);
     (void)snprintf(head, sizeof head,
-                   "Written by spanbench plan --machine %s --fit %s --statistic %s%s.\nKeys: "
+                   "Written by spanbench plan --machine %s --fit %s --statistic %s%s%s.\nKeys: "
                    "harness/config/machine.h",
                    o->machine, o->fit, o->statistic == SB_STATISTIC_MIN ? "min" : "median",
-                   o->fit_up_to > 0 ? " --fit-up-to (see `from`)" : "");
+                   o->fit_up_to > 0 ? " --fit-up-to (see `from`)" : "",
+                   o->links_alone ? " --links-alone" : "");
     sb_status st = sb_machine_write(m, head, f);
     if (fclose(f) != 0 && st == SB_OK)
         st = sb_fail(SB_ERR_IO, "%s: the file cannot be written", o->output);
@@ -286,7 +296,7 @@ static sb_status fit(const options *o, const sb_machine *old, const sb_stored *r
 {
     sb_fit         f;
     char           from[512], densities[512];
-    sb_fit_options fo = {from, densities, o->fit_up_to, o->densities_up_to};
+    sb_fit_options fo = {from, densities, o->fit_up_to, o->densities_up_to, o->links_alone};
     from_text(o, o->statistic == SB_STATISTIC_MIN ? "fastest repetition" : "median of repetitions",
               o->fit_up_to, from, sizeof from);
     from_text(o, "lanes computed", o->densities_up_to, densities, sizeof densities);

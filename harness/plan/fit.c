@@ -231,23 +231,40 @@ static sb_status fit_beside(fitter *f)
 
 /* ---- links ---- */
 
+/* Transfers that show whole: not of a ring, which hides them behind its steps, nor of a state, whose
+ * ranks wait for one another's scans. */
+static int tells_link(const fitter *f, int64_t i, int between)
+{
+    const sb_stored_row *r = &f->rows->row[i];
+    return f->usable[i] && r->c.ranks > 1 && r->c.scheme != SB_SCHEME_RING &&
+           r->c.scheme != SB_SCHEME_STATE && r->seconds[SB_PHASE_COMMUNICATE] > 0 &&
+           (r->c.ranks > f->m->ranks_per_host) == between && f->traffic[i].received_bytes > 0;
+}
+
+/* Communication is moving and waiting for the slowest rank, and only the first is the link's: of
+ * rows that move the same the least counts. */
 static void fit_link(fitter *f, const char *what, int between, sb_link_cost *l)
 {
-    int64_t n = 0;
+    int64_t n = 0, rows = 0;
     double  latency, per;
     for (int64_t i = 0; i < f->rows->n; i++) {
         const sb_stored_row *r = &f->rows->row[i];
-        double               s = r->seconds[SB_PHASE_COMMUNICATE];
-        if (!f->usable[i] || r->c.ranks == 1 || r->c.scheme == SB_SCHEME_RING || !(s > 0) ||
-            (r->c.ranks > f->m->ranks_per_host) != between || f->traffic[i].received_bytes == 0)
+        if (!tells_link(f, i, between))
             continue;
-        f->a[n]   = (double)f->traffic[i].rounds;
-        f->b[n]   = (double)f->traffic[i].received_bytes;
-        f->t[n++] = s / r->c.n_layers;
+        double  rounds = (double)f->traffic[i].rounds, bytes = (double)f->traffic[i].received_bytes;
+        double  s = r->seconds[SB_PHASE_COMMUNICATE] / r->c.n_layers;
+        int64_t k = 0;
+        while (k < n && (fabs(f->a[k] - rounds) > 0 || fabs(f->b[k] - bytes) > 0))
+            k++;
+        f->t[k] = k < n ? fmin(f->t[k], s) : s;
+        f->a[k] = rounds;
+        f->b[k] = bytes;
+        n += k == n;
+        rows++;
     }
     if (n == 0)
         return;
-    sb_origin origin = {SB_SOURCE_FITTED, f->o->from, n, 0};
+    sb_origin origin = {SB_SOURCE_FITTED, f->o->from, rows, 0};
     sb_fit_two(f->a, f->b, f->t, n, &latency, &per, &origin.spread);
     if (per <= 0)
         return; /* latency alone says nothing of larger messages */
@@ -382,10 +399,12 @@ static sb_status fit(fitter *f)
         st = sb_fail(SB_ERR_USAGE,
                      "machine %s: found no ok sample of its backend, allowed at least one",
                      f->old->name);
-    if (st == SB_OK && (st = fit_costs(f)) == SB_OK && (st = fit_beside(f)) == SB_OK) {
+    if (st == SB_OK && !f->o->links_alone && (st = fit_costs(f)) == SB_OK &&
+        (st = fit_beside(f)) == SB_OK)
+        st = fit_densities(f);
+    if (st == SB_OK) {
         fit_link(f, "link inside", 0, &f->m->inside);
         fit_link(f, "link between", 1, &f->m->between);
-        st = fit_densities(f);
     }
     return st;
 }

@@ -3,7 +3,8 @@
  *
  *   minimise over the rows of an entry: sum ((start_s + x / rate - t) / t)^2
  *
- * x is the work that sb_plan_predict sees, at the density the sample had. Methods that the machine
+ * x is the work that sb_plan_predict sees, at the density the sample had. Of a link: rounds * latency
+ * + bytes / bandwidth, over what several ranks waited for data that nothing hides. Methods that the machine
  * has no entry of get one, one for each value of a parameter that names a kind (impl, pattern,
  * kind). */
 #ifndef SB_HARNESS_PLAN_FIT_H
@@ -15,6 +16,7 @@ typedef struct sb_fit_options {
     const char *from, *densities_from; /* of the new entries: which file, which figure */
     int64_t     up_to_tokens;    /* costs and links come from samples up to that length; 0: all */
     int64_t     densities_up_to; /* likewise */
+    int32_t     links_alone;     /* 1: costs and densities stay as they are */
 } sb_fit_options;
 
 /* One constant, as it was and as it is. old NaN: there was none. */

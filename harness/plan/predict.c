@@ -6,7 +6,13 @@
 #include "harness/shard/deal.h"
 #include "kernels/registry.h"
 
-enum { MAX_PARTS = 16, FEW_RUNS = 4, MAX_RING = 4096, TILE = 64 };
+enum {
+    MAX_PARTS   = 16,
+    FEW_RUNS    = 4,
+    MAX_RING    = 4096,
+    TILE        = 64,
+    KERNEL_RUNS = 8 /* Q_RUNS of kernels/exec/sm90_cuda.cu */
+};
 
 typedef struct part { /* seconds that rest on one constant */
     double  s;
@@ -313,6 +319,15 @@ static sb_status around(guess *g, sb_prediction *p)
     return SB_OK;
 }
 
+/* 1: the fast kernels of a device do not take the queries of some rank. */
+static int many_runs(const guess *g)
+{
+    int many = 0;
+    for (int32_t r = 0; r < g->map.ranks; r++)
+        many |= g->map.run_first[r + 1] - g->map.run_first[r] > KERNEL_RUNS;
+    return many && g->m->backend != SB_CPU && !whole(g);
+}
+
 static sb_status run(guess *g, sb_prediction *out)
 {
     sb_prediction p = {.imbalance = 1};
@@ -326,7 +341,8 @@ static sb_status run(guess *g, sb_prediction *out)
         note_part(g, p.seconds[SB_PHASE_COMPUTE], g->lanes.origin.source);
     p.weakest = weakest(g);
     (void)snprintf(p.note, sizeof p.note, "%s",
-                   g->lanes.note != NULL ? g->lanes.note
+                   many_runs(g) ? "queries in more than 8 runs a rank: by a slower kernel than here"
+                   : g->lanes.note != NULL ? g->lanes.note
                    : g->foreign          ? "compute at the rate of other methods"
                                          : "");
     *out = p;

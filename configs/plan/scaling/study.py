@@ -3,7 +3,8 @@
 
   configs/plan/scaling/study.py SPANBENCH [DIR]      from the root of the sources; needs gnuplot
 
-A model, not a measurement: one H100 has been measured, links between them have not (configs/plan/h100.yaml says which is which).
+A model, not a measurement: one H100 has been measured, and the link between two of a host; links between hosts have not (configs/plan/h100.yaml
+says which is which).
 """
 import json
 import os
@@ -33,28 +34,29 @@ CASES = [
     ("power_attention, fetched", "power_attention", {}, "fetch:0"),
     ("lightning", "lightning", {}, "state:0"),
 ]
-VARIANTS = {  # of the links between hosts
-    "as seeded": {},
-    "bandwidth / 4": {"W": 0.25},
-    "bandwidth x 4": {"W": 4},
-    "latency x 10": {"a": 10},
-    "latency / 10": {"a": 0.1},
+VARIANTS = {  # of the links: factors of bandwidth inside (I) and between hosts (W), and of latency between hosts (a)
+    "as they are": {},
+    "inside x 5": {"I": 5},
+    "inside x 5, between / 4": {"I": 5, "W": 0.25},
+    "inside x 5, between x 4": {"I": 5, "W": 4},
+    "latency between x 10": {"a": 10},
 }
 
 
 def machine(text, v, path):
-    def scaled(m):
-        return (f"{{name: between, latency_s: {float(m[1]) * v.get('a', 1):g}, "
-                f"bytes_per_s: {float(m[2]) * v.get('W', 1):g},")
-    text, n = re.subn(r"\{name: between, latency_s: ([^,]+), bytes_per_s: ([^,]+),", scaled, text)
-    assert n == 1, "the machine file has another form"
+    for name, latency, bandwidth in (("inside", 1, v.get("I", 1)), ("between", v.get("a", 1), v.get("W", 1))):
+        text, n = re.subn(rf"\{{name: {name}, latency_s: ([^,]+), bytes_per_s: ([^,]+),",
+                          lambda m: (f"{{name: {name}, latency_s: {float(m[1]) * latency:g}, "
+                                     f"bytes_per_s: {float(m[2]) * bandwidth:g},"), text)
+        assert n == 1, "the machine file has another form"
     with open(path, "w") as f:
         f.write(text)
 
 
 def plan(program, machine_file, ranks, *more):
     """Points by (method, parameters, length, sharding); exit code 3 (a point does not fit) is an answer too."""
-    p = subprocess.run([program, "plan", SWEEP, "--machine", machine_file, "--ranks", str(ranks), "--format", "json", *more],
+    p = subprocess.run([program, "plan", SWEEP, "--machine", machine_file, "--ranks", str(ranks), "--refused-too", "--format", "json",
+                        *more],
                        capture_output=True, text=True)
     if p.returncode not in (0, 3):
         sys.exit(p.stderr)
@@ -112,8 +114,8 @@ def main():
         for v, change in VARIANTS.items():
             path = os.path.join(tmp, "m.yaml")
             machine(text, change, path)
-            got[v] = {r: plan(program, path, r, *([] if v == "as seeded" else ["--no-memory"])) for r in RANKS}
-    base = got["as seeded"]
+            got[v] = {r: plan(program, path, r, *([] if v == "as they are" else ["--no-memory"])) for r in RANKS}
+    base = got["as they are"]
     names = [c[0] for c in CASES]
     ticks = "set xtics (8,16,32,64,128,256,512,1024)"
 
@@ -130,8 +132,8 @@ def main():
 
     times = {n: table(["method"] + [f"{r} GPUs" for r in RANKS],
                       [[c] + [time_text(seconds(own(base[r], c, n * M))) for r in RANKS] for c in names]) for n in (1, 10)}
-    crossing = table(["method"] + [f"{n // M}M" for n in LENGTHS] + [f"4M, {v}" for v in VARIANTS if v != "as seeded"],
-                     [[c] + [half(base, c, n) for n in LENGTHS] + [half(got[v], c, 4 * M) for v in VARIANTS if v != "as seeded"]
+    crossing = table(["method"] + [f"{n // M}M" for n in LENGTHS] + [f"4M, {v}" for v in VARIANTS if v != "as they are"],
+                     [[c] + [half(base, c, n) for n in LENGTHS] + [half(got[v], c, 4 * M) for v in VARIANTS if v != "as they are"]
                       for c in names])
     gain = table(["method"] + list(VARIANTS),
                  [[c] + [f"{seconds(own(got[v][64], 'dense', M)) / seconds(own(got[v][64], c, M)):.1f}" for v in VARIANTS] for c in names])
