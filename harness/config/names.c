@@ -5,8 +5,8 @@ const sb_param sbi_param_scheme = {
     "sharding", "allgather", "allgather|state|ring|ulysses|usp|fetch|pass_q", "", SB_ENUM, 0};
 const sb_param sbi_param_team    = {"ulysses", "1", "[1,65536]", "", SB_I64, 0};
 const sb_param sbi_param_at_once = {"heads_at_once", "1", "[1,4096]", "", SB_I64, 0};
-const sb_param sbi_param_layout = {
-    "layout", "zigzag", "contiguous|zigzag|block_striped|lpt", "", SB_ENUM, 0};
+const sb_param sbi_param_layout  = {"layout", "zigzag", "contiguous|zigzag|block_striped|lpt",
+                                    "",       SB_ENUM,  0};
 /* A state passes from rank to rank in token order. */
 const sb_param sbi_param_state_layout = {"layout", "contiguous", "contiguous", "", SB_ENUM, 0};
 const sb_param sbi_param_decode = {"decode", "method", "method|dense", "", SB_ENUM, 0};
@@ -38,8 +38,8 @@ const char *sb_layout_summary(sb_layout_kind k)
 {
     static const char *const lines[SB_LAYOUT_COUNT] = {
         [SB_LAYOUT_CONTIGUOUS] = "one piece a rank; the default of state, ulysses and fetch",
-        [SB_LAYOUT_ZIGZAG] = "two pieces a rank, from both ends: even under a causal mask; the "
-                             "default of all others, and of dense anchors",
+        [SB_LAYOUT_ZIGZAG]     = "two pieces a rank, from both ends: even under a causal mask; the "
+                                 "default of all others, and of dense anchors",
         [SB_LAYOUT_BLOCK_STRIPED] = "stripes of 128 tokens in turn: even for most sparse patterns; "
                                     "slow on GPUs, whose fast kernels take 8 runs of queries",
         [SB_LAYOUT_LPT] = "stripes by the work that the method expects there, longest first, each "

@@ -231,8 +231,8 @@ static sb_status fit_beside(fitter *f)
 
 /* ---- links ---- */
 
-/* Transfers that show whole: not of a ring, which hides them behind its steps, nor of a state, whose
- * ranks wait for one another's scans. */
+/* Transfers that show whole: not of a ring, which hides them behind its steps, nor of a state,
+ * whose ranks wait for one another's scans. */
 static int tells_link(const fitter *f, int64_t i, int between)
 {
     const sb_stored_row *r = &f->rows->row[i];

@@ -3,10 +3,11 @@
  *
  *   minimise over the rows of an entry: sum ((start_s + x / rate - t) / t)^2
  *
- * x is the work that sb_plan_predict sees, at the density the sample had. Of a link: rounds * latency
- * + bytes / bandwidth, over what several ranks waited for data that nothing hides. Methods that the machine
- * has no entry of get one, one for each value of a parameter that names a kind (impl, pattern,
- * kind). */
+ * x is the work that sb_plan_predict sees, at the density the sample had. Of a link: rounds *
+ * latency
+ * + bytes / bandwidth, over what several ranks waited for data that nothing hides. Methods that the
+ * machine has no entry of get one, one for each value of a parameter that names a kind (impl,
+ * pattern, kind). */
 #ifndef SB_HARNESS_PLAN_FIT_H
 #define SB_HARNESS_PLAN_FIT_H
 

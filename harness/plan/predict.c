@@ -343,8 +343,8 @@ static sb_status run(guess *g, sb_prediction *out)
     (void)snprintf(p.note, sizeof p.note, "%s",
                    many_runs(g) ? "queries in more than 8 runs a rank: by a slower kernel than here"
                    : g->lanes.note != NULL ? g->lanes.note
-                   : g->foreign          ? "compute at the rate of other methods"
-                                         : "");
+                   : g->foreign            ? "compute at the rate of other methods"
+                                           : "");
     *out = p;
     return SB_OK;
 }

@@ -12,7 +12,7 @@
 enum {
     ALL_RANKS    = 16,
     LOOK_ROWS    = 2 * 64 * 7 + 128, /* rows.h, drawn twice at most */
-    REASON_BYTES = sizeof ((sb_prediction *)0)->note
+    REASON_BYTES = sizeof((sb_prediction *)0)->note
 };
 
 /* seconds of the comparison of all rows over dense attention: 1.8 s over 1.2 s at 4096 tokens of
@@ -92,8 +92,7 @@ static sb_status rank_room(const sb_source *s, const sb_point *p, const sb_input
     int               model = o->refused_too && st == SB_ERR_UNSUPPORTED && p->backend != SB_CPU;
     why[0]                  = '\0';
     if (there == NULL)
-        (void)snprintf(why, REASON_BYTES,
-                       "what run refuses is not known: no cuda in this build");
+        (void)snprintf(why, REASON_BYTES, "what run refuses is not known: no cuda in this build");
     else if (model)
         (void)snprintf(why, REASON_BYTES, "run refuses: %s", sb_error_text());
     if (there == NULL || model) {

@@ -40,10 +40,10 @@ static sb_status config_of(const job *j, sb_forward_config *out)
                                .decode_params = method ? g->method_params : NULL,
                                .backend       = g->backend,
                                .comm          = g->comm,
-                               .layout        = sb_layout_default((g->method->caps & SB_CAP_STATE) != 0
-                                                                      ? SB_SCHEME_STATE
-                                                                      : SB_SCHEME_ALLGATHER),
-                               .threads       = g->threads};
+                               .layout  = sb_layout_default((g->method->caps & SB_CAP_STATE) != 0
+                                                                ? SB_SCHEME_STATE
+                                                                : SB_SCHEME_ALLGATHER),
+                               .threads = g->threads};
     return SB_OK;
 }
 

@@ -156,13 +156,14 @@ const sbi_section sbi_sections[] = {
      .level   = 2},
     {.id    = "scaling",
      .title = "Scaling with ranks",
-     .lead  = "The same work on more ranks, a sharding at a time: a method's best time on the fewest "
-              "ranks that it ran on, whatever its sharding there (on one rank none plays a part), "
-              "over its time on more. Efficiency: that over how many times the ranks there are; 100 "
-              "% is the grey line. Counted from: the sharding and number of ranks of the best time. "
-              "The bar spans the 95th percentile to the fastest repetition. Oversubscribed times "
-              "are left out.",
-     .sql   = sbi_report_scaling,
+     .lead =
+         "The same work on more ranks, a sharding at a time: a method's best time on the fewest "
+         "ranks that it ran on, whatever its sharding there (on one rank none plays a part), "
+         "over its time on more. Efficiency: that over how many times the ranks there are; 100 "
+         "% is the grey line. Counted from: the sharding and number of ranks of the best time. "
+         "The bar spans the 95th percentile to the fastest repetition. Oversubscribed times "
+         "are left out.",
+     .sql = sbi_report_scaling,
      .why = NO_TIME "WHEN (SELECT count(DISTINCT ranks) FROM point) < 2 THEN 'Every point has the "
                     "same number of ranks: ' || (SELECT "
                     "max(ranks) FROM point) || '.' ELSE 'No point was timed on two numbers of "

@@ -202,12 +202,12 @@ END_TEST
 static void put_ranks(sb_store *s, int64_t run, const char *method, const char *scheme,
                       const char *layout, int ranks, int64_t ns)
 {
-    sb_sample_facts f = facts_ok(run,
-                                 facts_point(s, (sb_point_facts){.method = method,
-                                                                 .scheme = scheme,
-                                                                 .layout = layout,
-                                                                 .ranks  = ranks}),
-                                 facts_input(s, 0), 1.0, ns);
+    sb_sample_facts f = facts_ok(
+        run,
+        facts_point(
+            s,
+            (sb_point_facts){.method = method, .scheme = scheme, .layout = layout, .ranks = ranks}),
+        facts_input(s, 0), 1.0, ns);
     facts_put(s, &f);
 }
 

@@ -161,8 +161,8 @@ START_TEST(fit_recovers_planted_constants)
 }
 END_TEST
 
-/* Ranks that wait for a slower one, a ring's hidden passes and states that wait for scans say nothing
- * of a link; nor do links of compute, when they alone are asked for. */
+/* Ranks that wait for a slower one, a ring's hidden passes and states that wait for scans say
+ * nothing of a link; nor do links of compute, when they alone are asked for. */
 START_TEST(links_alone_from_what_moves_soonest)
 {
     static const double GB = 1e9;
@@ -171,18 +171,18 @@ START_TEST(links_alone_from_what_moves_soonest)
         sb_scheme scheme;
         int64_t   tokens;
         double    waits_s;
-    } cases[N] = {{SB_SCHEME_ALLGATHER, 2048, 0},   {SB_SCHEME_ALLGATHER, 2048, 0.5},
-                  {SB_SCHEME_ULYSSES, 8192, 0.25},  {SB_SCHEME_ULYSSES, 8192, 0},
-                  {SB_SCHEME_ALLGATHER, 8192, 0},   {SB_SCHEME_RING, 8192, 3}};
+    } cases[N]             = {{SB_SCHEME_ALLGATHER, 2048, 0},  {SB_SCHEME_ALLGATHER, 2048, 0.5},
+                              {SB_SCHEME_ULYSSES, 8192, 0.25}, {SB_SCHEME_ULYSSES, 8192, 0},
+                              {SB_SCHEME_ALLGATHER, 8192, 0},  {SB_SCHEME_RING, 8192, 3}};
     sb_machine    *planted = rig_parse(PLANTED), *seed = rig_parse(SEED);
     sb_stored_row  row[N + 1] = {{.task = NULL}};
     sb_stored      rows       = {.row = row, .n = N + 1};
     sb_fit_options o          = {.from = "test.db", .densities_from = "", .links_alone = 1};
     sb_fit         f;
     for (int k = 0; k < N; k++) {
-        row[k].c    = rig_case("dense", "impl=native", 0, cases[k].tokens, 2, cases[k].scheme,
-                               sb_layout_default(cases[k].scheme), 2);
-        row[k].task = (char *)(uintptr_t) "niah";
+        row[k].c        = rig_case("dense", "impl=native", 0, cases[k].tokens, 2, cases[k].scheme,
+                                   sb_layout_default(cases[k].scheme), 2);
+        row[k].task     = (char *)(uintptr_t) "niah";
         sb_prediction p = rig_predict(planted, &row[k].c);
         memcpy(row[k].seconds, p.seconds, sizeof p.seconds);
         row[k].seconds[SB_PHASE_COMMUNICATE] += cases[k].waits_s;
@@ -193,8 +193,8 @@ START_TEST(links_alone_from_what_moves_soonest)
     ck_assert_msg(sb_machine_fit(seed, &rows, &o, &f) == SB_OK, "%s", sb_error_text());
     ck_assert_int_eq(f.n, 1);
     ck_assert_str_eq(f.change[0].what, "link inside");
-    ck_assert_double_eq_tol(f.machine->inside.bytes_per_s / GB,
-                            planted->inside.bytes_per_s / GB, 1e-6);
+    ck_assert_double_eq_tol(f.machine->inside.bytes_per_s / GB, planted->inside.bytes_per_s / GB,
+                            1e-6);
     ck_assert_double_eq_tol(f.machine->inside.latency_s, planted->inside.latency_s, 1e-9);
     ck_assert_int_eq(f.machine->inside.origin.rows, 5);
     ck_assert_int_eq(f.machine->n_costs, seed->n_costs);
