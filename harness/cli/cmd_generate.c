@@ -7,6 +7,7 @@
 
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
+#include "harness/comm/links.h"
 #include "harness/run/generate.h"
 #include "harness/shard/bind.h"
 #include "kernels/base/param.h"
@@ -339,6 +340,16 @@ static sb_status open_prompter(const options *o, const sb_checkpoint *c, sb_prom
                                           : sb_prompter_open(c, o->wrapper, out);
 }
 
+/* What states of several ranks go over. Collective. */
+static sb_status link_of(const sb_generate *g, sb_link **out)
+{
+    const sb_nccl_options none = {0};
+    char                  why[160];
+    if (g->backend->id != SB_CPU || (g->method->caps & SB_CAP_STATE) == 0)
+        return SB_OK;
+    return sb_link_choose(g->comm, g->backend, SB_LINK_AUTO, &none, out, why, sizeof why);
+}
+
 static sb_status generate(const options *o, const sb_launch *l)
 {
     static _Alignas(16) unsigned char params[METHOD_PARAMS_BYTES];
@@ -356,10 +367,11 @@ static sb_status generate(const options *o, const sb_launch *l)
         (st = sb_checkpoint_open(o->model, &g.checkpoint)) == SB_OK &&
         (st = open_prompter(o, g.checkpoint, &g.prompter)) == SB_OK)
         st = read_input(o, g.prompter, &in);
-    if ((st = sb_launch_agree(l, st)) == SB_OK)
+    if ((st = sb_launch_agree(l, st)) == SB_OK && (st = link_of(&g, &g.link)) == SB_OK)
         st = sb_generate_run(&g, &r);
     if (st == SB_OK && l->comm->rank == 0)
         say(o, &g, &r);
+    sb_link_destroy(g.link);
     sb_generated_fini(&r);
     sb_input_fini(&in);
     sb_prompter_close(g.prompter);

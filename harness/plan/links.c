@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/plan/parts.h"
+#include "kernels/exec/linear_scan.h"
 
 typedef struct net {
     const sb_machine *m;
@@ -172,14 +173,15 @@ static void ulysses(const sb_machine *m, const sb_plan_case *c, int64_t u, sbi_t
     out->first_s += s; /* nothing can be attended to before, and O goes after */
 }
 
-/* A state of every head from every rank [8]. */
+/* A state of every head from every rank before [8]: the last rank has most to receive, the first to
+ * send, a batch of ranks at a time. */
 static void state(const sb_machine *m, const sb_plan_case *c, sbi_traffic *out)
 {
     net    t    = net_of(m, c->ranks);
     double each = (double)c->heads * (double)c->head_dim * (double)c->head_dim * sizeof(float);
-    out->rounds = (int64_t)log2_up(c->ranks);
+    out->rounds         = (c->ranks - 1 + SB_SCAN_BATCH - 1) / SB_SCAN_BATCH;
     out->received_bytes = (int64_t)(each * (double)(c->ranks - 1));
-    out->seconds = out->first_s = gather_s(&t, each * (double)c->ranks, (double)out->rounds);
+    out->seconds = out->first_s = exchange_s(&t, each * (double)c->ranks, (double)out->rounds);
 }
 
 /* Queries go round, partial outputs and their lse come back at once [4e]. */

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "harness/plan/parts.h"
+#include "kernels/exec/linear_scan.h"
+#include "kernels/lightning/lightning.h"
+#include "kernels/linear/linear.h"
 
 double sbi_param_value(const sb_method *m, const void *params, const char *name, double fallback)
 {
@@ -104,11 +107,34 @@ static void anchor(const terms *t, sbi_work *w)
     w->select_entries = t->h * t->tiles;
 }
 
-/* The state of every head, and triangles of a chunk [lightning 7, linear 7]; over ranks each makes
- * its end state first, for the others [sharding 8]. */
+/* The decay of a head, of those that have one; 0: what came before reaches all rows. */
+static double decay(const sb_plan_case *c, int64_t head, int32_t layer)
+{
+    double slope;
+    if (c->method == &sb_linear)
+        return sb_linear_slope(c->params, head);
+    const sb_lightning_params *p   = c->params;
+    int64_t                    all = p->slope_heads == SB_LIGHTNING_PER_Q ? c->heads : c->kv_heads;
+    sb_lightning_slope_table((sb_lightning_slopes)p->slope_rule, all, layer, c->n_layers,
+                             head * all / c->heads, 1, &slope);
+    return slope;
+}
+
+/* Of a rank's rows those that the ranks before reach, all heads and layers together. */
+static double reached(const sb_plan_case *c)
+{
+    int64_t rows = c->n_queries / c->ranks + 1, sum = 0, all = 0;
+    for (int32_t l = 0; l < c->n_layers; l++)
+        for (int64_t h = 0; h < c->heads; h++, all += rows)
+            sum += sb_scan_reach(decay(c, h, l), rows);
+    return (double)sum / (double)all;
+}
+
+/* The state of every head, its product with queries, and triangles of a chunk [lightning 7, linear
+ * 7]; over ranks one of the products once more for rows that feel the ranks before [sharding 8]. */
 static void linear(const terms *t, sbi_work *w)
 {
-    double chunk = value(t, "chunk_tokens", 64), passes = t->c->ranks > 1 ? 3 : 2;
+    double chunk = value(t, "chunk_tokens", 64), passes = t->c->ranks > 1 ? 2 + reached(t->c) : 2;
     w->has_lanes = 0;
     w->compute_flops =
         passes * t->h * t->q * 2 * t->d * t->d + t->h * t->q * (chunk + 1) / 2 * 2 * 2 * t->d;

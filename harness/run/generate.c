@@ -33,17 +33,19 @@ static sb_status config_of(const job *j, sb_forward_config *out)
                        g->comm->size, g->backend->name);
     if (g->comm->size > 1 && (g->method->caps & SB_CAP_SHARDED) == 0)
         return sb_fail(SB_ERR_UNSUPPORTED, "%s cannot run on a sharded sequence", g->method->name);
-    *out = (sb_forward_config){.model         = j->model,
-                               .method        = g->method,
-                               .method_params = g->method_params,
-                               .decode_method = method ? g->method : dense,
-                               .decode_params = method ? g->method_params : NULL,
-                               .backend       = g->backend,
-                               .comm          = g->comm,
-                               .layout  = sb_layout_default((g->method->caps & SB_CAP_STATE) != 0
-                                                                ? SB_SCHEME_STATE
-                                                                : SB_SCHEME_ALLGATHER),
-                               .threads = g->threads};
+    int state = (g->method->caps & SB_CAP_STATE) != 0;
+    *out      = (sb_forward_config){.model         = j->model,
+                                    .method        = g->method,
+                                    .method_params = g->method_params,
+                                    .decode_method = method ? g->method : dense,
+                                    .decode_params = method ? g->method_params : NULL,
+                                    .backend       = g->backend,
+                                    .comm          = g->comm,
+                                    .layout  = sb_layout_default(state ? SB_SCHEME_STATE
+                                                                       : SB_SCHEME_ALLGATHER),
+                                    .use     = {.state = state},
+                                    .link    = g->link,
+                                    .threads = g->threads};
     return SB_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "harness/model/checkpoint/prompt.h"
 #include "kernels/base/comm.h"
+#include "kernels/base/link.h"
 #include "kernels/base/method.h"
 
 typedef enum sb_logits_rows { SB_LOGITS_NONE, SB_LOGITS_LAST, SB_LOGITS_ALL } sb_logits_rows;
@@ -11,6 +12,7 @@ typedef enum sb_logits_rows { SB_LOGITS_NONE, SB_LOGITS_LAST, SB_LOGITS_ALL } sb
 typedef struct sb_generate {
     sb_comm         *comm;
     int32_t          threads;
+    sb_link          *link;    /* of several ranks and a method that carries a state */
     const sb_backend *backend; /* one rank, where it is no cpu */
     sb_checkpoint   *checkpoint;
     sb_prompter     *prompter;

@@ -42,8 +42,7 @@ sb_status sb_result_unrun(const char *status, const char *reason, sb_result *out
 
 int sbi_may_link(const sb_point *p)
 {
-    return p->heads_at_once > 0 || (p->backend != SB_CPU && p->scheme == SB_SCHEME_ALLGATHER) ||
-           (p->scheme != SB_SCHEME_ALLGATHER && p->scheme != SB_SCHEME_STATE);
+    return p->heads_at_once > 0 || p->backend != SB_CPU || p->scheme != SB_SCHEME_ALLGATHER;
 }
 
 int sbi_is_anchored(const sb_point *p)

@@ -1,8 +1,9 @@
 /* The operator on a sharded prefill: KV all-gather [sharding 4a]. No merge is needed, one attend
  * sees all keys in id order, so numbers match one rank's. Methods that carry a state skip the
- * gather: their attend exchanges the state [sharding 8]. */
+ * gather: their attend sends states over the link [sharding 8]. */
 #include "harness/shard/gather.h"
 #include "harness/shard/index.h"
+#include "harness/shard/ring.h"
 #include "harness/shard/ulysses.h"
 
 static sb_status check(const sb_shard *s, const sb_ctx *ctx, const sb_method *m, const sb_tensor *q,
@@ -49,15 +50,22 @@ static sb_status attend_local(sb_shard *s, sb_ctx *ctx, const sb_method *m, cons
                        .scale = scale,
                        .gate  = s->gate,
                        .beta  = s->beta};
-    sb_attn_out out = {.o = o, .lse = lse, .mode = SB_OUT_SET};
+    sb_attn_out out    = {.o = o, .lse = lse, .mode = SB_OUT_SET};
+    sb_ctx      linked = *ctx;
+    linked.link        = s->link;
     if (st == SB_OK)
         st = sbi_plan_here(s, ctx, m, params, shape, rows, &cache->k, cache);
     if ((st = sb_comm_agree(ctx->comm, st)) != SB_OK)
         return st;
+    if (s->link != NULL)
+        sbi_link_begin(s->link);
     if (s->device == NULL)
-        st = m->attend[ctx->backend->id](ctx, params, &in, &s->plan, cache, &out);
+        st = m->attend[ctx->backend->id](&linked, params, &in, &s->plan, cache, &out);
     else if ((st = sb_device_call_sides(s->device, s->gate, s->beta)) == SB_OK)
-        st = sb_device_call_attend(s->device, ctx, m, params, &in, shape, &s->plan, cache, &out);
+        st =
+            sb_device_call_attend(s->device, &linked, m, params, &in, shape, &s->plan, cache, &out);
+    if (s->link != NULL)
+        sbi_link_account(s->link, ctx->comm);
     if (ctx->comm->size == 1) { /* whoever looks at the call finds all keys here */
         s->k_all = cache->k;
         s->v_all = cache->v;

@@ -20,6 +20,8 @@ sb_scheme_use sb_scheme_used(sb_scheme s, int32_t asked, int32_t ranks, int32_t 
         return (sb_scheme_use){.fetch = 1};
     if (s == SB_SCHEME_PASS_Q)
         return (sb_scheme_use){.pass_q = 1};
+    if (s == SB_SCHEME_STATE)
+        return (sb_scheme_use){.state = 1};
     if (s != SB_SCHEME_USP)
         return (sb_scheme_use){0};
     int32_t u = asked > 0 ? asked : sb_team_choose(ranks, host_ranks, heads, kv_heads);

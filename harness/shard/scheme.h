@@ -4,20 +4,21 @@
 
 #include "harness/shard/shard.h"
 
-/* How a prefill runs: keys gathered or a state passed on (all 0), keys passed round, heads shared
- * out by teams of ranks, or both: keys of teams passed round; or one of the others. */
+/* How a prefill runs: keys gathered (all 0), keys passed round, heads shared out by teams of ranks,
+ * or both: keys of teams passed round; or one of the others. */
 typedef struct sb_scheme_use {
     int32_t ring;          /* 1: the keys of every rank go round */
     int32_t team;          /* ranks that share heads out; 0: none do */
     int64_t heads_at_once; /* KV heads whose keys are gathered at a time; 0: all */
     int32_t fetch;         /* 1: keys that the selection needs, where they are few */
     int32_t pass_q;        /* 1: the queries of every rank go round */
+    int32_t state;         /* 1: states pass to the ranks behind */
 } sb_scheme_use;
 
 /* 1: blocks move over a link. */
 static inline int sb_scheme_links(sb_scheme_use u)
 {
-    return u.ring || u.team > 0 || u.heads_at_once > 0 || u.fetch || u.pass_q;
+    return u.ring || u.team > 0 || u.heads_at_once > 0 || u.fetch || u.pass_q || u.state;
 }
 
 /* What a shard is laid out for. All is borrowed, by the shard too. */

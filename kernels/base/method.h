@@ -11,6 +11,7 @@
 #include "kernels/base/backend.h"
 #include "kernels/base/cache.h"
 #include "kernels/base/comm.h"
+#include "kernels/base/link.h"
 #include "kernels/base/param.h"
 #include "kernels/base/phase.h"
 #include "kernels/base/plan.h"
@@ -48,6 +49,7 @@ static inline int64_t sb_shape_first_kv_head(const sb_shape *s)
 typedef struct sb_ctx {
     const sb_backend *backend;
     sb_comm          *comm;
+    sb_link          *link;    /* of an attend that carries a state over ranks; else NULL */
     sb_arena         *arena;   /* scratch and index storage, in the backend's memory */
     sb_arena         *host;    /* for what host code reads of a call on a device; NULL on the CPU */
     void             *stream;  /* NULL on the CPU */

@@ -10,14 +10,20 @@
  * of numbers <= 0, never differences that could overflow. `chunked` takes chunk_tokens rows at a
  * time (matrix products), `recurrent` one. Over ranks, which own consecutive tokens,
  *
- *   own tokens from S = 0 -> (A, B) | gather | S_in = fold over the ranks before, ascending |
- * output
+ *   own tokens from S = 0 -> (A, B) | to the ranks behind | S_in = fold over the ranks before,
+ *   ascending | the rows that S_in reaches, again or for the first time
  *
- * so that B (and A where lengths do not give it) is all that travels. After a prefill the state
- * lives on the rank with the last token. Queries and keys of a call are the same tokens. */
+ * so that B (and A where lengths do not give it) is all that travels, over the link of the context,
+ * and ranks wait for each other only there. After sb_scan_reach tokens of DECAY nothing is left of
+ * S_in: later rows are done with the first step. Gates and betas are the data's and MEAN divides by
+ * what S_in adds to: there it reaches all rows. After a prefill the state lives on the rank with
+ * the last token. Queries and keys of a call are the same tokens. */
 #ifndef SB_KERNELS_EXEC_LINEAR_SCAN_H
 #define SB_KERNELS_EXEC_LINEAR_SCAN_H
 
+#include <math.h>
+
+#include "kernels/base/host_device.h"
 #include "kernels/base/method.h"
 
 #ifdef __cplusplus
@@ -76,7 +82,17 @@ sb_status sb_scan_check(const sb_scan *scan, const sb_shape *shape);
 int64_t sb_scan_state_bytes(const sb_scan *scan, const sb_shape *shape);
 int64_t sb_scan_quantum(const void *params);
 
-/* Workspace: a state a head, what a thread needs, and one record a rank. */
+enum { SB_SCAN_BATCH = 8 }; /* ranks whose records a rank takes in at a time */
+
+/* Of n tokens behind a state, the first that feel more than 2^-60 of it where it decays by e^-slope
+ * a token; n where it does not decay. */
+static SB_HOST_DEVICE inline int64_t sb_scan_reach(double slope, int64_t n)
+{
+    double bits = 60 * 0.69314718055994531;
+    return slope * (double)n > bits ? (int64_t)ceil(bits / slope) : n;
+}
+
+/* Workspace: a state a head, what a thread needs; over ranks the own record and some of others. */
 sb_status sb_scan_layout(sb_ctx *ctx, const sb_scan *scan, const sb_shape *shape, sb_plan *plan);
 
 /* FLOP of the products of a call [lightning 7, linear 7], for plan->attend_flops: all query heads,
@@ -90,22 +106,23 @@ double *sb_scan_slopes(const sb_plan *plan, int64_t *n);
 /* q, k, v, gate, beta as in method.h; o bf16 or fp32, rounded once; mode SET only. cache may be
  * NULL: then a call starts at token 0 and leaves no state. A call starts from zero at token 0, else
  * from cache->state, which must stand there. In decode a rank that does not hold the token's key
- * has no part in it. Collective in prefill. Products, sums and state in fp32, decays from fp64;
- * same bits for any number of threads; over ranks within 1e-5 of one.
+ * has no part in it. Collective in prefill, where several ranks have ctx->link. Products, sums and
+ * state in fp32, decays from fp64; same bits for any number of threads, and from every run on as
+ * many ranks, which fold states in rank order; those of one rank but for that order, within 1e-5.
  * Errors: SB_ERR_UNSUPPORTED shards that are not contiguous, MERGE; SB_ERR_INTERNAL tensors that do
  * not fit, a state that stands elsewhere; SB_ERR_USAGE gates above 0; SB_ERR_PEER. */
 sb_status sb_attend_linear_scan_cpu(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                     const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 
 /* The same on a device, for maps of one channel to one, head_dim 64 and 128, chunks of 64 rows, one
- * rank. Tensors, lse and cache->state (header and states as on the CPU) in device
- * memory; sb_scan_device_bytes of ctx->arena, an arena over device memory, are used until the call
- * is done. Mapped and weighted q and k, weighted scores, what DELTA adds to S and the copy of S
- * that meets q are rounded to bf16, sums and S itself are not; token by token (decode, recurrent)
- * and in MEAN nothing is. Asynchronous on ctx->stream, but for a call that goes on from a state,
- * brings gates or is timed. Gates above 0 are found out at the end: o is written, the state stays.
- * Same bits from every run. Errors: as above, and SB_ERR_UNSUPPORTED for what is not done there;
- * SB_ERR_DEVICE. */
+ * rank, or several in prefill of DECAY. Tensors, lse and cache->state (header and states as on the
+ * CPU) in device memory; sb_scan_device_bytes of ctx->arena, an arena over device memory, are used
+ * until the call is done. Mapped and weighted q and k, weighted scores, what DELTA adds to S and
+ * the copy of S that meets q are rounded to bf16, sums and S itself are not; token by token
+ * (decode, recurrent) and in MEAN nothing is. Asynchronous on ctx->stream, but for a call that goes
+ * on from a state, brings gates or is timed. Gates above 0 are found out at the end: o is written,
+ * the state stays. Same bits from every run. Errors: as above, and SB_ERR_UNSUPPORTED for what is
+ * not done there; SB_ERR_DEVICE. */
 sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                      const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 int64_t   sb_scan_device_bytes(const sb_scan *scan, const sb_shape *shape);

@@ -76,16 +76,16 @@ static void keep(const sbi_scan_call *c, sb_cache *cache)
 
 /* ---- heads ---- */
 
-static void run_head(const sbi_scan_head *h, int64_t n)
+static void run_head(const sbi_scan_head *h, int64_t first, int64_t n)
 {
     if (h->room->scan.rule == SB_SCAN_MEAN)
-        sbi_scan_tokens_mean(h, 0, n);
+        sbi_scan_tokens_mean(h, first, n);
     else if (h->room->recurrent)
-        sbi_scan_tokens(h, 0, n);
+        sbi_scan_tokens(h, first, n);
     else if (h->room->scan.rule == SB_SCAN_GATE)
-        sbi_scan_chunks_gate(h, 0, n);
+        sbi_scan_chunks_gate(h, first, n);
     else
-        sbi_scan_chunks_decay(h, 0, n);
+        sbi_scan_chunks_decay(h, first, n);
 }
 
 static sbi_scan_head head_of(const sbi_scan_call *c, int64_t head, int thread)
@@ -102,22 +102,23 @@ static sbi_scan_head head_of(const sbi_scan_call *c, int64_t head, int thread)
                            .scale    = r->scan.scale > 0 ? (float)r->scan.scale : c->in->scale};
 }
 
-/* Outputs of all heads; their states go on from where they stand, behind what the tokens of
- * `before` other ranks do to them. */
-static void run_outputs(const sbi_scan_call *c, sb_ctx *ctx, int32_t before)
+static void no_lse(const sbi_scan_call *c)
+{
+    for (int64_t i = 0; c->out->lse != NULL && i < c->room->heads * c->n; i++)
+        c->out->lse[i] = 0.0f;
+}
+
+/* Outputs of all heads; their states go on from where they stand. */
+static void run_outputs(const sbi_scan_call *c, sb_ctx *ctx)
 {
     int64_t t0 = sb_now_ns();
 #pragma omp parallel for num_threads(c->room->threads) schedule(dynamic, 1)
     for (int64_t s = 0; s < c->room->state_heads; s++) {
         sbi_scan_head h = head_of(c, s, omp_get_thread_num());
         h.out           = c->out;
-        for (int32_t r = 0; r < before; r++)
-            sbi_scan_apply(&h, sbi_scan_record(c->room, r, s),
-                           sbi_scan_mail_of(c->room, r)->tokens);
-        run_head(&h, c->n);
+        run_head(&h, 0, c->n);
     }
-    for (int64_t i = 0; c->out->lse != NULL && i < c->room->heads * c->n; i++)
-        c->out->lse[i] = 0.0f;
+    no_lse(c);
     sb_phase_add(ctx->phases, SB_PHASE_COMPUTE, t0);
 }
 
@@ -134,70 +135,134 @@ static void run_none(const sbi_scan_call *c)
 
 /* ---- ranks ---- */
 
-/* From rank 0, which has token 0, to all. Its own record has room and is written later. */
+/* From rank 0, which has token 0, to all. The own record has room and is written later. */
 static sb_status share_query(const sbi_scan_call *c, sb_ctx *ctx, sb_status own)
 {
-    const sbi_scan_room *r   = c->room;
-    float               *all = sbi_scan_record(r, ctx->comm->rank, 0);
-    int64_t              t0  = sb_now_ns();
+    const sbi_scan_room *r  = c->room;
+    int64_t              t0 = sb_now_ns();
     if (ctx->comm->rank == 0 && own == SB_OK)
-        take_query(c, all, r->d);
-    sb_status st = sb_comm_bcast(ctx->comm, all, r->heads * r->d * (int64_t)sizeof *all, 0);
+        take_query(c, r->own, r->d);
+    sb_status st = sb_comm_bcast(ctx->comm, r->own, r->heads * r->d * (int64_t)sizeof *r->own, 0);
     for (int64_t s = 0; s < r->heads; s++)
-        memcpy(head_state(r, s) + r->d + 2, all + s * r->d, (size_t)r->d * sizeof *all);
+        memcpy(head_state(r, s) + r->d + 2, r->own + s * r->d, (size_t)r->d * sizeof *r->own);
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     return st;
 }
 
-/* What the own tokens do to a state of zero. */
-static void run_records(const sbi_scan_call *c, sb_ctx *ctx)
+/* Rows that what came before can reach; later ones are as if the sequence began here. Whole chunks,
+ * so that rows fall into the same ones either way. */
+static int64_t reach(const sbi_scan_call *c, int64_t head)
+{
+    const sbi_scan_room *r = c->room;
+    if (r->scan.rule != SB_SCAN_DECAY)
+        return c->n;
+    if (c->start == 0)
+        return 0;
+    int64_t rows = (sb_scan_reach(r->slope[head], c->n) + r->chunk - 1) / r->chunk * r->chunk;
+    return rows < c->n ? rows : c->n;
+}
+
+/* What the own tokens do to a state of zero, and the outputs of rows out of reach. */
+static void run_apart(const sbi_scan_call *c, sb_ctx *ctx)
+{
+    const sbi_scan_room *r    = c->room;
+    int64_t              t0   = sb_now_ns();
+    int                  last = c->start + c->n >= r->n_tokens;
+#pragma omp parallel for num_threads(r->threads) schedule(dynamic, 1)
+    for (int64_t s = 0; s < r->state_heads; s++) {
+        sbi_scan_head h    = head_of(c, s, omp_get_thread_num());
+        int64_t       rows = reach(c, s);
+        if (last && rows == c->n) /* behind the last rank nobody asks */
+            continue;
+        h.state = r->own + s * r->record_floats;
+        h.cols  = r->cols;
+        if (r->scan.rule == SB_SCAN_GATE)
+            h.gates = (double *)(void *)(h.state + r->dk * r->d);
+        sbi_scan_clear(&h);
+        run_head(&h, 0, rows);
+        h.out = c->out;
+        run_head(&h, rows, c->n - rows);
+    }
+    sb_phase_add(ctx->phases, SB_PHASE_COMPUTE, t0);
+}
+
+/* States before the own tokens, by the records of ranks [first, first + BATCH) before this one. */
+static void fold(const sbi_scan_call *c, sb_ctx *ctx, int32_t first)
+{
+    const sbi_scan_room *r   = c->room;
+    int64_t              t0  = sb_now_ns();
+    int32_t              end = first + SB_SCAN_BATCH;
+    end                      = end < ctx->comm->rank ? end : ctx->comm->rank;
+#pragma omp parallel for num_threads(r->threads) schedule(dynamic, 1)
+    for (int64_t s = 0; s < r->state_heads; s++) {
+        sbi_scan_head h = head_of(c, s, omp_get_thread_num());
+        for (int32_t i = first; i < end; i++)
+            if (r->told[i].tokens > 0)
+                sbi_scan_apply(&h,
+                               r->others + (i - first) * r->records_floats + s * r->record_floats,
+                               r->told[i].tokens);
+    }
+    sb_phase_add(ctx->phases, SB_PHASE_COMPUTE, t0);
+}
+
+static sb_status exchange(const sbi_scan_call *c, sb_ctx *ctx)
+{
+    const sbi_scan_room *r  = c->room;
+    sb_status            st = SB_OK;
+    start_from_zero(r);
+    for (int32_t first = 0; st == SB_OK && first < r->ranks - 1; first += SB_SCAN_BATCH) {
+        int64_t t0 = sb_now_ns();
+        st         = sbi_scan_send(r, ctx, first, r->own, r->others);
+        if (st == SB_OK)
+            st = sb_link_drain(ctx->link, ctx->stream);
+        sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
+        if (st == SB_OK)
+            fold(c, ctx, first);
+    }
+    return st;
+}
+
+/* Outputs of rows in reach, and the states after all rows. */
+static void run_reached(const sbi_scan_call *c, sb_ctx *ctx)
 {
     const sbi_scan_room *r  = c->room;
     int64_t              t0 = sb_now_ns();
 #pragma omp parallel for num_threads(r->threads) schedule(dynamic, 1)
     for (int64_t s = 0; s < r->state_heads; s++) {
-        sbi_scan_head h = head_of(c, s, omp_get_thread_num());
-        h.state         = sbi_scan_record(r, ctx->comm->rank, s);
-        h.cols          = r->cols;
-        if (r->scan.rule == SB_SCAN_GATE)
-            h.gates = (double *)(void *)(h.state + r->dk * r->d);
-        sbi_scan_clear(&h);
-        run_head(&h, c->n);
+        sbi_scan_head h    = head_of(c, s, omp_get_thread_num());
+        int64_t       rows = reach(c, s);
+        h.out              = c->out;
+        run_head(&h, 0, rows);
+        if (rows < c->n) /* DECAY: records are states */
+            memcpy(h.state, r->own + s * r->record_floats,
+                   (size_t)r->state_floats * sizeof *h.state);
     }
+    no_lse(c);
     sb_phase_add(ctx->phases, SB_PHASE_COMPUTE, t0);
 }
 
-static sb_status gather(const sbi_scan_room *r, sb_ctx *ctx)
-{
-    int64_t   t0 = sb_now_ns();
-    sb_status st = sbi_scan_gather(r, ctx->comm);
-    sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
-    return st;
-}
-
-/* A rank that has failed (st) takes part all the same: the others learn of it by its record. */
+/* A rank that has failed (st) takes part all the same until the others know. */
 static sb_status over_ranks(const sbi_scan_call *c, sb_ctx *ctx, sb_cache *cache, sb_status st)
 {
-    const sbi_scan_room *r    = c->room;
-    sbi_scan_mail       *mine = sbi_scan_mail_of(r, ctx->comm->rank);
-    sb_status            gs   = SB_OK;
+    const sbi_scan_room *r  = c->room;
+    sb_status            gs = SB_OK;
     sbi_scan_state      *unused;
     if (st == SB_OK)
         st = cached(r, cache, &unused);
     if (r->scan.rule == SB_SCAN_MEAN)
         gs = share_query(c, ctx, st);
-    /* behind the last rank nobody asks */
-    if (st == SB_OK && gs == SB_OK && c->n > 0 && c->start + c->n < r->n_tokens)
-        run_records(c, ctx);
-    *mine = (sbi_scan_mail){.status = st, .start = c->start, .tokens = st == SB_OK ? c->n : 0};
-    if (gs == SB_OK)
-        gs = gather(r, ctx);
-    if (st != SB_OK) /* keeps the text of the cause */
+    if (gs != SB_OK)
+        return st != SB_OK ? st : gs;
+    if (st == SB_OK && c->n > 0)
+        run_apart(c, ctx);
+    int64_t t0 = sb_now_ns();
+    st         = sbi_scan_meet(r, ctx, st, c->start, c->n);
+    sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
+    if (st == SB_OK)
+        st = exchange(c, ctx);
+    if (st != SB_OK || c->n == 0)
         return st;
-    if (gs != SB_OK || (st = sbi_scan_check_ranks(r)) != SB_OK || c->n == 0)
-        return gs != SB_OK ? gs : st;
-    start_from_zero(r);
-    run_outputs(c, ctx, ctx->comm->rank);
+    run_reached(c, ctx);
     keep(c, cache);
     return SB_OK;
 }
@@ -221,7 +286,7 @@ sb_status sb_attend_linear_scan_cpu(sb_ctx *ctx, const void *params, const sb_at
     }
     if ((st = begin(&c, cache)) != SB_OK)
         return st;
-    run_outputs(&c, ctx, 0);
+    run_outputs(&c, ctx);
     keep(&c, cache);
     return SB_OK;
 }

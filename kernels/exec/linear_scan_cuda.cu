@@ -146,80 +146,85 @@ sb_status portable(const sbi_scan_cuda_job *j, cudaStream_t stream)
     }
 }
 
-/* *kernel: the one that was taken. */
-sb_status launch_chunks(const sbi_scan_cuda_job *j, cudaStream_t stream, const char **kernel)
+enum kernel { BY_TOKEN, PORTABLE, SM90 };
+const char *const names[] = {"by token", "portable", "sm90"};
+
+sb_status choose(const sbi_scan_call *c, const sbi_scan_cuda_job *j, kernel *out)
 {
     const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
+    *out              = BY_TOKEN;
+    if (c->room->recurrent && j->rule != SB_SCAN_MEAN) /* means have one form */
+        return SB_OK;
     if (asked == nullptr)
         asked = "auto";
-    *kernel = "portable";
+    *out = PORTABLE;
     if (strcmp(asked, "portable") == 0)
-        return portable(j, stream);
+        return SB_OK;
     int only = strcmp(asked, "sm90") == 0;
     if (!only && strcmp(asked, "auto") != 0)
         return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
                        asked);
     refusal = sm90_refusal(j);
-#if defined(SB_HAVE_SM90A)
-    if (refusal == nullptr) {
-        *kernel = "sm90";
-        return sbi_scan_sm90_cuda(j, stream);
-    }
-#endif
-    return only
+    if (refusal == nullptr)
+        *out = SM90;
+    return only && refusal != nullptr
                ? sb_fail(SB_ERR_UNSUPPORTED, "linear scan: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
-               : portable(j, stream);
+               : SB_OK;
 }
 
-sb_status by_token(const sbi_scan_cuda_job *j, cudaStream_t stream)
+sb_status launch(kernel k, const sbi_scan_cuda_job *j, cudaStream_t stream)
 {
-    return j->rule == SB_SCAN_DECAY ? sbi_scan_token_cuda(j, stream)
-                                    : sbi_scan_gated_token_cuda(j, stream);
+    if (k == BY_TOKEN)
+        return j->rule == SB_SCAN_DECAY ? sbi_scan_token_cuda(j, stream)
+                                        : sbi_scan_gated_token_cuda(j, stream);
+#if defined(SB_HAVE_SM90A)
+    if (k == SM90)
+        return sbi_scan_sm90_cuda(j, stream);
+#endif
+    return portable(j, stream);
 }
 
-sb_status run(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
-              cudaStream_t stream, const char **kernel)
+/* What kernels of a call find in the room, and its lse. */
+sb_status prepare(const sbi_scan_call *c, const sbi_scan_device_room *room, cudaStream_t stream)
 {
-    sbi_scan_cuda_job j  = job_of(c, s, room);
-    sb_status         st = SB_OK;
+    const sbi_scan_room *r  = c->room;
+    sb_status            st = SB_OK;
     if (room->slope != nullptr)
-        st = SB_CUDA(cudaMemcpyAsync(room->slope, c->room->slope,
-                                     static_cast<size_t>(j.state_heads) * sizeof *room->slope,
+        st = SB_CUDA(cudaMemcpyAsync(room->slope, r->slope,
+                                     static_cast<size_t>(r->state_heads) * sizeof *room->slope,
                                      cudaMemcpyHostToDevice, stream));
     if (st == SB_OK && room->bad != nullptr)
         st = SB_CUDA(cudaMemsetAsync(room->bad, 0, sizeof *room->bad, stream));
-    *kernel = "by token";
-    if (st == SB_OK) /* means have one form */
-        st = c->room->recurrent && j.rule != SB_SCAN_MEAN ? by_token(&j, stream)
-                                                          : launch_chunks(&j, stream, kernel);
     if (st == SB_OK && c->out->lse != nullptr)
         st = SB_CUDA(cudaMemsetAsync(c->out->lse, 0,
-                                     static_cast<size_t>(j.heads * c->n) * sizeof(float), stream));
+                                     static_cast<size_t>(r->heads * c->n) * sizeof(float), stream));
     return st;
 }
 
-/* A call to queue, and the kernel that took it. */
+/* A call to queue, and the kernel that takes it. */
 struct queued {
     const sbi_scan_call        *call;
     const states               *s;
     const sbi_scan_device_room *room;
     cudaStream_t                stream;
-    const char                 *kernel;
+    kernel                      taken;
 };
 
 sb_status queue(void *arg)
 {
-    queued *q = static_cast<queued *>(arg);
-    return run(q->call, q->s, q->room, q->stream, &q->kernel);
+    queued           *q  = static_cast<queued *>(arg);
+    sbi_scan_cuda_job j  = job_of(q->call, q->s, q->room);
+    sb_status         st = choose(q->call, &j, &q->taken);
+    if (st == SB_OK)
+        st = prepare(q->call, q->room, q->stream);
+    return st == SB_OK ? launch(q->taken, &j, q->stream) : st;
 }
 
-sb_status run_in_phase(const sb_ctx *ctx, const sbi_scan_call *c, const states *s,
-                       const sbi_scan_device_room *room)
+sb_status run_in_phase(const sb_ctx *ctx, sb_status (*what)(void *), queued *q)
 {
-    queued    q  = {c, s, room, static_cast<cudaStream_t>(ctx->stream), nullptr};
-    sb_status st = sb_cuda_step(ctx, SB_PHASE_COMPUTE, queue, &q);
-    if (ctx->phases != nullptr)
-        ctx->phases->kernel = q.kernel;
+    sb_status st = sb_cuda_step(ctx, SB_PHASE_COMPUTE, what, q);
+    if (st == SB_OK && ctx->phases != nullptr)
+        ctx->phases->kernel = names[q->taken];
     return st;
 }
 
@@ -256,79 +261,105 @@ sb_status check_device(void)
     return st;
 }
 
-/* ---- several ranks ---- */
+/* ---- several ranks ----
+ *
+ *            first, from zero           then, behind what came before
+ *   sm90     scan: o, record            add what S_in reaches to o
+ *   portable states of segments         outputs of segments
+ *   by token scan: record               the scan again; not on the first rank, which has o */
 
-size_t state_bytes(const sbi_scan_room *r)
+size_t states_bytes(const sbi_scan_room *r)
 {
-    return static_cast<size_t>(r->state_floats) * sizeof(float);
+    return static_cast<size_t>(r->state_heads * r->state_floats) * sizeof(float);
 }
 
-/* Outputs as if nothing came before, and what the own tokens do to a state of zero into this rank's
- * mail. Waits. */
-sb_status run_record(const sb_ctx *ctx, const sbi_scan_call *c, const sbi_scan_device_room *room,
-                     cudaStream_t stream)
+/* What the own tokens do to a state of zero, and as much of the outputs as that gives. */
+sb_status queue_apart(void *arg)
 {
-    const sbi_scan_room *r    = c->room;
-    const states         mail = {room->record, nullptr};
-    sb_status            st   = SB_CUDA(cudaMemsetAsync(
-                     room->start, 0, static_cast<size_t>(r->state_heads) * state_bytes(r), stream));
+    queued           *q  = static_cast<queued *>(arg);
+    sbi_scan_cuda_job j  = job_of(q->call, q->s, q->room);
+    sb_status         st = choose(q->call, &j, &q->taken);
+    j.end                = q->room->record;
+    j.part               = q->taken == PORTABLE ? SBI_SCAN_STATES : SBI_SCAN_WHOLE;
     if (st == SB_OK)
-        st = run_in_phase(ctx, c, &mail, room);
+        st = prepare(q->call, q->room, q->stream);
     if (st == SB_OK)
-        st = sb_ctx_enter(ctx, SB_PHASE_COMMUNICATE);
-    for (int64_t s = 0; st == SB_OK && s < r->state_heads; s++)
-        st = SB_CUDA(cudaMemcpyAsync(sbi_scan_record(r, ctx->comm->rank, s),
-                                     room->record + s * r->state_floats, state_bytes(r),
-                                     cudaMemcpyDeviceToHost, stream));
-    return st == SB_OK ? SB_CUDA(cudaStreamSynchronize(stream)) : st;
+        st = SB_CUDA(cudaMemsetAsync(q->room->start, 0, states_bytes(q->call->room), q->stream));
+    return st == SB_OK ? launch(q->taken, &j, q->stream) : st;
 }
 
-/* Outputs behind the tokens of the ranks before this one. */
-sb_status run_behind(const sb_ctx *ctx, const sbi_scan_call *c, const states *s,
-                     const sbi_scan_device_room *room, cudaStream_t stream)
+/* The rest of the outputs; room->start is what came before. */
+sb_status queue_behind(void *arg)
 {
-    const sbi_scan_room *r = c->room;
-    sbi_scan_decay_before(r, ctx->comm->rank);
-    sb_status st = SB_CUDA(cudaMemcpyAsync(room->start, r->state,
-                                           static_cast<size_t>(r->state_heads) * state_bytes(r),
-                                           cudaMemcpyHostToDevice, stream));
-    return st == SB_OK ? run_in_phase(ctx, c, s, room) : st;
+    queued           *q     = static_cast<queued *>(arg);
+    sbi_scan_cuda_job j     = job_of(q->call, q->s, q->room);
+    bool              first = q->call->start == 0;
+    j.end                   = nullptr;
+    j.part                  = SBI_SCAN_OUTPUTS;
+    if (first && q->taken != PORTABLE)
+        return SB_OK;
+    return q->taken == SM90 ? sbi_scan_prefix_cuda(&j, q->call->room->slope, q->stream)
+                            : launch(q->taken, &j, q->stream);
 }
 
-/* As on the CPU [lightning 8]: records go round in host memory, and a rank that has failed (st)
- * takes part all the same. The first rank's outputs are made with its record. */
+/* Records of ranks [first, first + BATCH) before this one are in room->hand. */
+sb_status fold(const sb_ctx *ctx, const queued *q, int32_t first)
+{
+    const sbi_scan_room *r    = q->call->room;
+    int32_t              left = ctx->comm->rank - first;
+    sbi_scan_fold        f    = {};
+    f.slope                   = q->room->slope;
+    f.others                  = q->room->hand;
+    f.state_floats            = r->state_floats;
+    f.state_heads             = static_cast<int32_t>(r->state_heads);
+    f.own_tokens              = q->call->n;
+    f.n                       = left < 0 ? 0 : left < SB_SCAN_BATCH ? left : SB_SCAN_BATCH;
+    f.state                   = q->room->start;
+    f.own                     = q->room->record;
+    f.end                     = first + SB_SCAN_BATCH >= r->ranks - 1 ? q->s->cache : nullptr;
+    for (int32_t i = 0; i < f.n; i++)
+        f.tokens[i] = r->told[first + i].tokens;
+    return sbi_scan_fold_cuda(&f, q->stream);
+}
+
+/* A rank that cannot go on (st) goes on sending, so that all leave together. */
+sb_status exchange(const sb_ctx *ctx, const queued *q)
+{
+    const sbi_scan_room *r  = q->call->room;
+    sb_status            st = SB_OK;
+    for (int32_t first = 0; first < r->ranks - 1; first += SB_SCAN_BATCH) {
+        sb_status ls = sbi_scan_send(r, ctx, first, q->room->record, q->room->hand);
+        if (ls != SB_OK)
+            return ls;
+        if (st == SB_OK && q->call->n > 0)
+            st = fold(ctx, q, first);
+    }
+    return st;
+}
+
+/* As on the CPU [lightning 8]; records stay on devices. The host waits for the link's sake: it
+ * notices when a rank is gone, the device does not. */
 sb_status over_ranks(sb_ctx *ctx, const sbi_scan_call *c, sb_cache *cache, sb_status st)
 {
-    const sbi_scan_room *r      = c->room;
-    cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
-    sbi_scan_mail       *mine   = sbi_scan_mail_of(r, ctx->comm->rank);
-    sbi_scan_device_room room   = {};
-    states               s      = {nullptr, nullptr};
-    bool                 last = c->start + c->n >= r->n_tokens, first = c->start == 0;
+    sbi_scan_device_room room = {};
+    states               s    = {nullptr, nullptr};
+    queued               q    = {c, &s, &room, static_cast<cudaStream_t>(ctx->stream), BY_TOKEN};
     if (st == SB_OK)
         st = open_states(c, cache, &s);
     if (st == SB_OK && c->n > 0)
-        st = sbi_scan_device_layout(ctx->arena, r, c->n, &room);
-    if (st == SB_OK && c->n > 0 && !last) /* behind the last rank nobody asks */
-        st = run_record(ctx, c, &room, stream);
-    *mine        = {};
-    mine->status = st;
-    mine->start  = c->start;
-    mine->tokens = st == SB_OK ? c->n : 0;
-    sb_status gs = sb_ctx_enter(ctx, SB_PHASE_COMMUNICATE);
-    if (gs == SB_OK)
-        gs = sbi_scan_gather(r, ctx->comm);
-    if (st != SB_OK) /* keeps the text of the cause */
+        st = sbi_scan_device_layout(ctx->arena, c->room, c->n, &room);
+    if (st == SB_OK && c->n > 0)
+        st = run_in_phase(ctx, queue_apart, &q);
+    if (st == SB_OK)
+        st = sb_ctx_enter(ctx, SB_PHASE_COMMUNICATE);
+    if ((st = sbi_scan_meet(c->room, ctx, st, c->start, c->n)) != SB_OK)
         return st;
-    if (gs != SB_OK || (st = sbi_scan_check_ranks(r)) != SB_OK || c->n == 0)
-        return gs != SB_OK ? gs : st;
-    if (!first || last)
-        st = run_behind(ctx, c, &s, &room, stream);
-    else if (s.cache != nullptr)
-        st = SB_CUDA(cudaMemcpyAsync(s.cache, room.record,
-                                     static_cast<size_t>(r->state_heads) * state_bytes(r),
-                                     cudaMemcpyDeviceToDevice, stream));
-    return st == SB_OK ? keep(c, &s, stream) : st;
+    if ((st = exchange(ctx, &q)) == SB_OK && c->n > 0)
+        st = run_in_phase(ctx, queue_behind, &q);
+    if (st == SB_OK && c->n > 0)
+        st = keep(c, &s, q.stream);
+    sb_status ls = sb_link_drain(ctx->link, ctx->stream);
+    return st == SB_OK ? ls : st;
 }
 } // namespace
 
@@ -367,8 +398,10 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
                        "backend");
     if ((st = open_states(&c, cache, &s)) == SB_OK &&
         (st = sbi_scan_device_layout(ctx->arena, c.room, c.n, &room)) == SB_OK &&
-        (st = begin(&c, &s, &room, stream)) == SB_OK)
-        st = run_in_phase(ctx, &c, &s, &room);
+        (st = begin(&c, &s, &room, stream)) == SB_OK) {
+        queued q = {&c, &s, &room, stream, BY_TOKEN};
+        st       = run_in_phase(ctx, queue, &q);
+    }
     if (st == SB_OK && checks_gates(&c))
         st = settle(&c, &s, &room, stream);
     if (st == SB_OK)

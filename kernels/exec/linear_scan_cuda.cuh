@@ -8,6 +8,14 @@
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/linear_scan_device.h"
 
+/* What the segments of DECAY do side by side: all, or over ranks one and, behind what came before,
+ * the other. */
+typedef enum sbi_scan_part {
+    SBI_SCAN_WHOLE,
+    SBI_SCAN_STATES, /* each segment's, from zero, and in `end` all rows'; no outputs */
+    SBI_SCAN_OUTPUTS /* of segments with such states */
+} sbi_scan_part;
+
 /* A checked call; arrays in device memory. Query head h reads state h / group, which
  * key head h / kv_group makes. */
 typedef struct sbi_scan_cuda_job {
@@ -18,6 +26,7 @@ typedef struct sbi_scan_cuda_job {
     int32_t        heads, state_heads, group, kv_group, d, o_is_f32, normalize, unit_rows;
     int32_t        is_first; /* the call starts at token 0 */
     sb_scan_rule   rule;
+    sbi_scan_part  part;
     sb_scan_map    map;
     float          scale;
     const float   *gate, *beta; /* beside the call's rows; NULL: gate0, beta0 of every token */
@@ -30,6 +39,18 @@ typedef struct sbi_scan_cuda_job {
     sbi_scan_device_room room;
 } sbi_scan_cuda_job;
 
+/* Records of up to BATCH ranks that follow one another, added to what came before them. */
+typedef struct sbi_scan_fold {
+    const double *slope;                 /* [state_heads] */
+    const float  *others;                /* [n][state_heads][state_floats] */
+    int64_t       tokens[SB_SCAN_BATCH]; /* of each; 0: has none, and sent nothing */
+    int64_t       state_floats, own_tokens;
+    int32_t       n, state_heads;
+    float       *state; /* [state_heads][state_floats]: before the first of them, then after them */
+    const float *own;   /* the same of the own tokens, from zero */
+    float       *end; /* the states after the own tokens; NULL: nobody asks, or more ranks follow */
+} sbi_scan_fold;
+
 /* All asynchronous on the stream. DECAY: segments side by side; token by token; for Hopper. */
 sb_status sbi_scan_portable_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 sb_status sbi_scan_token_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
@@ -37,6 +58,11 @@ sb_status sbi_scan_token_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream)
 const char *sbi_scan_sm90_refusal(const sbi_scan_cuda_job *job);
 sb_status   sbi_scan_sm90_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 #endif
+/* DECAY over ranks: the fold, and what `start` adds to bf16 outputs that were made without it.
+ * slope: job->room.slope in host memory. */
+sb_status sbi_scan_fold_cuda(const sbi_scan_fold *fold, cudaStream_t stream);
+sb_status sbi_scan_prefix_cuda(const sbi_scan_cuda_job *job, const double *slope,
+                               cudaStream_t stream);
 /* Segments side by side; GATE and DELTA token by token. Gates that are no numbers <= 0 set
  * *room.bad. */
 sb_status sbi_scan_gate_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);

@@ -17,7 +17,7 @@ enum {
     /* Of the kernel that hands a head's state from segment to segment: tokens of a segment, and
      * states of a head that are under way at once. */
     SBI_SCAN_HAND_TOKENS = 256,
-    SBI_SCAN_HAND_SLOTS  = 8,
+    SBI_SCAN_HAND_SLOTS  = SB_SCAN_BATCH,
 };
 
 /* Device memory of one call. DECAY alone has slope, record, hand and flag. */
@@ -26,7 +26,8 @@ typedef struct sbi_scan_device_room {
     float  *record; /* [state_heads][state_floats] of the own tokens alone: several ranks */
     float  *start; /* [state_heads][state_floats] states before the call */
     float  *entry; /* [state_heads][segments][state_floats] states before each segment */
-    float  *hand;  /* [heads][HAND_SLOTS][state_floats] states handed on */
+    float  *hand;  /* [heads][HAND_SLOTS][state_floats] states handed on; after a scan records of a
+                      batch of ranks */
     int    *flag;  /* [heads][8] segments handed on by each warp; then the work counter */
     int64_t flag_count;
     double *gates; /* GATE: [state_heads][segments][d] sums of gates of the segment before */

@@ -23,12 +23,6 @@ void sbi_scan_fade(sbi_scan_decay f, float *x, int64_t n)
         x[i] = f.a * x[i] + f.b * x[i];
 }
 
-float *sbi_scan_record(const sbi_scan_room *r, int32_t rank, int64_t head)
-{
-    return (float *)(void *)(r->mail + rank * r->mail_bytes + sizeof(sbi_scan_mail)) +
-           head * r->mail_floats;
-}
-
 int64_t sb_scan_map_dim(sb_scan_map map, int64_t d)
 {
     switch (map) {
@@ -47,7 +41,7 @@ static int64_t state_floats(const sb_scan *s, int64_t d)
     return s->rule == SB_SCAN_MEAN ? 2 * d + 2 : dk * d + (s->normalize ? dk : 0);
 }
 
-static int64_t mail_floats(const sb_scan *s, int64_t d)
+static int64_t record_floats(const sb_scan *s, int64_t d)
 {
     int64_t dk = up16(sb_scan_map_dim(s->map, d));
     switch (s->rule) {
@@ -151,9 +145,8 @@ static sbi_scan_room room_of(const sb_ctx *ctx, const sb_scan *s, const sb_shape
     r.cols    = s->rule == SB_SCAN_DELTA && r.ranks > 1 ? r.d + r.dk : r.d;
     r.threads = (int32_t)min_i64(r.threads, r.state_heads);
     if (r.ranks > 1) {
-        r.mail_floats = mail_floats(s, r.d);
-        r.mail_bytes  = (int64_t)sizeof(sbi_scan_mail) +
-                       up16(r.state_heads * r.mail_floats) * (int64_t)sizeof(float);
+        r.record_floats  = record_floats(s, r.d);
+        r.records_floats = up16(r.state_heads * r.record_floats);
     }
     return r;
 }
@@ -169,7 +162,14 @@ sb_status sb_scan_layout(sb_ctx *ctx, const sb_scan *scan, const sb_shape *shape
     for (int32_t i = 0; i < r.threads; i++) /* a counting arena has no room to note it in */
         take_scratch(&t, &r, ctx->arena->counting ? NULL : &r.scratch[i]);
     if (r.ranks > 1) {
-        r.mail        = take(&t, r.ranks * r.mail_bytes, 1, "states of all ranks");
+        int64_t batch = min_i64(r.ranks - 1, SB_SCAN_BATCH);
+        r.told        = take(&t, r.ranks, sizeof *r.told, "what ranks tell");
+        r.transfer    = take(&t, r.ranks + batch, sizeof *r.transfer, "transfers of states");
+        if (ctx->backend->id == SB_CPU) { /* devices have room of their own */
+            r.own = take(&t, r.records_floats, sizeof *r.own, "states of the own tokens");
+            r.others =
+                take(&t, batch * r.records_floats, sizeof *r.others, "states of other ranks");
+        }
         r.count_bytes = take(&t, r.ranks, sizeof *r.count_bytes, "state gather counts");
         r.displ_bytes = take(&t, r.ranks, sizeof *r.displ_bytes, "state gather places");
     }

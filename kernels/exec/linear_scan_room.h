@@ -4,7 +4,7 @@
  * State of a head, in floats (as in the cache, behind a header):
  *   DECAY  S [dk][d], z [dk] if normalised     GATE, DELTA  S [dk][d]
  *   MEAN   w [d], m, u, q [d]: w / u is the mean, m the largest score, q the head's query
- * Record of a head, which travels between ranks (own tokens, from a state of zero):
+ * Record of a head, which travels to the ranks behind (own tokens, from a state of zero):
  *   DECAY  as the state: lengths give the decay      GATE  S, then sums of gates [dk] in fp64
  *   DELTA  [dk][d + dk]: B, and beside it A          MEAN  w [d], m, u */
 #ifndef SB_KERNELS_EXEC_LINEAR_SCAN_ROOM_H
@@ -28,10 +28,10 @@ typedef struct sbi_scan_state {
     int64_t fill[7]; /* to 64 bytes */
 } sbi_scan_state;
 
-/* In front of a rank's record. */
-typedef struct sbi_scan_mail {
+/* What ranks tell one another before records travel. */
+typedef struct sbi_scan_told {
     int64_t status, start, tokens, fill[5];
-} sbi_scan_mail;
+} sbi_scan_told;
 
 /* Of one thread. cols: columns of the widest state. */
 typedef struct sbi_scan_scratch {
@@ -54,15 +54,18 @@ typedef struct sbi_scan_room {
     int64_t           heads, kv_heads, state_heads;
     int64_t           chunk, dk, d;
     int64_t           cols;                      /* d; DELTA over ranks d + dk */
-    int64_t           state_floats, mail_floats; /* of one head */
-    int64_t           mail_bytes;                /* of one rank */
+    int64_t           state_floats;
+    int64_t           record_floats, records_floats; /* of one head, and of all */
     int64_t           n_tokens;                  /* of the sequence */
     int32_t           recurrent, is_decode, threads, ranks;
     double           *slope;                     /* [state_heads] */
     float            *state;                     /* [state_heads][state_floats] */
-    char             *mail;                      /* [ranks][mail_bytes]; NULL: nobody to write to */
-    int64_t          *count_bytes, *displ_bytes; /* [ranks] */
     sbi_scan_scratch *scratch;                   /* [threads] */
+    /* several ranks: what they tell, the own record, and those of a batch of ranks */
+    sbi_scan_told *told;         /* [ranks] */
+    float         *own, *others; /* [records_floats], [BATCH][records_floats]; NULL on devices */
+    sb_transfer   *transfer;     /* [ranks + BATCH] */
+    int64_t       *count_bytes, *displ_bytes; /* [ranks] */
 } sbi_scan_room;
 
 /* One state head at work over the local tokens. */
@@ -108,21 +111,17 @@ sbi_scan_decay sbi_scan_decay_of(double total);
 /* x[0..n) decays. */
 void sbi_scan_fade(sbi_scan_decay f, float *x, int64_t n);
 
-/* The record of a head in the mail of a rank. */
-float *sbi_scan_record(const sbi_scan_room *r, int32_t rank, int64_t head);
-
-static inline sbi_scan_mail *sbi_scan_mail_of(const sbi_scan_room *r, int32_t rank)
-{
-    return (sbi_scan_mail *)(void *)(r->mail + rank * r->mail_bytes);
-}
-
 /* ---- linear_scan_ranks.c ---- */
-/* Every rank's mail to all: its own is filled in. Collective. */
-sb_status sbi_scan_gather(const sbi_scan_room *r, sb_comm *comm);
-/* All ranks fine, and one after the other from token 0 on. The same answer everywhere. */
-sb_status sbi_scan_check_ranks(const sbi_scan_room *r);
-/* DECAY: r->state becomes that before the tokens of `rank`, by the records of those before it. */
-void sbi_scan_decay_before(const sbi_scan_room *r, int32_t rank);
+/* Every rank learns of the others: status and tokens [start, start + n) of this one. All ranks
+ * fine, and one after the other from token 0 on, or the same error everywhere but where st is one,
+ * which is then returned. Collective. */
+sb_status sbi_scan_meet(const sbi_scan_room *r, const sb_ctx *ctx, sb_status st, int64_t start,
+                        int64_t n);
+/* The records of ranks [first, first + BATCH) to all ranks behind each: on its way into `others`,
+ * one after the other, is that of every one before this rank that has tokens. Both are memory of
+ * the link; what is queued on ctx->stream after it finds them there. Collective. */
+sb_status sbi_scan_send(const sbi_scan_room *r, const sb_ctx *ctx, int32_t first, float *own,
+                        float *others);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,9 @@
  *   2  states before each segment: one after the other     a thread a number of a state
  *   3  outputs of each segment from its state on           a CTA a (query head, segment)
  *
+ * Over ranks 1 takes the last segment too, and its states make that of all rows, which others wait
+ * for; 2 and 3 follow when the states of the ranks before are here.
+ *
  * A CTA of 1 and 3 has eight warps and walks its segment by chunks of 64 rows. S stays in registers
  * in fp32, 16 key channels a warp; as bf16 it goes through shared memory once a chunk, for Q S.
  *
@@ -26,48 +29,6 @@ template <int D> struct chunk_room {
     float   w[C + 1]; /* e^-st */
     float   z[2][D];
 };
-
-template <sb_scan_map M, int D>
-__device__ void load_rows_as(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_t m)
-{
-#pragma unroll 4
-    for (int i = threadIdx.x; i < C * D / 8; i += THREADS) {
-        const int row = i / (D / 8), x = i % (D / 8) * 8;
-        uint4     raw = make_uint4(0, 0, 0, 0);
-        if (row < m) {
-            raw = __ldg(reinterpret_cast<const uint4 *>(from + row * D + x));
-            if (M != SB_SCAN_IDENTITY) {
-                uint32_t(&part)[4] = reinterpret_cast<uint32_t(&)[4]>(raw);
-#pragma unroll
-                for (int p = 0; p < 4; p++)
-                    part[p] = sbi_pack_bf16(scan_map(M, __uint_as_float(part[p] << 16)),
-                                            scan_map(M, __uint_as_float(part[p] & 0xFFFF0000u)));
-            }
-        }
-        *reinterpret_cast<uint4 *>(&to[row][x]) = raw;
-    }
-}
-
-/* Rows [0, m) of a head to shared memory, mapped; rows past m are zeros. */
-template <int D>
-__device__ void load_rows(sb_bf16 (&to)[C][D + PAD], const sb_bf16 *from, int64_t m,
-                          sb_scan_map map)
-{
-    switch (map) {
-    case SB_SCAN_SILU:
-        return load_rows_as<SB_SCAN_SILU, D>(to, from, m);
-    case SB_SCAN_RELU:
-        return load_rows_as<SB_SCAN_RELU, D>(to, from, m);
-    case SB_SCAN_SQRELU:
-        return load_rows_as<SB_SCAN_SQRELU, D>(to, from, m);
-    case SB_SCAN_ELU:
-        return load_rows_as<SB_SCAN_ELU, D>(to, from, m);
-    case SB_SCAN_ELU1:
-        return load_rows_as<SB_SCAN_ELU1, D>(to, from, m);
-    default:
-        return load_rows_as<SB_SCAN_IDENTITY, D>(to, from, m);
-    }
-}
 
 /* S = fade S + (w K)' V over the m rows of the chunk in shared memory. */
 template <int D> __device__ void carry(share<D> &s, const chunk_room<D> &r, int m, float2 f)
@@ -115,7 +76,8 @@ template <int D> __device__ void decay_table(chunk_room<D> &r, double slope)
         r.w[threadIdx.x] = static_cast<float>(exp(-slope * threadIdx.x));
 }
 
-/* 1: what a segment's rows make of a state of zero, to the entry of the segment after. */
+/* 1: what a segment's rows make of a state of zero, to the entry of the segment after; of the last
+ * one to `end`. */
 template <int D>
 __global__ void __launch_bounds__(THREADS, 1)
     scan_states(const __grid_constant__ sbi_scan_cuda_job a)
@@ -124,7 +86,8 @@ __global__ void __launch_bounds__(THREADS, 1)
     chunk_room<D>                                &r = *reinterpret_cast<chunk_room<D> *>(raw);
     const int64_t  head = blockIdx.x % a.state_heads, segment = blockIdx.x / a.state_heads;
     const int64_t  kv    = head * a.group / a.kv_group;
-    const int64_t  first = segment * a.segment_tokens, end = first + a.segment_tokens;
+    const int64_t  first = segment * a.segment_tokens;
+    const int64_t  end   = min(first + a.segment_tokens, a.n);
     const sb_bf16 *k = a.k + kv * a.k_stride, *v = a.v + kv * a.v_stride;
     const double   slope = a.room.slope[head];
     const float2   fade  = scan_decay(-slope * C);
@@ -134,21 +97,26 @@ __global__ void __launch_bounds__(THREADS, 1)
     decay_table(r, slope);
     if (threadIdx.x < D)
         r.z[0][threadIdx.x] = 0.0f;
-    for (int64_t i = first; i < end; i += C) { /* whole chunks: another segment follows */
+    for (int64_t i = first; i < end; i += C) {
+        const int m = static_cast<int>(min(end - i, static_cast<int64_t>(C)));
         __syncthreads();
-        load_rows<D>(r.k, k + i * D, C, a.map);
-        load_rows<D>(r.v, v + i * D, C, SB_SCAN_IDENTITY);
+        scan_load_mapped<D>(r.k, k + i * D, m, a.map);
+        scan_load<D>(r.v, v + i * D, m);
         if (i + C < end) {
-            scan_ask<D>(k + (i + C) * D, C);
-            scan_ask<D>(v + (i + C) * D, C);
+            const int64_t next = min(end - i - C, static_cast<int64_t>(C));
+            scan_ask<D>(k + (i + C) * D, next);
+            scan_ask<D>(v + (i + C) * D, next);
         }
         __syncthreads();
-        carry(s, r, C, fade);
+        const float2 f = m == C ? fade : scan_decay(-slope * m);
+        carry(s, r, m, f);
         if (a.normalize)
-            carry_z(r, C, fade, now);
+            carry_z(r, m, f, now);
         now ^= 1;
     }
-    float *to = a.room.entry + (head * a.segments + segment + 1) * a.state_floats;
+    float *to = segment + 1 < a.segments
+                    ? a.room.entry + (head * a.segments + segment + 1) * a.state_floats
+                    : a.end + head * a.state_floats;
     s.write(to);
     if (a.normalize && threadIdx.x < D) /* its own number */
         to[D * D + threadIdx.x] = r.z[now][threadIdx.x];
@@ -170,6 +138,23 @@ __global__ void scan_entries(const __grid_constant__ sbi_scan_cuda_job a)
         state = scan_fade(fade, state) + *at;
         *at   = state;
     }
+}
+
+/* Over ranks: the state of the last segment becomes that of all of them; entries stay. */
+__global__ void scan_record(const __grid_constant__ sbi_scan_cuda_job a)
+{
+    const int64_t x    = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x;
+    const int64_t head = blockIdx.y, last = a.n - (a.segments - 1) * a.segment_tokens;
+    if (x >= a.state_floats)
+        return;
+    const double slope = a.room.slope[head];
+    const float2 fade  = scan_decay(-slope * static_cast<double>(a.segment_tokens));
+    const float *at    = a.room.entry + head * a.segments * a.state_floats + x;
+    float       *to    = a.end + head * a.state_floats + x;
+    float        state = 0.0f;
+    for (int64_t s = 1; s < a.segments; s++)
+        state = scan_fade(fade, state) + at[s * a.state_floats];
+    *to = scan_fade(scan_decay(-slope * static_cast<double>(last)), state) + *to;
 }
 
 /* Sixteen rows of one query head times half of the value channels, a warp. */
@@ -281,9 +266,9 @@ __global__ void __launch_bounds__(THREADS, 1)
     for (int64_t i = first; i < end; i += C) {
         const int m = static_cast<int>(min(end - i, static_cast<int64_t>(C)));
         __syncthreads();
-        load_rows<D>(r.q, q + i * D, m, a.map);
-        load_rows<D>(r.k, k + i * D, m, a.map);
-        load_rows<D>(r.v, v + i * D, m, SB_SCAN_IDENTITY);
+        scan_load_mapped<D>(r.q, q + i * D, m, a.map);
+        scan_load_mapped<D>(r.k, k + i * D, m, a.map);
+        scan_load<D>(r.v, v + i * D, m);
         s.publish(r.s);
         if (i + C < end) {
             const int64_t next = min(end - i - C, static_cast<int64_t>(C));
@@ -318,8 +303,11 @@ __global__ void __launch_bounds__(THREADS, 1)
 template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t stream)
 {
     const int      bytes  = static_cast<int>(sizeof(chunk_room<D>));
-    const int64_t  states = a.state_heads * (a.segments - 1), outputs = a.heads * a.segments;
-    const unsigned blocks = static_cast<unsigned>((a.state_floats + THREADS - 1) / THREADS);
+    const int64_t  some    = a.part == SBI_SCAN_STATES ? a.segments : a.segments - 1;
+    const int64_t  states  = a.part == SBI_SCAN_OUTPUTS ? 0 : a.state_heads * some;
+    const int64_t  outputs = a.heads * a.segments;
+    const dim3     numbers(static_cast<unsigned>((a.state_floats + THREADS - 1) / THREADS),
+                           static_cast<unsigned>(a.state_heads)); /* a thread each */
     if (outputs > INT32_MAX || a.state_heads > 65535)
         return sb_fail(SB_ERR_UNSUPPORTED, "linear scan: found %d heads, allowed 65535", a.heads);
     sb_status st = SB_CUDA(
@@ -331,8 +319,12 @@ template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t strea
         return st;
     if (states > 0)
         scan_states<D><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
-    scan_entries<<<dim3(blocks, static_cast<unsigned>(a.state_heads)), THREADS, 0, stream>>>(a);
-    scan_outputs<D><<<static_cast<unsigned>(outputs), THREADS, bytes, stream>>>(a);
+    if (a.part == SBI_SCAN_STATES) {
+        scan_record<<<numbers, THREADS, 0, stream>>>(a);
+    } else {
+        scan_entries<<<numbers, THREADS, 0, stream>>>(a);
+        scan_outputs<D><<<static_cast<unsigned>(outputs), THREADS, bytes, stream>>>(a);
+    }
     return sb_cuda_status(cudaGetLastError(), "launch of a linear scan");
 }
 } // namespace

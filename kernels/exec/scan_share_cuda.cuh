@@ -38,6 +38,46 @@ __device__ void scan_load(sb_bf16 (&to)[SCAN_ROWS][D + SCAN_PAD], const sb_bf16 
     }
 }
 
+template <sb_scan_map M, int D>
+__device__ void scan_load_as(sb_bf16 (&to)[SCAN_ROWS][D + SCAN_PAD], const sb_bf16 *from, int64_t m)
+{
+#pragma unroll 4
+    for (int i = threadIdx.x; i < SCAN_ROWS * D / 8; i += SCAN_THREADS) {
+        const int row = i / (D / 8), x = i % (D / 8) * 8;
+        uint4     raw = make_uint4(0, 0, 0, 0);
+        if (row < m) {
+            raw                = __ldg(reinterpret_cast<const uint4 *>(from + row * D + x));
+            uint32_t(&part)[4] = reinterpret_cast<uint32_t(&)[4]>(raw);
+#pragma unroll
+            for (int p = 0; p < 4; p++)
+                part[p] =
+                    sbi_pack_bf16(scan_map(M, scan_low(part[p])), scan_map(M, scan_high(part[p])));
+        }
+        *reinterpret_cast<uint4 *>(&to[row][x]) = raw;
+    }
+}
+
+/* Rows [0, m) of a head to shared memory, mapped; rows past m are zeros. */
+template <int D>
+__device__ void scan_load_mapped(sb_bf16 (&to)[SCAN_ROWS][D + SCAN_PAD], const sb_bf16 *from,
+                                 int64_t m, sb_scan_map map)
+{
+    switch (map) {
+    case SB_SCAN_SILU:
+        return scan_load_as<SB_SCAN_SILU, D>(to, from, m);
+    case SB_SCAN_RELU:
+        return scan_load_as<SB_SCAN_RELU, D>(to, from, m);
+    case SB_SCAN_SQRELU:
+        return scan_load_as<SB_SCAN_SQRELU, D>(to, from, m);
+    case SB_SCAN_ELU:
+        return scan_load_as<SB_SCAN_ELU, D>(to, from, m);
+    case SB_SCAN_ELU1:
+        return scan_load_as<SB_SCAN_ELU1, D>(to, from, m);
+    default:
+        return scan_load<D>(to, from, m);
+    }
+}
+
 /* Key channels that a warp has, and value channels. */
 template <int D> struct share {
     enum { BANDS = D / 16, SIDES = 8 / BANDS, TILES = D / SIDES / 8 };

@@ -78,7 +78,12 @@ static sb_status layout(sb_ctx *ctx, const void *params_, const sb_shape *shape,
     return sb_scan_layout(ctx, &scan, shape, plan);
 }
 
-/* There is no index; retention's decay is written down, -ln(1 - 2^(-5 - h)) [3.2]. */
+double sb_linear_slope(const sb_linear_params *p, int64_t head)
+{
+    return p->kind == SB_LINEAR_RETNET ? -log1p(-exp2(-5.0 - (double)head)) : 0.0;
+}
+
+/* There is no index; retention's decay is written down. */
 static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shape,
                           const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
 {
@@ -89,9 +94,7 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     (void)k;
     (void)cache;
     for (int64_t h = 0; h < n; h++) /* retnet has a state for each query head */
-        slopes[h] = p->kind == SB_LINEAR_RETNET
-                        ? -log1p(-exp2(-5.0 - (double)(shape->first_head + h)))
-                        : 0.0;
+        slopes[h] = sb_linear_slope(p, shape->first_head + h);
     plan->attend_flops = sb_scan_flops(plan, shape);
     sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
     return SB_OK;

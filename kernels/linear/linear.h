@@ -37,6 +37,10 @@ typedef struct sb_linear_params {
     double  beta;         /* gated_delta: likewise */
 } sb_linear_params;
 
+/* s of a query head of the model where a constant decay is e^-s a token, -ln(1 - 2^(-5 - h)) of
+ * retnet [3.2]; else 0. */
+double sb_linear_slope(const sb_linear_params *p, int64_t head);
+
 extern const sb_method sb_linear;
 
 #endif

@@ -147,6 +147,7 @@ case_is "with a reason" 1 "$(grep -c 'found method dense, allowed lightning' "$w
 echo 1 5 9 200 >"$work/ids"
 said=$("$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4 --print-ids 2>/dev/null)
 rm "$work/tnl/tokenizer.json"
+case_is "states of ranks say the same" "$said" "$(mpirun --oversubscribe -np 2 "$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4 --print-ids 2>/dev/null)"
 case_is "ids need no tokenizer" "$said" "$("$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4 --print-ids 2>/dev/null)"
 case_is "texts do" 2 "$(code_of "$spanbench" generate --model "$work/tnl" --ids-file "$work/ids" --method lightning --max-new 4)"
 cp "$tokenizer" "$work/tnl/tokenizer.json"

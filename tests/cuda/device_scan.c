@@ -28,11 +28,12 @@ static sb_tensor side_rows(const sb_tensor *t, int64_t first, int64_t n)
 }
 
 /* Layout and plan on the host; *memory to be freed. */
-static sb_status plan_on_host(scan_case *s, const sb_shape *shape, const sb_tensor *q,
-                              const sb_tensor *k, sb_plan *plan, void **memory)
+static sb_status plan_on_host(scan_case *s, sb_comm *comm, const sb_shape *shape,
+                              const sb_tensor *q, const sb_tensor *k, sb_plan *plan, void **memory)
 {
     sb_arena a;
-    sb_ctx   ctx = {.backend  = &sb_backend_cpu,
+    sb_ctx   ctx = {.backend  = b,
+                    .comm     = comm,
                     .arena    = &a,
                     .threads  = 1,
                     .layer    = s->layer,
@@ -96,7 +97,8 @@ static sb_status attend(scan_case *s, const sb_shape *shape, const sb_plan *plan
     return st;
 }
 
-sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, const char *kernel)
+static sb_status scan(scan_case *s, int64_t first, int64_t n, int is_decode, const char *kernel,
+                      sb_comm *comm, sb_link *link)
 {
     const sb_case_shape *c   = &s->c->shape;
     sb_run               own = {first, n}, seen[] = {{0, first}, {first, n}};
@@ -116,9 +118,11 @@ sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, con
         return st;
     sb_tensor q = sb_case_take(&s->c->q, 0, &gid), k = sb_case_take(&s->c->k, 0, keys),
               v = sb_case_take(&s->c->v, 0, keys);
-    st          = plan_on_host(s, &shape, &q, &k, &plan, &memory);
+    st          = plan_on_host(s, comm, &shape, &q, &k, &plan, &memory);
     if (st == SB_OK) {
         device_open(&d, &q, &k, &v, s->dtype);
+        d.comm = comm;
+        d.link = link;
         if (s->gate.data != NULL) {
             sb_tensor gate = side_rows(&s->gate, first, n), beta = side_rows(&s->beta, first, n);
             device_sides(&d, &gate, &beta);
@@ -133,6 +137,17 @@ sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, con
     free(k.data);
     free(v.data);
     return st;
+}
+
+sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, const char *kernel)
+{
+    return scan(s, first, n, is_decode, kernel, NULL, NULL);
+}
+
+sb_status device_scan_rank(scan_case *s, int64_t first, int64_t n, const char *kernel,
+                           sb_comm *comm, sb_link *link)
+{
+    return scan(s, first, n, 0, kernel, comm, link);
 }
 
 static int is_mean(const scan_case *s)

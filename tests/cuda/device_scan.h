@@ -9,6 +9,10 @@
  * state and work room found intact. On failure o and state of the case stay as they are. */
 sb_status device_scan(scan_case *s, int64_t first, int64_t n, int is_decode, const char *kernel);
 
+/* The same of one of several ranks, which has the tokens [first, first + n), in a prefill. */
+sb_status device_scan_rank(scan_case *s, int64_t first, int64_t n, const char *kernel,
+                           sb_comm *comm, sb_link *link);
+
 /* What the judge says of a case: outputs, and the states after all tokens. */
 typedef struct device_judged {
     double *o;     /* [heads][n][d] */

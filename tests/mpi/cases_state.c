@@ -36,6 +36,7 @@ enum { N_METHODS = sizeof methods / sizeof *methods };
 /* Shard and whole sequence side by side, outputs in fp32; both open, or a note in r. */
 typedef struct pair {
     sb_comm *self;
+    sb_link *link;
     span_seq shard, whole;
     float   *o[2];
 } pair;
@@ -44,9 +45,11 @@ static int pair_open(span_rank *r, const span_seq_spec *spec, int64_t gates, pai
 {
     span_seq *both[] = {&p->shard, &p->whole};
     *p               = (pair){0};
+    p->link          = r->comm->size > 1 ? span_link(r->comm) : NULL;
+    span_how  how    = {.link = p->link};
     sb_status st     = sb_comm_self_create(&p->self);
     if (st == SB_OK)
-        st = span_seq_open(spec, r->comm, &p->shard);
+        st = span_seq_open_as(spec, &how, r->comm, &p->shard);
     if (st == SB_OK)
         st = span_seq_open(spec, p->self, &p->whole);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
@@ -70,6 +73,7 @@ static void pair_close(span_rank *r, pair *p)
                 p->shard.spec.method);
     span_seq_close(&p->shard);
     span_seq_close(&p->whole);
+    sb_link_destroy(p->link);
     sb_comm_destroy(p->self);
     free(p->o[0]);
     free(p->o[1]);
@@ -138,7 +142,8 @@ static void prefill_equals_one_rank(span_rank *r)
         }
 }
 
-/* Bytes of a rank's record without its head: [linear 8]; GATE sends its sums in fp64. */
+/* Bytes of a rank's record [linear 8], which goes to the ranks behind; and a head from every rank
+ * to every other. GATE sends its sums in fp64. */
 static void only_states_travel(span_rank *r)
 {
     static const struct {
@@ -160,7 +165,7 @@ static void only_states_travel(span_rank *r)
         if (!pair_open(r, &spec, 0, &p))
             return;
         int64_t others = r->comm->size - 1;
-        int64_t want   = others * (64 + sent[i].floats * 4);
+        int64_t want   = others * 64 + r->comm->rank * sent[i].floats * 4;
         if (others > 0 && r->comm->rank > 0)
             want += sent[i].more_bytes; /* the query, from rank 0 */
         r->comm->stats = (sb_comm_stats){0};
@@ -174,6 +179,42 @@ static void only_states_travel(span_rank *r)
                     p.shard.times.ns[SB_PHASE_ATTENTION] >=
                         p.shard.times.ns[SB_PHASE_COMMUNICATE] + p.shard.times.ns[SB_PHASE_COMPUTE],
                     "attention is shorter than its parts");
+        pair_close(r, &p);
+    }
+}
+
+/* Whatever comes first: states are folded in the order of ranks. */
+static void runs_repeat_bit_by_bit(span_rank *r)
+{
+    for (int m = 0; m < N_METHODS; m++) {
+        span_seq_spec spec = {methods[m].method,
+                              methods[m].params,
+                              SB_LAYOUT_CONTIGUOUS,
+                              517,
+                              1,
+                              HEADS,
+                              KV_HEADS,
+                              DIM};
+        pair          p;
+        if (!pair_open(r, &spec, methods[m].gates, &p))
+            return;
+        size_t bytes = (size_t)(HEADS * p.shard.gid.n_tokens * DIM) * sizeof(float);
+        size_t state = (size_t)p.shard.cache.state_bytes;
+        float *first = malloc(bytes + state + 1);
+        if (first == NULL)
+            abort();
+        for (int i = 0; i < 2; i++) {
+            SPAN_EXPECT(r, span_seq_prefill(&p.shard) == SB_OK, "%s", sb_error_text());
+            if (i == 0) {
+                memcpy(first, p.o[0], bytes);
+                memcpy((char *)first + bytes, p.shard.cache.state, state);
+            }
+        }
+        SPAN_EXPECT(r,
+                    memcmp(first, p.o[0], bytes) == 0 &&
+                        memcmp((char *)first + bytes, p.shard.cache.state, state) == 0,
+                    "%s %s: other bits", spec.method, spec.params);
+        free(first);
         pair_close(r, &p);
     }
 }
@@ -303,6 +344,17 @@ static void one_ranks_failure_ends_the_call_on_all(span_rank *r)
         }
 }
 
+static void ranks_need_a_link(span_rank *r)
+{
+    span_seq_spec spec = {"lightning", "", SB_LAYOUT_CONTIGUOUS, 100, 1, HEADS, KV_HEADS, DIM};
+    span_seq      s;
+    sb_status     st = sb_comm_agree(r->comm, span_seq_open(&spec, r->comm, &s));
+    if (st == SB_OK)
+        st = span_seq_prefill(&s);
+    SPAN_EXPECT(r, st == (r->comm->size == 1 ? SB_OK : SB_ERR_INTERNAL), "%s", sb_error_text());
+    span_seq_close(&s);
+}
+
 /* Looks that compare find the keys of all ranks, as the methods that gather them leave them. */
 static void keys_can_be_gathered_afterwards(span_rank *r)
 {
@@ -329,9 +381,11 @@ static void keys_can_be_gathered_afterwards(span_rank *r)
 const span_case span_state_cases[] = {
     {"prefill_equals_one_rank", prefill_equals_one_rank},
     {"only_states_travel", only_states_travel},
+    {"runs_repeat_bit_by_bit", runs_repeat_bit_by_bit},
     {"decode_equals_one_rank", decode_equals_one_rank},
     {"shards_must_follow_each_other", shards_must_follow_each_other},
     {"one_ranks_failure_ends_the_call_on_all", one_ranks_failure_ends_the_call_on_all},
+    {"ranks_need_a_link", ranks_need_a_link},
     {"keys_can_be_gathered_afterwards", keys_can_be_gathered_afterwards},
     {0},
 };

@@ -4,7 +4,7 @@
 
 #include "harness/shard/device.h"
 #include "kernels/exec/attend.h"
-#include "kernels/exec/linear_scan.h"
+#include "kernels/exec/linear_scan_room.h"
 #include "tests/unit/harness/run/fake_device.h"
 
 static const sb_method *of; /* whose plan runs */
@@ -40,6 +40,27 @@ static sb_status plan(sb_ctx *ctx, const void *params, const sb_shape *shape, co
     return done(of->plan[SB_CPU](&c, params, shape, q, k, cache, made));
 }
 
+/* Records go over a link between devices, so they are to be there. */
+static int64_t records_bytes(const void *params, const sb_shape *shape)
+{
+    return (1 + SB_SCAN_BATCH) * of->state_bytes(params, shape);
+}
+
+static sb_status attend_state(const sb_ctx *ctx, sb_ctx *host, const void *params,
+                              const sb_attn_in *in, const sb_plan *made, sb_cache *cache,
+                              sb_attn_out *out)
+{
+    sbi_scan_room *r  = made->method_data;
+    void          *p  = NULL;
+    sb_status      st = SB_OK;
+    if (r->ranks > 1)
+        st = sb_arena_alloc(ctx->arena, (1 + SB_SCAN_BATCH) * r->records_floats, sizeof(float),
+                            "records", &p);
+    r->own    = p;
+    r->others = r->own != NULL ? r->own + r->records_floats : NULL;
+    return st == SB_OK ? sb_attend_linear_scan_cpu(host, params, in, made, cache, out) : st;
+}
+
 static sb_status attend(sb_ctx *ctx, const void *params, const sb_attn_in *in, const sb_plan *made,
                         sb_cache *cache, sb_attn_out *out)
 {
@@ -49,7 +70,7 @@ static sb_status attend(sb_ctx *ctx, const void *params, const sb_attn_in *in, c
         return sb_fail(SB_ERR_DEVICE, "double: a kernel fails");
     fake_enter(ctx->stream);
     return done(made->method_data != NULL && (of->caps & SB_CAP_STATE) != 0
-                    ? sb_attend_linear_scan_cpu(&c, params, in, made, cache, out)
+                    ? attend_state(ctx, &c, params, in, made, cache, out)
                     : sb_attend_block_csr_cpu(&c, params, in, made, NULL, out));
 }
 
@@ -83,5 +104,5 @@ void device_double(const sb_method *m, int fails, sb_method *out)
     out->attend[SB_CUDA] = attend;
     out->plan[SB_CUDA]   = plans_there(m) ? plan : NULL;
     out->layout_device   = plans_there(m) ? layout : NULL;
-    out->device_bytes    = NULL;
+    out->device_bytes    = (m->caps & SB_CAP_STATE) != 0 ? records_bytes : NULL;
 }

@@ -23,6 +23,7 @@ typedef struct span_case {
 extern const span_case span_comm_cases[];    /* cases_comm.c */
 extern const span_case span_shard_cases[];   /* cases_shard.c */
 extern const span_case span_state_cases[];   /* cases_state.c */
+enum { SPAN_STATE_CASES_OF_MANY = 4 };       /* the first ones: for any number of ranks */
 extern const span_case span_quality_cases[]; /* cases_quality.c */
 extern const span_case span_balance_cases[]; /* cases_balance.c */
 extern const span_case span_fetch_cases[];   /* cases_fetch.c */

@@ -32,6 +32,10 @@ END_TEST
 START_TEST(state) { run(&span_state_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
+/* More than two batches of records (SB_SCAN_BATCH); cases that need no tokens on every rank. */
+START_TEST(states_of_many) { run(&span_state_cases[_i], 19); }
+END_TEST
+
 START_TEST(balance) { run(&span_balance_cases[_i / N_SIZES], sizes[_i % N_SIZES]); }
 END_TEST
 
@@ -61,6 +65,7 @@ int main(void)
     tcase_add_loop_test(tc, comm, 0, count(span_comm_cases) * N_SIZES);
     tcase_add_loop_test(tc, shard, 0, count(span_shard_cases) * N_SIZES);
     tcase_add_loop_test(tc, state, 0, count(span_state_cases) * N_SIZES);
+    tcase_add_loop_test(tc, states_of_many, 0, SPAN_STATE_CASES_OF_MANY);
     tcase_add_loop_test(tc, balance, 0, count(span_balance_cases) * N_SIZES);
     tcase_add_loop_test(tc, groups, 0, count(span_groups_cases) * N_SIZES);
     tcase_add_loop_test(tc, pass_q, 0, count(span_pass_q_cases) * N_SIZES);

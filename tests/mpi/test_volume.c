@@ -10,7 +10,7 @@
 #include "tests/mpi/count_mpi.h"
 #include "tests/mpi/shard_case.h"
 
-enum { HEADS = 8, KV_HEADS = 4, DIM = 32, BF16 = 2, AGREEMENT_BYTES = 8, MAIL_BYTES = 64 };
+enum { HEADS = 8, KV_HEADS = 4, DIM = 32, BF16 = 2, AGREEMENT_BYTES = 8, HEADER_BYTES = 64 };
 
 static sb_comm *world;
 static sb_link *link_of_all;
@@ -208,14 +208,18 @@ START_TEST(heads_in_teams)
 }
 END_TEST
 
-/* H dk dv 4, and a header a rank. */
+/* H dk dv 4 of every rank before: on the last one, which receives most, (R-1) of them. As many go
+ * to the ranks behind. And a header of every rank. */
 START_TEST(states)
 {
     volume   v;
-    span_how how = how_of(SB_SCHEME_STATE, 0);
+    span_how how   = how_of(SB_SCHEME_STATE, 0);
+    int64_t  state = (int64_t)HEADS * DIM * DIM * (int64_t)sizeof(float), R = world->size;
+    int64_t  heads = (R - 1) * HEADER_BYTES;
     EVERYWHERE(measure("lightning", &how, SB_LAYOUT_CONTIGUOUS, 1, &v) == SB_OK, "state");
-    expect("state", &v,
-           (world->size - 1) * ((int64_t)HEADS * DIM * DIM * (int64_t)sizeof(float) + MAIL_BYTES));
+    expect_received("state", &v, world->rank * state + heads, 0);
+    EVERYWHERE(v.prefill.sent == (R - 1 - world->rank) * state + heads, "state: sent %lld bytes",
+               (long long)v.prefill.sent);
 }
 END_TEST
 

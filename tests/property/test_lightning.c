@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels/base/rng.h"
+#include "kernels/exec/linear_scan.h"
 #include "kernels/lightning/lightning.h"
 #include "tests/oracle/scan_case.h"
 #include "tests/tolerance.h"
@@ -448,6 +449,28 @@ START_TEST(zero_values_add_nothing)
 }
 END_TEST
 
+/* ---- over ranks: how far a state is felt ---- */
+
+START_TEST(reach_ends_where_nothing_is_left)
+{
+    static const double slopes[] = {0.84, 0.25, 1.0 / 256, 1e-5, 2000, 41.5};
+    enum { N = 1 << 20 };
+    ck_assert_int_eq(sb_scan_reach(0, N), N);
+    for (size_t i = 0; i < sizeof slopes / sizeof *slopes; i++) {
+        int64_t rows = sb_scan_reach(slopes[i], N);
+        ck_assert(rows > 0 && rows <= N);
+        if (rows == N) /* the next row feels more */
+            ck_assert_double_gt(exp(-slopes[i] * (double)N), ldexp(1, -60) * 0.999);
+        else
+            ck_assert_double_le(exp(-slopes[i] * (double)(rows + 1)), ldexp(1, -60));
+        if (rows > 1) /* row t after t + 1 decays: not two too many */
+            ck_assert_double_gt(exp(-slopes[i] * (double)(rows - 1)), ldexp(1, -60));
+    }
+    ck_assert_int_eq(sb_scan_reach(1e-5, 1000), 1000);
+    ck_assert_int_eq(sb_scan_reach(0.25, 0), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("lightning");
@@ -469,6 +492,7 @@ int main(void)
     tcase_add_test(t, slow_decode_loses_at_most_its_decay);
     tcase_add_test(t, slope_heads_says_whose_decay_it_is);
     tcase_add_test(t, zero_values_add_nothing);
+    tcase_add_test(t, reach_ends_where_nothing_is_left);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

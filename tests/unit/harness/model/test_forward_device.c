@@ -196,7 +196,7 @@ START_TEST(what_more_ranks_cannot_do_is_refused)
         {"dense", {.team = 1}, SB_LAYOUT_CONTIGUOUS, "found teams of 1 of 2 ranks"},
         {"dense", {.fetch = 1}, SB_LAYOUT_CONTIGUOUS, "found fetch on 2 ranks of backend fake"},
         {"dense", {.pass_q = 1}, SB_LAYOUT_ZIGZAG, "found pass_q on 2 ranks of backend fake"},
-        {"lightning", {0}, SB_LAYOUT_CONTIGUOUS, NULL},
+        {"lightning", {.state = 1}, SB_LAYOUT_CONTIGUOUS, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sb_method m     = *sb_method_find(cases[i].method);
@@ -221,7 +221,8 @@ START_TEST(what_more_ranks_cannot_do_is_refused)
     ck_assert_int_eq(
         sb_scheme_on_device((sb_scheme_use){0}, sb_method_find("dense"), 1, 4).heads_at_once, 0);
     ck_assert_int_eq(
-        sb_scheme_on_device((sb_scheme_use){0}, sb_method_find("lightning"), 2, 4).heads_at_once,
+        sb_scheme_on_device((sb_scheme_use){.state = 1}, sb_method_find("lightning"), 2, 4)
+            .heads_at_once,
         0);
     ck_assert_int_eq(sb_scheme_on_device((sb_scheme_use){.ring = 1}, sb_method_find("dense"), 2, 4)
                          .heads_at_once,

@@ -205,6 +205,47 @@ START_TEST(plan_is_monotone_in_tokens_and_ranks)
 }
 END_TEST
 
+/* Ranks scan at once; what they do besides is for the rows that decays do not yet hide from the
+ * ranks before. */
+START_TEST(states_over_ranks)
+{
+    static const struct {
+        const char *method, *params;
+        double      least, most; /* work of two ranks together, of one rank's */
+    } said[] = {
+        {"lightning", "", 1.001, 1.003},                /* 32 heads, 2100 rows on average */
+        {"lightning", "slope_rule=paper", 1.005, 1.02}, /* one head of 32 does not decay */
+        {"linear", "kind=retnet", 1.25, 1.35},          /* most heads hardly do */
+        {"linear", "", 1.39, 1.41},                     /* no decay */
+        {"linear", "kind=gla", 1.39, 1.41},
+    };
+    sb_machine *m = rig_machine("45e9");
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        sb_plan_case  c   = rig_case(said[i].method, said[i].params, 0, M, 1, SB_SCHEME_STATE,
+                                     SB_LAYOUT_CONTIGUOUS, 1);
+        sb_prediction one = rig_predict(m, &c), two;
+        c.ranks           = 2;
+        two               = rig_predict(m, &c);
+        double more       = 2 * two.compute_flops / one.compute_flops;
+        ck_assert_msg(more > said[i].least && more < said[i].most, "%s %s: %g", said[i].method,
+                      said[i].params, more);
+    }
+    /* the last rank's: 7 states of 2 MiB in one group, 31 in four, 24 of them between hosts */
+    sb_plan_case  c = rig_case("lightning", "", 0, M, 8, SB_SCHEME_STATE, SB_LAYOUT_CONTIGUOUS, 1);
+    sb_prediction p = rig_predict(m, &c);
+    double        state = 32 * 128 * 128 * 4;
+    ck_assert_int_eq(p.received_bytes, 7 * (int64_t)state);
+    ck_assert_int_eq(p.rounds, 1);
+    ck_assert_double_eq_tol(p.seconds[SB_PHASE_COMMUNICATE], 12e-6 + 7 * state / 360e9, 1e-9);
+    c.ranks = 32;
+    p       = rig_predict(m, &c);
+    ck_assert_int_eq(p.received_bytes, 31 * (int64_t)state);
+    ck_assert_int_eq(p.rounds, 4);
+    ck_assert_double_eq_tol(p.seconds[SB_PHASE_COMMUNICATE], 4 * 25e-6 + 24 * state / 45e9, 1e-9);
+    sb_machine_free(m);
+}
+END_TEST
+
 START_TEST(densities_come_from_the_table)
 {
     sb_machine  *m = rig_machine("45e9");
@@ -296,6 +337,7 @@ int main(void)
     tcase_add_test(t, schemes_differ_as_they_should);
     tcase_add_test(t, dense_takes_what_the_spec_says);
     tcase_add_test(t, plan_is_monotone_in_tokens_and_ranks);
+    tcase_add_test(t, states_over_ranks);
     tcase_add_test(t, densities_come_from_the_table);
     tcase_add_test(t, sparse_attention_over_slow_links_waits_for_them);
     tcase_add_test(t, limits_and_deadlines);

@@ -109,6 +109,7 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
                              .decode_params = next_params,
                              .backend     = r->steps != NULL ? r->steps->backend : &sb_backend_cpu,
                              .comm        = comm,
+                             .link        = r->link,
                              .layout      = r->layout,
                              .threads     = r->threads > 0 ? r->threads : 1,
                              .arena_flags = SB_ARENA_GUARD};

@@ -18,6 +18,7 @@ typedef struct llama_run {
     int32_t        stop; /* an id that ends generation; 0: none */
     int32_t        extrapolate;
     int32_t        threads; /* 0: 1 */
+    sb_link       *link;    /* of several ranks that carry a state */
     /* Where it runs; NULL: on the cpu. */
     const sb_device_rows *steps;
     sb_attend_fn          attend; /* of methods there, in place of their own; NULL: theirs */

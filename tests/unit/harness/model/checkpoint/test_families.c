@@ -147,8 +147,11 @@ static double    allowed;
 
 static void on_ranks(span_rank *r)
 {
-    llama_out o  = {0};
-    sb_status st = llama_forward(&shared, r->comm, &o);
+    llama_out o    = {0};
+    llama_run mine = shared;
+    mine.link      = r->comm->size > 1 ? span_link(r->comm) : NULL;
+    sb_status st   = llama_forward(&mine, r->comm, &o);
+    sb_link_destroy(mine.link);
     SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
     if (st != SB_OK)
         return;
