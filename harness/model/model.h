@@ -79,7 +79,7 @@ typedef struct sb_model_ops {
      * layout, embed, embed_one, qkv, absorb and row count, and shape, unless NULL, where it refuses
      * what the model does not do there (SB_ERR_UNSUPPORTED). The arena is device memory and so are
      * tensors; ids, rows to read and all structs are host memory; what they run is queued on the
-     * default stream and only `row` waits. layout over a real arena copies the model's constants
+     * backend's own stream and only `row` waits. layout over a real arena copies the model's constants
      * there, and waits for that. */
     const struct sb_model_ops *cuda;
     /* Bytes of device memory that the model keeps there from its first input to destroy (weights);

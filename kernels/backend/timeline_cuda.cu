@@ -14,6 +14,7 @@
 
 #include <cstdlib>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_parts.h"
 #include "kernels/backend/cuda_status.cuh"
 #include "kernels/backend/timeline_cuda.h"
@@ -39,7 +40,7 @@ sb_status mark(timeline *t, void *stream)
                        static_cast<int>(MAX_MARKS) - 1);
     if (t->n == t->n_made && (st = SB_CUDA(cudaEventCreate(&t->at[t->n]))) == SB_OK)
         t->n_made++;
-    return st == SB_OK ? SB_CUDA(cudaEventRecord(t->at[t->n], static_cast<cudaStream_t>(stream)))
+    return st == SB_OK ? SB_CUDA(cudaEventRecord(t->at[t->n], sb_cuda_stream(stream)))
                        : st;
 }
 
@@ -63,7 +64,7 @@ sb_status read(sb_timeline *t_, void *stream, sb_phase_times *times)
     timeline *t = of(t_);
     int       n = t->n;
     if (n == 0)
-        return SB_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)));
+        return SB_CUDA(cudaStreamSynchronize(sb_cuda_stream(stream)));
     sb_status st = mark(t, stream);
     RANGE_POP();
     t->n = 0;

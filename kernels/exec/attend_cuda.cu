@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/flash_cpu.h"
@@ -168,7 +169,7 @@ static sb_status queue(void *arg)
 
 static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, sb_attn_out *out)
 {
-    sbi_cuda_job job = {in, plan, out, static_cast<cudaStream_t>(ctx->stream), ctx, 0};
+    sbi_cuda_job job = {in, plan, out, sb_cuda_stream(ctx->stream), ctx, 0};
     queued       q   = {&job, nullptr};
     sb_status    st  = check(&job);
     if (st != SB_OK || in->q->tokens == 0)

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/linear_scan_call.h"
 #include "kernels/exec/linear_scan_cuda.cuh"
@@ -216,7 +217,7 @@ sb_status queue(void *arg)
 sb_status run_in_phase(const sb_ctx *ctx, const sbi_scan_call *c, const states *s,
                        const sbi_scan_device_room *room)
 {
-    queued    q  = {c, s, room, static_cast<cudaStream_t>(ctx->stream), nullptr};
+    queued    q  = {c, s, room, sb_cuda_stream(ctx->stream), nullptr};
     sb_status st = sb_cuda_step(ctx, SB_PHASE_COMPUTE, queue, &q);
     if (ctx->phases != nullptr)
         ctx->phases->kernel = q.kernel;
@@ -300,7 +301,7 @@ sb_status run_behind(const sb_ctx *ctx, const sbi_scan_call *c, const states *s,
 sb_status over_ranks(sb_ctx *ctx, const sbi_scan_call *c, sb_cache *cache, sb_status st)
 {
     const sbi_scan_room *r      = c->room;
-    cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
+    cudaStream_t         stream = sb_cuda_stream(ctx->stream);
     sbi_scan_mail       *mine   = sbi_scan_mail_of(r, ctx->comm->rank);
     sbi_scan_device_room room   = {};
     states               s      = {nullptr, nullptr};
@@ -339,7 +340,7 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
     sbi_scan_call        c = {};
     sbi_scan_device_room room;
     states               s;
-    cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
+    cudaStream_t         stream = sb_cuda_stream(ctx->stream);
     (void)params;
     if (plan == nullptr || plan->method_data == nullptr)
         return sb_fail(SB_ERR_INTERNAL, "linear scan: the plan was not laid out for it");

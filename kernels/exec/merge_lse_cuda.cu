@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cuda_bf16.h>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/merge_lse_cuda.cuh"
 
@@ -181,5 +182,5 @@ extern "C" sb_status sb_merge_lse_cuda(const sb_partials *p, sb_dtype dtype, sb_
     j.lse           = lse;
     j.rows_per_head = p->rows > 0 ? p->rows : 1;
     j.merge         = into == SB_MERGE_INTO_RUNNING;
-    return sbi_merge_lse_cuda(&j, static_cast<cudaStream_t>(stream));
+    return sbi_merge_lse_cuda(&j, sb_cuda_stream(stream));
 }

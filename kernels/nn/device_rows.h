@@ -9,7 +9,7 @@
  * rounded once to bf16, and so is silu(gate) * up.
  *
  * All row data are device memory, structs and tensors' headers are host memory and may go when a
- * call returns. Everything is queued on `stream` (NULL: the default one). Rows begin at multiples
+ * call returns. Everything is queued on `stream` (NULL: the backend's own). Rows begin at multiples
  * of 16 bytes: SB_ERR_INTERNAL where they do not. */
 #ifndef SB_KERNELS_NN_DEVICE_ROWS_H
 #define SB_KERNELS_NN_DEVICE_ROWS_H

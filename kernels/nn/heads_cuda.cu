@@ -5,6 +5,7 @@
  *   gather  a thread 16 bytes */
 #include <cstdint>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
@@ -119,7 +120,7 @@ extern "C" sb_status sbi_rows_spread(const sb_rows_spread *s, void *stream)
     a.q           = part_of(s->q);
     a.k           = part_of(s->k);
     a.v           = part_of(s->v);
-    spread<<<static_cast<unsigned>(s->n), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(a);
+    spread<<<static_cast<unsigned>(s->n), THREADS, 0, sb_cuda_stream(stream)>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of spread");
 }
 
@@ -134,7 +135,7 @@ extern "C" sb_status sbi_rows_gather(const sb_tensor *o, int64_t first, int64_t 
                        (long long)o->dim);
     const int     pieces = static_cast<int>(o->dim / WIDE);
     const int64_t ctas   = (n * o->heads * pieces + THREADS - 1) / THREADS;
-    gather<<<static_cast<unsigned>(ctas), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(
+    gather<<<static_cast<unsigned>(ctas), THREADS, 0, sb_cuda_stream(stream)>>>(
         reinterpret_cast<const uint4 *>(sb_tensor_bf16(o, 0, first)), o->head_stride / WIDE,
         o->heads, pieces, n, reinterpret_cast<uint4 *>(rows));
     return sb_cuda_status(cudaGetLastError(), "launch of gather");

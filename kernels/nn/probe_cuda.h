@@ -1,6 +1,6 @@
 /* The probe's maths on the cuda backend: the same bits as probe_maps.h on the CPU, and the
  * embedding. All row data, tables and rotations are device memory; structs are host memory and may
- * go when a call returns. Everything is queued on `stream` (NULL: the default one).
+ * go when a call returns. Everything is queued on `stream` (NULL: the backend's own).
  *
  * Errors: SB_ERR_DEVICE; SB_ERR_INTERNAL where said below. */
 #ifndef SB_KERNELS_NN_PROBE_CUDA_H

@@ -13,6 +13,7 @@
  * Shared memory: tile 16 KiB, table 8 KiB. Bound: device memory (probe_cuda.h). */
 #include <cstdint>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 #include "kernels/nn/probe_cuda.h"
@@ -308,6 +309,6 @@ extern "C" sb_status sb_probe_maps_run_cuda(const sb_probe_map *map, sb_bf16 *co
     if (ctas > INT32_MAX)
         return sb_fail(SB_ERR_UNSUPPORTED, "probe maps: found %lld rows, allowed below 2^33",
                        (long long)n_rows);
-    run_maps<<<static_cast<unsigned>(ctas), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(a);
+    run_maps<<<static_cast<unsigned>(ctas), THREADS, 0, sb_cuda_stream(stream)>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of run_maps");
 }

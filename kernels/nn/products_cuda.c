@@ -12,6 +12,7 @@
 
 #if defined(SB_HAVE_CUBLASLT)
 #include "kernels/backend/cublaslt_library.h"
+#include "kernels/backend/cuda_stream.h"
 
 enum { PLANS = 64, ALIGNED = 16 /* bytes, of all operands */, ONE_ROW = 8 /* numbers at a time */ };
 
@@ -146,7 +147,8 @@ sb_status sbi_product_run(void *products_, const sb_rows_product *p, void *work,
     return st == SB_OK ? sbi_cublaslt_status(
                              all->lib->Matmul(all->handle, k->desc, &one, p->w, k->a, p->x, k->b,
                                               &beta, p->y, k->c, p->y, k->c, &k->algo,
-                                              (char *)work + off, SBI_PRODUCT_BYTES, stream),
+                                              (char *)work + off, SBI_PRODUCT_BYTES,
+                                              sb_cuda_stream(stream)),
                              "product")
                        : st;
 }

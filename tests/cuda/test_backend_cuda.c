@@ -1,4 +1,4 @@
-/* The cuda backend on a real device: memory round trips, order on the default stream, refusals.
+/* The cuda backend on a real device: memory round trips, order on its own stream, refusals.
  * Without a device: skipped (77), after checking that the backend says so instead of crashing. */
 #include <check.h>
 #include <stdio.h>

@@ -127,7 +127,7 @@ typedef struct queue {
     int64_t n, capacity, done;
 } queue;
 
-static queue streams[STREAMS]; /* the first is the default stream */
+static queue streams[STREAMS]; /* the first is the backend's own */
 
 static queue *queue_of(void *stream)
 {
