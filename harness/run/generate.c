@@ -43,7 +43,8 @@ static sb_status config_of(const job *j, sb_forward_config *out)
                                .layout        = (g->method->caps & SB_CAP_STATE) != 0
                                                     ? SB_LAYOUT_CONTIGUOUS
                                                     : SB_LAYOUT_BLOCK_STRIPED,
-                               .threads       = g->threads};
+                               .threads       = g->threads,
+                               .graphs        = g->graphs};
     return SB_OK;
 }
 
@@ -162,6 +163,8 @@ static sb_status decode(job *j, sb_generated *out)
         sum += step_ns[i];
         out->steps++;
     }
+    out->graph_steps = sb_forward_graphs(j->forward)->steps;
+    memcpy(out->graph_reason, sb_forward_graphs(j->forward)->reason, sizeof out->graph_reason);
     if (st == SB_OK)
         st = sb_prompter_text(j->g->prompter, emitted, in->n_emit, &out->text);
     if (st == SB_OK) {

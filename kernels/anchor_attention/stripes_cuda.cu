@@ -11,8 +11,8 @@
  * KiB. */
 #include <cuda_bf16.h>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/anchor_attention/plan_cuda.h"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/sm90_body.cuh"
 #include "kernels/exec/sm90_map.cuh"
 

@@ -179,7 +179,8 @@ sb_status measure_matmul(char *room, size_t room_bytes, sb_ceilings *out)
         (void)snprintf(out->cublaslt, sizeof out->cublaslt, "%.63s", sb_error_text());
         return SB_OK; /* its absence is told, no failure */
     }
-    fill<<<1024, 256, 0, sb_cuda_stream(nullptr)>>>(reinterpret_cast<uint16_t *>(room), int64_t(2) * EDGE * EDGE);
+    fill<<<1024, 256, 0, sb_cuda_stream(nullptr)>>>(reinterpret_cast<uint16_t *>(room),
+                                                    int64_t(2) * EDGE * EDGE);
     sb_status st = status(cudaGetLastError(), "operands");
     if (st == SB_OK)
         st = prepare(l, &p, room_bytes - 3 * matrix, &best);

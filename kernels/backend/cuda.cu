@@ -9,9 +9,9 @@
 
 #include <cstdio>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_parts.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/base/arena.h"
 #include "kernels/base/backend.h"
 
@@ -125,8 +125,8 @@ static sb_status cuda_copy_rows(void *dst, size_t dst_step, const void *src, siz
     sb_status      st  = kind_of(kind, &how);
     if (st != SB_OK || bytes == 0 || rows == 0)
         return st;
-    cudaError_t e = cudaMemcpy2DAsync(dst, dst_step, src, src_step, bytes, rows, how,
-                                      sb_cuda_stream(stream));
+    cudaError_t e =
+        cudaMemcpy2DAsync(dst, dst_step, src, src_step, bytes, rows, how, sb_cuda_stream(stream));
     return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "copy of rows");
 }
 
@@ -231,4 +231,8 @@ const sb_backend sb_backend_cuda = {
     /* state */ sbi_state_cuda,
     /* ceilings */ sbi_ceilings_cuda,
     /* room */ cuda_room,
+    /* graph_begin */ sbi_graph_begin_cuda,
+    /* graph_end */ sbi_graph_end_cuda,
+    /* graph_launch */ sbi_graph_launch_cuda,
+    /* graph_close */ sbi_graph_close_cuda,
 };

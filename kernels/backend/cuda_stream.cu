@@ -23,7 +23,8 @@ cudaStream_t sb_cuda_stream(void *stream)
     }
     std::lock_guard<std::mutex> held(lock);
     own                        *o = &owns[device];
-    if (!o->is_made && cudaStreamCreateWithFlags(&o->stream, cudaStreamNonBlocking) != cudaSuccess) {
+    if (!o->is_made &&
+        cudaStreamCreateWithFlags(&o->stream, cudaStreamNonBlocking) != cudaSuccess) {
         (void)cudaGetLastError();
         o->stream = nullptr;
     }

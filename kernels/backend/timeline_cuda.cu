@@ -14,9 +14,9 @@
 
 #include <cstdlib>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_parts.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/timeline_cuda.h"
 
 namespace
@@ -40,8 +40,7 @@ sb_status mark(timeline *t, void *stream)
                        static_cast<int>(MAX_MARKS) - 1);
     if (t->n == t->n_made && (st = SB_CUDA(cudaEventCreate(&t->at[t->n]))) == SB_OK)
         t->n_made++;
-    return st == SB_OK ? SB_CUDA(cudaEventRecord(t->at[t->n], sb_cuda_stream(stream)))
-                       : st;
+    return st == SB_OK ? SB_CUDA(cudaEventRecord(t->at[t->n], sb_cuda_stream(stream))) : st;
 }
 
 sb_status enter(sb_timeline *t_, sb_phase phase, void *stream)

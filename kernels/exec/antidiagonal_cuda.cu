@@ -295,11 +295,9 @@ extern "C" sb_status sb_antidiagonal_device_begin(const sb_antidiagonal_device *
                                                   const sb_tensor *q, const sb_tensor *k,
                                                   void *stream)
 {
-    sb_status st =
-        copy_groups(q, a->q_whole, a->q, a->stride_tokens, sb_cuda_stream(stream));
+    sb_status st = copy_groups(q, a->q_whole, a->q, a->stride_tokens, sb_cuda_stream(stream));
     if (st == SB_OK)
-        st = copy_groups(k, a->k_whole, {0, a->n_keys}, a->stride_tokens,
-                         sb_cuda_stream(stream));
+        st = copy_groups(k, a->k_whole, {0, a->n_keys}, a->stride_tokens, sb_cuda_stream(stream));
     return st;
 }
 

@@ -133,14 +133,17 @@ static const struct {
 /* *kernel: the one that was taken. */
 static sb_status launch(const sbi_cuda_job *j, const char **kernel)
 {
-    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal = nullptr;
+    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal = nullptr, *first = nullptr;
     if (asked == nullptr)
         asked = "auto";
     for (const auto &k : kernels) {
         int named = strcmp(asked, k.name) == 0;
         if (!named && strcmp(asked, "auto") != 0)
             continue;
-        refusal = k.refusal(j);
+        refusal = j->ctx->step != nullptr && k.run != sbi_attend_decode_cuda
+                      ? "a step in device memory"
+                      : k.refusal(j);
+        first   = first != nullptr ? first : refusal;
         if (refusal == nullptr) {
             *kernel = k.name;
             return k.run(j);
@@ -149,6 +152,10 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
             return sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=%s found %s", asked,
                            refusal);
     }
+    if (first != nullptr) /* auto has a kernel for any other call */
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "attend: found %s with a step in device memory, allowed dense decode",
+                       first);
     return sb_fail(
         SB_ERR_USAGE,
         "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, slots, sm90",

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cuda_bf16.h>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/block_means_device.h"
 
 namespace

@@ -15,8 +15,8 @@
 #include <cfloat>
 #include <cmath>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/last_probe_device.h"
 #include "kernels/exec/mma_cuda.cuh"
 

@@ -11,8 +11,8 @@
  * Warps of a CTA have the query heads of one KV head and query block, as far as there are: they
  * start from the same keys. Order: KV head outermost, then query blocks, last first.
  * Bound: keys out of L2, 2 * d bytes each. */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/mma_cuda.cuh"
 #include "kernels/hip/plan_cuda.h"
 

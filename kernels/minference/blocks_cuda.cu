@@ -1,8 +1,8 @@
 /* block_sparse: a CTA takes some row blocks of a head, scores them against all key blocks before
  * (a thread a key block, the CPU's products bit for bit), keeps the 16-bit scores in shared memory
  * and selects there, a warp a row. No score is ever written out. */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/block_means_device.h"
 #include "kernels/exec/exp_cuda.cuh"
 #include "kernels/minference/device.h"

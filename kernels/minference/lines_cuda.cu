@@ -1,6 +1,6 @@
 /* Columns and diagonals of every head with lines: a CTA a head and side. */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/radix_cuda.cuh"
 #include "kernels/minference/device.h"
 #include "kernels/minference/work.h"

@@ -6,8 +6,8 @@
  *   distances of a row   |  x      x x   x        xxxxx|      in the order of keys
  *   tiles                  [64][64]    [64][64]  [64][64]     anchored at the first, then in a row
  */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/row_sum_device.h"
 #include "kernels/minference/device.h"
 #include "kernels/minference/work.h"

@@ -15,6 +15,7 @@
 #define SB_KERNELS_NN_DEVICE_ROWS_H
 
 #include "kernels/base/backend.h"
+#include "kernels/base/step.h"
 #include "kernels/base/tensor.h"
 
 #ifdef __cplusplus
@@ -39,6 +40,9 @@ typedef struct sb_rows_spread {
     const float     *inv_freq; /* [dim / 2] of sb_rope_frequencies, as is the multiplier */
     float            multiplier;
     int64_t          n, first; /* the first row's place in the tensors */
+    /* Device memory; not NULL: n is 1, and k and v go to row step->slot, whatever rows are in use
+     * there. */
+    const sb_step   *step;
     const sb_tensor *q, *k, *v;
 } sb_rows_spread;
 

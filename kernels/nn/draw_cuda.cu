@@ -2,8 +2,8 @@
  * by arithmetic, 8e9 weights below a second; outside of every timed phase. */
 #include <cstdint>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/draw.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"

@@ -7,8 +7,8 @@
  * the latency of the device's memory asks for. */
 #include <cstdint>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 

@@ -6,8 +6,8 @@
  * take: a thread 16 bytes. */
 #include <cstdint>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 #include "kernels/nn/probe_cuda.h"
 

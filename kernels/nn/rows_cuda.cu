@@ -6,8 +6,8 @@
  *   add    a thread a number */
 #include <cstdint>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 
@@ -122,8 +122,8 @@ extern "C" sb_status sbi_rows_embed(const sb_bf16 *table, int64_t width, const i
 {
     if (n == 0)
         return SB_OK;
-    embed<<<static_cast<unsigned>(n), THREADS, 0, sb_cuda_stream(stream)>>>(
-        table, width, ids, first, x, position);
+    embed<<<static_cast<unsigned>(n), THREADS, 0, sb_cuda_stream(stream)>>>(table, width, ids,
+                                                                            first, x, position);
     return sb_cuda_status(cudaGetLastError(), "launch of embed");
 }
 
@@ -149,8 +149,8 @@ extern "C" sb_status sbi_rows_gate(sb_bf16 *rows, const float *bias, int64_t n, 
     if (width % WIDE != 0 || !aligned(rows, bias, nullptr))
         return sb_fail(SB_ERR_INTERNAL, "gate: rows of %lld numbers, or out of line",
                        (long long)width);
-    gate_rows<<<blocks_of(n * (width / WIDE)), THREADS, 0, sb_cuda_stream(stream)>>>(
-        rows, bias, n, width);
+    gate_rows<<<blocks_of(n * (width / WIDE)), THREADS, 0, sb_cuda_stream(stream)>>>(rows, bias, n,
+                                                                                     width);
     return sb_cuda_status(cudaGetLastError(), "launch of gate");
 }
 

@@ -7,8 +7,8 @@
  *
  * Shared memory: 66 KiB; 4 bytes a candidate. Bound: scores d * (N / B)^2 FLOP a head of fp32;
  * choose some 31 sums over a row's candidates. */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 
 namespace

@@ -10,8 +10,8 @@
  *
  * Shared memory 40 KiB at 128 queries and head_dim 128. Bound: tensor cores, 2 * 2 * B * N * d FLOP
  * a head, and 2.3 * B * N exp2; keys come out of L2 once a pass and query head. */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/mma_cuda.cuh"
 #include "kernels/pbs_attn/plan_cuda.h"
 

@@ -3,8 +3,8 @@
  * A CTA (segment, head) sorts numbers of 64 bits in shared memory, bitonically: the importance
  * turned over, above the place, so that equal keys keep their order. 8 bytes a key, padded to a
  * power of two. Bound: none near; 2 log2(S)^2 / 4 passes over shared memory. */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 
 namespace

@@ -3,8 +3,8 @@
  * A warp a block: 8 rows under way, each lane the same dims of all. Sums in the order of slots (of
  * tokens for queries). Bound: H * N * d bytes of keys out of L2, as many of queries out of memory,
  * twice each. */
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 
 #include <cuda_bf16.h>

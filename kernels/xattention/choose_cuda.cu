@@ -10,8 +10,8 @@
  * memory. */
 #include <cuda_bf16.h>
 
-#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/xattention/plan_cuda.h"
 
 namespace
