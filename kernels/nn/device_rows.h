@@ -40,10 +40,10 @@ typedef struct sb_rows_spread {
     const float     *inv_freq; /* [dim / 2] of sb_rope_frequencies, as is the multiplier */
     float            multiplier;
     int64_t          n, first; /* the first row's place in the tensors */
+    const sb_tensor *q, *k, *v;
     /* Device memory; not NULL: n is 1, and k and v go to row step->slot, whatever rows are in use
      * there. */
-    const sb_step   *step;
-    const sb_tensor *q, *k, *v;
+    const sb_step *step;
 } sb_rows_spread;
 
 typedef struct sb_device_rows {
