@@ -34,6 +34,7 @@ static const char HELP[] =
     "  --method NAME      how the prefill attends (default dense; spanbench list methods)\n"
     "  --param NAME=VALUE of the method (repeatable)\n"
     "  --backend B        cpu (default), cuda\n"
+    "  --graphs G         auto (default): decode steps on a device as one graph; off\n"
     "  --max-new N        tokens to generate at most (default 128)\n"
     "  --logits OUT       write ids and logits as safetensors\n"
     "  --logits-rows R    last (default), all\n"
@@ -52,6 +53,7 @@ typedef struct options {
     int            n_params, extrapolate, print_ids, help;
     int64_t        max_new;
     sb_logits_rows rows;
+    sb_graphs_mode graphs;
 } options;
 
 static sb_status count_option(const char *text, int64_t *out)
@@ -72,6 +74,14 @@ static sb_status rows_option(const char *text, sb_logits_rows *out)
     return SB_OK;
 }
 
+static sb_status graphs_option(const char *text, sb_graphs_mode *out)
+{
+    if (strcmp(text, "auto") != 0 && strcmp(text, "off") != 0)
+        return sb_fail(SB_ERR_USAGE, "--graphs: found `%s`, allowed auto, off", text);
+    *out = text[0] == 'a' ? SB_GRAPHS_AUTO : SB_GRAPHS_OFF;
+    return SB_OK;
+}
+
 static sb_status one_option(int c, options *o)
 {
     enum {
@@ -86,7 +96,8 @@ static sb_status one_option(int c, options *o)
         ROWS,
         EXTRA,
         PRINT,
-        BACKEND
+        BACKEND,
+        GRAPHS
     };
     switch (c) {
     case MODEL:
@@ -122,6 +133,8 @@ static sb_status one_option(int c, options *o)
     case BACKEND:
         o->backend = optarg;
         return SB_OK;
+    case GRAPHS:
+        return graphs_option(optarg, &o->graphs);
     case PRINT:
         o->print_ids = 1;
         return SB_OK;
@@ -137,13 +150,11 @@ static sb_status one_option(int c, options *o)
 static sb_status parse(int argc, char **argv, options *o)
 {
     static const struct option longs[] = {
-        {"model", 1, NULL, 256},       {"prompt-file", 1, NULL, 257},
-        {"ids-file", 1, NULL, 258},    {"wrapper", 1, NULL, 259},
-        {"method", 1, NULL, 260},      {"param", 1, NULL, 261},
-        {"max-new", 1, NULL, 262},     {"logits", 1, NULL, 263},
-        {"logits-rows", 1, NULL, 264}, {"extrapolate", 0, NULL, 265},
-        {"print-ids", 0, NULL, 266},   {"backend", 1, NULL, 267},
-        {"help", 0, NULL, 'h'},        {0}};
+        {"model", 1, NULL, 256},       {"prompt-file", 1, NULL, 257}, {"ids-file", 1, NULL, 258},
+        {"wrapper", 1, NULL, 259},     {"method", 1, NULL, 260},      {"param", 1, NULL, 261},
+        {"max-new", 1, NULL, 262},     {"logits", 1, NULL, 263},      {"logits-rows", 1, NULL, 264},
+        {"extrapolate", 0, NULL, 265}, {"print-ids", 0, NULL, 266},   {"backend", 1, NULL, 267},
+        {"graphs", 1, NULL, 268},      {"help", 0, NULL, 'h'},        {0}};
     sb_status                  st      = SB_OK;
     int                        c;
     *o     = (options){.wrapper = "auto",
@@ -328,7 +339,10 @@ static void say(const options *o, const sb_generate *g, const sb_generated *r)
         (long long)g->input->n_tokens, sb_prompter_wrapper(p), r->prefill_s, n / r->prefill_s,
         (long long)r->n);
     if (r->steps > 0)
-        (void)fprintf(stderr, ", %.1f ms each", r->decode_token_s * 1e3);
+        (void)fprintf(stderr, ", %.2f ms each", r->decode_token_s * 1e3);
+    if (r->steps > 0 && g->backend->id != SB_CPU)
+        (void)fprintf(stderr, " (%lld of %lld steps by a graph%s%s)", (long long)r->graph_steps,
+                      (long long)r->steps, r->graph_reason[0] != '\0' ? ": " : "", r->graph_reason);
     (void)fprintf(stderr, "; %.2f GiB a rank beside %.2f GiB of weights\n",
                   (double)r->room_bytes / 0x1p30, (double)r->weights_bytes / 0x1p30);
 }
@@ -356,6 +370,7 @@ static sb_status generate(const options *o, const sb_launch *l)
     sb_generate                       g  = {.comm        = l->comm,
                                             .threads     = l->threads,
                                             .extrapolate = o->extrapolate,
+                                            .graphs      = o->graphs,
                                             .rows = o->logits != NULL ? o->rows : SB_LOGITS_NONE,
                                             .logits_path = o->logits};
     sb_generated                      r  = {0};

@@ -282,7 +282,8 @@ static int add_all(expansion *e)
                          .warmup      = s->warmup,
                          .repetitions = s->repetitions,
                          .quality     = s->quality,
-                         .detail      = s->detail};
+                         .detail      = s->detail,
+                         .graphs      = s->graphs};
     if (!add_anchor(e, &p))
         return 0;
     for (int64_t i = 0; i < s->n_inputs; i++)

@@ -108,7 +108,7 @@ static void load(sbi_ctx *c, plan_box *b)
 {
     static const char *const keys[] = {"sweep",  "experiment", "tokenizer", "workloads", "backend",
                                        "model",  "methods",    "sharding",  "decode",    "quality",
-                                       "timing", "exclude",    NULL};
+                                       "timing", "graphs",     "exclude",   NULL};
     size_t                   bytes = 0, bom = 0;
     sbi_names                names = {0};
     const char              *text  = sbi_file_read(c, &bytes);

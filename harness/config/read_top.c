@@ -9,6 +9,7 @@ static const sb_param backend_param    = {"backend", "auto", "auto|cpu|cuda", ""
 static const sb_param experiment_param = {"experiment", "task", "task|attention", "", SB_ENUM, 0};
 static const sb_param mode_param       = {"mode", "sampled", "none|sampled|exact", "", SB_ENUM, 0};
 static const sb_param detail_param     = {"detail", "summary", "summary|per_head", "", SB_ENUM, 0};
+static const sb_param graphs_param     = {"graphs", "auto", "auto|off", "", SB_ENUM, 0};
 static const sb_param warmup_param     = {"warmup", "1", "[0,1000]", "", SB_I64, 0};
 static const sb_param repeat_param     = {"repetitions", "3", "[0,1000000]", "", SB_I64, 0};
 /* of the operator alone [quality_metrics B5] */
@@ -70,6 +71,13 @@ static void quality_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
     (void)sbi_enum_read(c, detail_node, &detail_param, &detail);
     s->quality = (sb_quality_mode)mode;
     s->detail  = (sb_quality_detail)detail;
+}
+
+static void graphs_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
+{
+    int32_t mode = 0;
+    (void)sbi_enum_read(c, n, &graphs_param, &mode);
+    s->graphs = (sb_graphs_mode)mode;
 }
 
 static void anchor_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
@@ -157,9 +165,9 @@ static void axes_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
 
 void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
 {
-    static const char *const task_keys[] = {"sweep",     "experiment", "backend",  "model",
-                                            "workloads", "methods",    "sharding", "decode",
-                                            "quality",   "timing",     "exclude",  NULL};
+    static const char *const task_keys[] = {
+        "sweep",  "experiment", "backend", "model",  "workloads", "methods", "sharding",
+        "decode", "quality",    "timing",  "graphs", "exclude",   NULL};
     static const char *const op_keys[]   = {"sweep",   "experiment", "backend", "inputs",
                                             "methods", "sharding",   "quality", "timing",
                                             "exclude", "dump",       NULL};
@@ -179,6 +187,8 @@ void sbi_spec_read(sbi_ctx *c, sbi_node *root, sbi_spec *s)
     backend_read(c, sbi_map_get(root, "backend"), s);
     quality_read(c, sbi_map_get(root, "quality"), s);
     timing_read(c, sbi_map_get(root, "timing"), s);
+    if (!s->attention)
+        graphs_read(c, sbi_map_get(root, "graphs"), s);
     int64_t before = c->n_errors;
     axes_read(c, root, s);
     s->complete = c->n_errors == before;

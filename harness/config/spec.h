@@ -88,6 +88,7 @@ typedef struct sbi_spec {
     sbi_values           decodes;
     sb_quality_mode      quality;
     sb_quality_detail    detail;
+    sb_graphs_mode       graphs;
     int64_t              warmup, repetitions;
     int32_t              anchor;       /* 0: none, else 1 + impl of dense */
     int64_t              anchor_up_to; /* tokens; 0: any */

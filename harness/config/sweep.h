@@ -4,7 +4,8 @@
  * A point is one cell: method x parameters x task x length x sharding x decode x model x seed, at a
  * given number of ranks and backend; of the operator alone, with the shape of its input for the
  * model and the distribution or file for the task. Its hash is SHA-256 of the canonical JSON of
- * exactly those (sorted keys, no blanks): not samples, timing, quality, dump, sweep name or commit.
+ * exactly those (sorted keys, no blanks): not samples, timing, quality, graphs, dump, sweep name or
+ * commit.
  *
  * Keys (* must be there; [list] marks an axis: one value or a list of distinct ones):
  *   sweep*       a name
@@ -38,6 +39,7 @@
  *   quality      sampled | none | exact or {mode, detail: summary | per_head}
  *   timing       {warmup 1, repetitions 3}; repetitions 0: accuracy and quality of one pass,
  *                nothing timed, no speed-ups
+ *   graphs       auto | off: decode steps on a device as one graph (harness/model/forward_step.c)
  *   exclude      list of mappings over method, its parameters, task, suite, length, seed, sharding,
  *                layout, decode; a point goes when all keys of one of them match, a list of values
  *                matches any of them
@@ -96,6 +98,8 @@ typedef enum sb_decode_kind {
     SB_DECODE_COUNT
 } sb_decode_kind;
 typedef enum sb_quality_mode { SB_QUALITY_NONE, SB_QUALITY_SAMPLED, SB_QUALITY_EXACT, SB_QUALITY_COUNT } sb_quality_mode;
+/* Decode steps as graphs, where a device and all that a step calls can; off: call by call. */
+typedef enum sb_graphs_mode { SB_GRAPHS_AUTO, SB_GRAPHS_OFF, SB_GRAPHS_COUNT } sb_graphs_mode;
 typedef enum sb_quality_detail { SB_DETAIL_SUMMARY, SB_DETAIL_PER_HEAD, SB_DETAIL_COUNT } sb_quality_detail;
 
 /* Where a sweep names no layout: zigzag, even under a causal mask and in the two runs of queries
@@ -167,6 +171,7 @@ typedef struct sb_point {
     const void       *anchor_params;
     sb_quality_mode   quality;
     sb_quality_detail detail;
+    sb_graphs_mode    graphs;
     int32_t           anchor_only;  /* 1: added by sb_sweep_anchor, not asked for by the file */
     int32_t           cell;         /* points with equal cell differ only in method and its parameters (and decode): same anchor */
 } sb_point;

@@ -125,7 +125,11 @@ static sb_status feed(sb_forward *f, int32_t id)
 {
     const sb_model_ops *ops = f->ops;
     int64_t             pos = f->caches[0].n_global;
-    sb_status           st  = ops->embed_one(f->cfg.model, f->in, id, pos);
+    if (f->steps.by != SBI_STEPS_SAID) {
+        sb_status st = sbi_steps_feed(f, id, pos);
+        return st == SB_OK ? ops->row(f->cfg.model, -1, f->row) : st;
+    }
+    sb_status st = ops->embed_one(f->cfg.model, f->in, id, pos);
     for (int32_t l = 0; l < f->shape.n_layers; l++) {
         const sb_model_layer *call = &f->calls[l].decode;
         sb_ctx                ctx  = sbi_forward_ctx(f, l, NULL);
@@ -202,6 +206,7 @@ sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns)
         answers[i] = -1;
     for (int64_t i = 0; step_ns != NULL && i < f->in->n_feed; i++)
         step_ns[i] = -1;
+    sbi_steps_begin(f);
     st       = mark(f);
     int ends = 0;
     for (int64_t i = 0; st == SB_OK && !ends && i < f->in->n_script; i++) {
@@ -232,6 +237,7 @@ sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns)
             st = sb_fail(SB_ERR_INTERNAL, "decode script: unknown step %d", (int)op->kind);
         }
     }
+    sbi_steps_end(f);
     if (st == SB_OK && emitted != NULL)
         memcpy(emitted, answers, (size_t)f->in->n_emit * sizeof *answers);
     free(answers);

@@ -31,6 +31,7 @@ typedef struct sb_forward_config {
     /* 1: looks compare with dense attention and find K and V of all tokens, also after methods that
      * carry a state and gather none: those then need the room. */
     int32_t        compares;
+    sb_graphs_mode graphs; /* of decode steps */
     sb_arena_flags arena_flags;
     /* Asked at every layer; non-zero: leave with SB_ERR_STOPPED (all ranks agree). NULL: never. */
     int (*should_stop)(void *arg);
@@ -101,6 +102,13 @@ sb_status sb_forward_row(sb_forward *f, int64_t token, float *out);
  * each decode step on this rank; either may be NULL. Where a stop ends the script early, -1 stands
  * for what was left out. */
 sb_status sb_forward_decode(sb_forward *f, int32_t *emitted, int64_t *step_ns);
+
+/* How the steps of the last sb_forward_decode ran. */
+typedef struct sb_graph_facts {
+    int64_t steps;       /* by launching a graph, of all */
+    char    reason[240]; /* why none did; "": some did, or there was no step */
+} sb_graph_facts;
+const sb_graph_facts *sb_forward_graphs(const sb_forward *f);
 
 size_t sb_forward_high_water(const sb_forward *f);   /* bytes of the block ever in use */
 size_t sb_forward_device_bytes(const sb_forward *f); /* most device memory held; 0 on the cpu */

@@ -2,6 +2,7 @@
  *
  *   forward_room.c   storage, counted and real       forward.c  prefill and decode
  *   forward_look.c   a layer, for those who look at it
+ *   forward_step.c   decode steps as one thing to launch
  *   forward_layers.c which method a layer attends by
  *
  * On the CPU all storage stands in one arena. On a device what kernels read and write stands in
@@ -18,6 +19,24 @@ typedef struct sbi_layer_copy {
     sb_tensor q, k, v, o;
     float    *lse;
 } sbi_layer_copy;
+
+/* How the present script's steps run. */
+typedef enum sbi_steps_by {
+    SBI_STEPS_SAID, /* calls say where they stand */
+    SBI_STEPS_WARM, /* the next one's calls find it in device memory: all rooms grow, kernels load
+                     */
+    SBI_STEPS_CAPTURE, /* the next one's are noted */
+    SBI_STEPS_GRAPH,
+    SBI_STEPS_TOLD /* no graph came of it: calls that find it in device memory */
+} sbi_steps_by;
+
+typedef struct sbi_steps {
+    sb_step       *there; /* of the next call; NULL on the cpu */
+    sb_step        here;  /* on its way there */
+    sbi_steps_by   by;
+    sb_graph      *graph;
+    sb_graph_facts facts;
+} sbi_steps;
 
 /* How a layer attends in prefill and in decode. */
 typedef struct sbi_layer_calls {
@@ -42,6 +61,7 @@ struct sb_forward {
     sb_tensor           q1, o1, k1, v1; /* one token: decode */
     float              *row; /* what the next token is read from, the same on all ranks */
     float              *row_mark;
+    sbi_steps           steps;
     sbi_layer_copy      copy;         /* data NULL unless looks compare, on a device */
     size_t              scratch_mark; /* the arena is given back to here between calls */
 };
@@ -65,6 +85,18 @@ int64_t sbi_forward_state_bytes(const sb_forward *f, int32_t layer);
 sb_scheme_call sbi_forward_scheme(const sb_forward *f);
 sb_ctx   sbi_forward_ctx(sb_forward *f, int32_t layer, sb_phase_times *times);
 sb_shape sbi_forward_shape(const sb_forward *f); /* of the prefill */
+
+/* ---- forward_step.c ---- */
+/* To note a step and to make a graph of it takes the host some microseconds a kernel, about what
+ * six steps then save (kernels/exec/CUDA.md): scripts of fewer steps go without. Tests turn it
+ * down. */
+extern int64_t sbi_steps_least;
+/* Can steps be a graph? NULL, or why not. */
+const char *sbi_steps_refusal(sb_forward *f);
+void        sbi_steps_begin(sb_forward *f); /* a script */
+void        sbi_steps_end(sb_forward *f);
+/* Append token `id` and queue all layers; by is not SBI_STEPS_SAID. */
+sb_status sbi_steps_feed(sb_forward *f, int32_t id, int64_t pos);
 
 /* ---- forward_look.c ---- */
 /* Let somebody look at a layer. What the look moves and how long it takes is not the method's: both

@@ -102,6 +102,13 @@ static sb_status lay_out_rows(sb_forward *f, sb_arena *data)
         (!sbi_shares_heads(f) && /* nobody reads it: a look finds that of its heads */
          (st = sb_arena_alloc(data, s->heads * rows, sizeof(float), "LSE", &lse)) != SB_OK))
         return st;
+    if (sbi_on_device(f)) {
+        void *step = NULL;
+        if ((st = sb_arena_alloc(data, 1, sizeof *f->steps.there, "place of a decode step",
+                                 &step)) != SB_OK)
+            return st;
+        f->steps.there = step;
+    }
     f->lse   = lse;
     f->q.gid = f->o.gid = f->gid;
     return SB_OK;
@@ -197,6 +204,8 @@ static sb_status lay_out_call(sb_forward *f, int32_t layer, const sb_method *m, 
         return st;
     if (f->cfg.comm->size > 1 && sb_device_plans(f->cfg.backend, m))
         ctx.comm = NULL;
+    if (shape->is_decode && sbi_steps_refusal(f) == NULL)
+        ctx.step = &f->steps.here; /* there is no device memory yet */
     return sb_device_call_count(&ctx, m, params, &call, index.high_water_bytes - f->scratch_mark,
                                 !shape->is_decode, there);
 }
@@ -276,6 +285,7 @@ static sb_status init(sb_forward *f, const sb_forward_config *cfg, const sb_inpu
 
 static void fini(sb_forward *f)
 {
+    sbi_steps_end(f);
     sb_device_call_close(f->device);
     sb_team_fini(&f->team);
     sb_map_fini(&f->map);

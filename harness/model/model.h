@@ -79,9 +79,14 @@ typedef struct sb_model_ops {
      * layout, embed, embed_one, qkv, absorb and row count, and shape, unless NULL, where it refuses
      * what the model does not do there (SB_ERR_UNSUPPORTED). The arena is device memory and so are
      * tensors; ids, rows to read and all structs are host memory; what they run is queued on the
-     * default stream and only `row` waits. layout over a real arena copies the model's constants
-     * there, and waits for that. */
+     * backend's own stream and only `row` waits. layout over a real arena copies the model's
+     * constants there, and waits for that. */
     const struct sb_model_ops *cuda;
+    /* Of the record `cuda`: qkv of the scratch row in a decode step whose place is told in device
+     * memory: k and v are whole caches, of which row step->slot is written. With it nothing that
+     * qkv_step and absorb are told changes from step to step. NULL: it has no such steps. */
+    sb_status (*qkv_step)(sb_model *m, int32_t layer, const sb_step *step, sb_tensor *q,
+                          sb_tensor *k, sb_tensor *v);
     /* Bytes of device memory that the model keeps there from its first input to destroy (weights);
      * told in any build, nothing is loaded for it. NULL: none. */
     int64_t (*kept_bytes)(const sb_model *m);

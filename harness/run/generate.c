@@ -45,7 +45,8 @@ static sb_status config_of(const job *j, sb_forward_config *out)
                                                                        : SB_SCHEME_ALLGATHER),
                                     .use     = {.state = state},
                                     .link    = g->link,
-                                    .threads = g->threads};
+                                    .threads = g->threads,
+                                    .graphs  = g->graphs};
     return SB_OK;
 }
 
@@ -164,6 +165,8 @@ static sb_status decode(job *j, sb_generated *out)
         sum += step_ns[i];
         out->steps++;
     }
+    out->graph_steps = sb_forward_graphs(j->forward)->steps;
+    memcpy(out->graph_reason, sb_forward_graphs(j->forward)->reason, sizeof out->graph_reason);
     if (st == SB_OK)
         st = sb_prompter_text(j->g->prompter, emitted, in->n_emit, &out->text);
     if (st == SB_OK) {

@@ -2,6 +2,7 @@
 #ifndef SB_HARNESS_RUN_GENERATE_H
 #define SB_HARNESS_RUN_GENERATE_H
 
+#include "harness/config/sweep.h"
 #include "harness/model/checkpoint/prompt.h"
 #include "kernels/base/comm.h"
 #include "kernels/base/link.h"
@@ -20,6 +21,7 @@ typedef struct sb_generate {
     const sb_method *method;
     const void      *method_params;
     int32_t          extrapolate;
+    sb_graphs_mode    graphs;
     sb_logits_rows   rows;
     const char      *logits_path; /* written by rank 0 */
 } sb_generate;
@@ -30,7 +32,8 @@ typedef struct sb_generated {
     char    *text;           /* malloc'd */
     double   prefill_s;      /* to the first new token's logits, slowest rank */
     double   decode_token_s; /* mean of the steps; 0: there was none */
-    int64_t  steps;
+    int64_t  steps, graph_steps; /* all, and those that a graph ran */
+    char     graph_reason[240];  /* why no further ones; "": nothing was in the way */
     size_t   room_bytes;    /* of a rank, where the model is, beside the weights */
     size_t   weights_bytes; /* there: on the cpu those of the files */
 } sb_generated;

@@ -26,6 +26,7 @@ void sb_result_fini(sb_result *r)
     free(r->own.hits);
     free(r->own.prediction);
     free(r->own.error);
+    free(r->own.graph_reason);
     *r = (sb_result){0};
 }
 

@@ -44,6 +44,7 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, const sb_i
                                                   .link          = sb_scheme_links(use) ? b->link : NULL,
                                                   .threads       = b->threads,
                                                   .compares      = p->quality != SB_QUALITY_NONE,
+                                                  .graphs        = p->graphs,
                                                   .should_stop   = b->should_stop,
                                                   .stop_arg      = b->stop_arg};
     if (dense == NULL)
@@ -212,6 +213,17 @@ static sb_status score_tokens(const sb_point *pt, const sb_input *in, const int3
     return SB_OK;
 }
 
+static sb_status graph_facts(const sb_forward *f, int64_t n_steps, sb_result *out)
+{
+    const sb_graph_facts *g = sb_forward_graphs(f);
+    if (g->reason[0] != '\0' && (out->own.graph_reason = strdup(g->reason)) == NULL)
+        return sb_fail(SB_ERR_NOMEM, "sample: no memory for a reason");
+    out->facts.n_steps      = n_steps;
+    out->facts.graph_steps  = g->steps;
+    out->facts.graph_reason = out->own.graph_reason;
+    return SB_OK;
+}
+
 static sb_status run_decode(sb_bench *b, const sb_point *pt, const sb_input *in, passes *p,
                             sb_result *out)
 {
@@ -229,6 +241,8 @@ static sb_status run_decode(sb_bench *b, const sb_point *pt, const sb_input *in,
         goto done;
     for (int64_t i = 0; i < in->n_feed && step_ns[i] >= 0; i++) /* a stop leaves out the rest */
         sbi_timing_add(out, SB_PHASE_DECODE_TOKEN, i, 0, step_ns[i]);
+    if ((st = graph_facts(p->f, in->n_feed, out)) != SB_OK)
+        goto done;
     st = in->text != NULL ? score_text(b, in, emitted, out) : score_tokens(pt, in, emitted, out);
     if ((st = sb_comm_agree(b->comm, st)) == SB_OK) /* each rank has scored it itself */
         out->facts.prediction = out->own.prediction;

@@ -56,7 +56,7 @@ typedef struct sb_result {
         sb_timing_facts *timings;
         void            *quality, *needles, *balance;
         uint8_t         *hits;
-        char            *prediction, *error;
+        char            *prediction, *error, *graph_reason;
         char             digest[17];
         sb_comm_facts    comm[2];
         sb_memory_facts  memory[5];

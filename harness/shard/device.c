@@ -329,7 +329,9 @@ static sb_status attend_there(sb_device_call *c, const sb_ctx *ctx, const sb_met
     sb_attn_in  in   = *in_;
     in.gate          = c->gate.data != NULL ? &c->gate : NULL;
     in.beta          = c->beta.data != NULL ? &c->beta : NULL;
-    int64_t   need   = m->device_bytes != NULL ? m->device_bytes(params, shape) : 0;
+    int64_t   need   = ctx->step != NULL         ? m->step_bytes(params, shape)
+                       : m->device_bytes != NULL ? m->device_bytes(params, shape)
+                                                 : 0;
     sb_status st     = grow(c, &c->work, (size_t)need);
     if (st == SB_OK && out.lse == NULL) {
         st      = grow(c, &c->lse, (size_t)(out.o->heads * out.o->tokens) * sizeof *out.lse);
@@ -403,6 +405,8 @@ sb_status sb_device_call_count(const sb_ctx *ctx, const sb_method *m, const void
         return st;
     raise(&room->index, device.high_water_bytes);
     raise(&room->work, m->device_bytes != NULL ? (size_t)m->device_bytes(params, shape) : 0);
+    if (ctx->step != NULL)
+        raise(&room->work, (size_t)m->step_bytes(params, shape));
     if (shape->is_decode && ctx->comm != NULL && ctx->comm->size > 1)
         raise(&room->partial, (size_t)(shape->heads * (shape->head_dim + 1)) * sizeof(float));
     else if (!wants_lse)

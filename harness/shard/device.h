@@ -57,7 +57,8 @@ typedef struct sb_device_room {
     size_t index, work, lse, partial;
 } sb_device_room;
 
-/* Raise *room to what such a call needs: exactly, but for the index of a plan made on the host, of
+/* Raise *room to what such a call needs (ctx->step not NULL: what one with a step does, whatever it
+ * points to): exactly, but for the index of a plan made on the host, of
  * which the copy takes no more than host_index_bytes, its room there. wants_lse: 0, where out->lse
  * will be NULL. Local, nothing is allocated. Errors: SB_ERR_UNSUPPORTED, of a method that does not
  * attend there; those of its layout. */

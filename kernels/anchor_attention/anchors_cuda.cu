@@ -9,6 +9,7 @@
 #include <cuda_bf16.h>
 
 #include "kernels/anchor_attention/plan_cuda.h"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/sm90_body.cuh"
 #include "kernels/exec/sm90_map.cuh"
 
@@ -179,7 +180,7 @@ sb_status launch(const sbi_anchor_device *a, const sb_tensor *q, const sb_tensor
 extern "C" sb_status sbi_anchor_means_cuda(const struct sbi_anchor_device *a, const sb_tensor *q,
                                            const sb_tensor *k, void *stream_)
 {
-    auto      stream = static_cast<cudaStream_t>(stream_);
+    auto      stream = sb_cuda_stream(stream_);
     sb_status st     = SB_CUDA(cudaMemsetAsync(a->q_high, 0, a->mean_bytes, stream));
     if (st == SB_OK)
         st = SB_CUDA(cudaMemsetAsync(a->q_low, 0, a->mean_bytes, stream));

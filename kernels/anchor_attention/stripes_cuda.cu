@@ -12,6 +12,7 @@
 #include <cuda_bf16.h>
 
 #include "kernels/anchor_attention/plan_cuda.h"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/sm90_body.cuh"
 #include "kernels/exec/sm90_map.cuh"
 
@@ -199,6 +200,6 @@ extern "C" sb_status sbi_anchor_stripes_cuda(const struct sbi_anchor_device *a, 
 {
     if (a->n_rows == 0)
         return SB_OK;
-    return a->dim == 64 ? launch<64>(a, k, static_cast<cudaStream_t>(stream))
-                        : launch<128>(a, k, static_cast<cudaStream_t>(stream));
+    return a->dim == 64 ? launch<64>(a, k, sb_cuda_stream(stream))
+                        : launch<128>(a, k, sb_cuda_stream(stream));
 }

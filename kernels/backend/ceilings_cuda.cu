@@ -7,6 +7,7 @@
 
 #include "kernels/backend/cublaslt.h"
 #include "kernels/backend/cuda_parts.h"
+#include "kernels/backend/cuda_stream.h"
 
 #if defined(SB_HAVE_CUBLASLT)
 #include "kernels/backend/cublaslt_library.h"
@@ -70,9 +71,9 @@ template <typename Call> sb_status time_of(Call call, double *seconds)
     if (st == SB_OK)
         st = status(cudaEventCreate(&at[1]), "event");
     for (int i = -WARM_UPS; st == SB_OK && i < TIMINGS; i++) {
-        if ((st = status(cudaEventRecord(at[0], nullptr), "event")) == SB_OK &&
+        if ((st = status(cudaEventRecord(at[0], sb_cuda_stream(nullptr)), "event")) == SB_OK &&
             (st = call()) == SB_OK &&
-            (st = status(cudaEventRecord(at[1], nullptr), "event")) == SB_OK &&
+            (st = status(cudaEventRecord(at[1], sb_cuda_stream(nullptr)), "event")) == SB_OK &&
             (st = status(cudaEventSynchronize(at[1]), "waiting")) == SB_OK && i >= 0)
             st = status(cudaEventElapsedTime(&ms[i], at[0], at[1]), "event");
     }
@@ -91,7 +92,8 @@ sb_status measure_copy(char *a, char *b, double *rate)
     double    s  = 1;
     sb_status st = time_of(
         [=] {
-            return status(cudaMemcpyAsync(b, a, COPY_BYTES, cudaMemcpyDeviceToDevice, nullptr),
+            return status(cudaMemcpyAsync(b, a, COPY_BYTES, cudaMemcpyDeviceToDevice,
+                                          sb_cuda_stream(nullptr)),
                           "copy");
         },
         &s);
@@ -106,7 +108,7 @@ sb_status measure_exp(float *room, int sms, double *rate)
     double    s      = 1;
     sb_status st     = time_of(
         [=] {
-            exponentials<<<blocks, EXP_THREADS>>>(room);
+            exponentials<<<blocks, EXP_THREADS, 0, sb_cuda_stream(nullptr)>>>(room);
             return status(cudaGetLastError(), "exponentials");
         },
         &s);
@@ -177,7 +179,8 @@ sb_status measure_matmul(char *room, size_t room_bytes, sb_ceilings *out)
         (void)snprintf(out->cublaslt, sizeof out->cublaslt, "%.63s", sb_error_text());
         return SB_OK; /* its absence is told, no failure */
     }
-    fill<<<1024, 256>>>(reinterpret_cast<uint16_t *>(room), int64_t(2) * EDGE * EDGE);
+    fill<<<1024, 256, 0, sb_cuda_stream(nullptr)>>>(reinterpret_cast<uint16_t *>(room),
+                                                    int64_t(2) * EDGE * EDGE);
     sb_status st = status(cudaGetLastError(), "operands");
     if (st == SB_OK)
         st = prepare(l, &p, room_bytes - 3 * matrix, &best);
@@ -188,7 +191,8 @@ sb_status measure_matmul(char *room, size_t room_bytes, sb_ceilings *out)
                 return lt_status(l->Matmul(p.handle, p.desc, &one, room, p.layout, room + matrix,
                                            p.layout, &zero, room + 2 * matrix, p.layout,
                                            room + 2 * matrix, p.layout, &best.algo,
-                                           room + 3 * matrix, room_bytes - 3 * matrix, nullptr),
+                                           room + 3 * matrix, room_bytes - 3 * matrix,
+                                           sb_cuda_stream(nullptr)),
                                  "product");
             },
             &s);

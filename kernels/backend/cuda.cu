@@ -1,5 +1,5 @@
-/* The cuda backend: memory of the current device, work ordered by a stream (NULL: the default
- * stream).
+/* The cuda backend: memory of the current device, work ordered by a stream (NULL: the
+ * backend's own, cuda_stream.h).
  *
  * cudart is linked statically and opens the driver on first use, so a program with this file starts
  * on hosts that have neither driver nor GPU; `available` then says so. copy and fill return when
@@ -11,6 +11,7 @@
 
 #include "kernels/backend/cuda_parts.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/base/arena.h"
 #include "kernels/base/backend.h"
 
@@ -113,7 +114,7 @@ static sb_status cuda_copy(void *dst, const void *src, size_t bytes, sb_copy_kin
     sb_status      st  = kind_of(kind, &how);
     if (st != SB_OK)
         return st;
-    cudaError_t e = cudaMemcpyAsync(dst, src, bytes, how, static_cast<cudaStream_t>(stream));
+    cudaError_t e = cudaMemcpyAsync(dst, src, bytes, how, sb_cuda_stream(stream));
     return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "copy");
 }
 
@@ -124,21 +125,21 @@ static sb_status cuda_copy_rows(void *dst, size_t dst_step, const void *src, siz
     sb_status      st  = kind_of(kind, &how);
     if (st != SB_OK || bytes == 0 || rows == 0)
         return st;
-    cudaError_t e = cudaMemcpy2DAsync(dst, dst_step, src, src_step, bytes, rows, how,
-                                      static_cast<cudaStream_t>(stream));
+    cudaError_t e =
+        cudaMemcpy2DAsync(dst, dst_step, src, src_step, bytes, rows, how, sb_cuda_stream(stream));
     return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "copy of rows");
 }
 
 static sb_status cuda_fill(void *dst, int byte, size_t bytes, void *stream)
 {
-    cudaError_t e = cudaMemsetAsync(dst, byte, bytes, static_cast<cudaStream_t>(stream));
+    cudaError_t e = cudaMemsetAsync(dst, byte, bytes, sb_cuda_stream(stream));
     return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "fill");
 }
 
 /* Errors of kernels that ran earlier on the stream surface here. */
 static sb_status cuda_sync(void *stream)
 {
-    cudaError_t e = cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
+    cudaError_t e = cudaStreamSynchronize(sb_cuda_stream(stream));
     return e == cudaSuccess ? SB_OK : sb_cuda_status(e, "waiting for the stream");
 }
 
@@ -164,9 +165,9 @@ static sb_status cuda_stream_after(void *stream, void *other)
     cudaEvent_t done = nullptr;
     sb_status   st   = SB_CUDA(cudaEventCreateWithFlags(&done, cudaEventDisableTiming));
     if (st == SB_OK)
-        st = SB_CUDA(cudaEventRecord(done, static_cast<cudaStream_t>(other)));
+        st = SB_CUDA(cudaEventRecord(done, sb_cuda_stream(other)));
     if (st == SB_OK)
-        st = SB_CUDA(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), done, 0));
+        st = SB_CUDA(cudaStreamWaitEvent(sb_cuda_stream(stream), done, 0));
     if (done != nullptr) /* what waits for it keeps what it needs */
         (void)cudaEventDestroy(done);
     return st;
@@ -174,7 +175,7 @@ static sb_status cuda_stream_after(void *stream, void *other)
 
 static sb_status cuda_stream_idle(void *stream, int *idle)
 {
-    cudaError_t e = cudaStreamQuery(static_cast<cudaStream_t>(stream));
+    cudaError_t e = cudaStreamQuery(sb_cuda_stream(stream));
     *idle         = e == cudaSuccess;
     if (e == cudaErrorNotReady) {
         (void)cudaGetLastError();
@@ -230,4 +231,8 @@ const sb_backend sb_backend_cuda = {
     /* state */ sbi_state_cuda,
     /* ceilings */ sbi_ceilings_cuda,
     /* room */ cuda_room,
+    /* graph_begin */ sbi_graph_begin_cuda,
+    /* graph_end */ sbi_graph_end_cuda,
+    /* graph_launch */ sbi_graph_launch_cuda,
+    /* graph_close */ sbi_graph_close_cuda,
 };

@@ -8,5 +8,9 @@
 extern "C" sb_status sbi_timeline_cuda(sb_timeline **out);
 extern "C" sb_status sbi_state_cuda(sb_device_state *out);
 extern "C" sb_status sbi_ceilings_cuda(sb_ceilings *out);
+extern "C" sb_status sbi_graph_begin_cuda(void *stream);
+extern "C" sb_status sbi_graph_end_cuda(void *stream, sb_graph **out);
+extern "C" sb_status sbi_graph_launch_cuda(sb_graph *g, void *stream);
+extern "C" void      sbi_graph_close_cuda(sb_graph *g);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "kernels/backend/cuda_parts.h"
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/timeline_cuda.h"
 
 namespace
@@ -39,8 +40,7 @@ sb_status mark(timeline *t, void *stream)
                        static_cast<int>(MAX_MARKS) - 1);
     if (t->n == t->n_made && (st = SB_CUDA(cudaEventCreate(&t->at[t->n]))) == SB_OK)
         t->n_made++;
-    return st == SB_OK ? SB_CUDA(cudaEventRecord(t->at[t->n], static_cast<cudaStream_t>(stream)))
-                       : st;
+    return st == SB_OK ? SB_CUDA(cudaEventRecord(t->at[t->n], sb_cuda_stream(stream))) : st;
 }
 
 sb_status enter(sb_timeline *t_, sb_phase phase, void *stream)
@@ -63,7 +63,7 @@ sb_status read(sb_timeline *t_, void *stream, sb_phase_times *times)
     timeline *t = of(t_);
     int       n = t->n;
     if (n == 0)
-        return SB_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)));
+        return SB_CUDA(cudaStreamSynchronize(sb_cuda_stream(stream)));
     sb_status st = mark(t, stream);
     RANGE_POP();
     t->n = 0;

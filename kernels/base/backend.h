@@ -64,6 +64,11 @@ typedef struct sb_timeline {
     void (*close)(struct sb_timeline *t);
 } sb_timeline;
 
+/* Work on a device that was queued once, to be launched again as one thing. */
+typedef struct sb_graph sb_graph;
+
+/* `stream`, here and in sb_ctx: NULL is the backend's own, in whose order all that names no other
+ * is done. */
 typedef struct sb_backend {
     const char   *name;
     sb_backend_id id;
@@ -101,6 +106,19 @@ typedef struct sb_backend {
     /* Bytes of the device's memory that nobody holds now; other processes may take them. NULL: not
      * told. */
     sb_status (*room)(int64_t *bytes);
+    /* ---- NULL, all four: this backend has no graphs ---- */
+    /* What this thread queues on `stream` from here on is noted and not done, until graph_end.
+     * Calls that wait, or that take or give back memory, fail meanwhile and spoil it.
+     * SB_ERR_UNSUPPORTED with the reason: the driver cannot. */
+    sb_status (*graph_begin)(void *stream);
+    /* *out: what was noted, with the addresses and numbers of then; they must stay valid. NULL: it
+     * is given up. In any case noting ends, nothing of it was done, and the stream is as before
+     * graph_begin. SB_ERR_UNSUPPORTED: spoilt, or the driver makes no graph of it, with the reason.
+     * Some microseconds a kernel. */
+    sb_status (*graph_end)(void *stream, sb_graph **out);
+    /* All of it, behind what is queued on `stream`. */
+    sb_status (*graph_launch)(sb_graph *g, void *stream);
+    void (*graph_close)(sb_graph *g); /* NULL is fine; what is under way is done first */
 } sb_backend;
 
 extern const sb_backend sb_backend_cpu;

@@ -40,8 +40,8 @@ sb_status sb_cache_layout_on(sb_cache *c, sb_arena *data, sb_arena *a, int64_t k
                              int64_t head_dim, int64_t capacity_tokens, int32_t max_runs);
 /* Room for the state and its mark, after sb_cache_layout; 0 bytes: none. */
 sb_status sb_cache_layout_state(sb_cache *c, sb_arena *a, int64_t bytes);
-/* reset, mark and rollback: what they do to a state on a device is queued on its default stream.
- * Errors: those of the backend; never in host memory. */
+/* reset, mark and rollback: what they do to a state on a device is queued on its backend's own
+ * stream. Errors: those of the backend; never in host memory. */
 sb_status sb_cache_reset(sb_cache *c);
 /* Announce that tokens [start, start + len) of the sequence are stored next; returns their first local slot through *slot.
  * start must be past the last stored id. Caller then writes k and v rows. Errors: SB_ERR_NOMEM when full. */

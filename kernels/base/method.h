@@ -15,6 +15,7 @@
 #include "kernels/base/param.h"
 #include "kernels/base/phase.h"
 #include "kernels/base/plan.h"
+#include "kernels/base/step.h"
 #include "kernels/base/tensor.h"
 
 #ifdef __cplusplus
@@ -52,11 +53,14 @@ typedef struct sb_ctx {
     sb_link          *link;    /* of an attend that carries a state over ranks; else NULL */
     sb_arena         *arena;   /* scratch and index storage, in the backend's memory */
     sb_arena         *host;    /* for what host code reads of a call on a device; NULL on the CPU */
-    void             *stream;  /* NULL on the CPU */
+    void             *stream;  /* NULL: the backend's own; the CPU has no other */
     sb_phase_times   *phases;  /* NULL: nobody is timing */
     /* On a device, not NULL: calls queue their work, enter phases here and do not wait. NULL: a
      * call with phases waits and times itself. */
     sb_timeline      *timeline;
+    /* In decode on a device, of methods with step_bytes, device memory: attend finds there how many
+     * keys there are, in place of those of in->k. NULL: the call says it. */
+    const sb_step    *step;
     int32_t           layer;
     int32_t           n_layers; /* of the model; 0 counts as 1 */
     int32_t           threads;  /* OpenMP threads for CPU kernels, >= 1 */
@@ -155,6 +159,10 @@ typedef struct sb_method {
     /* Bytes of device memory, as a counting arena counts, that attend takes from ctx->arena, over
      * such memory on a device; NULL: none. */
     int64_t (*device_bytes)(const void *params, const sb_shape *shape);
+    /* The same of an attend with ctx->step, one query: nothing that the call says changes from step
+     * to step then, neither its grids nor this room. plan makes no index in decode. < 0: with these
+     * parameters it cannot. NULL: never. */
+    int64_t (*step_bytes)(const void *params, const sb_shape *shape);
     sb_layout_fn layout;
     /* For plan on a device: room for the index and what plan works in from ctx->arena, which is
      * device memory (the host must not look into it), and from ctx->host for what host code reads,

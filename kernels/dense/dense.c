@@ -33,6 +33,13 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *p, const sb_shape *shape, con
     return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
 }
 
+/* cuDNN's plans are of a length. */
+static int64_t step_bytes(const void *params_, const sb_shape *shape)
+{
+    const sb_dense_params *p = params_;
+    return p != NULL && p->impl == SB_DENSE_CUDNN ? -1 : sb_attend_step_bytes(shape);
+}
+
 const sb_method sb_dense = {
     .name    = "dense",
     .summary = "dense causal attention (online softmax)",
@@ -43,6 +50,7 @@ const sb_method sb_dense = {
     .params_bytes   = sizeof(sb_dense_params),
     .check          = sb_window_check,
     .quantum_tokens = sb_window_quantum,
+    .step_bytes     = step_bytes,
     .layout         = sb_window_layout,
     .plan           = {[SB_CPU] = plan_cpu},
     .attend         = {[SB_CPU] = attend_cpu, [SB_CUDA] = SB_IF_CUDA(sb_dense_attend_cuda)},

@@ -11,6 +11,7 @@
  * bound by the matrix unit, with the epilogue (32768 exponentials a tile) beside it. */
 #include <cuda_bf16.h>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/base/host_device.h"
 #include "kernels/exec/antidiagonal_device.h"
 #include "kernels/exec/sm90_map.cuh"
@@ -294,11 +295,9 @@ extern "C" sb_status sb_antidiagonal_device_begin(const sb_antidiagonal_device *
                                                   const sb_tensor *q, const sb_tensor *k,
                                                   void *stream)
 {
-    sb_status st =
-        copy_groups(q, a->q_whole, a->q, a->stride_tokens, static_cast<cudaStream_t>(stream));
+    sb_status st = copy_groups(q, a->q_whole, a->q, a->stride_tokens, sb_cuda_stream(stream));
     if (st == SB_OK)
-        st = copy_groups(k, a->k_whole, {0, a->n_keys}, a->stride_tokens,
-                         static_cast<cudaStream_t>(stream));
+        st = copy_groups(k, a->k_whole, {0, a->n_keys}, a->stride_tokens, sb_cuda_stream(stream));
     return st;
 }
 
@@ -307,7 +306,7 @@ extern "C" sb_status sb_antidiagonal_device_scores(const sb_antidiagonal_device 
                                                    const sb_tensor *q, const sb_tensor *k,
                                                    float factor, int32_t round_raw, void *stream_)
 {
-    auto          stream = static_cast<cudaStream_t>(stream_);
+    auto          stream = sb_cuda_stream(stream_);
     sbi_encode_fn encode = nullptr;
     CUtensorMap   mq, mk;
     score_args    args = {};

@@ -56,6 +56,11 @@ sb_status sb_attend_block_csr_cuda(sb_ctx *ctx, const void *params, const sb_att
  * and of one at least. Without it such a plan is followed key by key, by `gather`. */
 int64_t sb_attend_slots_bytes(const sb_shape *shape);
 
+/* For sb_method.step_bytes, of dense: the partials of kernel `decode`, which alone follows a step.
+ * With ctx->step its grids are of all rows that k has room for (head_stride), CTAs without keys
+ * leave at once, and o and lse have the bits of the same call without a step. */
+int64_t sb_attend_step_bytes(const sb_shape *shape);
+
 #ifdef __cplusplus
 }
 #endif

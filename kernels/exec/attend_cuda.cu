@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/flash_cpu.h"
@@ -132,14 +133,17 @@ static const struct {
 /* *kernel: the one that was taken. */
 static sb_status launch(const sbi_cuda_job *j, const char **kernel)
 {
-    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal = nullptr;
+    const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal = nullptr, *first = nullptr;
     if (asked == nullptr)
         asked = "auto";
     for (const auto &k : kernels) {
         int named = strcmp(asked, k.name) == 0;
         if (!named && strcmp(asked, "auto") != 0)
             continue;
-        refusal = k.refusal(j);
+        refusal = j->ctx->step != nullptr && k.run != sbi_attend_decode_cuda
+                      ? "a step in device memory"
+                      : k.refusal(j);
+        first   = first != nullptr ? first : refusal;
         if (refusal == nullptr) {
             *kernel = k.name;
             return k.run(j);
@@ -148,6 +152,10 @@ static sb_status launch(const sbi_cuda_job *j, const char **kernel)
             return sb_fail(SB_ERR_UNSUPPORTED, "attend: SPAN_CUDA_KERNEL=%s found %s", asked,
                            refusal);
     }
+    if (first != nullptr) /* auto has a kernel for any other call */
+        return sb_fail(SB_ERR_UNSUPPORTED,
+                       "attend: found %s with a step in device memory, allowed dense decode",
+                       first);
     return sb_fail(
         SB_ERR_USAGE,
         "SPAN_CUDA_KERNEL: found %s, allowed auto, decode, gather, pairs, portable, slots, sm90",
@@ -168,7 +176,7 @@ static sb_status queue(void *arg)
 
 static sb_status attend(sb_ctx *ctx, const sb_attn_in *in, const sb_plan *plan, sb_attn_out *out)
 {
-    sbi_cuda_job job = {in, plan, out, static_cast<cudaStream_t>(ctx->stream), ctx, 0};
+    sbi_cuda_job job = {in, plan, out, sb_cuda_stream(ctx->stream), ctx, 0};
     queued       q   = {&job, nullptr};
     sb_status    st  = check(&job);
     if (st != SB_OK || in->q->tokens == 0)

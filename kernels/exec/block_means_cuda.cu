@@ -4,6 +4,7 @@
 #include <cuda_bf16.h>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/block_means_device.h"
 
 namespace
@@ -50,7 +51,7 @@ __global__ void means(sb_block_means m, const uint32_t *t, int64_t stride, int64
 
 extern "C" sb_status sb_block_means_run(const sb_block_means *m, const sb_tensor *t, void *stream_)
 {
-    auto        stream = static_cast<cudaStream_t>(stream_);
+    auto        stream = sb_cuda_stream(stream_);
     int64_t     n      = (t->tokens + m->block_tokens - 1) / m->block_tokens;
     const auto *data   = static_cast<const uint32_t *>(t->data);
     float       root   = sqrtf(static_cast<float>(t->dim));

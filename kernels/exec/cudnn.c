@@ -8,6 +8,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/cudnn_graph.h"
 
@@ -163,7 +164,7 @@ static sb_status queue(void *arg)
 sb_status sb_attend_dense_cudnn(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                 const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
 {
-    cudaStream_t    stream = ctx->stream;
+    cudaStream_t    stream = sb_cuda_stream(ctx->stream);
     entry          *e      = NULL;
     sbi_cudnn_shape s;
     (void)params;

@@ -10,6 +10,8 @@
  *
  * Dense: keys at hand ascend in id, so a row sees the first `limit` of them, however many runs they
  * have.
+ * By a step: the same, one query, whose keys are counted in device memory; the parts are those that
+ * the call itself would have, and CTAs past them leave.
  * With a plan: the keys that it selects are counted through (plan_keys_cuda.cuh) and split; the
  * lanes find the stage's keys by their numbers, an id of a list a stage ahead. A stage that not
  * every row sees in full is masked id by id. Heads with lists or windows of their own are tiles of
@@ -45,17 +47,17 @@ static __device__ __forceinline__ uint32_t shared_address(const void *p)
 }
 
 /* All keys that the last query sees. */
-template <int D, int MT>
-__device__ void split_dense(const decode_args &a, rows<D, MT> &r, const tile_rows &t,
-                            unsigned char *raw)
+template <int D, int MT, typename KEYS_OF>
+__device__ void split_dense(const decode_args &a, const KEYS_OF &are, rows<D, MT> &r,
+                            const tile_rows &t, unsigned char *raw)
 {
     constexpr int  KEYS = keys_of(D);
     const int      lane = threadIdx.x & 31, warp = threadIdx.x >> 5, kv = blockIdx.y;
     const uint32_t ring  = shared_address(raw) + warp * RING_BYTES;
     const uint32_t room  = shared_address(raw + WARPS * RING_BYTES);
-    const int64_t  tiles = (a.n_keys + KEYS - 1) / KEYS;
-    const int32_t  begin = static_cast<int32_t>(tiles * blockIdx.x / gridDim.x);
-    const int32_t  end   = static_cast<int32_t>(tiles * (blockIdx.x + 1) / gridDim.x);
+    const int64_t  tiles = (are.n_keys() + KEYS - 1) / KEYS;
+    const int32_t  begin = static_cast<int32_t>(tiles * blockIdx.x / are.splits());
+    const int32_t  end   = static_cast<int32_t>(tiles * (blockIdx.x + 1) / are.splits());
     const sb_bf16 *k = a.k + kv * a.k_stride, *v = a.v + kv * a.v_stride;
     uint32_t       q[MT][D / 16][4];
     load_q<D, MT>(a, room, t);
@@ -64,7 +66,7 @@ __device__ void split_dense(const decode_args &a, rows<D, MT> &r, const tile_row
     for (int i = 0; i < STAGES - 1; i++) {
         const int64_t tile = begin + warp + i * WARPS;
         if (tile < end)
-            load_tile<D>(k, v, ring + i * STAGE_BYTES, tile * KEYS, a.n_keys, lane);
+            load_tile<D>(k, v, ring + i * STAGE_BYTES, tile * KEYS, are.n_keys(), lane);
         asm volatile("cp.async.commit_group;" ::: "memory");
     }
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 1) : "memory"); /* Q is there */
@@ -75,7 +77,7 @@ __device__ void split_dense(const decode_args &a, rows<D, MT> &r, const tile_row
     for (int i = 0; i < MT; i++)
 #pragma unroll
         for (int h = 0; h < 2; h++)
-            r.limit[i][h] = a.limit[t.query(min(t.row0 + 16 * i + (lane >> 2) + 8 * h, t.n - 1))];
+            r.limit[i][h] = are.limit(t.query(min(t.row0 + 16 * i + (lane >> 2) + 8 * h, t.n - 1)));
     const float c    = a.scale * 1.4426950408889634f;
     int         slot = 0;
     for (int32_t tile = begin + warp; tile < end; tile += WARPS) {
@@ -84,9 +86,9 @@ __device__ void split_dense(const decode_args &a, rows<D, MT> &r, const tile_row
         const int64_t next = static_cast<int64_t>(tile) + (STAGES - 1) * WARPS;
         const int     free = slot == 0 ? STAGES - 1 : slot - 1;
         if (next < end)
-            load_tile<D>(k, v, ring + free * STAGE_BYTES, next * KEYS, a.n_keys, lane);
+            load_tile<D>(k, v, ring + free * STAGE_BYTES, next * KEYS, are.n_keys(), lane);
         asm volatile("cp.async.commit_group;" ::: "memory");
-        fold<D, MT>(r, q, ring + slot * STAGE_BYTES, mask_limit<D>{tile * KEYS, a.limit[0]}, c,
+        fold<D, MT>(r, q, ring + slot * STAGE_BYTES, mask_limit<D>{tile * KEYS, are.limit(0)}, c,
                     lane);
         slot = slot + 1 == STAGES ? 0 : slot + 1;
     }
@@ -214,24 +216,33 @@ __device__ bool split_plan(const decode_args &a, const plan_args &p, rows<D, MT>
 }
 
 template <int D, int MT>
-__device__ bool split(const call<false> &c, rows<D, MT> &r, const tile_rows &t, unsigned char *raw)
+__device__ bool split(const call<DENSE> &c, rows<D, MT> &r, const tile_rows &t, unsigned char *raw)
 {
-    split_dense<D, MT>(c.a, r, t, raw);
+    split_dense<D, MT>(c.a, keys_said{c.a}, r, t, raw);
     return true;
 }
 template <int D, int MT>
-__device__ bool split(const call<true> &c, rows<D, MT> &r, const tile_rows &t, unsigned char *raw)
+__device__ bool split(const call<STEPPED> &c, rows<D, MT> &r, const tile_rows &t,
+                      unsigned char *raw)
+{
+    split_dense<D, MT>(c.a, keys_told{c.step->n_keys}, r, t, raw);
+    return true;
+}
+template <int D, int MT>
+__device__ bool split(const call<PLANNED> &c, rows<D, MT> &r, const tile_rows &t,
+                      unsigned char *raw)
 {
     return split_plan<D, MT>(c.a, c.p, r, t, raw);
 }
 
-static __device__ __forceinline__ tile_rows rows_of(const call<false> &c, int rows)
+template <int KIND>
+static __device__ __forceinline__ tile_rows rows_of(const call<KIND> &c, int rows)
 {
     return tile_rows{c.a.n_rows, c.a.group, 0, static_cast<int32_t>(blockIdx.y) * c.a.group,
                      static_cast<int32_t>(blockIdx.z) * rows};
 }
 /* blockIdx.z: unit, then heads of the group, then tiles. */
-static __device__ __forceinline__ tile_rows rows_of(const call<true> &c, int rows)
+static __device__ __forceinline__ tile_rows rows_of(const call<PLANNED> &c, int rows)
 {
     const plan_args &p    = c.p;
     const int32_t    subs = c.a.group / p.fold, at = blockIdx.z / p.unit_tiles;
@@ -241,16 +252,28 @@ static __device__ __forceinline__ tile_rows rows_of(const call<true> &c, int row
                      static_cast<int32_t>(blockIdx.z) % p.unit_tiles * rows};
 }
 
-template <int D, int MT, bool PLAN>
+/* The grid of a step has parts for keys that are still to come. */
+template <int KIND> static __device__ __forceinline__ bool has_part(const call<KIND> &)
+{
+    return true;
+}
+static __device__ __forceinline__ bool has_part(const call<STEPPED> &c)
+{
+    return blockIdx.x < keys_told{c.step->n_keys}.splits();
+}
+
+template <int D, int MT, int KIND>
 __global__ void __launch_bounds__(THREADS, CTAS_PER_SM)
-    decode_split(const __grid_constant__ call<PLAN> c)
+    decode_split(const __grid_constant__ call<KIND> c)
 {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
     extern __shared__ __align__(128) unsigned char raw[];
     const tile_rows                                t = rows_of(c, 16 * MT);
     rows<D, MT>                                    r;
     sbi_let_next_start();
-    if (PLAN && t.row0 >= t.n) /* units differ in size */
+    if (KIND == PLANNED && t.row0 >= t.n) /* units differ in size */
+        return;
+    if (!has_part(c))
         return;
     const bool found = split<D, MT>(c, r, t, raw);
     asm volatile("cp.async.wait_all;" ::: "memory");
@@ -273,11 +296,11 @@ int64_t keys_up_to(const sb_gid *keys, int64_t gid)
     return n;
 }
 
-template <int D, int MT, bool PLAN>
-sb_status launch(const call<PLAN> &c, const dim3 &grid, cudaStream_t stream)
+template <int D, int MT, int KIND>
+sb_status launch(const call<KIND> &c, const dim3 &grid, cudaStream_t stream)
 {
-    auto      kernel = decode_split<D, MT, PLAN>;
-    const int bytes  = shared_bytes(D, MT, PLAN);
+    auto      kernel = decode_split<D, MT, KIND>;
+    const int bytes  = shared_bytes(D, MT, KIND == PLANNED);
     sb_status st =
         SB_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     if (st != SB_OK)
@@ -292,9 +315,11 @@ struct shape {
     int32_t tile_rows;
 };
 
+template <int KIND> const sb_step *step_of(const call<KIND> &) { return nullptr; }
+const sb_step                     *step_of(const call<STEPPED> &c) { return c.step; }
+
 /* Both kernels, with room for n_splits partials. */
-template <bool PLAN>
-sb_status run(const sbi_cuda_job *j, call<PLAN> *c, float *room, const shape &s)
+template <int KIND> sb_status run(const sbi_cuda_job *j, call<KIND> *c, float *room, const shape &s)
 {
     const int     D = static_cast<int>(j->in->q->dim);
     const dim3    grid(static_cast<unsigned>(s.n_splits), static_cast<unsigned>(j->in->k->heads),
@@ -328,13 +353,14 @@ sb_status run(const sbi_cuda_job *j, call<PLAN> *c, float *room, const shape &s)
     m.head_stride           = j->out->o->head_stride;
     m.merge                 = j->out->mode == SB_OUT_MERGE;
     m.early                 = 1;
+    m.step                  = step_of(*c);
     return sbi_merge_lse_cuda(&m, j->stream);
 }
 
 /* As many equal parts as fit the device at once, none of less than `least` of about n_keys keys;
  * then the room for them and the kernels. */
-template <bool PLAN>
-sb_status split_and_run(const sbi_cuda_job *j, call<PLAN> *c, shape s, int64_t n_keys,
+template <int KIND>
+sb_status split_and_run(const sbi_cuda_job *j, call<KIND> *c, shape s, int64_t n_keys,
                         int64_t least)
 {
     int       device = 0, sms = 0;
@@ -375,16 +401,41 @@ decode_args args_of(const sbi_cuda_job *j)
     return a;
 }
 
+shape shape_of(const decode_args &a)
+{
+    return {0, sb_decode_row_tiles(a.n_rows), a.n_rows > 16 ? 32 : 16};
+}
+
+/* A part for each 256 keys that the cache has room for, as many as fit the device. */
+sb_status run_step(const sbi_cuda_job *j)
+{
+    const sb_tensor *k      = j->in->k;
+    call<STEPPED>    c      = {args_of(j), j->ctx->step};
+    shape            s      = shape_of(c.a);
+    int              device = 0, sms = 0;
+    void            *room = nullptr;
+    sb_status        st   = SB_CUDA(cudaGetDevice(&device));
+    if (st == SB_OK)
+        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+    if (st != SB_OK)
+        return st;
+    const int64_t ctas =
+        sms * CTAS_PER_SM < SB_DECODE_STEP_CTAS ? sms * CTAS_PER_SM : int64_t(SB_DECODE_STEP_CTAS);
+    s.n_splits = sb_decode_splits(k->head_stride / k->dim, ctas / (k->heads * s.z));
+    st         = sb_arena_alloc(j->ctx->arena, s.n_splits * c.a.part_rows * (j->in->q->dim + 1),
+                                sizeof(float), "partials of a decode step", &room);
+    return st == SB_OK ? run(j, &c, static_cast<float *>(room), s) : st;
+}
+
 sb_status run_dense(const sbi_cuda_job *j)
 {
     const sb_gid *g = &j->in->q->gid;
-    call<false>   c = {args_of(j)};
+    call<DENSE>   c = {args_of(j)};
     for (int32_t r = 0, i = 0; r < g->n_runs; r++)
         for (int64_t x = 0; x < g->run[r].len; x++)
             c.a.limit[i++] = static_cast<int32_t>(keys_up_to(&j->in->k->gid, g->run[r].start + x));
     c.a.n_keys = c.a.limit[c.a.n_q - 1];
-    shape s    = {0, c.a.n_rows > 16 ? (c.a.n_rows + 31) / 32 : 1, c.a.n_rows > 16 ? 32 : 16};
-    return split_and_run(j, &c, s, c.a.n_keys, SPLIT_KEYS);
+    return split_and_run(j, &c, shape_of(c.a), c.a.n_keys, SB_DECODE_SPLIT_KEYS);
 }
 
 /* About how many keys a plan selects for a row block: its numbers, and its lists' room. */
@@ -416,7 +467,7 @@ sb_status run_plan(const sbi_cuda_job *j)
 {
     const sb_gid  *g       = &j->in->q->gid;
     const sb_plan *p       = j->plan;
-    call<true>     c       = {args_of(j), {}};
+    call<PLANNED>  c       = {args_of(j), {}};
     int32_t        n_units = 0, rows = 0;
     int64_t        last_block = -1;
     c.p.keys                  = plan_keys_of(p, &j->in->k->gid);
@@ -441,6 +492,8 @@ sb_status run_plan(const sbi_cuda_job *j)
 const char *sbi_attend_decode_refusal(const sbi_cuda_job *j)
 {
     const sb_tensor *q = j->in->q, *k = j->in->k;
+    if (j->ctx->step != nullptr && (q->tokens != 1 || j->plan != nullptr))
+        return "a plan or several queries";
     if (q->tokens > QUERIES)
         return "more than 16 queries";
     if (q->tokens * (q->heads / k->heads) > ROWS_MAX)
@@ -454,5 +507,7 @@ const char *sbi_attend_decode_refusal(const sbi_cuda_job *j)
 
 sb_status sbi_attend_decode_cuda(const sbi_cuda_job *j)
 {
+    if (j->ctx->step != nullptr)
+        return run_step(j);
     return j->plan != nullptr ? run_plan(j) : run_dense(j);
 }

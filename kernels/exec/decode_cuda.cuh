@@ -7,6 +7,7 @@
 
 #include "kernels/base/host_device.h"
 #include "kernels/exec/attend_cuda.cuh"
+#include "kernels/exec/decode_split.h"
 #include "kernels/exec/mma_cuda.cuh"
 #include "kernels/exec/plan_keys_cuda.cuh"
 
@@ -22,9 +23,11 @@ enum {
     CTAS_PER_SM = 2,
     QUERIES     = 16,  /* most query tokens */
     ROWS_MAX    = 64,  /* most rows of a KV head: past this the prefill kernels win */
-    SPLIT_KEYS  = 256, /* fewer keys are no work for a CTA */
-    FOUND_KEYS  = 128  /* the same, of a plan: two stages a warp */
+    FOUND_KEYS  = 128  /* of a plan, fewer are no work for a CTA: two stages a warp */
 };
+
+/* Calls: dense, dense by a step in device memory, by a plan. */
+enum { DENSE, STEPPED, PLANNED };
 
 SB_HOST_DEVICE constexpr int keys_of(int d) { return TILE_BYTES / 2 / d; }
 SB_HOST_DEVICE constexpr int ids_at(int d, int tiles)
@@ -61,12 +64,36 @@ struct plan_args {
     unit      units[QUERIES];
 };
 
-template <bool PLAN> struct call {
+template <int KIND> struct call {
     decode_args a;
 };
-template <> struct call<true> {
+template <> struct call<STEPPED> {
+    decode_args    a; /* limit and n_keys say nothing */
+    const sb_step *step;
+};
+template <> struct call<PLANNED> {
     decode_args a;
     plan_args   p;
+};
+
+/* Dense: how many keys there are, and parts of them: as the call says, ... */
+struct keys_said {
+    const decode_args &a;
+
+    __device__ int32_t  n_keys() const { return a.n_keys; }
+    __device__ int32_t  limit(int32_t query) const { return a.limit[query]; }
+    __device__ unsigned splits() const { return gridDim.x; }
+};
+/* ... or as the step does, of which this is a copy. */
+struct keys_told {
+    int32_t n;
+
+    __device__ int32_t  n_keys() const { return n; }
+    __device__ int32_t  limit(int32_t) const { return n; }
+    __device__ unsigned splits() const
+    {
+        return static_cast<unsigned>(sb_decode_splits(n, gridDim.x));
+    }
 };
 
 /* Rows of a tile: row r is query q0 + r / fold, head h0 + r % fold. */

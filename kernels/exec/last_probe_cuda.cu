@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/last_probe_device.h"
 #include "kernels/exec/mma_cuda.cuh"
 
@@ -482,7 +483,7 @@ extern "C" sb_status sb_last_probe_run(const sb_last_probe *p, const sb_ctx *ctx
                                        const sb_tensor *q, const sb_tensor *k,
                                        sb_probe_rounding rounding)
 {
-    auto      stream = static_cast<cudaStream_t>(ctx->stream);
+    auto      stream = sb_cuda_stream(ctx->stream);
     pass_args a      = {};
     a.p              = *p;
     a.q              = static_cast<const sb_bf16 *>(q->data);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/backend/timeline_cuda.h"
 #include "kernels/exec/linear_scan_call.h"
 #include "kernels/exec/linear_scan_cuda.cuh"
@@ -343,7 +344,7 @@ sb_status over_ranks(sb_ctx *ctx, const sbi_scan_call *c, sb_cache *cache, sb_st
 {
     sbi_scan_device_room room = {};
     states               s    = {nullptr, nullptr};
-    queued               q    = {c, &s, &room, static_cast<cudaStream_t>(ctx->stream), BY_TOKEN};
+    queued               q    = {c, &s, &room, sb_cuda_stream(ctx->stream), BY_TOKEN};
     if (st == SB_OK)
         st = open_states(c, cache, &s);
     if (st == SB_OK && c->n > 0)
@@ -370,7 +371,7 @@ extern "C" sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params,
     sbi_scan_call        c = {};
     sbi_scan_device_room room;
     states               s;
-    cudaStream_t         stream = static_cast<cudaStream_t>(ctx->stream);
+    cudaStream_t         stream = sb_cuda_stream(ctx->stream);
     (void)params;
     if (plan == nullptr || plan->method_data == nullptr)
         return sb_fail(SB_ERR_INTERNAL, "linear scan: the plan was not laid out for it");

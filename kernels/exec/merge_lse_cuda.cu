@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <cuda_bf16.h>
 
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/attend_cuda.cuh"
+#include "kernels/exec/decode_split.h"
 #include "kernels/exec/merge_lse_cuda.cuh"
 
 namespace
@@ -33,13 +35,22 @@ template <int W> __device__ void load(float (&to)[W], const float *from)
     }
 }
 
+/* How many parts there are: as the job says, or as its step does. */
+template <bool STEP> struct parts_of {
+    const sbi_merge_job &j;
+    int64_t              told;
+
+    __device__ int64_t n() const { return STEP ? told : j.parts.n_parts; }
+};
+
 /* The largest lse, and the sum of exp(lse - largest): over all parts, the running one first. */
-__device__ void weigh(const sbi_merge_job &j, const float *l, float running, int lane, float *top,
-                      float *sum)
+template <bool STEP>
+__device__ void weigh(const sbi_merge_job &j, const parts_of<STEP> &parts, const float *l,
+                      float running, int lane, float *top, float *sum)
 {
-    const float mine = lane < j.parts.n_parts ? l[lane * j.parts.lse_part_stride] : -INFINITY;
+    const float mine = lane < parts.n() ? l[lane * j.parts.lse_part_stride] : -INFINITY;
     float       m = mine > running ? mine : running, s = 0.0f;
-    for (int64_t i = lane + 32; i < j.parts.n_parts; i += 32)
+    for (int64_t i = lane + 32; i < parts.n(); i += 32)
         m = l[i * j.parts.lse_part_stride] > m ? l[i * j.parts.lse_part_stride] : m;
     for (int x = 16; x > 0; x >>= 1) {
         const float other = __shfl_xor_sync(~0u, m, x);
@@ -47,7 +58,7 @@ __device__ void weigh(const sbi_merge_job &j, const float *l, float running, int
     }
     if (m != -INFINITY)
         s = expf(mine - m);
-    for (int64_t i = lane + 32; m != -INFINITY && i < j.parts.n_parts; i += 32)
+    for (int64_t i = lane + 32; m != -INFINITY && i < parts.n(); i += 32)
         s += expf(l[i * j.parts.lse_part_stride] - m);
     for (int x = 16; x > 0; x >>= 1)
         s += __shfl_xor_sync(~0u, s, x);
@@ -55,8 +66,9 @@ __device__ void weigh(const sbi_merge_job &j, const float *l, float running, int
     *sum = m == -INFINITY ? 0.0f : s + expf(running - m);
 }
 
-/* SHARE: warps of a row, 1 or all of the CTA. */
-template <int W, int SHARE>
+/* SHARE: warps of a row, 1 or all of the CTA. STEP: with j.step; what one warp would have done
+ * without it, one does. */
+template <int W, int SHARE, bool STEP>
 __global__ void __launch_bounds__(32 * WARPS) merge_lse(const __grid_constant__ sbi_merge_job j)
 {
     __shared__ float shares[SHARE][32 * W];
@@ -68,13 +80,15 @@ __global__ void __launch_bounds__(32 * WARPS) merge_lse(const __grid_constant__ 
     if (j.early)
         cudaGridDependencySynchronize();
 #endif
-    const int64_t begin   = j.parts.n_parts * share / SHARE;
-    const int64_t end     = j.parts.n_parts * (share + 1) / SHARE;
+    const parts_of<STEP> parts = {j, STEP ? sb_decode_splits(j.step->n_keys, j.parts.n_parts) : 0};
+    const bool           alone = STEP && parts.n() <= AHEAD;
+    const int64_t        begin = alone ? (share == 0 ? 0 : parts.n()) : parts.n() * share / SHARE;
+    const int64_t        end   = alone ? parts.n() : parts.n() * (share + 1) / SHARE;
     const float  *l       = j.parts.lse + row * j.parts.lse_row_stride;
     const float   running = j.merge ? j.lse[row] : -INFINITY;
     const int64_t at = row / j.rows_per_head * j.head_stride + row % j.rows_per_head * j.parts.dim;
     float         top, sum;
-    weigh(j, l, running, lane, &top, &sum);
+    weigh(j, parts, l, running, lane, &top, &sum);
     const float keep = top == -INFINITY ? 0.0f : expf(running - top);
     for (int64_t x0 = 0; x0 < j.parts.dim; x0 += 32 * W) {
         const int64_t x    = x0 + W * lane;
@@ -103,7 +117,7 @@ __global__ void __launch_bounds__(32 * WARPS) merge_lse(const __grid_constant__ 
                 for (int c = 0; c < W; c++)
                     y[c] = fmaf(w[u], part[u][c], y[c]);
         }
-        if (SHARE > 1) { /* in the order of the warps, which is that of the parts */
+        if (SHARE > 1 && !alone) { /* in the order of the warps, which is that of the parts */
             __syncthreads();
             for (int c = 0; c < W; c++)
                 shares[share][W * lane + c] = y[c];
@@ -132,7 +146,7 @@ int in_fours(const sb_partials *p, const void *o, int64_t head_stride)
            reinterpret_cast<uintptr_t>(o) % 16 == 0;
 }
 
-template <int W, int SHARE>
+template <int W, int SHARE, bool STEP>
 sb_status launch(const sbi_merge_job *j, int64_t blocks, cudaStream_t stream)
 {
     cudaLaunchConfig_t  how    = {};
@@ -150,7 +164,15 @@ sb_status launch(const sbi_merge_job *j, int64_t blocks, cudaStream_t stream)
     how.stream                                       = stream;
     how.attrs                                        = &early;
     how.numAttrs                                     = j->early && major >= 9;
-    return sb_cuda_status(cudaLaunchKernelEx(&how, merge_lse<W, SHARE>, *j), "launch of merge_lse");
+    return sb_cuda_status(cudaLaunchKernelEx(&how, merge_lse<W, SHARE, STEP>, *j),
+                          "launch of merge_lse");
+}
+
+template <int W, int SHARE>
+sb_status launch(const sbi_merge_job *j, int64_t blocks, cudaStream_t stream)
+{
+    return j->step != nullptr ? launch<W, SHARE, true>(j, blocks, stream)
+                              : launch<W, SHARE, false>(j, blocks, stream);
 }
 } // namespace
 
@@ -181,5 +203,5 @@ extern "C" sb_status sb_merge_lse_cuda(const sb_partials *p, sb_dtype dtype, sb_
     j.lse           = lse;
     j.rows_per_head = p->rows > 0 ? p->rows : 1;
     j.merge         = into == SB_MERGE_INTO_RUNNING;
-    return sbi_merge_lse_cuda(&j, static_cast<cudaStream_t>(stream));
+    return sbi_merge_lse_cuda(&j, sb_cuda_stream(stream));
 }

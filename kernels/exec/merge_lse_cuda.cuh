@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/base/step.h"
 #include "kernels/exec/merge_lse.h"
 
 /* Where merged rows go: row i of head i / rows_per_head. */
@@ -16,6 +17,9 @@ typedef struct sbi_merge_job {
     int32_t     merge; /* 1: o (fp32) and lse hold a running partial, the first part */
     int32_t     early; /* 1: the kernel before it on the stream makes the parts and lets this one
                           start (sbi_let_next_start) */
+    /* Device memory; not NULL: only so many parts are there as decode_split.h makes of its keys, at
+     * most n_parts. */
+    const sb_step *step;
 } sbi_merge_job;
 
 /* The next kernel on the stream may start, if it was launched so: it waits by itself for what this

@@ -1,3 +1,4 @@
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/plan_bits_device.h"
 
 #include "kernels/backend/cuda_status.cuh"
@@ -76,12 +77,12 @@ extern "C" sb_status sb_plan_bits_clear(const sb_plan_bits *b, void *stream)
 {
     return SB_CUDA(cudaMemsetAsync(b->word, 0,
                                    static_cast<size_t>(b->lists * b->words) * sizeof *b->word,
-                                   static_cast<cudaStream_t>(stream)));
+                                   sb_cuda_stream(stream)));
 }
 
 extern "C" sb_status sb_plan_bits_list(const sb_plan_bits *b, sb_csr *csr, void *stream_)
 {
-    cudaStream_t stream = static_cast<cudaStream_t>(stream_);
+    cudaStream_t stream = sb_cuda_stream(stream_);
     if (b->lists == 0)
         return SB_CUDA(cudaMemsetAsync(csr->row_ptr, 0, sizeof *csr->row_ptr, stream));
     count_bits<<<blocks(b->lists), THREADS, 0, stream>>>(b->word, b->lists, b->words, csr->row_ptr);

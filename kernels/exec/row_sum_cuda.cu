@@ -1,3 +1,4 @@
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/row_sum_device.h"
 
 #include <cub/device/device_scan.cuh>
@@ -23,6 +24,5 @@ extern "C" sb_status sb_row_sum_cuda(void *room, int64_t bytes_, int64_t *row_pt
 {
     size_t bytes = static_cast<size_t>(bytes_);
     return SB_CUDA(cub::DeviceScan::InclusiveSum(room, bytes, row_ptr + 1, row_ptr + 1,
-                                                 static_cast<int>(lists),
-                                                 static_cast<cudaStream_t>(stream)));
+                                                 static_cast<int>(lists), sb_cuda_stream(stream)));
 }

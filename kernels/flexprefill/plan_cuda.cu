@@ -4,6 +4,7 @@
  *   query-aware heads: scores of all pairs of block means  ->  one cut a head
  *   bits  ->  lists
  */
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/flexprefill/plan_cuda.h"
 
 #include "kernels/backend/cuda_status.cuh"
@@ -137,7 +138,7 @@ extern "C" sb_status sbi_flex_plan_cuda(sb_ctx *ctx, const sb_flexprefill_params
                                         const sb_tensor *k, sb_plan *plan)
 {
     const auto    *r      = static_cast<const sbi_flex_device *>(plan->method_data);
-    auto           stream = static_cast<cudaStream_t>(ctx->stream);
+    auto           stream = sb_cuda_stream(ctx->stream);
     sbi_flex_asked a      = asked(p, r);
     (void)shape;
     plan->estimate_flops = 2 * r->dim * r->heads * (2 * r->block_tokens * r->n_keys + r->n);

@@ -12,6 +12,7 @@
  * start from the same keys. Order: KV head outermost, then query blocks, last first.
  * Bound: keys out of L2, 2 * d bytes each. */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/mma_cuda.cuh"
 #include "kernels/hip/plan_cuda.h"
 
@@ -371,6 +372,6 @@ extern "C" sb_status sbi_hip_search_cuda(const sb_hip_params *p, const sbi_hip_d
     a.kept      = static_cast<int32_t>(sbi_hip_blocks(p));
     a.window    = static_cast<int32_t>(p->window_tokens < r->n_keys ? p->window_tokens : r->n_keys);
     a.per_block = static_cast<int32_t>(p->block_k_tokens / p->stride_k_tokens);
-    return r->dim == 64 ? launch<64>(a, static_cast<cudaStream_t>(stream))
-                        : launch<128>(a, static_cast<cudaStream_t>(stream));
+    return r->dim == 64 ? launch<64>(a, sb_cuda_stream(stream))
+                        : launch<128>(a, sb_cuda_stream(stream));
 }

@@ -2,6 +2,7 @@
  * (a thread a key block, the CPU's products bit for bit), keeps the 16-bit scores in shared memory
  * and selects there, a warp a row. No score is ever written out. */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/block_means_device.h"
 #include "kernels/exec/exp_cuda.cuh"
 #include "kernels/minference/device.h"
@@ -159,7 +160,7 @@ extern "C" sb_status sbi_minference_means_cuda(const sbi_minference_device *r, c
 extern "C" sb_status sbi_minference_fill_blocks_cuda(const sbi_minference_device *r,
                                                      const sb_csr *tiles, void *stream_)
 {
-    auto    stream = static_cast<cudaStream_t>(stream_);
+    auto    stream = sb_cuda_stream(stream_);
     int64_t fit    = MOST_SCORES / r->n_rows;
     if (fit >= 16)
         return launch<16>(r, tiles, stream);

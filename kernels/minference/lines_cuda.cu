@@ -1,5 +1,6 @@
 /* Columns and diagonals of every head with lines: a CTA a head and side. */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/radix_cuda.cuh"
 #include "kernels/minference/device.h"
 #include "kernels/minference/work.h"
@@ -32,6 +33,6 @@ extern "C" sb_status sbi_minference_lines_cuda(const sbi_minference_device *r, v
     if (st != SB_OK)
         return st;
     choose<<<dim3(static_cast<unsigned>(r->n_lines), 2), SBI_RADIX_THREADS, bytes,
-             static_cast<cudaStream_t>(stream)>>>(*r);
+             sb_cuda_stream(stream)>>>(*r);
     return sb_cuda_status(cudaGetLastError(), "launch of choose");
 }

@@ -7,6 +7,7 @@
  *   tiles                  [64][64]    [64][64]  [64][64]     anchored at the first, then in a row
  */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/row_sum_device.h"
 #include "kernels/minference/device.h"
 #include "kernels/minference/work.h"
@@ -144,7 +145,7 @@ sb_status sum_up(const sbi_minference_device *r, int64_t *ptr, cudaStream_t stre
 extern "C" sb_status sbi_minference_lengths_cuda(const sbi_minference_device *r, int64_t *tile_ptr,
                                                  int64_t *token_ptr, void *stream_)
 {
-    auto    stream = static_cast<cudaStream_t>(stream_);
+    auto    stream = sb_cuda_stream(stream_);
     int64_t words  = r->n_lines * r->words;
     if (words > 0)
         find_skips<<<static_cast<unsigned>((words + THREADS - 1) / THREADS), THREADS, 0, stream>>>(
@@ -160,6 +161,6 @@ extern "C" sb_status sbi_minference_fill_lines_cuda(const sbi_minference_device 
                                                     const sb_csr *tiles, const sb_csr *tokens,
                                                     void *stream)
 {
-    fill<<<blocks_of(r), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(*r, *tiles, *tokens);
+    fill<<<blocks_of(r), THREADS, 0, sb_cuda_stream(stream)>>>(*r, *tiles, *tokens);
     return sb_cuda_status(cudaGetLastError(), "launch of fill");
 }

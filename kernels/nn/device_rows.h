@@ -9,12 +9,13 @@
  * rounded once to bf16, and so is silu(gate) * up.
  *
  * All row data are device memory, structs and tensors' headers are host memory and may go when a
- * call returns. Everything is queued on `stream` (NULL: the default one). Rows begin at multiples
+ * call returns. Everything is queued on `stream` (NULL: the backend's own). Rows begin at multiples
  * of 16 bytes: SB_ERR_INTERNAL where they do not. */
 #ifndef SB_KERNELS_NN_DEVICE_ROWS_H
 #define SB_KERNELS_NN_DEVICE_ROWS_H
 
 #include "kernels/base/backend.h"
+#include "kernels/base/step.h"
 #include "kernels/base/tensor.h"
 
 #ifdef __cplusplus
@@ -40,6 +41,9 @@ typedef struct sb_rows_spread {
     float            multiplier;
     int64_t          n, first; /* the first row's place in the tensors */
     const sb_tensor *q, *k, *v;
+    /* Device memory; not NULL: n is 1, and k and v go to row step->slot, whatever rows are in use
+     * there. */
+    const sb_step *step;
 } sb_rows_spread;
 
 typedef struct sb_device_rows {

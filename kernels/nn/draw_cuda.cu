@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/draw.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
@@ -32,6 +33,6 @@ extern "C" sb_status sbi_rows_draw(sb_bf16 *w, int64_t n, uint64_t seed, float s
     if (n == 0)
         return SB_OK;
     draw<<<static_cast<unsigned>(ctas < CTAS_MOST ? ctas : CTAS_MOST), THREADS, 0,
-           static_cast<cudaStream_t>(stream)>>>(reinterpret_cast<uint32_t *>(w), pairs, seed, sd);
+           sb_cuda_stream(stream)>>>(reinterpret_cast<uint32_t *>(w), pairs, seed, sd);
     return sb_cuda_status(cudaGetLastError(), "launch of draw");
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 #include "kernels/nn/rope.h"
@@ -27,16 +28,19 @@ struct spread_args {
     int64_t        first, heads, kv_heads;
     int            dim;
     part           q, k, v;
+    const sb_step *step;
 };
 
-/* The head's row in its tensor; turns: 1 of q and k. */
+/* The head's row in its tensor; turns: 1 of q and k. STEP: of k and v as a.step says. */
+template <bool STEP>
 __device__ sb_bf16 *head_of(const spread_args &a, int64_t head, int64_t token, bool *turns)
 {
     const bool    is_q = head < a.heads, is_k = !is_q && head < a.heads + a.kv_heads;
     const part   &p = is_q ? a.q : is_k ? a.k : a.v;
     const int64_t h = is_q ? head : is_k ? head - a.heads : head - a.heads - a.kv_heads;
     *turns          = is_q || is_k;
-    return p.to + h * p.head_stride + token * a.dim;
+    const int64_t row = STEP && !is_q ? a.step->slot : token;
+    return p.to + h * p.head_stride + row * a.dim;
 }
 
 __device__ float2 two(const float *row, const float *bias, int64_t at)
@@ -49,6 +53,7 @@ __device__ float2 two(const float *row, const float *bias, int64_t at)
     return v;
 }
 
+template <bool STEP>
 __global__ void __launch_bounds__(THREADS) spread(const __grid_constant__ spread_args a)
 {
     __shared__ float cosine[SB_ROPE_MAX_PAIRS], sine[SB_ROPE_MAX_PAIRS];
@@ -62,7 +67,7 @@ __global__ void __launch_bounds__(THREADS) spread(const __grid_constant__ spread
         const int64_t head = t / twos;
         const int     i    = static_cast<int>(t % twos) * 2;
         bool          turns;
-        sb_bf16      *to  = head_of(a, head, a.first + token, &turns);
+        sb_bf16      *to  = head_of<STEP>(a, head, a.first + token, &turns);
         float2        low = two(row, a.bias, head * a.dim + i);
         float2        up  = two(row, a.bias, head * a.dim + pairs + i);
         if (turns) {
@@ -103,7 +108,8 @@ extern "C" sb_status sbi_rows_spread(const sb_rows_spread *s, void *stream)
         return SB_OK;
     if (dim % WIDE != 0 || dim > 2 * SB_ROPE_MAX_PAIRS || wrong(s->q, dim, tokens) ||
         wrong(s->k, dim, tokens) || wrong(s->v, dim, tokens) || s->k->heads != s->v->heads ||
-        reinterpret_cast<uintptr_t>(s->rows) % 16 != 0)
+        reinterpret_cast<uintptr_t>(s->rows) % 16 != 0 ||
+        (s->step != nullptr && (s->n != 1 || s->first != 0)))
         return sb_fail(SB_ERR_INTERNAL, "spread: heads of %lld numbers, or tensors out of line",
                        (long long)dim);
     spread_args a = {};
@@ -119,7 +125,11 @@ extern "C" sb_status sbi_rows_spread(const sb_rows_spread *s, void *stream)
     a.q           = part_of(s->q);
     a.k           = part_of(s->k);
     a.v           = part_of(s->v);
-    spread<<<static_cast<unsigned>(s->n), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(a);
+    a.step        = s->step;
+    if (s->step != nullptr)
+        spread<true><<<1, THREADS, 0, sb_cuda_stream(stream)>>>(a);
+    else
+        spread<false><<<static_cast<unsigned>(s->n), THREADS, 0, sb_cuda_stream(stream)>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of spread");
 }
 
@@ -134,7 +144,7 @@ extern "C" sb_status sbi_rows_gather(const sb_tensor *o, int64_t first, int64_t 
                        (long long)o->dim);
     const int     pieces = static_cast<int>(o->dim / WIDE);
     const int64_t ctas   = (n * o->heads * pieces + THREADS - 1) / THREADS;
-    gather<<<static_cast<unsigned>(ctas), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(
+    gather<<<static_cast<unsigned>(ctas), THREADS, 0, sb_cuda_stream(stream)>>>(
         reinterpret_cast<const uint4 *>(sb_tensor_bf16(o, 0, first)), o->head_stride / WIDE,
         o->heads, pieces, n, reinterpret_cast<uint4 *>(rows));
     return sb_cuda_status(cudaGetLastError(), "launch of gather");

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 
@@ -51,7 +52,7 @@ __global__ void __launch_bounds__(THREADS)
 extern "C" sb_status sbi_one_row_product(const sb_rows_product *p, void *stream)
 {
     const unsigned     ctas = static_cast<unsigned>((p->rows + WARPS - 1) / WARPS);
-    const cudaStream_t s    = static_cast<cudaStream_t>(stream);
+    const cudaStream_t s    = sb_cuda_stream(stream);
     const uint4       *w    = reinterpret_cast<const uint4 *>(p->w),
                 *x          = reinterpret_cast<const uint4 *>(p->x);
     if (p->n != 1 || p->cols % WIDE != 0)

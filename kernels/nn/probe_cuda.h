@@ -1,12 +1,13 @@
 /* The probe's maths on the cuda backend: the same bits as probe_maps.h on the CPU, and the
  * embedding. All row data, tables and rotations are device memory; structs are host memory and may
- * go when a call returns. Everything is queued on `stream` (NULL: the default one).
+ * go when a call returns. Everything is queued on `stream` (NULL: the backend's own).
  *
  * Errors: SB_ERR_DEVICE; SB_ERR_INTERNAL where said below. */
 #ifndef SB_KERNELS_NN_PROBE_CUDA_H
 #define SB_KERNELS_NN_PROBE_CUDA_H
 
 #include "kernels/base/status.h"
+#include "kernels/base/step.h"
 #include "kernels/nn/probe_maps.h"
 
 #ifdef __cplusplus
@@ -21,6 +22,11 @@ enum { SB_PROBE_CUDA_MAPS = 16, SB_PROBE_CUDA_TAKES = 8 };
  * Errors: SB_ERR_INTERNAL too many maps, rows out of line. */
 sb_status sb_probe_maps_run_cuda(const sb_probe_map *map, sb_bf16 *const *dst, int32_t n_maps,
                                  int64_t row0, int64_t n_rows, void *stream);
+/* The same of the one row row0 in a decode step whose place is in device memory: the first
+ * n_stepped maps write row step->slot of theirs, the others row 0. */
+sb_status sb_probe_maps_step_cuda(const sb_probe_map *map, sb_bf16 *const *dst, int32_t n_maps,
+                                  int32_t n_stepped, int64_t row0, const sb_step *step,
+                                  void *stream);
 
 /* What one head leaves: dst [n_rows][dims] = the first dims of o [n_rows][128]. */
 typedef struct sb_probe_take_item {

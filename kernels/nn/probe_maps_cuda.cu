@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 #include "kernels/nn/probe_cuda.h"
 
@@ -35,6 +36,9 @@ struct maps_args {
     sb_bf16     *dst[SB_PROBE_CUDA_MAPS];
     int32_t      n_maps;
     int64_t      row0, n_rows;
+    /* with STEP alone: rows that the first n_stepped maps write are counted from step->slot */
+    const sb_step *step;
+    int32_t        n_stepped;
 };
 
 __device__ const sb_bf16 *row_of(const sb_probe_source &s, int64_t row)
@@ -221,6 +225,7 @@ __device__ void copy_rows(const sb_probe_source &s, const work &w, sb_bf16 *dst)
     }
 }
 
+template <bool STEP>
 __global__ void __launch_bounds__(THREADS, 4) run_maps(const __grid_constant__ maps_args a)
 {
     __shared__ __align__(16) sb_bf16 tile[ROWS * D];
@@ -230,8 +235,9 @@ __global__ void __launch_bounds__(THREADS, 4) run_maps(const __grid_constant__ m
     const int64_t                  first = static_cast<int64_t>(blockIdx.x / a.n_maps) * ROWS;
     const sb_probe_map            &m     = a.map[which];
     const work w = {a.row0 + first, static_cast<int>(min(a.n_rows - first, int64_t(ROWS))), tile};
+    const int64_t to = first + (STEP && which < a.n_stepped ? a.step->slot : 0);
     if (is_copy(m)) {
-        copy_rows(m.term[0].a, w, a.dst[which] + first * D);
+        copy_rows(m.term[0].a, w, a.dst[which] + to * D);
         return;
     }
     for (int i = threadIdx.x; i < ROWS * D / 8; i += THREADS)
@@ -261,7 +267,7 @@ __global__ void __launch_bounds__(THREADS, 4) run_maps(const __grid_constant__ m
         }
     }
     __syncthreads();
-    write_out(w, m.permute, a.dst[which] + first * D);
+    write_out(w, m.permute, a.dst[which] + to * D);
 }
 
 bool out_of_line(const sb_bf16 *p, int64_t stride)
@@ -289,25 +295,46 @@ sb_status check(const sb_probe_map *map, sb_bf16 *const *dst, int32_t n_maps)
 }
 } // namespace
 
-extern "C" sb_status sb_probe_maps_run_cuda(const sb_probe_map *map, sb_bf16 *const *dst,
-                                            int32_t n_maps, int64_t row0, int64_t n_rows,
-                                            void *stream)
+static maps_args args_of(const sb_probe_map *map, sb_bf16 *const *dst, int32_t n_maps, int64_t row0,
+                         int64_t n_rows)
 {
-    maps_args a  = {};
-    sb_status st = check(map, dst, n_maps);
-    if (st != SB_OK || n_maps == 0 || n_rows == 0)
-        return st;
+    maps_args a = {};
     for (int32_t i = 0; i < n_maps; i++) {
         a.map[i] = map[i];
         a.dst[i] = dst[i];
     }
-    a.n_maps           = n_maps;
-    a.row0             = row0;
-    a.n_rows           = n_rows;
+    a.n_maps = n_maps;
+    a.row0   = row0;
+    a.n_rows = n_rows;
+    return a;
+}
+
+extern "C" sb_status sb_probe_maps_step_cuda(const sb_probe_map *map, sb_bf16 *const *dst,
+                                             int32_t n_maps, int32_t n_stepped, int64_t row0,
+                                             const sb_step *step, void *stream)
+{
+    sb_status st = check(map, dst, n_maps);
+    if (st != SB_OK || n_maps == 0)
+        return st;
+    maps_args a = args_of(map, dst, n_maps, row0, 1);
+    a.step      = step;
+    a.n_stepped = n_stepped;
+    run_maps<true><<<static_cast<unsigned>(n_maps), THREADS, 0, sb_cuda_stream(stream)>>>(a);
+    return sb_cuda_status(cudaGetLastError(), "launch of run_maps");
+}
+
+extern "C" sb_status sb_probe_maps_run_cuda(const sb_probe_map *map, sb_bf16 *const *dst,
+                                            int32_t n_maps, int64_t row0, int64_t n_rows,
+                                            void *stream)
+{
+    sb_status st = check(map, dst, n_maps);
+    if (st != SB_OK || n_maps == 0 || n_rows == 0)
+        return st;
+    const maps_args a    = args_of(map, dst, n_maps, row0, n_rows);
     const int64_t ctas = (n_rows + ROWS - 1) / ROWS * n_maps;
     if (ctas > INT32_MAX)
         return sb_fail(SB_ERR_UNSUPPORTED, "probe maps: found %lld rows, allowed below 2^33",
                        (long long)n_rows);
-    run_maps<<<static_cast<unsigned>(ctas), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(a);
+    run_maps<false><<<static_cast<unsigned>(ctas), THREADS, 0, sb_cuda_stream(stream)>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of run_maps");
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 #include "kernels/nn/probe_cuda.h"
 
@@ -102,7 +103,7 @@ extern "C" sb_status sb_probe_take_cuda(const sb_probe_take_item *item, int32_t 
     a.n_rows           = n_rows;
     const int64_t ctas = (n_rows * (SB_PROBE_DIM / 8) + THREADS - 1) / THREADS;
     const dim3    grid(static_cast<unsigned>(ctas), static_cast<unsigned>(n));
-    take<<<grid, THREADS, 0, static_cast<cudaStream_t>(stream)>>>(a);
+    take<<<grid, THREADS, 0, sb_cuda_stream(stream)>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of take");
 }
 
@@ -114,6 +115,6 @@ extern "C" sb_status sb_probe_embed_cuda(const sb_probe_embed_rule *rule,
     if (n_rows == 0)
         return SB_OK;
     const int64_t ctas = (n_rows * LANES + THREADS - 1) / THREADS;
-    embed<<<static_cast<unsigned>(ctas), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(a);
+    embed<<<static_cast<unsigned>(ctas), THREADS, 0, sb_cuda_stream(stream)>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of embed");
 }

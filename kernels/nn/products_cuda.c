@@ -12,6 +12,7 @@
 
 #if defined(SB_HAVE_CUBLASLT)
 #include "kernels/backend/cublaslt_library.h"
+#include "kernels/backend/cuda_stream.h"
 
 enum { PLANS = 64, ALIGNED = 16 /* bytes, of all operands */, ONE_ROW = 8 /* numbers at a time */ };
 
@@ -143,12 +144,13 @@ sb_status sbi_product_run(void *products_, const sb_rows_product *p, void *work,
     if (p->n == 1 && p->cols % ONE_ROW == 0)
         return sbi_one_row_product(p, stream);
     sb_status st = plan_of(all, p, &k);
-    return st == SB_OK ? sbi_cublaslt_status(
-                             all->lib->Matmul(all->handle, k->desc, &one, p->w, k->a, p->x, k->b,
-                                              &beta, p->y, k->c, p->y, k->c, &k->algo,
-                                              (char *)work + off, SBI_PRODUCT_BYTES, stream),
-                             "product")
-                       : st;
+    return st == SB_OK
+               ? sbi_cublaslt_status(all->lib->Matmul(all->handle, k->desc, &one, p->w, k->a, p->x,
+                                                      k->b, &beta, p->y, k->c, p->y, k->c, &k->algo,
+                                                      (char *)work + off, SBI_PRODUCT_BYTES,
+                                                      sb_cuda_stream(stream)),
+                                     "product")
+               : st;
 }
 
 sb_status sbi_products_open(void **out)

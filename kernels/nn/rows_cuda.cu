@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/nn/device_rows_cuda.h"
 #include "kernels/nn/probe_bf16_cuda.cuh"
 
@@ -121,8 +122,8 @@ extern "C" sb_status sbi_rows_embed(const sb_bf16 *table, int64_t width, const i
 {
     if (n == 0)
         return SB_OK;
-    embed<<<static_cast<unsigned>(n), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(
-        table, width, ids, first, x, position);
+    embed<<<static_cast<unsigned>(n), THREADS, 0, sb_cuda_stream(stream)>>>(table, width, ids,
+                                                                            first, x, position);
     return sb_cuda_status(cudaGetLastError(), "launch of embed");
 }
 
@@ -134,7 +135,7 @@ extern "C" sb_status sbi_rows_norm(const float *x, int64_t n, int64_t width, con
     if (width % WIDE != 0 || !aligned(x, weight, y))
         return sb_fail(SB_ERR_INTERNAL, "norm: rows of %lld numbers, or out of line",
                        (long long)width);
-    norm_by_four<<<static_cast<unsigned>(n), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(
+    norm_by_four<<<static_cast<unsigned>(n), THREADS, 0, sb_cuda_stream(stream)>>>(
         reinterpret_cast<const float4 *>(x), width / 4, reinterpret_cast<const float4 *>(weight),
         eps, reinterpret_cast<uint2 *>(y));
     return sb_cuda_status(cudaGetLastError(), "launch of norm");
@@ -148,8 +149,8 @@ extern "C" sb_status sbi_rows_gate(sb_bf16 *rows, const float *bias, int64_t n, 
     if (width % WIDE != 0 || !aligned(rows, bias, nullptr))
         return sb_fail(SB_ERR_INTERNAL, "gate: rows of %lld numbers, or out of line",
                        (long long)width);
-    gate_rows<<<blocks_of(n * (width / WIDE)), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(
-        rows, bias, n, width);
+    gate_rows<<<blocks_of(n * (width / WIDE)), THREADS, 0, sb_cuda_stream(stream)>>>(rows, bias, n,
+                                                                                     width);
     return sb_cuda_status(cudaGetLastError(), "launch of gate");
 }
 
@@ -158,6 +159,6 @@ extern "C" sb_status sbi_rows_add(float *x, const float *bias, int64_t n, int64_
 {
     if (n == 0)
         return SB_OK;
-    add<<<blocks_of(n * width), THREADS, 0, static_cast<cudaStream_t>(stream)>>>(x, bias, n, width);
+    add<<<blocks_of(n * width), THREADS, 0, sb_cuda_stream(stream)>>>(x, bias, n, width);
     return sb_cuda_status(cudaGetLastError(), "launch of add");
 }

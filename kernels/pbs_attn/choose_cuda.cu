@@ -8,6 +8,7 @@
  * Shared memory: 66 KiB; 4 bytes a candidate. Bound: scores d * (N / B)^2 FLOP a head of fp32;
  * choose some 31 sums over a row's candidates. */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 
 namespace
@@ -223,8 +224,8 @@ extern "C" sb_status sbi_pbs_scores_cuda(const sbi_pbs_device *r, float factor, 
                                          void *stream)
 {
     float *place = reinterpret_cast<float *>(ids);
-    return r->dim == 64 ? launch_scores<64>(r, factor, place, static_cast<cudaStream_t>(stream))
-                        : launch_scores<128>(r, factor, place, static_cast<cudaStream_t>(stream));
+    return r->dim == 64 ? launch_scores<64>(r, factor, place, sb_cuda_stream(stream))
+                        : launch_scores<128>(r, factor, place, sb_cuda_stream(stream));
 }
 
 extern "C" sb_status sbi_pbs_choose_cuda(const sbi_pbs_device *r, double tau, const int32_t *ids,
@@ -241,7 +242,7 @@ extern "C" sb_status sbi_pbs_choose_cuda(const sbi_pbs_device *r, double tau, co
     if (st != SB_OK)
         return st;
     choose_blocks<<<dim3(static_cast<unsigned>(r->rows.n_rows), static_cast<unsigned>(r->heads)),
-                    THREADS, static_cast<size_t>(bytes), static_cast<cudaStream_t>(stream)>>>(
+                    THREADS, static_cast<size_t>(bytes), sb_cuda_stream(stream)>>>(
         *r, wanted, reinterpret_cast<const float *>(ids));
     return sb_cuda_status(cudaGetLastError(), "launch of choose_blocks");
 }

@@ -11,6 +11,7 @@
  * Shared memory 40 KiB at 128 queries and head_dim 128. Bound: tensor cores, 2 * 2 * B * N * d FLOP
  * a head, and 2.3 * B * N exp2; keys come out of L2 once a pass and query head. */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/mma_cuda.cuh"
 #include "kernels/pbs_attn/plan_cuda.h"
 
@@ -274,6 +275,6 @@ extern "C" sb_status sbi_pbs_importance_cuda(const sbi_pbs_device *r, const sb_t
     a.part     = r->part;
     a.top      = r->top;
     a.score    = r->score;
-    return r->dim == 64 ? launch<64>(a, r->heads, static_cast<cudaStream_t>(stream))
-                        : launch<128>(a, r->heads, static_cast<cudaStream_t>(stream));
+    return r->dim == 64 ? launch<64>(a, r->heads, sb_cuda_stream(stream))
+                        : launch<128>(a, r->heads, sb_cuda_stream(stream));
 }

@@ -4,6 +4,7 @@
  * turned over, above the place, so that equal keys keep their order. 8 bytes a key, padded to a
  * power of two. Bound: none near; 2 log2(S)^2 / 4 passes over shared memory. */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 
 namespace
@@ -73,6 +74,6 @@ extern "C" sb_status sbi_pbs_sort_cuda(const sbi_pbs_device *r, int force, const
     const int threads = a.padded / 2 < THREADS_MAX ? max(a.padded / 2, 32) : int(THREADS_MAX);
     sort_segments<<<dim3(static_cast<unsigned>(r->n_segments) + 1, static_cast<unsigned>(r->heads)),
                     threads, static_cast<size_t>(a.padded) * sizeof(uint64_t),
-                    static_cast<cudaStream_t>(stream)>>>(a);
+                    sb_cuda_stream(stream)>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of sort_segments");
 }

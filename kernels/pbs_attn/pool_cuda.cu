@@ -4,6 +4,7 @@
  * tokens for queries). Bound: H * N * d bytes of keys out of L2, as many of queries out of memory,
  * twice each. */
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 
 #include <cuda_bf16.h>
@@ -117,6 +118,6 @@ extern "C" sb_status sbi_pbs_pool_cuda(const sbi_pbs_device *r, const sb_pbs_att
                                        const sb_tensor *q, const sb_tensor *k,
                                        const sb_slots *slots, void *stream)
 {
-    return r->dim == 64 ? launch<64>(r, p, q, k, slots, static_cast<cudaStream_t>(stream))
-                        : launch<128>(r, p, q, k, slots, static_cast<cudaStream_t>(stream));
+    return r->dim == 64 ? launch<64>(r, p, q, k, slots, sb_cuda_stream(stream))
+                        : launch<128>(r, p, q, k, slots, sb_cuda_stream(stream));
 }

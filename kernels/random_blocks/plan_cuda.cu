@@ -1,3 +1,4 @@
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/random_blocks/plan_cuda.h"
 
 #include "kernels/backend/cuda_status.cuh"
@@ -68,7 +69,7 @@ extern "C" sb_status sbi_random_blocks_plan_cuda(sb_ctx *ctx, const void *params
         st = sb_plan_bits_clear(&r->bits, ctx->stream);
     if (st == SB_OK && r->bits.lists > 0) {
         unsigned blocks = static_cast<unsigned>((r->bits.lists + THREADS - 1) / THREADS);
-        draw_lists<<<blocks, THREADS, 0, static_cast<cudaStream_t>(ctx->stream)>>>(
+        draw_lists<<<blocks, THREADS, 0, sb_cuda_stream(ctx->stream)>>>(
             *p, ctx->layer, shape->first_head, r->rows.row_id, r->rows.n_rows, r->bits);
         st = sb_cuda_status(cudaGetLastError(), "launch of draw_lists");
     }

@@ -11,6 +11,7 @@
 #include <cuda_bf16.h>
 
 #include "kernels/backend/cuda_status.cuh"
+#include "kernels/backend/cuda_stream.h"
 #include "kernels/xattention/plan_cuda.h"
 
 namespace
@@ -261,6 +262,6 @@ sb_status sbi_xattention_choose_cuda(const struct sbi_xattention_choice *c, int6
     if (st != SB_OK)
         return st;
     choose_blocks<<<dim3(static_cast<unsigned>(end - first), static_cast<unsigned>(heads)), THREADS,
-                    bytes, static_cast<cudaStream_t>(stream)>>>(*c, first);
+                    bytes, sb_cuda_stream(stream)>>>(*c, first);
     return sb_cuda_status(cudaGetLastError(), "launch of choose_blocks");
 }

@@ -7,7 +7,7 @@
 /* Entry i brings a database from user_version i to i + 1. Only ever appended to. */
 static const char *const migrations[] = {
     sbi_sql_0001_first,  sbi_sql_0002_quality, sbi_sql_0003_comparison, sbi_sql_0004_device,
-    sbi_sql_0005_energy, sbi_sql_0006_anchor,  sbi_sql_0007_rank_work};
+    sbi_sql_0005_energy, sbi_sql_0006_anchor,  sbi_sql_0007_rank_work,  sbi_sql_0008_graphs};
 
 /* In the order they use each other. */
 static const struct {

@@ -166,10 +166,13 @@ static sb_status insert_measures(sb_store *s, int64_t id, const sb_sample_facts 
 static sb_status insert_sample(sb_store *s, const sb_sample_facts *f)
 {
     const sbi_value v[] = {
-        sbi_int(f->run_id),         sbi_int(f->point_id),     sbi_int(f->input_id),
-        sbi_int(f->is_anchor != 0), sbi_text(f->status),      sbi_text(f->error),
-        sbi_text(f->prediction),    sbi_text(f->plan_digest), sbi_int(f->fallback != 0),
-        sbi_int(f->n_gen),          sbi_text(f->kernel),
+        sbi_int(f->run_id),        sbi_int(f->point_id),
+        sbi_int(f->input_id),      sbi_int(f->is_anchor != 0),
+        sbi_text(f->status),       sbi_text(f->error),
+        sbi_text(f->prediction),   sbi_text(f->plan_digest),
+        sbi_int(f->fallback != 0), sbi_int(f->n_gen),
+        sbi_text(f->kernel),       f->n_steps > 0 ? sbi_int(f->graph_steps) : sbi_text(NULL),
+        sbi_text(f->graph_reason),
     };
     sb_status st = sbi_run(s, SBI_FIGURES_FORGET, NULL, 0);
     if (st == SB_OK)

@@ -4,7 +4,8 @@
 #define SB_RESULTS_STORE_SQL_H
 
 extern const char sbi_sql_0001_first[], sbi_sql_0002_quality[], sbi_sql_0003_comparison[],
-    sbi_sql_0004_device[], sbi_sql_0005_energy[], sbi_sql_0006_anchor[], sbi_sql_0007_rank_work[];
+    sbi_sql_0004_device[], sbi_sql_0005_energy[], sbi_sql_0006_anchor[], sbi_sql_0007_rank_work[],
+    sbi_sql_0008_graphs[];
 extern const char sbi_sql_latest_sample[], sbi_sql_latest_score[], sbi_sql_interval_key[],
     sbi_sql_phase_time[];
 extern const char sbi_sql_mean_member[], sbi_sql_mean_key[], sbi_sql_pair_key[],

@@ -37,8 +37,9 @@ static const char *const sql_of[SBI_STMT_COUNT] = {
     [SBI_SPAN_INSERT]   = "INSERT INTO span (input_id, span_no, kind, ref_no, tok_begin, tok_end, "
                           "depth) VALUES (?, ?, ?, ?, ?, ?, ?)",
     [SBI_SAMPLE_INSERT] = "INSERT INTO sample (run_id, point_id, input_id, is_anchor, status, "
-                          "error, prediction, plan_digest, fallback, n_gen, kernel) "
-                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                          "error, prediction, plan_digest, fallback, n_gen, kernel, "
+                          "graph_steps, graph_reason) "
+                          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SBI_SCORE_INSERT] =
         "INSERT INTO score (sample_id, metric, value, is_binary) VALUES (?, ?, ?, ?)",
     [SBI_HIT_INSERT]    = "INSERT INTO hit (sample_id, ref_no, hit) VALUES (?, ?, ?)",

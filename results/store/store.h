@@ -180,6 +180,9 @@ typedef struct sb_sample_facts {
     const sb_memory_facts  *memory;
     int64_t                 n_memory;
     const char             *kernel; /* that attended last: avx2, sm90, cudnn; NULL: not told */
+    /* Decode steps, and those of them that a graph ran; why there were no further ones, or NULL. */
+    int64_t                 n_steps, graph_steps;
+    const char             *graph_reason;
     const sb_state_facts   *states;
     int64_t                 n_states;
     const sb_energy_facts  *energy;

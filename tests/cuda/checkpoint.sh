@@ -29,6 +29,12 @@ case_is "says the same" "$said" "$(cat "$work/out")"
 case_is "and where the room went" 1 "$(grep -c 'GiB a rank beside .* GiB of weights' "$work/err")"
 case_is "a window of all is dense" "$said" "$(generate --prompt-file "$work/count.txt" --max-new 8 --backend cuda --method streaming_llm 2>/dev/null)"
 case_is "logits" 0 "$(code_of generate --prompt-file "$work/count.txt" --max-new 1 --backend cuda --logits "$work/l.safetensors" --logits-rows all)"
+case_is "sixteen steps" 0 "$(code_of generate --prompt-file "$work/count.txt" --max-new 17 --backend cuda)"
+by_graph=$(cat "$work/out")
+case_is "are launches of a graph but for the first" 1 "$(grep -c '(15 of 16 steps by a graph)' "$work/err")"
+case_is "or calls" 0 "$(code_of generate --prompt-file "$work/count.txt" --max-new 17 --backend cuda --graphs off)"
+case_is "that say so" 1 "$(grep -c '(0 of 16 steps by a graph: graphs: off)' "$work/err")"
+case_is "and say the same" "$by_graph" "$(cat "$work/out")"
 case_is "another backend" 2 "$(code_of generate --prompt-file "$work/count.txt" --backend gpu)"
 
 cat >"$work/rows.jsonl" <<X
@@ -72,6 +78,7 @@ quality: none
 timing: {warmup: 0, repetitions: 2}
 X
 case_is "random weights" 0 "$(code_of run "$work/r.yaml" --db "$work/r.db")"
+case_is "too few for a graph" "0,too few steps to pay for it" "$(ask r "SELECT DISTINCT graph_steps, graph_reason FROM sample WHERE status = 'ok'")"
 case_is "are timed, and not scored" "4,4,0" "$(ask r "SELECT count(*), (SELECT count(DISTINCT sample_id) FROM timing WHERE phase = 'prefill'), (SELECT count(*) FROM score) FROM sample WHERE status = 'ok'")"
 case_is "and answer no questions" "2" "$(ask r "SELECT count(*) FROM sample WHERE status = 'unsupported'")"
 case_is "four steps of decode" "16" "$(ask r "SELECT count(*) FROM timing WHERE phase = 'decode_token'")"

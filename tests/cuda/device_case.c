@@ -119,7 +119,12 @@ static void guard_intact(const void *room, size_t bytes, const char *what)
 sb_status device_attend(device_case *c, sb_attend_fn attend, const sb_plan *plan, float scale,
                         sb_out_mode mode, const char *kernel)
 {
-    sb_ctx ctx = {.backend = b, .comm = c->comm, .link = c->link, .arena = c->work, .threads = 1};
+    sb_ctx      ctx = {.backend = b,
+                       .comm    = c->comm,
+                       .link    = c->link,
+                       .arena   = c->work,
+                       .step    = c->step,
+                       .threads = 1};
     sb_attn_in  in  = {.q     = &c->q,
                        .k     = &c->k,
                        .v     = &c->v,

@@ -14,6 +14,7 @@ typedef struct device_case {
     sb_tensor got; /* o in host memory after device_attend */
     float    *got_lse;
     sb_arena *work;  /* over device memory, for methods that ask for some; or NULL */
+    const sb_step *step;  /* in device memory; or NULL */
     sb_cache *cache; /* its state in device memory; or NULL */
     sb_comm  *comm;  /* of a call of one of several ranks, with the link between them; or NULL */
     sb_link  *link;

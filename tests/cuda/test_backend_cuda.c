@@ -1,4 +1,4 @@
-/* The cuda backend on a real device: memory round trips, order on the default stream, refusals.
+/* The cuda backend on a real device: memory round trips, order on its own stream, refusals.
  * Without a device: skipped (77), after checking that the backend says so instead of crashing. */
 #include <check.h>
 #include <stdio.h>
@@ -84,6 +84,75 @@ START_TEST(part_of_a_buffer)
 }
 END_TEST
 
+/* ---- graphs ---- */
+
+static unsigned first_byte(const void *p)
+{
+    unsigned char c = 0;
+    ck_assert_int_eq(b->copy(&c, p, 1, SB_COPY_TO_HOST, NULL), SB_OK);
+    ck_assert_msg(b->sync(NULL) == SB_OK, "%s", sb_error_text());
+    return c;
+}
+
+/* On the backend's own stream and on one of its own: what is noted is not done; each launch does it
+ * with what stands in memory then. */
+START_TEST(a_graph_is_done_at_each_launch)
+{
+    void     *stream = NULL, *from = NULL, *to = NULL;
+    sb_graph *g = NULL;
+    if (_i == 1)
+        ck_assert_int_eq(b->stream_open(&stream), SB_OK);
+    ck_assert_int_eq(b->alloc(4096, &from), SB_OK);
+    ck_assert_int_eq(b->alloc(4096, &to), SB_OK);
+    ck_assert_int_eq(b->fill(from, 1, 4096, NULL), SB_OK);
+    ck_assert_int_eq(b->fill(to, 0, 4096, NULL), SB_OK);
+    ck_assert_int_eq(b->sync(NULL), SB_OK);
+    ck_assert_msg(b->graph_begin(stream) == SB_OK, "%s", sb_error_text());
+    ck_assert_int_eq(b->copy(to, from, 4096, SB_COPY_ON_DEVICE, stream), SB_OK);
+    ck_assert_int_eq(b->fill(from, 9, 4096, stream), SB_OK);
+    ck_assert_msg(b->graph_end(stream, &g) == SB_OK, "%s", sb_error_text());
+    ck_assert_uint_eq(first_byte(to), 0);
+    ck_assert_uint_eq(first_byte(from), 1);
+    for (int i = 0; i < 3; i++) { /* 1, then the 9 that the launch before left */
+        ck_assert_msg(b->graph_launch(g, stream) == SB_OK, "%s", sb_error_text());
+        ck_assert_int_eq(b->sync(stream), SB_OK);
+        ck_assert_uint_eq(first_byte(to), i == 0 ? 1 : 9);
+    }
+    b->graph_close(g);
+    b->graph_close(NULL);
+    if (stream != NULL)
+        b->stream_close(stream);
+    b->free(from);
+    b->free(to);
+}
+END_TEST
+
+/* Given up, or spoilt by a call that waits: nothing was done, and everything works as before. */
+START_TEST(a_graph_that_fails_leaves_all_usable)
+{
+    void     *p = NULL;
+    sb_graph *g = NULL;
+    ck_assert_int_eq(b->alloc(64, &p), SB_OK);
+    ck_assert_int_eq(b->fill(p, 3, 64, NULL), SB_OK);
+    for (int spoilt = 0; spoilt < 2; spoilt++) {
+        ck_assert_msg(b->graph_begin(NULL) == SB_OK, "%s", sb_error_text());
+        ck_assert_int_eq(b->fill(p, 4, 64, NULL), SB_OK);
+        if (spoilt) {
+            ck_assert_int_ne(b->sync(NULL), SB_OK);
+            ck_assert_int_eq(b->graph_end(NULL, &g), SB_ERR_UNSUPPORTED);
+            ck_assert_ptr_nonnull(strstr(sb_error_text(), "cuda graphs: end of capture"));
+            ck_assert_ptr_null(g);
+        } else {
+            ck_assert_int_eq(b->graph_end(NULL, NULL), SB_OK);
+        }
+        ck_assert_uint_eq(first_byte(p), 3);
+    }
+    ck_assert_int_eq(b->fill(p, 5, 64, NULL), SB_OK);
+    ck_assert_uint_eq(first_byte(p), 5);
+    b->free(p);
+}
+END_TEST
+
 START_TEST(what_cannot_be_had_is_refused_and_forgotten)
 {
     void *p = (void *)b;
@@ -108,6 +177,8 @@ int main(void)
     tcase_add_test(t, facts_describe_the_device);
     tcase_add_test(t, bytes_come_back);
     tcase_add_test(t, part_of_a_buffer);
+    tcase_add_loop_test(t, a_graph_is_done_at_each_launch, 0, 2);
+    tcase_add_test(t, a_graph_that_fails_leaves_all_usable);
     tcase_add_test(t, what_cannot_be_had_is_refused_and_forgotten);
     suite_add_tcase(s, t);
     return device_run(s);

@@ -339,6 +339,185 @@ START_TEST(refusals_say_why)
 }
 END_TEST
 
+/* ---- a step in device memory ---- */
+
+/* Heads of a group that fill one tile and more, rooms in which parts are one, few, and as many as
+ * fit. */
+static const sb_case_shape step_shapes[] = {
+    {1, 700, 9, 3, 64}, {1, 5000, 32, 8, 128},   {1, 40001, 8, 2, 128},  {1, 4100, 24, 1, 64},
+    {1, 300, 2, 1, 64}, {1, 3500, 512, 512, 64}, {1, 70000, 64, 1, 128}, {1, 3400, 14, 2, 64}};
+/* Where a part more begins; 12 parts are merged by one warp, 13 by four. */
+static const int64_t step_keys[] = {1,    2,    255,  256,  257,  512,   513,  3071,
+                                    3072, 3073, 3329, 4099, 5000, 40001, 70000};
+enum {
+    N_STEPS     = sizeof step_shapes / sizeof *step_shapes,
+    N_STEP_KEYS = sizeof step_keys / sizeof *step_keys
+};
+
+/* What the harness gives a step: a room, and a place. */
+typedef struct step_rig {
+    sb_arena work;
+    size_t   bytes;
+    void    *place;
+} step_rig;
+
+static void step_open(step_rig *r, const sb_case *c)
+{
+    sb_shape shape = {
+        .heads = c->q.heads, .kv_heads = c->k.heads, .head_dim = c->q.dim, .is_decode = 1};
+    r->bytes = (size_t)sb_attend_step_bytes(&shape);
+    sb_arena_init(&r->work, device_room(r->bytes), r->bytes, SB_ARENA_PLAIN);
+    r->place = device_room(sizeof(sb_step));
+}
+
+static void step_place(const step_rig *r, int64_t n_keys)
+{
+    sb_step here = {.slot = (int32_t)n_keys - 1, .n_keys = (int32_t)n_keys};
+    must(sb_backend_cuda.copy(r->place, &here, sizeof here, SB_COPY_TO_DEVICE, NULL));
+    must(sb_backend_cuda.sync(NULL));
+}
+
+static void step_close(step_rig *r)
+{
+    device_guard(r->work.base, r->bytes, "partials");
+    sb_backend_cuda.free(r->work.base);
+    sb_backend_cuda.free(r->place);
+}
+
+/* The first n keys, the query the last of them. */
+static void look_back(sb_case *c, device_case *d, int64_t n)
+{
+    c->q_run.start = n - 1;
+    c->k_run.len   = n;
+    d->k.tokens = d->v.tokens = d->k.gid.n_tokens = d->v.gid.n_tokens = n;
+}
+
+static void same_bits(const device_case *a, const device_case *b, int64_t n)
+{
+    size_t o_bytes = (size_t)(a->o.heads * a->o.dim * sb_dtype_bytes(a->o.dtype));
+    ck_assert_msg(memcmp(a->got.data, b->got.data, o_bytes) == 0, "o of %lld keys", (long long)n);
+    ck_assert_msg(memcmp(a->got_lse, b->got_lse, (size_t)a->o.heads * 4) == 0, "lse of %lld keys",
+                  (long long)n);
+}
+
+/* The bits of the call that says it; rows behind the keys are NaN. */
+START_TEST(a_step_tells_what_a_call_says)
+{
+    sb_case *c = sb_case_random(step_shapes[_i / 2], 300 + (uint64_t)_i);
+    step_rig r;
+    step_open(&r, c);
+    for (int i = N_STEP_KEYS - 1; i >= 0; i--) {
+        int64_t n = step_keys[i];
+        if (n > step_shapes[_i / 2].n_k)
+            continue;
+        shorten(c, n);
+        device_case said, told;
+        device_open(&said, &c->q, &c->k, &c->v, _i % 2 == 0 ? SB_BF16 : SB_F32);
+        device_open(&told, &c->q, &c->k, &c->v, _i % 2 == 0 ? SB_BF16 : SB_F32);
+        look_back(c, &said, n);
+        must(device_attend(&said, sb_attend_dense_cuda, NULL, c->scale, SB_OUT_SET, "auto"));
+        look_back(c, &told, 1); /* what the call says does not count */
+        told.step = r.place;
+        told.work = &r.work;
+        step_place(&r, n);
+        sb_arena_reset(&r.work, 0);
+        must(device_attend(&told, sb_attend_dense_cuda, NULL, c->scale, SB_OUT_SET, "auto"));
+        same_bits(&said, &told, n);
+        device_close(&said);
+        device_close(&told);
+        c->q_run.start = 0;
+    }
+    step_close(&r);
+    sb_case_destroy(c);
+}
+END_TEST
+
+static void queue_step(device_case *d, step_rig *r, float scale)
+{
+    sb_ctx ctx = {.backend = &sb_backend_cuda, .arena = &r->work, .step = r->place, .threads = 1};
+    sb_attn_in  in  = {.q = &d->q, .k = &d->k, .v = &d->v, .scale = scale};
+    sb_attn_out out = {.o = &d->o, .lse = d->lse, .mode = SB_OUT_SET};
+    sb_arena_reset(&r->work, 0);
+    must(sb_attend_dense_cuda(&ctx, NULL, &in, NULL, NULL, &out));
+}
+
+static void fetch(device_case *d)
+{
+    size_t bytes = (size_t)(d->o.heads * d->o.dim * sb_dtype_bytes(d->o.dtype));
+    must(sb_backend_cuda.copy(d->got.data, d->o.data, bytes, SB_COPY_TO_HOST, NULL));
+    must(sb_backend_cuda.copy(d->got_lse, d->lse, (size_t)d->o.heads * 4, SB_COPY_TO_HOST, NULL));
+    must(sb_backend_cuda.sync(NULL));
+}
+
+/* Captured with one key, launched with more and more. */
+START_TEST(a_captured_step_serves_all_that_follow)
+{
+    const sb_backend *b = &sb_backend_cuda;
+    sb_case          *c = sb_case_random(step_shapes[_i], 400 + (uint64_t)_i);
+    device_case       said, told;
+    sb_graph         *g = NULL;
+    step_rig          r;
+    step_open(&r, c);
+    device_open(&said, &c->q, &c->k, &c->v, SB_BF16);
+    device_open(&told, &c->q, &c->k, &c->v, SB_BF16);
+    look_back(c, &told, 1);
+    step_place(&r, 1);
+    queue_step(&told, &r, c->scale); /* kernels are loaded */
+    must(b->sync(NULL));
+    must(b->graph_begin(NULL));
+    queue_step(&told, &r, c->scale);
+    must(b->graph_end(NULL, &g));
+    for (int i = 0; i < N_STEP_KEYS && step_keys[i] <= step_shapes[_i].n_k; i++) {
+        look_back(c, &said, step_keys[i]);
+        must(device_attend(&said, sb_attend_dense_cuda, NULL, c->scale, SB_OUT_SET, "auto"));
+        step_place(&r, step_keys[i]);
+        must(b->graph_launch(g, NULL));
+        fetch(&told);
+        same_bits(&said, &told, step_keys[i]);
+    }
+    b->graph_close(g);
+    step_close(&r);
+    device_close(&said);
+    device_close(&told);
+    sb_case_destroy(c);
+}
+END_TEST
+
+/* Kernels that would go by what the call says. */
+START_TEST(what_cannot_follow_a_step_says_so)
+{
+    static const char *const kernels[] = {"sm90", "portable", "gather"};
+    sb_case                 *c         = sb_case_random((sb_case_shape){1, 600, 8, 2, 128}, 1);
+    device_case              d;
+    step_rig                 r;
+    step_open(&r, c);
+    device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
+    d.step = r.place;
+    d.work = &r.work;
+    step_place(&r, 600);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(
+            device_attend(&d, sb_attend_dense_cuda, NULL, c->scale, SB_OUT_SET, kernels[i]),
+            SB_ERR_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(sb_error_text(), "found a step in device memory"));
+    }
+    step_close(&r);
+    device_close(&d);
+    sb_case_destroy(c);
+    c = sb_case_random((sb_case_shape){1, 600, 80, 1, 64}, 1); /* more rows than decode takes */
+    step_open(&r, c);
+    device_open(&d, &c->q, &c->k, &c->v, SB_BF16);
+    d.step = r.place;
+    d.work = &r.work;
+    ck_assert_int_eq(device_attend(&d, sb_attend_dense_cuda, NULL, c->scale, SB_OUT_SET, "auto"),
+                     SB_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "more than 64 rows"));
+    step_close(&r);
+    device_close(&d);
+    sb_case_destroy(c);
+}
+END_TEST
+
 /* ---- merge ---- */
 
 typedef struct merge_form {
@@ -466,6 +645,9 @@ int main(void)
     tcase_add_loop_test(t, plans_of_shards, 0, N_FORMS);
     tcase_add_loop_test(t, runs_repeat_bit_by_bit, 0, 2);
     tcase_add_test(t, refusals_say_why);
+    tcase_add_loop_test(t, a_step_tells_what_a_call_says, 0, 2 * N_STEPS);
+    tcase_add_loop_test(t, a_captured_step_serves_all_that_follow, 0, N_STEPS);
+    tcase_add_test(t, what_cannot_follow_a_step_says_so);
     tcase_add_loop_test(t, merge_matches_the_cpu, 0, 4 * N_MERGES);
     tcase_add_test(t, merge_refuses_bf16_that_runs);
     suite_add_tcase(s, t);

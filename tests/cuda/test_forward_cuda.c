@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/model/forward_parts.h"
 #include "harness/model/probe/probe.h"
 #include "kernels/registry.h"
 #include "tests/cuda/device_main.h"
@@ -93,6 +94,36 @@ START_TEST(answers_are_the_hosts)
 }
 END_TEST
 
+/* The script's steps as launches of one graph, through marks and rollbacks: the bits of calls. */
+START_TEST(steps_by_a_graph_are_the_calls)
+{
+    static const char *const tasks[] = {"niah_multiquery", "niah_multivalue", "qa_2hop",
+                                        "niah_single"};
+    const forward_spec       s       = {tasks[_i], 1024, DENSE, 1};
+    const sb_method         *dense   = sb_method_find("dense");
+    sb_model                *model   = forward_probe();
+    forward_result           graph, calls;
+    sbi_steps_least = 2;
+    ck_assert_msg(forward_run(&s, model, dense, dense, &sb_backend_cuda, &graph) == SB_OK, "%s",
+                  sb_error_text());
+    forward_graphs = SB_GRAPHS_OFF;
+    ck_assert_msg(forward_run(&s, model, dense, dense, &sb_backend_cuda, &calls) == SB_OK, "%s",
+                  sb_error_text());
+    forward_graphs  = SB_GRAPHS_AUTO;
+    sbi_steps_least = 8;
+    (void)printf("%s: %lld of %lld steps by a graph%s%s\n", s.task, (long long)graph.graphs.steps,
+                 (long long)graph.n_feed, graph.graphs.reason[0] != '\0' ? ": " : "",
+                 graph.graphs.reason);
+    ck_assert_int_eq(graph.graphs.steps, graph.n_feed - 1);
+    ck_assert_int_eq(calls.graphs.steps, 0);
+    ck_assert_mem_eq(graph.emitted, calls.emitted, (size_t)calls.n_emit * sizeof *calls.emitted);
+    ck_assert_mem_eq(graph.last_row, calls.last_row, (size_t)calls.n_row * sizeof *calls.last_row);
+    forward_free(&graph);
+    forward_free(&calls);
+    sb_model_probe.destroy(model);
+}
+END_TEST
+
 /* States are carried from the prefill through decode, and rolled back. */
 START_TEST(states_are_carried_there)
 {
@@ -128,6 +159,7 @@ int main(void)
     TCase *t = tcase_create("device");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, answers_are_the_hosts, 0, sizeof specs / sizeof *specs);
+    tcase_add_loop_test(t, steps_by_a_graph_are_the_calls, 0, 4);
     tcase_add_loop_test(t, states_are_carried_there, 0, 3);
     suite_add_tcase(s, t);
     return device_run(s);

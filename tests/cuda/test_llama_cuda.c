@@ -8,6 +8,7 @@
 #include "harness/comm/comms.h"
 #include "harness/model/checkpoint/llama_state.h"
 #include "kernels/backend/cublaslt.h"
+#include "kernels/exec/attend.h"
 #include "tests/cuda/device_main.h"
 #include "tests/unit/harness/model/checkpoint/llama_rig.h"
 #include "tests/unit/harness/model/checkpoint/tiny.h"
@@ -139,6 +140,68 @@ START_TEST(other_methods_run_there)
 }
 END_TEST
 
+/* The same tokens and, after the last step, the same logits to the bit, while keys grow past the
+ * places where decode splits once more and where its merge takes other warps. */
+static void graph_equals_calls(llama_run d, const char *what)
+{
+    d.graphs        = SB_GRAPHS_AUTO;
+    llama_out graph = run(&d);
+    d.graphs        = SB_GRAPHS_OFF;
+    llama_out calls = run(&d);
+    (void)printf("%s: %lld of %lld steps by a graph%s%s\n", what, (long long)graph.graphs.steps,
+                 (long long)d.max_new - 1, graph.graphs.reason[0] != '\0' ? ": " : "",
+                 graph.graphs.reason);
+    ck_assert_int_eq(graph.graphs.steps, d.max_new - 2);
+    ck_assert_int_eq(calls.graphs.steps, 0);
+    ck_assert_str_eq(calls.graphs.reason, "graphs: off");
+    ck_assert_mem_eq(graph.emitted, calls.emitted, (size_t)d.max_new * sizeof *calls.emitted);
+    ck_assert_mem_eq(graph.last, calls.last, (size_t)calls.vocab * sizeof *calls.last);
+    ck_assert_uint_ge(graph.room.device_bytes, graph.device_bytes);
+    llama_free(&graph);
+    llama_free(&calls);
+}
+
+START_TEST(steps_by_a_graph_are_the_calls)
+{
+    static const int64_t lengths[] = {3, 245, 3060};
+    tiny                 t         = variant(_i / 3);
+    char                 what[48];
+    tiny_folder(&t, tiny_path("hf"));
+    llama_run r = {.path = tiny_path("hf"), .n_tokens = lengths[_i % 3], .max_new = 24, .seed = 5};
+    (void)snprintf(what, sizeof what, "tiny %d, %lld tokens", _i / 3, (long long)r.n_tokens);
+    graph_equals_calls(there(&r), what);
+}
+END_TEST
+
+/* A call that a capture cannot have: no graph, the same answer, and the device goes on. */
+static sb_status attend_that_waits(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                                   const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    sb_status st = ctx->backend->sync(ctx->stream);
+    return st == SB_OK ? sb_attend_dense_cuda(ctx, params, in, plan, cache, out) : st;
+}
+
+START_TEST(a_capture_that_fails_costs_the_graph_alone)
+{
+    tiny t = tiny_llama;
+    tiny_folder(&t, tiny_path("hf"));
+    llama_run r = {.path = tiny_path("hf"), .n_tokens = 100, .max_new = 12, .seed = 5};
+    llama_run d = there(&r), off = d, broken = d;
+    off.graphs      = SB_GRAPHS_OFF;
+    broken.attend   = attend_that_waits;
+    llama_out calls = run(&off), tried = run(&broken), graph = run(&d);
+    (void)printf("refused: %s\n", tried.graphs.reason);
+    ck_assert_int_eq(tried.graphs.steps, 0);
+    ck_assert_ptr_nonnull(strstr(tried.graphs.reason, "waiting for the stream"));
+    ck_assert_int_eq(graph.graphs.steps, r.max_new - 2);
+    ck_assert_mem_eq(tried.last, calls.last, (size_t)calls.vocab * sizeof *calls.last);
+    ck_assert_mem_eq(graph.last, calls.last, (size_t)calls.vocab * sizeof *calls.last);
+    llama_free(&calls);
+    llama_free(&tried);
+    llama_free(&graph);
+}
+END_TEST
+
 START_TEST(smollm2)
 {
     const char *path = getenv("SPAN_SMOLLM2");
@@ -148,6 +211,8 @@ START_TEST(smollm2)
     }
     llama_run r = {.path = path, .n_tokens = 400, .max_new = 8, .seed = 1, .threads = 8};
     ck_assert_double_le(compare(&r, "smollm2"), NMSE_SMOLLM2);
+    r.max_new = 128; /* keys pass 512 */
+    graph_equals_calls(there(&r), "smollm2");
 }
 END_TEST
 
@@ -169,6 +234,8 @@ int main(void)
     tcase_add_test(t, gguf_rows_are_put_in_order);
     tcase_add_test(t, chunks_change_roundings_alone);
     tcase_add_loop_test(t, other_methods_run_there, 0, 6);
+    tcase_add_loop_test(t, steps_by_a_graph_are_the_calls, 0, 3 * VARIANTS);
+    tcase_add_test(t, a_capture_that_fails_costs_the_graph_alone);
     tcase_add_test(t, smollm2);
     suite_add_tcase(s, t);
     return device_run(s);

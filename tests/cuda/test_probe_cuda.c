@@ -165,6 +165,34 @@ START_TEST(maps_give_the_hosts_bits)
 }
 END_TEST
 
+/* The first maps write the step's row, the others row 0, and nobody another. */
+START_TEST(a_step_places_rows)
+{
+    enum { SLOT = 29, ROOM = 40, STEPPED = 4 };
+    sb_probe_map maps[N_MAPS];
+    sb_bf16     *said[N_MAPS], *told[N_MAPS], want[ROOM * D], got[ROOM * D];
+    sb_step      step = {.slot = SLOT, .n_keys = SLOT + 1};
+    void        *on   = there(&step, sizeof step);
+    make_maps(&device, maps);
+    for (int i = 0; i < N_MAPS; i++) {
+        said[i] = there(NULL, sizeof want);
+        told[i] = there(NULL, sizeof want);
+        said[i] += i < STEPPED ? SLOT * D : 0;
+    }
+    ck_assert_int_eq(sb_probe_maps_run_cuda(maps, said, N_MAPS, ROWS, 1, NULL), SB_OK);
+    ck_assert_int_eq(sb_probe_maps_step_cuda(maps, told, N_MAPS, STEPPED, ROWS, on, NULL), SB_OK);
+    for (int i = 0; i < N_MAPS; i++) {
+        said[i] -= i < STEPPED ? SLOT * D : 0;
+        back(want, said[i], sizeof want);
+        back(got, told[i], sizeof got);
+        ck_assert_mem_eq(got, want, sizeof want);
+        dev->free(said[i]);
+        dev->free(told[i]);
+    }
+    dev->free(on);
+}
+END_TEST
+
 START_TEST(rows_out_of_line_are_refused)
 {
     sb_probe_map m   = {.n_terms = 1};
@@ -277,6 +305,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, maps_give_the_hosts_bits);
+    tcase_add_test(t, a_step_places_rows);
     tcase_add_test(t, rows_out_of_line_are_refused);
     tcase_add_test(t, heads_leave_their_first_dims);
     tcase_add_test(t, the_embedding_gives_the_hosts_bits);

@@ -300,8 +300,9 @@ START_TEST(rows_are_spread_over_heads)
     }
     void          *dr = there(rows, n * width * 4), *db = there(bias, width * 4);
     void          *dp = there(position, sizeof position), *df = there(inv, (int64_t)sizeof inv);
-    sb_rows_spread p = {rows, bias, position, inv, 1.25f, n, first, &host[0], &host[1], &host[2]};
-    sb_rows_spread s = {dr, db, dp, df, 1.25f, n, first, &where[0], &where[1], &where[2]};
+    sb_rows_spread p = {rows,  bias,     position, inv,      1.25f, n,
+                        first, &host[0], &host[1], &host[2], NULL};
+    sb_rows_spread s = {dr, db, dp, df, 1.25f, n, first, &where[0], &where[1], &where[2], NULL};
     ok(dev->spread(&s, NULL));
     ok(rows_plain.spread(&p, NULL));
     for (int i = 0; i < 3; i++) { /* also what stands around the rows */
@@ -316,6 +317,50 @@ START_TEST(rows_are_spread_over_heads)
         dev->backend->free(rooms[i]);
     free(rows);
     free(bias);
+}
+END_TEST
+
+/* A row that a step places: q's to row 0, k's and v's to the slot, all else stays. */
+START_TEST(a_step_places_keys_and_values)
+{
+    const int64_t d = _i == 0 ? 64 : 128, heads = 9, kv = 3, slot = 41;
+    const int64_t width = (heads + 2 * kv) * d;
+    float        *rows = floats(width, 18), inv[SB_ROPE_MAX_PAIRS] = {0};
+    int32_t       position = 70001;
+    sb_step       step     = {.slot = (int32_t)slot, .n_keys = (int32_t)slot + 1};
+    sb_tensor     q = tensor(heads, 1, d, 1), cache = tensor(kv, 7, d, 50);
+    sb_tensor     said[3] = {q, cache, cache}, told[3] = {q, cache, cache};
+    for (int64_t i = 0; i < d / 2; i++)
+        inv[i] = (float)pow(5e5, -2.0 * (double)i / (double)d);
+    for (int i = 0; i < 3; i++) {
+        sb_bf16 *fresh = halves(bytes_of(&said[i]) / 2, 19);
+        said[i].data   = there(fresh, bytes_of(&said[i]));
+        told[i].data   = there(fresh, bytes_of(&told[i]));
+        free(fresh);
+    }
+    void     *dr = there(rows, width * 4), *dp = there(&position, sizeof position);
+    void     *df = there(inv, (int64_t)sizeof inv), *ds = there(&step, sizeof step);
+    sb_tensor k = said[1], v = said[2];
+    k.data   = sb_tensor_bf16(&said[1], 0, slot);
+    v.data   = sb_tensor_bf16(&said[2], 0, slot);
+    k.tokens = v.tokens = 1;
+    sb_rows_spread a    = {dr, NULL, dp, df, 1.25f, 1, 0, &said[0], &k, &v, NULL};
+    sb_rows_spread b    = {dr, NULL, dp, df, 1.25f, 1, 0, &told[0], &told[1], &told[2], ds};
+    ok(dev->spread(&a, NULL));
+    ok(dev->spread(&b, NULL));
+    b.first = 1;
+    ck_assert_int_eq(dev->spread(&b, NULL), SB_ERR_INTERNAL);
+    for (int i = 0; i < 3; i++) {
+        sb_bf16 *want = back(said[i].data, bytes_of(&said[i]));
+        sb_bf16 *got  = back(told[i].data, bytes_of(&told[i]));
+        ck_assert_mem_eq(got, want, (size_t)bytes_of(&said[i]));
+        free(want);
+        free(got);
+    }
+    void *rooms[] = {dr, dp, df, ds};
+    for (size_t i = 0; i < 4; i++)
+        dev->backend->free(rooms[i]);
+    free(rows);
 }
 END_TEST
 
@@ -354,6 +399,7 @@ int main(void)
     tcase_add_loop_test(t, gates, 0, 4);
     tcase_add_test(t, added_biases);
     tcase_add_loop_test(t, rows_are_spread_over_heads, 0, 4);
+    tcase_add_loop_test(t, a_step_places_keys_and_values, 0, 2);
     tcase_add_loop_test(t, heads_are_gathered_into_rows, 0, 2);
     suite_add_tcase(s, t);
     return device_run(s);

@@ -62,7 +62,10 @@ LIBRARIES = {
 # The only places that end the process outside harness/cli: the second Ctrl-C, and leaving a broken MPI job on behalf of main().
 MAY_EXIT = {"harness/run/stop.c", "harness/comm/launch.c"}
 # C against NVIDIA's C libraries, without device code.
-MAY_USE_CUDA = {"kernels/exec/cudnn.c", "kernels/exec/cudnn_library.h", "kernels/backend/cublaslt_library.h"}
+MAY_USE_CUDA = {"kernels/exec/cudnn.c", "kernels/exec/cudnn_library.h", "kernels/backend/cublaslt_library.h",
+                "kernels/backend/cuda_stream.h"}
+# What turns a stream of ours into CUDA's; all others ask it (sb_cuda_stream), so that NULL is no legacy default stream.
+MAY_CAST_STREAMS = {"kernels/backend/cuda_stream.cu", "kernels/backend/cuda.cu"}
 GENERATED = {"spanbench_build.h", "spanbench_commit.h"}
 MAX_LINES = 800
 WRITTEN_BY_PROGRAM = {"results/SCHEMA.md"}  # and compared with it by a test: nobody edits it
@@ -179,6 +182,30 @@ def rule_cuda(tree):
             yield f"{f}:{n}: {inc} outside a .cu file"
 
 
+def arguments(text):
+    """Of a list of arguments, how many."""
+    depth, n = 0, 1
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        n += c == "," and depth == 0
+    return n
+
+
+def rule_streams(tree):
+    """nothing is queued on the legacy default stream, which cannot be captured"""
+    for f, code in tree.code.items():
+        if f.startswith("tests/"):
+            continue
+        for m in re.finditer(r"<<<(.*?)>>>", code, flags=re.S):
+            if arguments(m.group(1)) < 4:
+                yield f"{f}:{code.count(chr(10), 0, m.start()) + 1}: a launch without a stream"
+        for m in re.finditer(r"\bcuda(Mem(cpy|set)\w*(?<!Async)|DeviceSynchronize)\s*\(", code):
+            yield f"{f}:{code.count(chr(10), 0, m.start()) + 1}: cuda{m.group(1)} is of the legacy default stream"
+        for m in re.finditer(r"static_cast<cudaStream_t>|\(cudaStream_t\)", code):
+            if f not in MAY_CAST_STREAMS:
+                yield f"{f}:{code.count(chr(10), 0, m.start()) + 1}: a stream that sb_cuda_stream was not asked for"
+
+
 def rule_underscores(tree):
     """no reserved names of ours"""
     for f, code in tree.code.items():
@@ -236,7 +263,7 @@ def rule_exits(tree):
                 yield f"{f}:{n}: {m.group(1)}() outside harness/cli"
 
 
-RULES = [rule_floors, rule_root, rule_homeless, rule_libraries, rule_cuda, rule_underscores, rule_typedefs, rule_lengths,
+RULES = [rule_floors, rule_root, rule_homeless, rule_libraries, rule_cuda, rule_streams, rule_underscores, rule_typedefs, rule_lengths,
          rule_unfinished, rule_guards, rule_exits]
 
 
@@ -322,6 +349,10 @@ PLANTED = [
     ("rule_libraries", "workloads/base/x.c", "#include <utf8proc.h>\n"),
     ("rule_libraries", "workloads/base/x.c", "#include <csv.h>\n"),
     ("rule_cuda", "kernels/exec/x.c", "#include <cuda_runtime.h>\n"),
+    ("rule_streams", "kernels/exec/x.cu", "void f(void) { g<<<dim3(1, 2), h(3, 4), 0>>>(a, b); }\n"),
+    ("rule_streams", "kernels/exec/x.cu", "void f(void) { cudaMemcpy(a, b, 1, c); }\n"),
+    ("rule_streams", "kernels/exec/x.cu", "void f(void) { cudaDeviceSynchronize(); }\n"),
+    ("rule_streams", "kernels/exec/x.cu", "void f(void *s) { g(static_cast<cudaStream_t>(s)); }\n"),
     ("rule_underscores", "kernels/base/a.c", "static int sb__x;\n"),
     ("rule_underscores", "kernels/base/a.c", "#define __SB_A 1\n"),
     ("rule_typedefs", "kernels/base/a.c", "typedef struct sb_x sb_x_t;\n"),
@@ -332,6 +363,7 @@ PLANTED = [
     ("rule_exits", "kernels/base/x.c", 'static void f(void) { printf("x"); }\n'),
 ]
 CLEAN = {
+    "kernels/exec/y.cu": "void f(void) { g<<<dim3(1, 2), 3, 0, s>>>(a); cudaMemcpyAsync(a, b, 1, c, s); }\n",
     "harness/run/stop.c": "static void f(void) { _exit(75); }\n",
     "kernels/base/b.h": "",
     "kernels/exec/e.h": "",

@@ -12,6 +12,10 @@ span_test(test_probe_suite
 span_test(test_forward_device
   SOURCES unit/harness/model/test_forward_device.c unit/harness/model/forward_double.c unit/harness/model/forward_rig.c unit/harness/run/fake_device.c
   LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)
+span_test(test_forward_graph
+  SOURCES unit/harness/model/test_forward_graph.c unit/harness/model/forward_double.c unit/harness/model/forward_rig.c
+          unit/harness/model/step_double.c unit/harness/run/fake_device.c
+  LINK sb_run sb_methods sb_workloads sb_comm_impl LABELS unit)
 # weights of checkpoints: block formats, rotary frequencies, GGUF and Hugging Face files
 foreach(name activation blocks rope)
   span_test(test_${name} SOURCES unit/kernels/nn/test_${name}.c LINK sb_nn m LABELS unit)
@@ -27,5 +31,5 @@ foreach(name llama families)
 endforeach()
 span_test(test_llama_device
   SOURCES unit/harness/model/checkpoint/test_llama_device.c unit/harness/model/checkpoint/llama_rig.c unit/harness/model/checkpoint/rows_double.c
-          unit/kernels/nn/rows_plain.c unit/harness/run/fake_device.c ${checkpoint_files}
+          unit/harness/model/step_double.c unit/kernels/nn/rows_plain.c unit/harness/run/fake_device.c ${checkpoint_files}
   LINK sb_run sb_methods sb_workloads sb_comm_impl m LABELS unit)

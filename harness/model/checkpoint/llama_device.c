@@ -177,7 +177,8 @@ static sb_status product(const sbi_llama_there *t, const sb_bf16 *w, int64_t row
 }
 
 static sb_status qkv_part(const sbi_llama *l, const sbi_layer_there *w, const part *p,
-                          const sb_tensor *q, const sb_tensor *k, const sb_tensor *v)
+                          const sb_step *step, const sb_tensor *q, const sb_tensor *k,
+                          const sb_tensor *v)
 {
     const sbi_llama_there *t      = &l->there;
     const sb_model_config *c      = sb_checkpoint_config(l->c);
@@ -188,6 +189,7 @@ static sb_status qkv_part(const sbi_llama *l, const sbi_layer_there *w, const pa
                                      .multiplier = t->multiplier,
                                      .n          = p->n,
                                      .first      = p->first,
+                                     .step       = step,
                                      .q          = q,
                                      .k          = k,
                                      .v          = v};
@@ -204,9 +206,18 @@ static sb_status qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tenso
     sb_status        st   = sbi_llama_check_qkv(l, layer, rows, q, k, v);
     for (int64_t first = 0; st == SB_OK && first < rows; first += l->there.chunk) {
         part p = part_of(l, one, first);
-        st     = qkv_part(l, &l->there.layers[layer], &p, q, k, v);
+        st     = qkv_part(l, &l->there.layers[layer], &p, NULL, q, k, v);
     }
     return st;
+}
+
+static sb_status qkv_step(sb_model *m, int32_t layer, const sb_step *step, sb_tensor *q,
+                          sb_tensor *k, sb_tensor *v)
+{
+    const sbi_llama *l  = m->impl;
+    sb_status        st = sbi_llama_check_qkv(l, layer, 1, q, k, v);
+    part             p  = part_of(l, 1, 0);
+    return st == SB_OK ? qkv_part(l, &l->there.layers[layer], &p, step, q, k, v) : st;
 }
 
 static sb_status add_bias(const sbi_llama *l, const part *p, const float *bias)
@@ -286,6 +297,7 @@ const sb_model_ops sbi_llama_device_ops = {.name      = "checkpoint",
                                            .embed     = embed,
                                            .embed_one = embed_one,
                                            .qkv       = qkv,
+                                           .qkv_step  = qkv_step,
                                            .absorb    = absorb,
                                            .row       = row,
                                            .load      = sbi_llama_load};

@@ -125,6 +125,19 @@ static sb_status qkv(sb_model *m, int32_t layer, int one_row, sb_tensor *q, sb_t
                        : st;
 }
 
+/* Maps of k and v come first. */
+static sb_status qkv_step(sb_model *m, int32_t layer, const sb_step *step, sb_tensor *q,
+                          sb_tensor *k, sb_tensor *v)
+{
+    const sb_probe *p = m->impl;
+    sb_probe_map    map[SB_PROBE_MAPS];
+    sb_bf16        *dst[SB_PROBE_MAPS];
+    sb_status       st = sb_probe_qkv_maps(p, layer, 1, q, k, v, map, dst);
+    return st == SB_OK ? sb_probe_maps_step_cuda(map, dst, SB_PROBE_MAPS, 2 * SB_PROBE_KV_HEADS,
+                                                 p->res.rows, step, NULL)
+                       : st;
+}
+
 static sb_status absorb(sb_model *m, int32_t layer, int one_row, const sb_tensor *o)
 {
     const sb_probe    *p    = m->impl;
@@ -169,6 +182,7 @@ const sb_model_ops sb_model_probe_cuda = {
     .embed      = embed,
     .embed_one  = embed_one,
     .qkv        = qkv,
+    .qkv_step   = qkv_step,
     .absorb     = absorb,
     .row_values = SB_PROBE_ROW_VALUES,
     .row        = row,

@@ -9,7 +9,7 @@
 #include "tests/unit/results/main.h"
 
 #define FIXTURES "tests/fixtures/schema/"
-#define NEWEST FIXTURES "v7.db" /* of the present schema */
+#define NEWEST FIXTURES "v8.db" /* of the present schema */
 
 static char  dir[256];
 static char *path;
@@ -193,7 +193,7 @@ static void put_fixture(int version)
     size_t n = 0;
     (void)snprintf(name, sizeof name, FIXTURES "v%d.db", version);
     unsigned char *bytes = slurp(name, &n);
-    ck_assert_uint_le(n, 80 * 1024); /* half of it the text of views */
+    ck_assert_uint_le(n, 100 * 1024); /* two thirds of it the text of views and indexes */
     spill(bytes, n);
     free(bytes);
 }

@@ -253,6 +253,26 @@ END_TEST
 
 /* Every column of quality_metrics B6, and NULL where a figure does not exist. */
 /* What the driver does not tell (-1) is NULL, not a figure. */
+START_TEST(steps_by_graphs_round_trip)
+{
+    sb_store       *s   = facts_open(path, SB_STORE_WRITE);
+    int64_t         run = facts_run(s, "c", 0), point = facts_point(s, (sb_point_facts){0});
+    sb_sample_facts f = facts_ok(run, point, facts_input(s, 0), 0.3, 123);
+    facts_put(s, &f);
+    f              = facts_ok(run, point, facts_input(s, 1), 0.3, 123);
+    f.n_steps      = 0;
+    f.graph_reason = NULL;
+    facts_put(s, &f);
+    sb_store_close(s);
+    ck_assert_int_eq(facts_int(path, "SELECT graph_steps FROM sample WHERE graph_reason = "
+                                     "'the driver'"),
+                     8);
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM sample WHERE graph_steps IS NULL AND "
+                                     "graph_reason IS NULL"),
+                     1);
+}
+END_TEST
+
 START_TEST(kernel_and_device_states_round_trip)
 {
     sb_store       *s   = facts_open(path, SB_STORE_WRITE);
@@ -543,6 +563,7 @@ int main(void)
     tcase_add_test(t, read_only_places);
     tcase_add_test(t, natural_keys_give_the_known_id);
     tcase_add_test(t, sample_round_trip);
+    tcase_add_test(t, steps_by_graphs_round_trip);
     tcase_add_test(t, kernel_and_device_states_round_trip);
     tcase_add_test(t, quality_round_trip);
     tcase_add_test(t, ceilings_are_of_a_run);

@@ -258,7 +258,7 @@ static const set_case set_cases[] = {
     {"modle.name", "probe",
      "--set modle.name: modle: found an unknown key, allowed sweep, experiment, backend, model, "
      "workloads, methods, sharding, decode, "
-     "quality, timing, exclude; did you mean `model`?\n"},
+     "quality, timing, graphs, exclude; did you mean `model`?\n"},
     {"methods[0]", "{name: flexprefill, gamma: 3}",
      "--set methods[0]: methods[0].gamma: found `3`, allowed a number in (0,1)\n"},
     {"methods[0].gamma", "0.9", "--set methods[0].gamma: found an unknown key, allowed name\n"},

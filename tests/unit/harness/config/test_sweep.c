@@ -65,6 +65,7 @@ START_TEST(defaults_fill_what_the_file_leaves_out)
     ck_assert_int_eq(p->repetitions, 3);
     ck_assert_int_eq(p->quality, SB_QUALITY_SAMPLED);
     ck_assert_int_eq(p->detail, SB_DETAIL_SUMMARY);
+    ck_assert_int_eq(p->graphs, SB_GRAPHS_AUTO);
     ck_assert_int_eq(p->anchor_only, 0);
     ck_assert_int_eq(p->cell, 0);
     sb_sweep_free(s);
@@ -93,12 +94,13 @@ END_TEST
 START_TEST(hash_ignores_spelling_and_what_is_not_identity)
 {
     /* comments, key order, block style, quotes, defaults written out, other samples, timing,
-     * quality and name */
+     * quality, graphs and name */
     static const char other[] = "# the same point\n"
                                 "methods:\n"
                                 "- name: 'dense'\n"
                                 "timing: {repetitions: 5, warmup: 0}\n"
                                 "quality: none\n"
+                                "graphs: off\n"
                                 "decode: [method]\n"
                                 "sharding: {name: allgather, layout: zigzag}\n"
                                 "workloads:\n"
@@ -118,6 +120,7 @@ START_TEST(hash_ignores_spelling_and_what_is_not_identity)
     ck_assert_str_eq(a->hash, b->hash);
     ck_assert_int_eq(b->points[0].samples, 3);
     ck_assert_int_eq(b->points[0].quality, SB_QUALITY_NONE);
+    ck_assert_int_eq(b->points[0].graphs, SB_GRAPHS_OFF);
     sb_sweep_free(a);
     sb_sweep_free(b);
 }

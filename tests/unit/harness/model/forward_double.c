@@ -40,21 +40,64 @@ static sb_status fake_embed_one(sb_model *m, const sb_input *in, int32_t id, int
     return left(sb_model_probe.embed_one(m, in, id, pos));
 }
 
+/* What a kernel gets. */
+typedef struct call {
+    sb_model      *m;
+    int32_t        layer;
+    int            one;
+    const sb_step *step; /* NULL: none */
+    sb_tensor      q, k, v;
+} call;
+
+static sb_tensor row_of(const sb_tensor *t, int64_t slot)
+{
+    sb_tensor r = *t;
+    r.data      = sb_tensor_bf16(t, 0, slot);
+    r.tokens    = 1;
+    return r;
+}
+
+static sb_status run_qkv(void *arg)
+{
+    call *c = arg;
+    if (c->step == NULL)
+        return sb_probe_qkv(c->m, c->layer, c->one, &c->q, &c->k, &c->v);
+    sb_tensor k = row_of(&c->k, c->step->slot), v = row_of(&c->v, c->step->slot);
+    return sb_probe_qkv(c->m, c->layer, 1, &c->q, &k, &v);
+}
+
+static sb_status queue_qkv(call c)
+{
+    ck_assert(forward_double_holds(&c.q));
+    ck_assert(forward_double_holds(&c.k));
+    ck_assert(forward_double_holds(&c.v));
+    return fake_kernel(NULL, run_qkv, &c, sizeof c);
+}
+
 static sb_status fake_qkv(sb_model *m, int32_t layer, int one, sb_tensor *q, sb_tensor *k,
                           sb_tensor *v)
 {
-    ck_assert(forward_double_holds(q));
-    ck_assert(forward_double_holds(k));
-    ck_assert(forward_double_holds(v));
-    fake_enter(NULL);
-    return left(sb_probe_qkv(m, layer, one, q, k, v));
+    return queue_qkv((call){m, layer, one, NULL, *q, *k, *v});
+}
+
+static sb_status fake_qkv_step(sb_model *m, int32_t layer, const sb_step *step, sb_tensor *q,
+                               sb_tensor *k, sb_tensor *v)
+{
+    ck_assert_int_ge(fake_room_of(step, sizeof *step), 0);
+    return queue_qkv((call){m, layer, 1, step, *q, *k, *v});
+}
+
+static sb_status run_absorb(void *arg)
+{
+    call *c = arg;
+    return sb_probe_absorb(c->m, c->layer, c->one, &c->q);
 }
 
 static sb_status fake_absorb(sb_model *m, int32_t layer, int one, const sb_tensor *o)
 {
+    call c = {.m = m, .layer = layer, .one = one, .q = *o};
     ck_assert(forward_double_holds(o));
-    fake_enter(NULL);
-    return left(sb_probe_absorb(m, layer, one, o));
+    return fake_kernel(NULL, run_absorb, &c, sizeof c);
 }
 
 static sb_status fake_row(const sb_model *m, int64_t row, float *out)
@@ -73,6 +116,7 @@ sb_model *forward_double_probe(void)
     there.embed     = fake_embed;
     there.embed_one = fake_embed_one;
     there.qkv       = fake_qkv;
+    there.qkv_step  = fake_qkv_step;
     there.absorb    = fake_absorb;
     there.row       = fake_row;
     ops             = sb_model_probe;

@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "harness/comm/comms.h"
+#include "harness/model/forward_parts.h"
 #include "harness/model/probe/probe.h"
 #include "workloads/registry.h"
 
 enum { SEED = 11, PARAMS = 4096 };
+
+sb_graphs_mode forward_graphs;
 
 static void append(void **all, int64_t *n, const void *more, int64_t n_more, size_t elem_bytes)
 {
@@ -65,6 +68,11 @@ static sb_status passes(const sb_forward_config *cfg, const sb_input *in, forwar
         ck_assert(sb_forward_canaries_intact(f));
         out->device_bytes = sb_forward_device_bytes(f);
         out->high_water   = sb_forward_high_water(f);
+        out->graphs       = *sb_forward_graphs(f);
+        out->n_row        = f->ops->row_values;
+        out->last_row     = malloc((size_t)out->n_row * sizeof *out->last_row);
+        ck_assert_ptr_nonnull(out->last_row);
+        memcpy(out->last_row, f->row, (size_t)out->n_row * sizeof *out->last_row);
     }
     sb_forward_destroy(f);
     free(block);
@@ -114,6 +122,7 @@ sb_status forward_run_ranks(const forward_spec *s, sb_model *model, const sb_met
                              .link          = r->link,
                              .threads       = 2,
                              .compares      = 1,
+                             .graphs        = forward_graphs,
                              .arena_flags   = SB_ARENA_GUARD};
     sb_status         st  = passes(&cfg, &in, out);
     if (st == SB_OK)
@@ -142,6 +151,7 @@ void forward_free(forward_result *r)
     free(r->v);
     free(r->o);
     free(r->lse);
+    free(r->last_row);
     *r = (forward_result){0};
 }
 

@@ -16,12 +16,17 @@ typedef struct forward_result {
     int64_t         n_emit, n_feed;
     sb_bf16        *q, *k, *v, *o; /* of all layers, one behind the other */
     float          *lse;
+    float          *last_row; /* [n_row] after the script */
+    int64_t         n_row;
     int64_t         n_q, n_kv, n_lse, layers;
     double          score;
     sb_forward_room room;
     size_t          device_bytes, high_water;
     sb_phase_times  times; /* of the second prefill */
+    sb_graph_facts  graphs;
 } forward_result;
+
+extern sb_graphs_mode forward_graphs; /* of runs to come */
 
 /* How several ranks run it. */
 typedef struct forward_ranks {

@@ -55,9 +55,16 @@ static sb_status fake_facts(sb_device_facts *out)
     return SB_OK;
 }
 
+static int noting, spoilt; /* a graph; by a call that waits, takes memory or moves data */
+
 static sb_status call(const char *name)
 {
-    return ++fake_device.calls == fake_device.fail_at
+    int fails = fake_device.fail_call != NULL && strcmp(fake_device.fail_call, name) == 0;
+    if (noting && strncmp(name, "graph", 5) != 0) {
+        spoilt = 1;
+        return sb_fail(SB_ERR_DEVICE, "fake: %s while a graph is noted", name);
+    }
+    return ++fake_device.calls == fake_device.fail_at || fails
                ? sb_fail(SB_ERR_DEVICE, "fake: call %d, %s, fails", fake_device.calls, name)
                : SB_OK;
 }
@@ -127,7 +134,7 @@ typedef struct queue {
     int64_t n, capacity, done;
 } queue;
 
-static queue streams[STREAMS]; /* the first is the default stream */
+static queue streams[STREAMS]; /* the first is the backend's own */
 
 static queue *queue_of(void *stream)
 {
@@ -170,6 +177,7 @@ static void flush_all(void)
 void fake_enter(void *stream)
 {
     queue *q = queue_of(stream);
+    REQUIRE(!noting); /* a kernel that would run now: it is to go by fake_kernel */
     flush(q, q->n);
     open_memory();
 }
@@ -265,25 +273,115 @@ static sb_status fake_pinned_alloc(size_t bytes, void **out)
     return st;
 }
 
-const sb_backend fake_backend = {.name         = "fake",
-                                 .id           = SB_CUDA,
-                                 .available    = fake_available,
-                                 .facts        = fake_facts,
-                                 .alloc        = fake_alloc,
-                                 .free         = fake_free,
-                                 .copy         = fake_copy,
-                                 .copy_rows    = fake_copy_rows,
-                                 .fill         = fake_fill,
-                                 .sync         = fake_sync,
-                                 .stream_open  = fake_stream_open,
-                                 .stream_close = fake_stream_close,
-                                 .stream_after = fake_stream_after,
-                                 .stream_idle  = fake_stream_idle,
-                                 .pinned_alloc = fake_pinned_alloc,
-                                 .pinned_free  = free};
+/* ---- graphs ---- */
+
+typedef struct note {
+    fake_kernel_fn run;
+    void          *arg;
+} note;
+
+struct sb_graph {
+    note   *notes;
+    int64_t n, capacity;
+};
+
+static sb_graph *noted; /* while noting */
+static queue    *noted_on;
+
+sb_status fake_kernel(void *stream, fake_kernel_fn run, const void *arg, size_t bytes)
+{
+    void *copy = malloc(bytes + 1);
+    REQUIRE(copy != NULL);
+    memcpy(copy, arg, bytes);
+    if (!noting) {
+        fake_enter(stream);
+        sb_status st = run(copy);
+        fake_leave();
+        free(copy);
+        return st;
+    }
+    REQUIRE(queue_of(stream) == noted_on);
+    if (noted->n == noted->capacity) {
+        noted->capacity = 2 * noted->capacity + 16;
+        noted->notes    = realloc(noted->notes, (size_t)noted->capacity * sizeof *noted->notes);
+        REQUIRE(noted->notes != NULL);
+    }
+    noted->notes[noted->n++] = (note){run, copy};
+    fake_device.noted++;
+    return SB_OK;
+}
+
+static void graph_close(sb_graph *g)
+{
+    for (int64_t i = 0; g != NULL && i < g->n; i++)
+        free(g->notes[i].arg);
+    if (g != NULL) {
+        free(g->notes);
+        fake_device.graphs--;
+    }
+    free(g);
+}
+
+static sb_status graph_begin(void *stream)
+{
+    sb_status st = call("graph_begin");
+    REQUIRE(!noting);
+    if (st != SB_OK)
+        return st;
+    noted = calloc(1, sizeof *noted);
+    REQUIRE(noted != NULL);
+    noted_on = queue_of(stream);
+    noting   = 1;
+    spoilt   = 0;
+    fake_device.begins++;
+    fake_device.graphs++;
+    return SB_OK;
+}
+
+static sb_status graph_end(void *stream, sb_graph **out)
+{
+    sb_status st = out != NULL ? call("graph_end") : SB_OK;
+    REQUIRE(noting && queue_of(stream) == noted_on);
+    noting = 0;
+    fake_device.ends++;
+    if (st == SB_OK && out != NULL && spoilt)
+        st = sb_fail(SB_ERR_UNSUPPORTED, "fake: a graph that was spoilt");
+    if (st == SB_OK && out != NULL)
+        *out = noted;
+    else
+        graph_close(noted);
+    noted = NULL;
+    return st;
+}
+
+static sb_status graph_launch(sb_graph *g, void *stream)
+{
+    sb_status st = call("graph_launch");
+    REQUIRE(!noting);
+    for (int64_t i = 0; st == SB_OK && i < g->n; i++) {
+        fake_enter(stream);
+        REQUIRE(g->notes[i].run(g->notes[i].arg) == SB_OK);
+        fake_leave();
+    }
+    if (st == SB_OK)
+        fake_device.launches++;
+    return st;
+}
+
+#define CALLS                                                                                      \
+    .name = "fake", .id = SB_CUDA, .available = fake_available, .facts = fake_facts,               \
+    .alloc = fake_alloc, .free = fake_free, .copy = fake_copy, .copy_rows = fake_copy_rows,        \
+    .fill = fake_fill, .sync = fake_sync, .stream_open = fake_stream_open,                         \
+    .stream_close = fake_stream_close, .stream_after = fake_stream_after,                          \
+    .stream_idle = fake_stream_idle, .pinned_alloc = fake_pinned_alloc, .pinned_free = free
+
+const sb_backend fake_backend        = {CALLS};
+const sb_backend fake_backend_graphs = {CALLS, .graph_begin = graph_begin, .graph_end = graph_end,
+                                        .graph_launch = graph_launch, .graph_close = graph_close};
 
 void fake_reset(void)
 {
+    REQUIRE(!noting);
     for (int i = 0; i < STREAMS; i++)
         streams[i].n = streams[i].done = streams[i].is_open = 0;
     memset(&fake_device, 0, sizeof fake_device);

@@ -50,7 +50,7 @@ static sb_status norm(const float *x, int64_t n, int64_t width, const float *wei
 }
 
 static void spread_head(const sb_rows_spread *s, int64_t row, int64_t head, const sb_tensor *to,
-                        int64_t to_head, int turns)
+                        int64_t to_head, int64_t to_row, int turns)
 {
     int64_t d = to->dim, width = (s->q->heads + 2 * s->k->heads) * d;
     float   v[2 * SB_ROPE_MAX_PAIRS], c, n;
@@ -61,21 +61,23 @@ static void spread_head(const sb_rows_spread *s, int64_t row, int64_t head, cons
         sb_rope_turn(&v[i], &v[i + d / 2], c, n);
     }
     for (int64_t i = 0; i < d; i++)
-        sb_tensor_bf16(to, to_head, s->first + row)[i] = sb_bf16_from_f32(v[i]);
+        sb_tensor_bf16(to, to_head, to_row)[i] = sb_bf16_from_f32(v[i]);
 }
 
 static sb_status spread(const sb_rows_spread *s, void *stream)
 {
     int64_t h = s->q->heads, kv = s->k->heads;
     (void)stream;
-    for (int64_t r = 0; r < s->n; r++)
+    for (int64_t r = 0; r < s->n; r++) {
+        int64_t kv_row = s->step != NULL ? s->step->slot : s->first + r;
         for (int64_t i = 0; i < h + 2 * kv; i++)
             if (i < h)
-                spread_head(s, r, i, s->q, i, 1);
+                spread_head(s, r, i, s->q, i, s->first + r, 1);
             else if (i < h + kv)
-                spread_head(s, r, i, s->k, i - h, 1);
+                spread_head(s, r, i, s->k, i - h, kv_row, 1);
             else
-                spread_head(s, r, i, s->v, i - h - kv, 0);
+                spread_head(s, r, i, s->v, i - h - kv, kv_row, 0);
+    }
     return SB_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/model/checkpoint/llama_state.h"
+#include "harness/model/forward_parts.h"
 #include "kernels/registry.h"
 #include "tests/text_params.h"
 
@@ -63,6 +64,8 @@ static sb_status passes(const llama_run *r, const sb_forward_config *cfg, const 
     if (st == SB_OK) {
         ck_assert(sb_forward_canaries_intact(f));
         out->device_bytes = sb_forward_device_bytes(f);
+        out->graphs       = *sb_forward_graphs(f);
+        memcpy(out->last, f->row, (size_t)out->vocab * sizeof *out->last);
     }
     sb_forward_destroy(f);
     free(block);
@@ -94,7 +97,8 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
     *out         = (llama_out){.vocab = sb_checkpoint_config(c)->vocab};
     out->logits  = calloc((size_t)(r->n_tokens * out->vocab), sizeof *out->logits);
     out->emitted = calloc((size_t)r->max_new + 1, sizeof *out->emitted);
-    ck_assert(out->logits != NULL && out->emitted != NULL);
+    out->last    = calloc((size_t)out->vocab, sizeof *out->last);
+    ck_assert(out->logits != NULL && out->emitted != NULL && out->last != NULL);
     make_input(r, out->vocab, &in);
     method = *m;
     decode = *next;
@@ -112,6 +116,7 @@ sb_status llama_forward(const llama_run *r, sb_comm *comm, llama_out *out)
                              .link        = r->link,
                              .layout      = r->layout,
                              .threads     = r->threads > 0 ? r->threads : 1,
+                             .graphs      = r->graphs,
                              .arena_flags = SB_ARENA_GUARD};
     st                    = passes(r, &cfg, &in, out);
     sb_input_fini(&in);
@@ -126,6 +131,7 @@ void llama_free(llama_out *o)
 {
     free(o->logits);
     free(o->emitted);
+    free(o->last);
     *o = (llama_out){0};
 }
 

@@ -21,6 +21,7 @@ typedef struct llama_run {
     sb_link       *link;    /* of several ranks that carry a state */
     /* Where it runs; NULL: on the cpu. */
     const sb_device_rows *steps;
+    sb_graphs_mode        graphs;
     sb_attend_fn          attend; /* of methods there, in place of their own; NULL: theirs */
 } llama_run;
 
@@ -28,6 +29,8 @@ typedef struct llama_out {
     int64_t  vocab;
     float   *logits;  /* [n_tokens][vocab] after the prefill */
     int32_t *emitted; /* [max_new] */
+    float          *last;    /* [vocab] after the last step */
+    sb_graph_facts  graphs;
     sb_forward_room room;    /* counted */
     size_t          device_bytes; /* held at most */
 } llama_out;

@@ -13,6 +13,7 @@
 #include "tests/unit/harness/model/checkpoint/llama_rig.h"
 #include "tests/unit/harness/model/checkpoint/rows_double.h"
 #include "tests/unit/harness/model/checkpoint/tiny.h"
+#include "tests/unit/harness/model/step_double.h"
 #include "tests/unit/harness/run/fake_device.h"
 
 /* What goes into products is rounded to bf16, some ten times on the way to a logit: 1e-5. Weights
@@ -206,6 +207,27 @@ START_TEST(random_weights_are_drawn_there)
 }
 END_TEST
 
+/* A step's layers, noted once, are those of all steps that follow. */
+START_TEST(steps_by_a_graph_are_the_calls)
+{
+    tiny      t = tiny_variant(_i);
+    llama_run r = {.path = tiny_hf(&t), .n_tokens = 40, .max_new = 24, .seed = 5}, d = there(&r);
+    d.attend        = step_double_attend;
+    llama_out graph = run(&d);
+    ck_assert_int_eq(graph.graphs.steps, r.max_new - 2); /* the last is not fed, the first warms */
+    ck_assert_str_eq(graph.graphs.reason, "");
+    ck_assert_int_eq(fake_device.begins, 1);
+    ck_assert_int_eq(fake_device.graphs, 0);
+    d.graphs        = SB_GRAPHS_OFF;
+    llama_out calls = run(&d);
+    ck_assert_int_eq(calls.graphs.steps, 0);
+    ck_assert_mem_eq(graph.emitted, calls.emitted, (size_t)r.max_new * sizeof *calls.emitted);
+    ck_assert_mem_eq(graph.last, calls.last, (size_t)t.vocab * sizeof *calls.last);
+    llama_free(&graph);
+    llama_free(&calls);
+}
+END_TEST
+
 /* Each call of the device fails in its turn: a status, and nothing is left there. */
 START_TEST(any_call_may_fail)
 {
@@ -246,6 +268,7 @@ int main(void)
     tcase_add_test(tc, rows_out_of_line_are_a_reason);
     tcase_add_test(tc, ids_outside_the_vocabulary_are_refused);
     tcase_add_loop_test(tc, random_weights_are_drawn_there, 0, 3);
+    tcase_add_loop_test(tc, steps_by_a_graph_are_the_calls, 0, TINY_VARIANTS);
     tcase_add_test(tc, any_call_may_fail);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
