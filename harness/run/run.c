@@ -113,12 +113,6 @@ static double planned_s(runner *r, const sb_point *p, const sb_input *in)
     return all; /* a look takes longer than a repetition */
 }
 
-static double token_flops(const runner *r, const sb_point *p)
-{
-    const sb_model *m = r->bench.model;
-    return sb_point_asks(p) && m->ops->token_flops != NULL ? m->ops->token_flops(m) : 0;
-}
-
 /* Of a pass: the plan's seconds of the sample, else the rule for a slow machine; samples seen here
  * may have taken longer. */
 static double pass_s(runner *r, const sb_point *p, const sb_input *in)
@@ -138,7 +132,7 @@ static double pass_s(runner *r, const sb_point *p, const sb_input *in)
     if (as.length_tokens == 0) /* as its rows are */
         as.length_tokens = in->n_tokens;
     return fmax(sb_deadline_pass_s(&as, s.heads, s.head_dim, s.n_layers) +
-                    sb_deadline_linear_s(p, in->n_tokens + in->n_feed, token_flops(r, p)),
+                    (sb_point_asks(p) ? sb_deadline_products_s(p, r->bench.model, in) : 0),
                 seen);
 }
 

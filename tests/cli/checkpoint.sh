@@ -153,6 +153,15 @@ cp "$tokenizer" "$work/tnl/tokenizer.json"
 case_is "trained use is no untrained one" "dense,0
 lightning,1" "$(ask f "SELECT DISTINCT method, training_free FROM point WHERE model = 'tnl' AND method IN ('dense', 'lightning') ORDER BY 1")"
 case_is "a plan of them" 0 "$(code_of "$spanbench" plan "$work/f.yaml" --machine epyc_milan)"
+# Rows, caches and two rows of logits are what a run takes; the files beside them are planned once a host. hash, bytes.
+planned() { "$spanbench" plan "$work/f.yaml" --machine epyc_milan --format json | python3 -c 'import json, sys
+files = sum(__import__("os").path.getsize(f) for f in sys.argv[1:])
+for p in json.load(sys.stdin)["points"]:
+    if p["status"] != "unsupported":
+        print(p["hash"], p["host_bytes"] - files)' "$work/gemma/model.safetensors" | sort; }
+measured() { ask f "SELECT hash || ' ' || max(bytes) FROM memory JOIN sample ON sample.id = sample_id JOIN point ON point.id = point_id
+    WHERE kind = 'arena_high_water' AND model = 'gemma' GROUP BY hash ORDER BY hash"; }
+case_is "memory of Gemma 3, planned and taken" "3 within 5 %" "$(join <(planned) <(measured) | awk '{e = $2 / $3 - 1; e = e < 0 ? -e : e; if (e > 0.05) bad = bad " " $0; n++} END {print n, (bad == "" ? "within 5 %" : bad)}')"
 
 # ---- what is wrong with a model is told where it stands ----
 wrong() { # NAME WHERE TEXT [--set...]

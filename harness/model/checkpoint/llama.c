@@ -311,4 +311,5 @@ const sb_model_ops sb_model_llama = {
     .say          = sbi_llama_say,
     .shared_bytes = sbi_llama_shared_bytes,
     .token_flops  = sbi_llama_token_flops,
+    .head_flops   = sbi_llama_head_flops,
     .kept_bytes   = sbi_llama_kept_bytes};
