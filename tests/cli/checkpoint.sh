@@ -42,7 +42,7 @@ case_is "ids come out" 4 "$(wc -w <"$work/out")"
 case_is "logits of four rows" "[4,656]" "$(head -c 400 "$work/l.safetensors" | grep -ao '"logits":{[^}]*}' | grep -o '\[4, *656\]' | tr -d ' ')"
 echo 1 656 >"$work/ids"
 case_is "an id that the model has not" 2 "$(code_of generate --ids-file "$work/ids")"
-case_is "no model there" 1 "$(code_of "$spanbench" generate --model "$work/none" --prompt-file "$work/count.txt")"
+case_is "no model there" 2 "$(code_of "$spanbench" generate --model "$work/none" --prompt-file "$work/count.txt")"
 
 # ---- a sweep ----
 cat >"$work/rows.jsonl" <<EOF

@@ -73,7 +73,7 @@ sb_status sb_checkpoint_locate(const char *path, char **out)
         return SB_OK;
     return sbi_is_there(path)
                ? sb_fail(SB_ERR_NOMEM, "%s: no memory", path)
-               : sb_fail(SB_ERR_IO,
+               : sb_fail(SB_ERR_USAGE,
                          "%s: found neither a folder or file nor a model of that name in the "
                          "user's cache of Hugging Face's hub",
                          path);

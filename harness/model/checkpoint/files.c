@@ -31,7 +31,7 @@ sb_status sbi_text_file(const char *path, char **text, size_t *bytes)
     sb_status   st = SB_OK;
     int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &info) != 0)
-        st = sb_fail(SB_ERR_IO, "%s: %s", path, strerror(errno));
+        st = sb_fail(errno == ENOENT ? SB_ERR_USAGE : SB_ERR_IO, "%s: %s", path, strerror(errno));
     else if (!S_ISREG(info.st_mode) || info.st_size > MAX_TEXT_BYTES)
         st = sb_fail(SB_ERR_USAGE, "%s: found %s, allowed a file of at most 256 MiB", path,
                      S_ISREG(info.st_mode) ? "a larger file" : "no regular file");

@@ -50,7 +50,7 @@ void      sbi_weights_close(sbi_weights *w); /* safe on a zeroed struct */
 sbi_weight *sbi_weights_find(const sbi_weights *w, const char *name); /* or NULL */
 
 /* ---- files.c ---- */
-/* A text file whole, with a zero behind it, malloc'd. SB_ERR_IO, also ENOENT; SB_ERR_USAGE more
+/* A text file whole, with a zero behind it, malloc'd. SB_ERR_IO; SB_ERR_USAGE also ENOENT, more
  * than 256 MiB. */
 sb_status sbi_text_file(const char *path, char **text, size_t *bytes);
 int       sbi_is_there(const char *path);

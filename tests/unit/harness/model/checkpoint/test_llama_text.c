@@ -86,7 +86,7 @@ START_TEST(a_look_says_whether_it_is_the_wrapper)
     const char     *dir = folder("wrapper", 0);
     ck_assert_int_eq(look(dir, "nobody", &par, &seen), SB_ERR_USAGE);
     ck_assert_int_eq(seen.wrapper_wrong, 1);
-    ck_assert_int_eq(look("/nowhere/at/all", "auto", &par, &seen), SB_ERR_IO);
+    ck_assert_int_eq(look("/nowhere/at/all", "auto", &par, &seen), SB_ERR_USAGE);
     ck_assert_int_eq(seen.wrapper_wrong, 0);
     ck_assert_ptr_null(seen.facts_json);
 }
