@@ -95,6 +95,24 @@ case_is "on a device" 0 "$(code_of run "$work/s.yaml" --db "$work/d.db" --set ba
 case_is "there is no such answer" "3" "$(ask d "SELECT count(*) FROM sample WHERE status = 'unsupported'")"
 fi
 
+# ---- rows that are the same are run once ----
+cat >"$work/n.yaml" <<EOF
+sweep: places
+experiment: task
+backend: cpu
+model: {path: $model, extrapolate: yes}
+workloads:
+  - {suite: niah, tasks: [needle], lengths: [400], depths: 300, samples: 300, buffer_tokens: 300}
+methods: [dense]
+quality: none
+timing: {warmup: 0, repetitions: 0}
+EOF
+case_is "a needle at more depths than places" 0 "$(code_of run "$work/n.yaml" --db "$work/n.db")"
+case_is "rows that repeat others are no stored ones" 1 "$(grep -cE '^[0-9]+ samples? run, 0 stored before, [0-9]+ rows that repeat others' "$work/err")"
+case_is "once more" 0 "$(code_of run "$work/n.yaml" --db "$work/n.db")"
+case_is "all of them are stored" 1 "$(grep -c '^0 samples run, 300 stored before$' "$work/err")"
+case_is "places of the needle are told with intervals" 1 "$(ask n "SELECT count(*) > 0 AND min(lo >= 0 AND found BETWEEN lo AND hi) FROM needle_recall")"
+
 # ---- gen counts with the model's tokenizer ----
 cat >"$work/g.yaml" <<EOF
 sweep: questions
