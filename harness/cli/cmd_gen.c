@@ -203,7 +203,7 @@ static sb_status open_models(const char *model, int speaks, tokens *t)
     sb_status st   = sb_checkpoint_locate(model, &path);
     if (st == SB_OK)
         st = open_file(path, t);
-    else if (st == SB_ERR_IO) {
+    else if (st == SB_ERR_USAGE) {
         if (speaks)
             (void)fprintf(stderr, "warning: no tokenizer: model.path: %s\n", sb_error_text());
         st = SB_OK;

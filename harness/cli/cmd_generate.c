@@ -1,9 +1,11 @@
 /* spanbench generate: a prompt through a checkpoint. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/cli/cmd.h"
 #include "harness/cli/launch.h"
@@ -210,7 +212,7 @@ static sb_status read_text(const char *path, char **text, size_t *n)
         used += got;
     }
     if (st == SB_OK && ferror(f))
-        st = sb_fail(SB_ERR_IO, "%s: %s", path, strerror(errno));
+        st = sb_fail(errno == EISDIR ? SB_ERR_USAGE : SB_ERR_IO, "%s: %s", path, strerror(errno));
     if (f != NULL && f != stdin)
         (void)fclose(f);
     if (st != SB_OK) {
@@ -278,6 +280,18 @@ static sb_status read_input(const options *o, sb_prompter *p, sb_input *in)
                                   in);
     free(text);
     return st;
+}
+
+/* Before the work, not behind it. */
+static sb_status check_logits_folder(const char *path)
+{
+    char  dir[PATH_MAX];
+    char *slash;
+    if (path == NULL || (slash = strrchr(path, '/')) == NULL)
+        return SB_OK;
+    (void)snprintf(dir, sizeof dir, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    return access(dir, W_OK) == 0 ? SB_OK
+                                  : sb_fail(SB_ERR_USAGE, "--logits: %s: %s", dir, strerror(errno));
 }
 
 /* "a, b, c": the names that can be given, methods or the parameters of one. */
@@ -378,7 +392,8 @@ static sb_status generate(const options *o, const sb_launch *l)
     sb_status                         st = method_of(o, &g.method, params);
     g.method_params                      = params;
     g.input                              = &in;
-    if (st == SB_OK && (st = backend_of(o, l->comm, &g.backend)) == SB_OK &&
+    if (st == SB_OK && (st = check_logits_folder(o->logits)) == SB_OK &&
+        (st = backend_of(o, l->comm, &g.backend)) == SB_OK &&
         (st = sb_checkpoint_open(o->model, &g.checkpoint)) == SB_OK &&
         (st = open_prompter(o, g.checkpoint, &g.prompter)) == SB_OK)
         st = read_input(o, g.prompter, &in);

@@ -179,6 +179,8 @@ static void say_end(const sb_run_outcome *out, const char *db)
 {
     (void)fprintf(stderr, "%lld sample%s run, %lld stored before", (long long)out->ran,
                   out->ran == 1 ? "" : "s", (long long)out->known);
+    if (out->repeated > 0)
+        (void)fprintf(stderr, ", %lld rows that repeat others", (long long)out->repeated);
     if (out->failed + out->unsupported + out->no_fit > 0)
         (void)fprintf(stderr,
                       "; %lld failed, %lld unsupported, %lld without enough memory (reasons: "

@@ -176,7 +176,11 @@ void sbi_model_read(sbi_ctx *c, sbi_node *n, sbi_spec *s)
             s->model = m;
     }
     if (s->model == NULL) {
-        sbi_refuse_choice(c, name, "one of ", &names);
+        sbi_refuse_choice(c, name,
+                          model_of_files(c) != NULL
+                              ? "{path: FOLDER_OR_GGUF} of a checkpoint, or one of "
+                              : "one of ",
+                          &names);
         return;
     }
     sbi_names_add(c, &keys, "name");

@@ -75,6 +75,7 @@ typedef struct sb_model_ops {
     /* ---- what it costs beside attention; NULL: nothing that counts ---- */
     int64_t (*shared_bytes)(const sb_model *m); /* of files that the ranks of a host share */
     double (*token_flops)(const sb_model *m);   /* of all layers, a token of a prefill */
+    double (*head_flops)(const sb_model *m);    /* of `row` */
     /* The same model with its rows on the cuda backend, NULL: it has none there. Of that record
      * layout, embed, embed_one, qkv, absorb and row count, and shape, unless NULL, where it refuses
      * what the model does not do there (SB_ERR_UNSUPPORTED). The arena is device memory and so are

@@ -25,6 +25,7 @@ typedef struct sb_plan_case {
     int64_t          decode_tokens; /* tokens fed after the prefill */
     double token_flops; /* of the model beside attention, a token; 0: the machine's own figures,
                            which are the probe's */
+    double head_flops;  /* beside them, of reading a next token, which no ranks share */
     sb_scheme        scheme;
     sb_layout_kind   layout;
     int32_t          asked; /* KV heads gathered at a time, or ranks of a team [shard/scheme.h]; 0:

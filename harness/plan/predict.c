@@ -269,13 +269,12 @@ static sb_status attention(guess *g, sb_prediction *p)
     return SB_OK;
 }
 
-/* A checkpoint's layers: products as large as those of dense attention, at its rate. */
-static sb_status linear_s(guess *g, double *out)
+/* Products of a checkpoint on one rank, at the rate of those of dense attention. */
+static sb_status products_s(guess *g, double flops, double *out)
 {
-    const sb_plan_case *c       = g->c;
     const sb_method    *dense   = sb_method_find("dense");
     const sb_cost      *best    = NULL;
-    double              threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1;
+    double              threads = g->m->backend == SB_CPU ? fmax(g->c->threads, 1) : 1;
     for (int64_t i = 0; i < g->m->n_costs; i++) {
         const sb_cost *k = &g->m->costs[i];
         if (k->phase == SB_PHASE_COMPUTE && k->rate > 0 &&
@@ -286,7 +285,7 @@ static sb_status linear_s(guess *g, double *out)
     if (best == NULL)
         return sb_fail(SB_ERR_USAGE, "machine %s: found no cost of phase compute for method dense",
                        g->m->name);
-    *out = (double)c->n_tokens * c->token_flops / (c->ranks * threads * best->rate);
+    *out = flops / (threads * best->rate);
     note_part(g, *out, SB_SOURCE_SEED); /* nobody measured them */
     return SB_OK;
 }
@@ -295,23 +294,26 @@ static sb_status linear_s(guess *g, double *out)
 static sb_status around(guess *g, sb_prediction *p)
 {
     const sb_plan_case *c = g->c;
-    double             *s = p->seconds, rest = 0;
+    double             *s = p->seconds, rest = 0, head = 0;
     sb_status           st = phase_s(g, SB_PHASE_LOAD, 0, &s[SB_PHASE_LOAD]);
     if (st != SB_OK || !c->is_model)
         return st;
-    if (c->token_flops > 0)
-        st = linear_s(g, &rest);
-    else
+    if (c->token_flops > 0) {
+        st = products_s(g, (double)c->n_tokens * c->token_flops / c->ranks, &rest);
+        if (st == SB_OK)
+            st = products_s(g, c->head_flops, &head);
+    } else {
         st = phase_s(g, SB_PHASE_PREFILL, 1, &rest);
+    }
     if (st != SB_OK)
         return st;
-    s[SB_PHASE_PREFILL] = s[SB_PHASE_ATTENTION] + rest;
+    s[SB_PHASE_PREFILL] = s[SB_PHASE_ATTENTION] + rest + head; /* of the last token alone */
     if (c->decode_tokens == 0)
         return SB_OK;
     if ((st = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, &s[SB_PHASE_DECODE_TOKEN])) != SB_OK)
         return st;
     if (c->token_flops > 0) /* every rank runs all layers on the one token */
-        s[SB_PHASE_DECODE_TOKEN] += rest * c->ranks / (double)c->n_tokens;
+        s[SB_PHASE_DECODE_TOKEN] += rest * c->ranks / (double)c->n_tokens + head;
     if (c->ranks > 1) /* one gather of partials a layer [9] */
         s[SB_PHASE_DECODE_TOKEN] +=
             c->n_layers * ceil(log2(c->ranks)) *

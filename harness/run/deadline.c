@@ -16,9 +16,13 @@ double sb_deadline_pass_s(const sb_point *p, int64_t heads, int64_t head_dim, in
     return flops / (RATE[p->backend] * p->ranks) * (p->quality != SB_QUALITY_NONE ? 10 : 1);
 }
 
-double sb_deadline_linear_s(const sb_point *p, int64_t n_tokens, double token_flops)
+double sb_deadline_products_s(const sb_point *p, const sb_model *m, const sb_input *in)
 {
-    return (double)n_tokens * token_flops / (RATE[p->backend] * p->ranks);
+    double layers = m->ops->token_flops != NULL ? m->ops->token_flops(m) : 0;
+    double head   = m->ops->head_flops != NULL ? m->ops->head_flops(m) : 0;
+    return ((double)(in->n_tokens + in->n_feed) * layers / p->ranks +
+            (double)(1 + in->n_feed) * head) /
+           RATE[p->backend];
 }
 
 sb_machine *sb_deadline_machine(const sb_backend *b)

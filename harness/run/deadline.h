@@ -5,6 +5,7 @@
 #define SB_HARNESS_RUN_DEADLINE_H
 
 #include "harness/config/sweep.h"
+#include "harness/model/model.h"
 #include "harness/plan/plan.h"
 #include "harness/watch/watch.h"
 
@@ -12,8 +13,9 @@
  * rank on the CPU and 1 TFLOP/s on a device; ten times that where a quality pass compares rows. */
 double sb_deadline_pass_s(const sb_point *p, int64_t heads, int64_t head_dim, int32_t n_layers);
 
-/* Of a model's own layers for so many tokens, at the same rates. */
-double sb_deadline_linear_s(const sb_point *p, int64_t n_tokens, double token_flops);
+/* Of a model's own products for a sample, at the same rates: its layers for every token, shared out
+ * over the ranks, and its head for every next token on each of them. */
+double sb_deadline_products_s(const sb_point *p, const sb_model *m, const sb_input *in);
 
 /* The machine that harness/plan knows this one as, by the name of its processor or device. NULL: it
  * knows none; constants of another machine predict nothing here. */

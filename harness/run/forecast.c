@@ -203,6 +203,7 @@ static sb_status case_of(const sb_source *s, const sb_forecast_options *o, const
     out->decode_tokens             = in->n_feed;
     out->token_flops =
         s->model->ops->token_flops != NULL ? s->model->ops->token_flops(s->model) : 0;
+    out->head_flops = s->model->ops->head_flops != NULL ? s->model->ops->head_flops(s->model) : 0;
     set_windows_apart(s, p, out);
     return SB_OK;
 }

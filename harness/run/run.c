@@ -42,6 +42,8 @@ typedef struct runner {
     int                   asked_machine[SB_BACKEND_COUNT];
     sb_progress     progress;
     sb_run_outcome *out;
+    char (*done_now)[65]; /* inputs of the point at hand that were run in this call; rank 0 */
+    int64_t n_done_now, room_done_now;
 } runner;
 
 static int is_root(const runner *r) { return r->o->comm->rank == 0; }
@@ -113,12 +115,6 @@ static double planned_s(runner *r, const sb_point *p, const sb_input *in)
     return all; /* a look takes longer than a repetition */
 }
 
-static double token_flops(const runner *r, const sb_point *p)
-{
-    const sb_model *m = r->bench.model;
-    return sb_point_asks(p) && m->ops->token_flops != NULL ? m->ops->token_flops(m) : 0;
-}
-
 /* Of a pass: the plan's seconds of the sample, else the rule for a slow machine; samples seen here
  * may have taken longer. */
 static double pass_s(runner *r, const sb_point *p, const sb_input *in)
@@ -138,7 +134,7 @@ static double pass_s(runner *r, const sb_point *p, const sb_input *in)
     if (as.length_tokens == 0) /* as its rows are */
         as.length_tokens = in->n_tokens;
     return fmax(sb_deadline_pass_s(&as, s.heads, s.head_dim, s.n_layers) +
-                    sb_deadline_linear_s(p, in->n_tokens + in->n_feed, token_flops(r, p)),
+                    (sb_point_asks(p) ? sb_deadline_products_s(p, r->bench.model, in) : 0),
                 seen);
 }
 
@@ -191,6 +187,32 @@ static sb_status agree_verdict(runner *r, const sb_point *p, const sb_input *in,
 
 /* ---- one sample ---- */
 
+static sb_status note_done(runner *r, const sb_input *in)
+{
+    if (r->n_done_now == r->room_done_now) {
+        int64_t room = r->room_done_now == 0 ? 64 : 2 * r->room_done_now;
+        void   *more = realloc(r->done_now, (size_t)room * sizeof *r->done_now);
+        if (more == NULL)
+            return sb_fail(SB_ERR_NOMEM, "run: no memory for the inputs of a point");
+        r->done_now      = more;
+        r->room_done_now = room;
+    }
+    memcpy(r->done_now[r->n_done_now++], in->sha256, sizeof in->sha256);
+    return SB_OK;
+}
+
+/* Stored before this call, or the same question as a row before it (needles between the same two
+ * sentences)? */
+static void count_known(runner *r, const sb_input *in)
+{
+    for (int64_t i = 0; i < r->n_done_now; i++)
+        if (strcmp(r->done_now[i], in->sha256) == 0) {
+            r->out->repeated++;
+            return;
+        }
+    r->out->known++;
+}
+
 static void count_result(runner *r, const sb_result *res)
 {
     const char *s = res->facts.status;
@@ -219,7 +241,8 @@ static sb_status store_result(runner *r, const sb_point *p, const sb_input *in, 
         res->facts.is_anchor = p->anchor_only;
         if ((st = sb_facts_put_point(r->store, p, &res->facts.point_id)) == SB_OK &&
             (st = sb_facts_put_input(r->store, p, r->source.corpus, r->source.questions.facts_json,
-                                     in, &res->facts.input_id)) == SB_OK)
+                                     in, &res->facts.input_id)) == SB_OK &&
+            (st = note_done(r, in)) == SB_OK)
             st = sb_store_put_sample(r->store, &res->facts);
     }
     return sb_comm_agree(r->o->comm, st);
@@ -435,7 +458,7 @@ static sb_status run_row(runner *r, int64_t point, int64_t row, int force, int *
     if (st == SB_OK && v == VERDICT_STOP)
         *stop = 1;
     if (st == SB_OK && v == VERDICT_SKIP) {
-        r->out->known++;
+        count_known(r, &in);
         if (is_root(r))
             sb_progress_skipped(&r->progress);
     }
@@ -467,7 +490,8 @@ static sb_status run_point(runner *r, int64_t point, int *stop)
     sb_status       st    = SB_OK;
     if (is_root(r))
         sb_progress_point(&r->progress, p, point - r->o->first + 1);
-    int end = 0;
+    int end       = 0;
+    r->n_done_now = 0;
     for (int64_t row = first; st == SB_OK && !*stop && row <= last; row++) {
         if (!end)
             st = run_row(r, point, row, r->o->row >= 0, stop, &end);
@@ -600,6 +624,7 @@ sb_status sb_run_sweep(sb_sweep *s, const sb_run_options *o, sb_run_outcome *out
     }
     sb_source_fini(&r.source);
     free(r.anchored);
+    free(r.done_now);
     sb_block_fini(&r.bench.block);
     return sb_comm_agree(o->comm, st);
 }

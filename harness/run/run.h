@@ -31,6 +31,8 @@ typedef struct sb_run_options {
 
 typedef struct sb_run_outcome {
     int64_t ran, known, failed, unsupported, no_fit;
+    int64_t repeated;       /* rows of a point with the very content of an earlier one, run once; on
+                               rank 0, others count them as known */
     int64_t slowed, shared; /* samples taken while heat or a brake slowed the device; while others
                                computed on it */
     int32_t stopped; /* by a signal or the time limit: exit code 75 */

@@ -35,7 +35,7 @@ static sb_status open_file(sb_safetensors *f)
     /* a FIFO would block for a writer that never comes */
     f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (f->fd < 0 || fstat(f->fd, &info) != 0)
-        return sb_fail(SB_ERR_IO, "%s", strerror(errno));
+        return sb_fail(errno == ENOENT ? SB_ERR_USAGE : SB_ERR_IO, "%s", strerror(errno));
     if (!S_ISREG(info.st_mode))
         return sb_fail(SB_ERR_USAGE, "found no regular file, allowed a safetensors file");
     f->bytes = (int64_t)info.st_size;

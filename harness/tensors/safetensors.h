@@ -66,7 +66,7 @@ typedef struct sb_safetensors {
 } sb_safetensors;
 
 /* Open and check the header. Errors name the path, what was found and what is allowed: SB_ERR_IO
- * (no such file, unreadable), SB_ERR_USAGE (no regular file, damaged, not such a file),
+ * (unreadable), SB_ERR_USAGE (no such file, no regular file, damaged, another kind of file),
  * SB_ERR_NOMEM. Cost: reads the header only. */
 sb_status sb_safetensors_open(const char *path, sb_safetensors **out);
 void      sb_safetensors_close(sb_safetensors *f); /* NULL is fine */

@@ -1,12 +1,12 @@
-/* Depth over length as fields of colour, the share in percent and its count in each. Depth grows
- * downwards, as one reads. */
+/* Depth over length as fields of colour, the share in percent and its count in each, its interval
+ * in the field's title. Depth grows downwards, as one reads. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "results/report/panel.h"
 #include "results/report/text.h"
 
-enum { MOST_WITH_TEXT = 10 };
+enum { MOST_WITH_TEXT = 10, MOST_WITH_TITLE = 200 };
 
 /* Cividis, which looks the same to most colour-blind readers: blue (0) to yellow (1). */
 static unsigned colour(double v)
@@ -25,7 +25,7 @@ static unsigned colour(double v)
 
 typedef struct heat {
     const sbi_panel *p;
-    int              x, y, depth, n;
+    int              x, y, depth, n, lo, hi; /* columns */
     double          *xs;
     int              n_xs;
 } heat;
@@ -75,19 +75,59 @@ static void axes(const heat *h, sbi_script *s)
     sbi_script_axis_title(s, 'y', h->p->plot->y_title, 1);
 }
 
+static const char FIELD[] =
+    "using 1:2:3:4:5:6:7 with boxxyerror fs solid 1 noborder lc rgb variable";
+
+static void put_field(const heat *h, sbi_script *s, int64_t i)
+{
+    double d = get(h, i, h->depth);
+    int    k = place(h, get(h, i, h->x));
+    (void)fprintf(s->f, "%d %.9g %.9g %.9g %.9g %.9g %u\n", k, d + 0.05, k - 0.48, k + 0.48,
+                  d + 0.003, d + 0.097, colour(get(h, i, h->y)));
+}
+
+/* What a field says in words. */
+static sb_status field_with_title(const heat *h, sbi_script *s, int64_t i)
+{
+    char   title[160], tokens[32];
+    double d = 100 * get(h, i, h->depth), lo = get(h, i, h->lo), hi = get(h, i, h->hi);
+    int    n;
+    sbi_tokens(get(h, i, h->x), tokens);
+    n = snprintf(title, sizeof title, "%s tokens, depth %.0f to %.0f %%: %.1f %% of %.9g", tokens,
+                 d, d + 10, 100 * get(h, i, h->y), get(h, i, h->n));
+    if (isfinite(lo) && isfinite(hi))
+        (void)snprintf(title + n, sizeof title - (size_t)n, ", 95 %% interval %.1f to %.1f %%",
+                       100 * lo, 100 * hi);
+    sbi_script_block(s);
+    put_field(h, s, i);
+    sbi_script_block_end(s);
+    return sbi_script_plot(s, FIELD, title);
+}
+
+static int64_t fields_of(const heat *h)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < h->p->n_rows; i++)
+        n += has(h, i);
+    return n;
+}
+
+/* Each a thing of its own, which has a title; of many, all in one. */
 static sb_status fields(const heat *h, sbi_script *s)
 {
+    sb_status st = SB_OK;
+    if (fields_of(h) <= MOST_WITH_TITLE) {
+        for (int64_t i = 0; st == SB_OK && i < h->p->n_rows; i++)
+            if (has(h, i))
+                st = field_with_title(h, s, i);
+        return st;
+    }
     sbi_script_block(s);
     for (int64_t i = 0; i < h->p->n_rows; i++)
-        if (has(h, i)) {
-            double d = get(h, i, h->depth);
-            int    k = place(h, get(h, i, h->x));
-            (void)fprintf(s->f, "%d %.9g %.9g %.9g %.9g %.9g %u\n", k, d + 0.05, k - 0.48, k + 0.48,
-                          d + 0.003, d + 0.097, colour(get(h, i, h->y)));
-        }
+        if (has(h, i))
+            put_field(h, s, i);
     sbi_script_block_end(s);
-    return sbi_script_plot(
-        s, "using 1:2:3:4:5:6:7 with boxxyerror fs solid 1 noborder lc rgb variable", NULL);
+    return sbi_script_plot(s, FIELD, NULL);
 }
 
 /* Share and count in fields of a kind: light on dark ones, dark on light ones. */
@@ -115,7 +155,9 @@ sb_status sbi_draw_heat(const sbi_panel *p, sbi_script *s, int *drawn)
                     .x     = sbi_table_column(p->t, p->plot->x),
                     .y     = sbi_table_column(p->t, p->plot->y),
                     .depth = sbi_table_column(p->t, p->plot->parts[0]),
-                    .n     = sbi_table_column(p->t, p->plot->n)};
+                    .n     = sbi_table_column(p->t, p->plot->n),
+                    .lo    = sbi_table_column(p->t, p->plot->lo),
+                    .hi    = sbi_table_column(p->t, p->plot->hi)};
     h.xs         = calloc((size_t)p->n_rows + 1, sizeof *h.xs);
     if (h.xs == NULL)
         return sb_fail(SB_ERR_NOMEM, "report: no memory for a plot");

@@ -98,11 +98,13 @@ const sbi_section sbi_sections[] = {
      .level   = 2},
     {.id    = "needles",
      .title = "Needles by depth",
-     .lead = "Share of the needles whose answer was found, by length and depth in the context; the "
-             "number in brackets counts them. "
-             "All tasks that hide needles together.",
-     .sql  = sbi_report_needle,
-     .why  = NO_SCORE "ELSE 'No input has needles.' END",
+     .lead =
+         "Percentage of the needles whose answer was found, by length and depth in the context; "
+         "the number in brackets counts them, and a field's own text (point at it) has the "
+         "95 % interval (Wilson). Where there is no field no needle stood. All tasks of a "
+         "suite that hide needles together.",
+     .sql     = sbi_report_needle,
+     .why     = NO_SCORE "ELSE 'No input has needles.' END",
      .columns = sbi_columns_needle,
      .plots   = sbi_plots_needle,
      .level   = 2},

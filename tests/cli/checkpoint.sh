@@ -45,7 +45,9 @@ case_is "ids come out" 4 "$(wc -w <"$work/out")"
 case_is "logits of four rows" "[4,656]" "$(head -c 400 "$work/l.safetensors" | grep -ao '"logits":{[^}]*}' | grep -o '\[4, *656\]' | tr -d ' ')"
 echo 1 656 >"$work/ids"
 case_is "an id that the model has not" 2 "$(code_of generate --ids-file "$work/ids")"
-case_is "no model there" 1 "$(code_of "$spanbench" generate --model "$work/none" --prompt-file "$work/count.txt")"
+case_is "a folder as prompt" 2 "$(code_of generate --prompt-file "$work")"
+case_is "logits to nowhere are refused before" 2 "$(code_of generate --prompt-file "$work/count.txt" --logits "$work/none/l.safetensors")"
+case_is "no model there" 2 "$(code_of "$spanbench" generate --model "$work/none" --prompt-file "$work/count.txt")"
 
 # ---- a sweep ----
 cat >"$work/rows.jsonl" <<EOF
@@ -95,6 +97,24 @@ if "$spanbench" doctor "$work" | grep -q "^attention cuda"; then :; else
 case_is "on a device" 0 "$(code_of run "$work/s.yaml" --db "$work/d.db" --set backend=cuda --point 0)"
 case_is "there is no such answer" "3" "$(ask d "SELECT count(*) FROM sample WHERE status = 'unsupported'")"
 fi
+
+# ---- rows that are the same are run once ----
+cat >"$work/n.yaml" <<EOF
+sweep: places
+experiment: task
+backend: cpu
+model: {path: $model, extrapolate: yes}
+workloads:
+  - {suite: niah, tasks: [needle], lengths: [400], depths: 300, samples: 300, buffer_tokens: 300}
+methods: [dense]
+quality: none
+timing: {warmup: 0, repetitions: 0}
+EOF
+case_is "a needle at more depths than places" 0 "$(code_of run "$work/n.yaml" --db "$work/n.db")"
+case_is "rows that repeat others are no stored ones" 1 "$(grep -cE '^[0-9]+ samples? run, 0 stored before, [0-9]+ rows that repeat others' "$work/err")"
+case_is "once more" 0 "$(code_of run "$work/n.yaml" --db "$work/n.db")"
+case_is "all of them are stored" 1 "$(grep -c '^0 samples run, 300 stored before$' "$work/err")"
+case_is "places of the needle are told with intervals" 1 "$(ask n "SELECT count(*) > 0 AND min(lo >= 0 AND found BETWEEN lo AND hi) FROM needle_recall")"
 
 # ---- gen counts with the model's tokenizer ----
 cat >"$work/g.yaml" <<EOF
@@ -157,6 +177,15 @@ cp "$tokenizer" "$work/tnl/tokenizer.json"
 case_is "trained use is no untrained one" "dense,0
 lightning,1" "$(ask f "SELECT DISTINCT method, training_free FROM point WHERE model = 'tnl' AND method IN ('dense', 'lightning') ORDER BY 1")"
 case_is "a plan of them" 0 "$(code_of "$spanbench" plan "$work/f.yaml" --machine epyc_milan)"
+# Rows, caches and two rows of logits are what a run takes; the files beside them are planned once a host. hash, bytes.
+planned() { "$spanbench" plan "$work/f.yaml" --machine epyc_milan --format json | python3 -c 'import json, sys
+files = sum(__import__("os").path.getsize(f) for f in sys.argv[1:])
+for p in json.load(sys.stdin)["points"]:
+    if p["status"] != "unsupported":
+        print(p["hash"], p["host_bytes"] - files)' "$work/gemma/model.safetensors" | sort; }
+measured() { ask f "SELECT hash || ' ' || max(bytes) FROM memory JOIN sample ON sample.id = sample_id JOIN point ON point.id = point_id
+    WHERE kind = 'arena_high_water' AND model = 'gemma' GROUP BY hash ORDER BY hash"; }
+case_is "memory of Gemma 3, planned and taken" "3 within 5 %" "$(join <(planned) <(measured) | awk '{e = $2 / $3 - 1; e = e < 0 ? -e : e; if (e > 0.05) bad = bad " " $0; n++} END {print n, (bad == "" ? "within 5 %" : bad)}')"
 
 # ---- what is wrong with a model is told where it stands ----
 wrong() { # NAME WHERE TEXT [--set...]
@@ -170,8 +199,14 @@ wrong "no such folder" "--set model.path: found \`$work/none\`" "found neither a
 sed "s|path: $model|path: $work/none|" "$work/s.yaml" >"$work/w.yaml"
 case_is "in the file" 2 "$(code_of run "$work/w.yaml" --dry-run)"
 case_is "line and column" 1 "$(grep -c "^$work/w.yaml:4:15: model.path: found " "$work/err")"
-mkdir "$work/empty"
-wrong "no config" "--set model.path" "config.json: No such file" --set model.path="$work/empty"
+mkdir "$work/empty" "$work/other"
+: >"$work/other/m.gguf"
+wrong "a GGUF file beside it" "--set model.path" "found no config.json but m.gguf" --set model.path="$work/other"
+wrong "one file of it" "--set model.path" "allowed its folder" --set model.path="$model/model.safetensors"
+cp -r "$model" "$work/bin"
+mv "$work/bin/model.safetensors" "$work/bin/pytorch_model.bin"
+wrong "pickled weights" "--set model.path" "pytorch_model.bin is not read" --set model.path="$work/bin"
+wrong "no config" "--set model.path" "found no config.json, allowed a folder" --set model.path="$work/empty"
 cp -r "$model" "$work/arch"
 sed -i 's/LlamaForCausalLM/MambaForCausalLM/' "$work/arch/config.json"
 wrong "another architecture" "--set model.path" "MambaForCausalLM" --set model.path="$work/arch"
@@ -181,7 +216,7 @@ rm "$work/mute/tokenizer.json"
 case_is "a tokenizer.model alone" 0 "$(code_of "$spanbench" generate --model "$work/pieces" --prompt-file "$work/count.txt" --max-new 2)"
 case_is "runs in a sweep" 0 "$(code_of run "$work/s.yaml" --set model.path="$work/pieces" --db "$work/p.db" --point 0)"
 case_is "is SentencePiece" "sentencepiece" "$(ask p "SELECT DISTINCT model_json ->> 'tokenizer' FROM point")"
-wrong "no tokenizer" "--set model.path" "tokenizer.json" --set model.path="$work/mute"
+wrong "no tokenizer" "--set model.path" "found no tokenizer.json and no tokenizer.model" --set model.path="$work/mute"
 cp -r "$model" "$work/cut"
 truncate -s 5000 "$work/cut/model.safetensors"
 wrong "weights cut short" "--set model.path" "model.safetensors" --set model.path="$work/cut"

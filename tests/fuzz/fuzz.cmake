@@ -48,14 +48,23 @@ span_fuzz(query ROUNDS 3000 MAX 1024 SEEDS ${kept}/query/*
 span_fuzz(safetensors ROUNDS 20000 SEEDS tests/fixtures/tensors/*.safetensors ${kept}/safetensors/*
   SOURCES fuzz/common.c LINK sb_tensors m)
 
+span_fuzz(config ROUNDS 20000 SEEDS ${kept}/config/*
+  SOURCES fuzz/common.c fuzz/model_config.c LINK sb_model m)
+span_fuzz(folder ROUNDS 4000 MAX 16384 SEEDS ${kept}/folder/*
+  SOURCES fuzz/common.c fuzz/model_config.c LINK sb_model m)
+span_fuzz(tokenizer_model ROUNDS 3000 MAX 65536 SEEDS tests/fixtures/tokenizer/*.model ${kept}/tokenizer_model/*
+  SOURCES fuzz/common.c fuzz/tokenizer_use.c LINK sb_workloads m)
+
 # These have tests of their own, which make their seeds.
-span_fuzz(tokenizer_json MAX 65536 SEEDS tests/fixtures/tokenizer/*.json tests/fixtures/tokenizer/*.gguf ${kept}/tokenizer_json/* LINK sb_workloads m)
+span_fuzz(tokenizer_json MAX 65536 SEEDS tests/fixtures/tokenizer/*.json tests/fixtures/tokenizer/*.gguf ${kept}/tokenizer_json/*
+  SOURCES fuzz/common.c fuzz/tokenizer_use.c LINK sb_workloads m)
 span_fuzz(template MAX 16384 SEEDS configs/templates/ruler.json configs/templates/chat.json configs/templates/ruler_official/*.json
   LINK sb_workloads m)
 span_fuzz(jsonl SEEDS ${kept}/jsonl/* SOURCES fuzz/common.c LINK sb_workloads m)
-span_fuzz(checkpoint MAX 20480 SEEDS ${kept}/checkpoint/* LINK sb_model m)
+span_fuzz(checkpoint MAX 20480 SEEDS ${kept}/checkpoint/*
+  SOURCES fuzz/common.c fuzz/model_config.c LINK sb_model m)
 span_test(test_tokenizer_fuzz
-  SOURCES fuzz/test_tokenizer_fuzz.c fuzz/fuzz_tokenizer_json.c unit/workloads/tokenizer/gguf_file.c ${tokenizer_case}
+  SOURCES fuzz/test_tokenizer_fuzz.c fuzz/fuzz_tokenizer_json.c fuzz/common.c fuzz/tokenizer_use.c unit/workloads/tokenizer/gguf_file.c ${tokenizer_case}
   LINK sb_workloads LABELS property)
 set_tests_properties(test_tokenizer_fuzz PROPERTIES TIMEOUT 900)
 span_test(test_template_fuzz
@@ -63,6 +72,6 @@ span_test(test_template_fuzz
 span_test(test_jsonl_fuzz
   SOURCES fuzz/test_jsonl_fuzz.c fuzz/fuzz_jsonl.c fuzz/common.c unit/workloads/ruler/common.c LINK sb_workloads m LABELS property)
 span_test(test_checkpoint_fuzz
-  SOURCES fuzz/test_checkpoint_fuzz.c fuzz/fuzz_checkpoint.c unit/harness/model/checkpoint/tiny.c
-    unit/harness/model/checkpoint/bytes.c
+  SOURCES fuzz/test_checkpoint_fuzz.c fuzz/fuzz_checkpoint.c fuzz/common.c fuzz/model_config.c
+    unit/harness/model/checkpoint/tiny.c unit/harness/model/checkpoint/bytes.c
   LINK sb_model m LABELS property)

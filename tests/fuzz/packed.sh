@@ -17,7 +17,7 @@ tar -C "$work" -xzf "$here/fuzzers.tar.gz"
 cd "$work"
 names=("$@")
 # the slowest to find something first: they get the cores that are left over
-[ $# -gt 0 ] || names=(sweep site query tokenizer_json checkpoint jsonl template machine safetensors gate)
+[ $# -gt 0 ] || names=(sweep site query tokenizer_json checkpoint folder jsonl config tokenizer_model template machine safetensors gate)
 for name in "${names[@]}"; do
     [ -x "bin/fuzz_$name" ] || { echo "found fuzzer $name, allowed: $(cd bin && echo fuzz_* | sed 's/fuzz_//g')" >&2 && exit 2; }
 done

@@ -101,15 +101,15 @@ static sb_status read_fd(int fd, const sb_tok_options *opt, sb_tok *t)
     return st;
 }
 
-/* A tokenizer.json has more to say than a tokenizer.model. file has room for n bytes. */
-static void choose_file(const char *dir, char *file, size_t n)
+/* A tokenizer.json has more to say than a tokenizer.model; 0: there is neither. file has room for n
+ * bytes. */
+static int choose_file(const char *dir, char *file, size_t n)
 {
     (void)snprintf(file, n, "%s/tokenizer.json", dir);
     if (access(file, F_OK) == 0)
-        return;
+        return 1;
     (void)snprintf(file, n, "%s/tokenizer.model", dir);
-    if (access(file, F_OK) != 0)
-        (void)snprintf(file, n, "%s/tokenizer.json", dir); /* what is missed */
+    return access(file, F_OK) == 0;
 }
 
 sb_status sb_tok_open(const char *path, const sb_tok_options *opt, sb_tok **out)
@@ -126,7 +126,11 @@ sb_status sb_tok_open(const char *path, const sb_tok_options *opt, sb_tok **out)
         file     = malloc(n);
         if (file == NULL)
             return finish(sb_fail(SB_ERR_NOMEM, "no memory for a path"), path, t, out);
-        choose_file(path, file, n);
+        if (!choose_file(path, file, n)) {
+            free(file);
+            return finish(sb_fail(SB_ERR_USAGE, "found no tokenizer.json and no tokenizer.model"),
+                          path, t, out);
+        }
         path = file;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */

@@ -47,36 +47,49 @@ static char *snapshot_in(const char *hub, const char *owner_model)
     return best[0] != '\0' ? strdup(best) : NULL;
 }
 
+/* The hub's cache; "": nothing says where it is. */
+static void hub_of(char *dir, size_t bytes)
+{
+    const char *cache = getenv("HF_HUB_CACHE"), *hf = getenv("HF_HOME"), *home = getenv("HOME");
+    int         n = 0;
+    dir[0]        = '\0';
+    if (cache != NULL)
+        n = snprintf(dir, bytes, "%s", cache);
+    else if (hf != NULL)
+        n = snprintf(dir, bytes, "%s/hub", hf);
+    else if (home != NULL)
+        n = snprintf(dir, bytes, "%s/.cache/huggingface/hub", home);
+    if (n >= (int)bytes)
+        dir[0] = '\0';
+}
+
+static int is_hub_name(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    return slash != NULL && slash != name && slash[1] != '\0' && strchr(slash + 1, '/') == NULL;
+}
+
 static char *from_hub(const char *name)
 {
-    char        dir[1024];
-    const char *cache = getenv("HF_HUB_CACHE"), *hf = getenv("HF_HOME"), *home = getenv("HOME");
-    const char *slash = strchr(name, '/');
-    int         n;
-    if (slash == NULL || slash == name || slash[1] == '\0' || strchr(slash + 1, '/') != NULL)
-        return NULL;
-    if (cache != NULL)
-        n = snprintf(dir, sizeof dir, "%s", cache);
-    else if (hf != NULL)
-        n = snprintf(dir, sizeof dir, "%s/hub", hf);
-    else if (home != NULL)
-        n = snprintf(dir, sizeof dir, "%s/.cache/huggingface/hub", home);
-    else
-        return NULL;
-    return n < (int)sizeof dir ? snapshot_in(dir, name) : NULL;
+    char dir[1024];
+    hub_of(dir, sizeof dir);
+    return is_hub_name(name) && dir[0] != '\0' ? snapshot_in(dir, name) : NULL;
 }
 
 sb_status sb_checkpoint_locate(const char *path, char **out)
 {
+    char hub[1024];
     *out = sbi_is_there(path) ? strdup(path) : from_hub(path);
     if (*out != NULL)
         return SB_OK;
-    return sbi_is_there(path)
-               ? sb_fail(SB_ERR_NOMEM, "%s: no memory", path)
-               : sb_fail(SB_ERR_IO,
-                         "%s: found neither a folder or file nor a model of that name in the "
-                         "user's cache of Hugging Face's hub",
-                         path);
+    if (sbi_is_there(path))
+        return sb_fail(SB_ERR_NOMEM, "%s: no memory", path);
+    hub_of(hub, sizeof hub);
+    return sb_fail(SB_ERR_USAGE,
+                   "%s: found neither a folder or file nor a model of that name in the user's "
+                   "cache of Hugging Face's hub%s%s",
+                   path, is_hub_name(path) && hub[0] != '\0' ? ", " : "",
+                   is_hub_name(path) ? hub : "");
 }
 
 /* ---- the two formats ---- */
@@ -88,6 +101,11 @@ static sb_status no_memory(const sb_checkpoint *c)
 
 static sb_status open_gguf(sb_checkpoint *c)
 {
+    const char *end = strrchr(c->path, '.');
+    if (end != NULL && (strcmp(end, ".safetensors") == 0 || strcmp(end, ".json") == 0))
+        return sb_fail(SB_ERR_USAGE,
+                       "%s: found one file of a model, allowed its folder, or a .gguf file",
+                       c->path);
     sb_status st = sbi_weights_from_gguf(c->path, &c->weights);
     if (st == SB_OK)
         st = sb_config_from_gguf(c->weights.gguf, &c->config);
@@ -158,11 +176,23 @@ static sb_status read_config(sb_checkpoint *c, const char *config, const char *g
     return st;
 }
 
+static sb_status no_config(const sb_checkpoint *c)
+{
+    char name[SBI_FILE_NAME_BYTES];
+    int  other = sbi_file_ending(c->path, ".gguf", name);
+    return sb_fail(SB_ERR_USAGE,
+                   "%s: found no config.json%s%s, allowed a folder of Hugging Face's with one, or "
+                   "a .gguf file",
+                   c->path, other ? " but " : "", name);
+}
+
 static sb_status open_folder(sb_checkpoint *c)
 {
     char     *config     = sbi_path_in(c->path, "config.json");
     char     *generation = sbi_path_in(c->path, "generation_config.json");
     sb_status st         = config == NULL || generation == NULL ? no_memory(c) : SB_OK;
+    if (st == SB_OK && !sbi_is_there(config))
+        st = no_config(c);
     if (st == SB_OK)
         st = read_config(c, config, generation);
     /* absent: the family's default; of TransNormerLLM as the tensors are */

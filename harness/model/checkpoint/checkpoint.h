@@ -36,7 +36,7 @@ int       sb_checkpoint_is_random(const sb_checkpoint *c);
 void      sb_checkpoint_close(sb_checkpoint *c); /* NULL is fine */
 
 /* Where that is, malloc'd: path itself, or the newest snapshot of the hub's cache; nothing is
- * opened. SB_ERR_IO: neither is there. */
+ * opened. SB_ERR_USAGE: neither is there. */
 sb_status sb_checkpoint_locate(const char *path, char **out);
 
 const sb_model_config  *sb_checkpoint_config(const sb_checkpoint *c);

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ sb_status sbi_text_file(const char *path, char **text, size_t *bytes)
     sb_status   st = SB_OK;
     int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &info) != 0)
-        st = sb_fail(SB_ERR_IO, "%s: %s", path, strerror(errno));
+        st = sb_fail(errno == ENOENT ? SB_ERR_USAGE : SB_ERR_IO, "%s: %s", path, strerror(errno));
     else if (!S_ISREG(info.st_mode) || info.st_size > MAX_TEXT_BYTES)
         st = sb_fail(SB_ERR_USAGE, "%s: found %s, allowed a file of at most 256 MiB", path,
                      S_ISREG(info.st_mode) ? "a larger file" : "no regular file");
@@ -47,6 +48,25 @@ sb_status sbi_text_file(const char *path, char **text, size_t *bytes)
     if (fd >= 0)
         (void)close(fd);
     return st;
+}
+
+static int ends(const char *name, const char *end)
+{
+    size_t n = strlen(name), e = strlen(end);
+    return n > e && strcmp(name + n - e, end) == 0;
+}
+
+int sbi_file_ending(const char *dir, const char *end, char name[SBI_FILE_NAME_BYTES])
+{
+    const struct dirent *e;
+    DIR                 *d = opendir(dir);
+    name[0]                = '\0';
+    while (d != NULL && (e = readdir(d)) != NULL)
+        if (ends(e->d_name, end) && (name[0] == '\0' || strcmp(e->d_name, name) < 0))
+            (void)snprintf(name, SBI_FILE_NAME_BYTES, "%s", e->d_name);
+    if (d != NULL)
+        (void)closedir(d);
+    return name[0] != '\0';
 }
 
 int sbi_is_there(const char *path) { return access(path, F_OK) == 0; }

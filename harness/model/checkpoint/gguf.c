@@ -329,7 +329,7 @@ static sb_status map_file(sb_gguf *g)
     sb_status   st = SB_OK;
     void       *p  = MAP_FAILED;
     if (fd < 0 || fstat(fd, &info) != 0)
-        st = sb_fail(SB_ERR_IO, "%s", strerror(errno));
+        st = sb_fail(errno == ENOENT ? SB_ERR_USAGE : SB_ERR_IO, "%s", strerror(errno));
     else if (!S_ISREG(info.st_mode) || info.st_size == 0)
         st = sb_fail(SB_ERR_USAGE, "found %s, allowed a GGUF file",
                      S_ISREG(info.st_mode) ? "an empty file" : "no regular file");

@@ -61,9 +61,10 @@ typedef struct sb_gguf {
     uint64_t             n_tensors;
 } sb_gguf;
 
-/* Errors name the path and the key or tensor: SB_ERR_IO; SB_ERR_USAGE damaged; SB_ERR_UNSUPPORTED
- * sound, but of a version, byte order, type or split that is not read; SB_ERR_NOMEM. A file that is
- * cut short while it is mapped raises SIGBUS: copy files from file systems that do that. */
+/* Errors name the path and the key or tensor: SB_ERR_IO; SB_ERR_USAGE missing, damaged;
+ * SB_ERR_UNSUPPORTED sound, but of a version, byte order, type or split that is not read;
+ * SB_ERR_NOMEM. A file that is cut short while it is mapped raises SIGBUS: copy files from file
+ * systems that do that. */
 sb_status sb_gguf_open(const char *path, sb_gguf **out);
 /* The same of memory, borrowed until close; `name` stands in errors. */
 sb_status sb_gguf_open_bytes(const char *name, const void *data, size_t bytes, sb_gguf **out);

@@ -109,12 +109,15 @@ static sb_status only_file(const char *dir, char ***names, int64_t *n)
                 (void)strncpy(name, e->d_name, sizeof name - 1);
         }
     (void)closedir(d);
-    if (found != 1 && strcmp(name, "model.safetensors") != 0)
+    if (found != 1 && strcmp(name, "model.safetensors") != 0) {
+        int pickled = found == 0 && sbi_file_ending(dir, ".bin", name);
         return sb_fail(
             SB_ERR_USAGE,
             "%s: found %lld .safetensors files and no %s, allowed model.safetensors, one "
-            "file, or several with an index",
-            dir, (long long)found, INDEX);
+            "file, or several with an index%s%s%s",
+            dir, (long long)found, INDEX, pickled ? " (" : "", pickled ? name : "",
+            pickled ? " is not read: save the model as safetensors)" : "");
+    }
     char **list = calloc(1, sizeof *list);
     if (list == NULL || (list[0] = strdup(name)) == NULL) {
         free(list);

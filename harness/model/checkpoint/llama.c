@@ -39,8 +39,9 @@ static sb_status check_length(const sbi_llama *l, const sb_input *in)
                              "which is not done",
                              c->dual_chunk_tokens, "");
     if (n > c->max_positions && !l->par.extrapolate)
-        return refuse_length(l, n, "the model was trained for that length", c->max_positions,
-                             " (extrapolate: yes runs it nevertheless)");
+        return refuse_length(
+            l, n, "the model was trained for that length", c->max_positions,
+            " (extrapolate: yes, of generate --extrapolate, runs it nevertheless)");
     if (n > INT32_MAX)
         return refuse_length(l, n, "positions are 31-bit numbers", INT32_MAX, "");
     return SB_OK;
@@ -311,4 +312,5 @@ const sb_model_ops sb_model_llama = {
     .say          = sbi_llama_say,
     .shared_bytes = sbi_llama_shared_bytes,
     .token_flops  = sbi_llama_token_flops,
+    .head_flops   = sbi_llama_head_flops,
     .kept_bytes   = sbi_llama_kept_bytes};

@@ -113,5 +113,6 @@ sb_status         sbi_llama_say(const sb_model *m, const int32_t *emitted, int64
                                 int64_t *n_tokens);
 int64_t           sbi_llama_shared_bytes(const sb_model *m);
 double            sbi_llama_token_flops(const sb_model *m);
+double            sbi_llama_head_flops(const sb_model *m);
 
 #endif

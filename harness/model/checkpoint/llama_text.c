@@ -45,6 +45,12 @@ double sbi_llama_token_flops(const sb_model *m)
     return sum * (double)sb_checkpoint_config(c)->n_layers;
 }
 
+double sbi_llama_head_flops(const sb_model *m)
+{
+    const sb_matrix *head = sb_checkpoint_head(((const sbi_llama *)m->impl)->c);
+    return 2 * (double)head->rows * (double)head->cols;
+}
+
 int64_t sbi_llama_shared_bytes(const sb_model *m)
 {
     return sb_checkpoint_bytes(((const sbi_llama *)m->impl)->c);

@@ -50,10 +50,13 @@ void      sbi_weights_close(sbi_weights *w); /* safe on a zeroed struct */
 sbi_weight *sbi_weights_find(const sbi_weights *w, const char *name); /* or NULL */
 
 /* ---- files.c ---- */
-/* A text file whole, with a zero behind it, malloc'd. SB_ERR_IO, also ENOENT; SB_ERR_USAGE more
+/* A text file whole, with a zero behind it, malloc'd. SB_ERR_IO; SB_ERR_USAGE also ENOENT, more
  * than 256 MiB. */
 sb_status sbi_text_file(const char *path, char **text, size_t *bytes);
 int       sbi_is_there(const char *path);
+/* The first file of a folder, by name, that ends so; 0: there is none. */
+enum { SBI_FILE_NAME_BYTES = 256 };
+int       sbi_file_ending(const char *dir, const char *end, char name[SBI_FILE_NAME_BYTES]);
 char     *sbi_path_in(const char *dir, const char *name); /* malloc'd; NULL: no memory */
 
 /* ---- index.c ---- */

@@ -217,14 +217,50 @@ START_TEST(needle_recall_by_depth)
     static const struct {
         const char *column;
         double      value;
-    } want[] = {{"depth", 0.2},       {"n", 4},      {"n_samples", 4},           {"found", 0.5},
-                {"key_recall", 0.75}, {"mass", 0.4}, {"mass_recall", 1.4 / 1.6}, {"length", 1024}};
+    } want[] = {{"depth", 0.2},
+                {"n", 4},
+                {"n_samples", 4},
+                {"found", 0.5},
+                {"key_recall", 0.75},
+                {"mass", 0.4},
+                {"mass_recall", 1.4 / 1.6},
+                {"length", 1024},
+                {"lo", 0.150038989152},
+                {"hi", 0.849961010848}}; /* Wilson, 2 of 4 */
     ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM needle_recall"), 1);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         char sql[96];
         (void)snprintf(sql, sizeof sql, "SELECT %s FROM needle_recall", want[i].column);
-        ck_assert_double_eq_tol(facts_real(path, sql), want[i].value, 1e-12);
+        ck_assert_double_eq_tol(facts_real(path, sql), want[i].value, i < 8 ? 1e-12 : 1e-9);
     }
+}
+END_TEST
+
+/* A metric that tells no hits: scores of 0 and 1 tell them, others leave them open. */
+START_TEST(needle_recall_without_hits)
+{
+    sb_store *s   = facts_open(path, SB_STORE_WRITE);
+    int64_t   run = facts_run(s, "c", 0);
+    int64_t   point[2];
+    for (int p = 0; p < 2; p++) {
+        point[p] = facts_point(s, (sb_point_facts){.method = p == 0 ? "hip" : "xattention"});
+        for (int row = 0; row < 4; row++) {
+            sb_sample_facts f = facts_ok(run, point[p], facts_input(s, row),
+                                         p == 0 ? row != 1 : 0.5 + 0.1 * row, 10);
+            f.hits            = NULL;
+            f.n_hits          = 0;
+            facts_put(s, &f);
+        }
+    }
+    sb_store_close(s);
+    ck_assert_double_eq_tol(
+        facts_real(path, "SELECT found FROM needle_recall WHERE method = 'hip'"), 0.75, 1e-12);
+    ck_assert_double_eq_tol(facts_real(path, "SELECT hi FROM needle_recall WHERE method = 'hip'"),
+                            0.95441273919, 1e-9); /* Wilson, 3 of 4 */
+    ck_assert_int_eq(facts_int(path, "SELECT count(*) FROM needle_recall WHERE method = "
+                                     "'xattention' AND n = 4 AND found IS NULL AND lo IS NULL "
+                                     "AND hi IS NULL"),
+                     1);
 }
 END_TEST
 
@@ -238,6 +274,7 @@ int main(void)
     tcase_add_test(t, fidelity_means_layers_then_samples);
     tcase_add_test(t, fidelity_where_figures_do_not_exist);
     tcase_add_test(t, needle_recall_by_depth);
+    tcase_add_test(t, needle_recall_without_hits);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }

@@ -30,6 +30,7 @@ sb_machine *rig_machine(const char *between)
         "  - {phase: estimate, method: any, rate: 400e12, start_s: 0, source: seed, from: test}\n"
         "  - {phase: select, method: any, rate: 1e11, start_s: 0, source: seed, from: test}\n"
         "  - {phase: permute, method: any, rate: 1e12, start_s: 0, source: seed, from: test}\n"
+        "  - {phase: decode_token, method: any, rate: 1e12, start_s: 0, source: seed, from: test}\n"
         "densities:\n"
         "  - {method: flexprefill, tokens: [8K, 128K], share: [0.4, 0.1], source: seed, from: "
         "test}\n"

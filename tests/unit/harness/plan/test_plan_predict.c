@@ -284,6 +284,31 @@ START_TEST(sparse_attention_over_slow_links_waits_for_them)
 }
 END_TEST
 
+/* Gemma 3's vocabulary of 262144 beside the layers of its smallest: once in a prefill, in every
+ * token decoded, and on every rank. */
+START_TEST(a_head_is_read_for_every_next_token)
+{
+    sb_machine  *m    = rig_machine("45e9");
+    const double head = 2.0 * 262144 * 640, rate = 500e12;
+    for (int32_t R = 1; R <= 4; R *= 4) {
+        sb_plan_case c =
+            rig_case("dense", "", 0, 4096, R, SB_SCHEME_ALLGATHER, SB_LAYOUT_ZIGZAG, 2);
+        c.is_model            = 1;
+        c.decode_tokens       = 8;
+        c.token_flops         = 2e8;
+        sb_prediction without = rig_predict(m, &c), with;
+        c.head_flops          = head;
+        with                  = rig_predict(m, &c);
+        for (int ph = 0; ph < SB_PHASE_COUNT; ph++) {
+            int reads = ph == SB_PHASE_PREFILL || ph == SB_PHASE_DECODE_TOKEN;
+            ck_assert_double_eq_tol(with.seconds[ph] - without.seconds[ph], reads ? head / rate : 0,
+                                    1e-12);
+        }
+    }
+    sb_machine_free(m);
+}
+END_TEST
+
 START_TEST(limits_and_deadlines)
 {
     sb_machine   *m = rig_machine("45e9");
@@ -340,6 +365,7 @@ int main(void)
     tcase_add_test(t, states_over_ranks);
     tcase_add_test(t, densities_come_from_the_table);
     tcase_add_test(t, sparse_attention_over_slow_links_waits_for_them);
+    tcase_add_test(t, a_head_is_read_for_every_next_token);
     tcase_add_test(t, limits_and_deadlines);
     tcase_add_test(t, a_machine_without_the_cost_says_so);
     tcase_set_timeout(t, 60);

@@ -237,7 +237,7 @@ START_TEST(a_file_that_changed_is_refused)
         strstr(sb_error_text(), "changing: the file has changed since the run began"));
     ck_assert_ptr_null(o);
     ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(sb_captured_open(path, &qkv, 1, &seen, &o), SB_ERR_IO);
+    ck_assert_int_eq(sb_captured_open(path, &qkv, 1, &seen, &o), SB_ERR_USAGE);
 }
 END_TEST
 

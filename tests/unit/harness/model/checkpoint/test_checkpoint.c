@@ -209,7 +209,7 @@ START_TEST(shards_that_do_not_fit)
     char gone[600];
     (void)snprintf(gone, sizeof gone, "%s/model-00002-of-00002.safetensors", tiny_path("hf"));
     ck_assert_int_eq(unlink(gone), 0);
-    refused(tiny_path("hf"), SB_ERR_IO, "model-00002-of-00002.safetensors");
+    refused(tiny_path("hf"), SB_ERR_USAGE, "model-00002-of-00002.safetensors");
     write_index("{\"weight_map\": {\"a\": \"../b.safetensors\"}}");
     refused(tiny_path("hf"), SB_ERR_USAGE, "weight_map `a`");
     write_index("{\"weight_map\": {\"a\": \"x/b.safetensors\"}}");
@@ -227,10 +227,10 @@ START_TEST(folders_that_are_none)
 {
     tiny t = tiny_llama;
     char path[600];
-    refused("/nonexistent", SB_ERR_IO, "neither a folder");
-    refused("no/suchmodel", SB_ERR_IO, "neither a folder");
+    refused("/nonexistent", SB_ERR_USAGE, "neither a folder");
+    refused("no/suchmodel", SB_ERR_USAGE, "neither a folder");
     (void)mkdir(tiny_path("hf"), 0777);
-    refused(tiny_path("hf"), SB_ERR_IO, "config.json");
+    refused(tiny_path("hf"), SB_ERR_USAGE, "config.json");
     tiny_folder(&t, tiny_path("hf"));
     (void)snprintf(path, sizeof path, "%s/model.safetensors", tiny_path("hf"));
     ck_assert_int_eq(unlink(path), 0);
@@ -277,7 +277,7 @@ START_TEST(a_name_of_the_hub)
     (void)mkdir(path, 0777);
     (void)strcat(path, "/snapshots");
     (void)mkdir(path, 0777);
-    refused("some/model", SB_ERR_IO, "neither a folder");
+    refused("some/model", SB_ERR_USAGE, "neither a folder");
     (void)strcat(path, "/0123abcd");
     tiny_folder(&t, path);
     sb_checkpoint *c = open_it("some/model");

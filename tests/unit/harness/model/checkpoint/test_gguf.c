@@ -313,7 +313,7 @@ END_TEST
 START_TEST(files_that_are_none)
 {
     sb_gguf *g = NULL;
-    ck_assert_int_eq(sb_gguf_open("/nonexistent.gguf", &g), SB_ERR_IO);
+    ck_assert_int_eq(sb_gguf_open("/nonexistent.gguf", &g), SB_ERR_USAGE);
     ck_assert_int_eq(sb_gguf_open("/tmp", &g), SB_ERR_USAGE);
     const char *path = tiny_path("empty.gguf");
     tiny_write(path, "", 0);

@@ -86,7 +86,7 @@ START_TEST(a_look_says_whether_it_is_the_wrapper)
     const char     *dir = folder("wrapper", 0);
     ck_assert_int_eq(look(dir, "nobody", &par, &seen), SB_ERR_USAGE);
     ck_assert_int_eq(seen.wrapper_wrong, 1);
-    ck_assert_int_eq(look("/nowhere/at/all", "auto", &par, &seen), SB_ERR_IO);
+    ck_assert_int_eq(look("/nowhere/at/all", "auto", &par, &seen), SB_ERR_USAGE);
     ck_assert_int_eq(seen.wrapper_wrong, 0);
     ck_assert_ptr_null(seen.facts_json);
 }
@@ -202,6 +202,7 @@ START_TEST(costs_are_those_of_its_shape)
     char        path[600];
     ck_assert_double_eq_tol(m->ops->token_flops(m),
                             (double)t->layers * 2 * (2 * w * q + 2 * w * kv + 3 * w * mlp), 0.5);
+    ck_assert_double_eq_tol(m->ops->head_flops(m), 2 * w * 656, 0.5); /* tied, with padding rows */
     (void)snprintf(path, sizeof path, "%s/model.safetensors", tiny_path("cost"));
     ck_assert_int_eq(stat(path, &info), 0);
     ck_assert_int_eq(m->ops->shared_bytes(m), info.st_size);
