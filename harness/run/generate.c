@@ -41,8 +41,8 @@ static sb_status config_of(const job *j, sb_forward_config *out)
                                     .decode_params = method ? g->method_params : NULL,
                                     .backend       = g->backend,
                                     .comm          = g->comm,
-                                    .layout  = sb_layout_default(state ? SB_SCHEME_STATE
-                                                                       : SB_SCHEME_ALLGATHER),
+                                    .layout =
+                                        sb_layout_default(state ? SB_SCHEME_STATE : SB_SCHEME_ALLGATHER),
                                     .use     = {.state = state},
                                     .link    = g->link,
                                     .threads = g->threads,

@@ -16,8 +16,8 @@ typedef struct device_case {
     sb_arena *work;  /* over device memory, for methods that ask for some; or NULL */
     const sb_step *step;  /* in device memory; or NULL */
     sb_cache *cache; /* its state in device memory; or NULL */
-    sb_comm  *comm;  /* of a call of one of several ranks, with the link between them; or NULL */
-    sb_link  *link;
+    sb_comm *comm; /* of a call of one of several ranks, with the link between them; or NULL */
+    sb_link *link;
 } device_case;
 
 /* Poisoned device memory with a guard behind it, to be freed by the backend; and is the guard
