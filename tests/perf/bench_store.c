@@ -34,9 +34,9 @@ static const char fill_sql[] =
     "INSERT INTO reference SELECT id, column1, 'x' FROM input, (VALUES (0), (1)) ORDER BY 1, 2;"
     "INSERT INTO span SELECT id, 0, 'needle', 0, 10, 14, (id % 10) / 10.0 FROM input;"
     "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < $N - 1)"
-    "INSERT INTO sample SELECT i + 1, 1, i / $I + 1, i % (40 * $I) + 1, 0, 'ok', NULL, '', NULL, "
-    "0, "
-    "2, NULL FROM n;"
+    "INSERT INTO sample (id, run_id, point_id, input_id, is_anchor, status, prediction, fallback, "
+    "n_gen) "
+    "SELECT i + 1, 1, i / $I + 1, i % (40 * $I) + 1, 0, 'ok', '', 0, 2 FROM n;"
     "INSERT INTO score SELECT id, 'm@1', iif(point_id % 2, (id * 7919 % 97 > point_id / 40 * 5), "
     "(id * 7919 % 97) / 97.0), point_id % 2 FROM sample;"
     "INSERT INTO hit SELECT id, column1, (id + column1) % 3 > 0 FROM sample, (VALUES (0), (1)) "
@@ -51,8 +51,9 @@ static const char fill_sql[] =
     "INSERT INTO needle SELECT id, 0, 0, (id % 5) / 4.0, 0.5, 0.25 FROM sample;"
     "INSERT INTO ceiling VALUES (1, 'matmul', 'f32', 1e12, NULL)";
 static const char change_sql[] =
-    "INSERT INTO sample VALUES ($N + 1, 2, 100, 60 * $I % (40 * $I) + 1,"
-    " 0, 'ok', NULL, '', NULL, 0, 2, NULL); INSERT INTO score VALUES "
+    "INSERT INTO sample (id, run_id, point_id, input_id, is_anchor, status, prediction, fallback, "
+    "n_gen) "
+    "VALUES ($N + 1, 2, 100, 60 * $I % (40 * $I) + 1, 0, 'ok', '', 0, 2); INSERT INTO score VALUES "
     "($N + 1, 'm@1', 0.5, 0)";
 
 static double now(void)
