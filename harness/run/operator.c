@@ -1,12 +1,12 @@
 #include "harness/run/operator.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "harness/shard/deal.h"
 #include "harness/shard/team.h"
+#include "kernels/base/first_error.h"
 
-enum { FILL_ROWS = 256, TEXT_BYTES = 512 };
+enum { FILL_ROWS = 256 };
 
 struct sb_operator {
     sb_operator_config cfg;
@@ -235,24 +235,19 @@ static piece *list_pieces(piece *at, sb_operand part, const sb_gid *gid, int64_t
     return at;
 }
 
-/* Error texts are a thread's own: the first one is carried over to the caller's. */
 static sb_status run_pieces(const sb_operands *o, const piece *pieces, int64_t n, int32_t threads)
 {
-    sb_status first            = SB_OK;
-    char      text[TEXT_BYTES] = "";
+    sb_first_error first = {0};
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t i = 0; i < n; i++) {
         const piece *p  = &pieces[i];
         sb_status    st = o->ops->fill(o, p->part, p->kv_head, p->first, p->n, p->slot, p->to);
         if (st != SB_OK) {
 #pragma omp critical
-            if (first == SB_OK) {
-                first = st;
-                (void)snprintf(text, sizeof text, "%s", sb_error_text());
-            }
+            sb_first_error_note(&first, st);
         }
     }
-    return first == SB_OK ? SB_OK : sb_fail(first, "%s", text);
+    return sb_first_error_raise(&first);
 }
 
 static sb_status fill_cache_ids(sb_operator *op)

@@ -1,13 +1,13 @@
 /* The index of a layer over all ranks, counted exactly [quality_metrics B1, B4]. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "harness/run/quality_parts.h"
+#include "kernels/base/first_error.h"
 #include "kernels/base/rng.h"
 #include "kernels/exec/index_blocks.h"
 #include "kernels/exec/index_stats.h"
 
-enum { FIELDS = sizeof(sbi_head_index) / sizeof(int64_t), TEXT_BYTES = 512 };
+enum { FIELDS = sizeof(sbi_head_index) / sizeof(int64_t) };
 
 static sb_status count_head(const sb_layer_view *v, int64_t head, sbi_head_index *out)
 {
@@ -27,23 +27,19 @@ static sb_status count_head(const sb_layer_view *v, int64_t head, sbi_head_index
 }
 
 /* The local heads side by side: a million tokens can list a billion ids, and every tile of rows
- * walks its list. Error texts are a thread's own: the first one is carried over to the caller's. */
+ * walks its list. */
 static sb_status count_heads(const sb_layer_view *v, sbi_head_index *head)
 {
-    sb_status first            = SB_OK;
-    char      text[TEXT_BYTES] = "";
+    sb_first_error first = {0};
 #pragma omp parallel for schedule(dynamic, 1) num_threads(v->ctx->threads)
     for (int64_t h = 0; h < v->shape->heads; h++) {
         sb_status st = count_head(v, h, &head[v->shape->first_head + h]);
         if (st != SB_OK) {
 #pragma omp critical
-            if (first == SB_OK) {
-                first = st;
-                (void)snprintf(text, sizeof text, "%s", sb_error_text());
-            }
+            sb_first_error_note(&first, st);
         }
     }
-    return first == SB_OK ? SB_OK : sb_fail(first, "%s", text);
+    return sb_first_error_raise(&first);
 }
 
 /* Pairs of the local rows and the keys up to each: what dense attention works on, index or none. */

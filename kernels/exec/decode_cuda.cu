@@ -357,17 +357,24 @@ template <int KIND> sb_status run(const sbi_cuda_job *j, call<KIND> *c, float *r
     return sbi_merge_lse_cuda(&m, j->stream);
 }
 
+sb_status count_sms(int *sms)
+{
+    int       device = 0;
+    sb_status st     = SB_CUDA(cudaGetDevice(&device));
+    return st == SB_OK
+               ? SB_CUDA(cudaDeviceGetAttribute(sms, cudaDevAttrMultiProcessorCount, device))
+               : st;
+}
+
 /* As many equal parts as fit the device at once, none of less than `least` of about n_keys keys;
  * then the room for them and the kernels. */
 template <int KIND>
 sb_status split_and_run(const sbi_cuda_job *j, call<KIND> *c, shape s, int64_t n_keys,
                         int64_t least)
 {
-    int       device = 0, sms = 0;
+    int       sms  = 0;
     void     *room = nullptr;
-    sb_status st   = SB_CUDA(cudaGetDevice(&device));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+    sb_status st   = count_sms(&sms);
     if (st != SB_OK)
         return st;
     s.n_splits   = sms * CTAS_PER_SM / (j->in->k->heads * s.z);
@@ -412,11 +419,9 @@ sb_status run_step(const sbi_cuda_job *j)
     const sb_tensor *k      = j->in->k;
     call<STEPPED>    c      = {args_of(j), j->ctx->step};
     shape            s      = shape_of(c.a);
-    int              device = 0, sms = 0;
-    void            *room = nullptr;
-    sb_status        st   = SB_CUDA(cudaGetDevice(&device));
-    if (st == SB_OK)
-        st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+    int              sms    = 0;
+    void            *room   = nullptr;
+    sb_status        st     = count_sms(&sms);
     if (st != SB_OK)
         return st;
     const int64_t ctas =

@@ -225,3 +225,16 @@ plan_apart device_plan_compare(const plan_spec *s)
     sb_operands_destroy(operands);
     return out;
 }
+
+/* A selection may differ in this share of its keys; recall by that much. */
+static const double MAX_SHARE = 1e-3, MAX_RECALL = 1e-3;
+
+void device_plan_hold(const plan_spec *s, const plan_apart *r)
+{
+    ck_assert_msg(r->status == SB_OK, "%s %s: %s", s->method, s->params, sb_error_text());
+    ck_assert_int_gt(r->listed, 0);
+    ck_assert_msg(r->share <= MAX_SHARE, "%s %s: %lld of %lld keys differ", s->method, s->params,
+                  (long long)r->differ, (long long)r->listed);
+    ck_assert_msg(fabs(r->recall[0] - r->recall[1]) <= MAX_RECALL, "%s %s: recall %.6f and %.6f",
+                  s->method, s->params, r->recall[0], r->recall[1]);
+}

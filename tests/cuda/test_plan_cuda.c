@@ -80,23 +80,15 @@ static const plan_spec specs[] = {
     {"anchor_attention", "theta=1e9", "random", 2, 1, 128, 6144},
 };
 
-/* A selection may differ in this share of its keys, the bound; recall by that much. */
-static const double MAX_SHARE = 1e-3, MAX_RECALL = 1e-3;
-
 START_TEST(device_and_host_select_the_same)
 {
     const plan_spec *s = &specs[_i];
     plan_apart       r = device_plan_compare(s);
-    ck_assert_msg(r.status == SB_OK, "%s %s: %s", s->method, s->params, sb_error_text());
     (void)printf("%s %s, %s, %lld tokens: density %.3f, differ %.2e, recall %.4f and %.4f, "
                  "nmse %.1e, lse %.1e\n",
                  s->method, s->params, s->operands, (long long)s->n_tokens, r.density, r.share,
                  r.recall[0], r.recall[1], r.nmse, r.lse_abs);
-    ck_assert_int_gt(r.listed, 0);
-    ck_assert_msg(r.share <= MAX_SHARE, "%s %s: %lld of %lld keys differ", s->method, s->params,
-                  (long long)r.differ, (long long)r.listed);
-    ck_assert_msg(fabs(r.recall[0] - r.recall[1]) <= MAX_RECALL, "%s %s: recall %.6f and %.6f",
-                  s->method, s->params, r.recall[0], r.recall[1]);
+    device_plan_hold(s, &r);
     ck_assert_int_gt(r.equal_rows, r.rows / 2);
     ck_assert_msg(isfinite(r.nmse) && r.nmse <= SB_NMSE_PO_BF16 + SB_NMSE_BF16, "%s %s: nmse %g",
                   s->method, s->params, r.nmse);
@@ -152,8 +144,7 @@ START_TEST(batches_change_nothing)
     for (int i = 0; i < 2; i++) {
         sbi_antidiagonal_batch_bytes = i == 0 ? kept : 4 * 128 * 128 * 4;
         r[i]                         = device_plan_compare(&s);
-        ck_assert_msg(r[i].status == SB_OK, "%s", sb_error_text());
-        ck_assert(r[i].share <= MAX_SHARE);
+        device_plan_hold(&s, &r[i]);
     }
     ck_assert_int_eq(r[0].differ, r[1].differ);
     sbi_antidiagonal_batch_bytes = kept;

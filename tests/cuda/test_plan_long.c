@@ -2,7 +2,6 @@
  * than in short contexts is offsets, counts and the room of the streaming forms. Some 110 rows a
  * head are looked at, of as many query blocks. Without a device: skipped (77). */
 #include <check.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "tests/cuda/device_main.h"
@@ -28,25 +27,17 @@ static const plan_spec specs[] = {
     {"anchor_attention", "theta=4", "structured", 2, 1, 128, 1048576},
 };
 
-/* A selection may differ in this share of its keys, recall by that much. */
-static const double MAX_SHARE = 1e-3, MAX_RECALL = 1e-3;
-
 START_TEST(device_and_host_select_the_same)
 {
     const plan_spec *s = &specs[_i];
     plan_apart       r = device_plan_compare(s);
-    ck_assert_msg(r.status == SB_OK, "%s %s: %s", s->method, s->params, sb_error_text());
     (void)printf("%s %s, %lld tokens: density %.4f, of %lld rows %lld equal, differ %.2e, recall "
                  "%.5f and %.5f\n",
                  s->method, s->params, (long long)s->n_tokens, r.density, (long long)r.rows,
                  (long long)r.equal_rows, r.share, r.recall[0], r.recall[1]);
     (void)fflush(stdout);
     ck_assert_int_ge(r.rows, 64 * s->heads);
-    ck_assert_int_gt(r.listed, 0);
-    ck_assert_msg(r.share <= MAX_SHARE, "%s %s: %lld of %lld keys differ", s->method, s->params,
-                  (long long)r.differ, (long long)r.listed);
-    ck_assert_msg(fabs(r.recall[0] - r.recall[1]) <= MAX_RECALL, "%s %s: recall %.6f and %.6f",
-                  s->method, s->params, r.recall[0], r.recall[1]);
+    device_plan_hold(s, &r);
 }
 END_TEST
 
