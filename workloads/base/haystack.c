@@ -158,23 +158,67 @@ static sb_status encode_length(const reader *r, int64_t length, const sb_tok_ops
     return SB_OK;
 }
 
+/* Text j of n begins behind the end of the line that j / n of the files fall into. */
+static int64_t begin_of(const sbi_text *files, int64_t j, int64_t n)
+{
+    int64_t     at  = (int64_t)((double)files->n * ((double)j / (double)n));
+    const char *end = j > 0 ? memchr(files->p + at, '\n', (size_t)(files->n - at)) : NULL;
+    if (end != NULL)
+        at = end + 1 - files->p;
+    else
+        while (at > 0 && at < files->n && ((unsigned char)files->p[at] & 0xc0) == 0x80)
+            at++; /* no half characters */
+    return at < files->n ? at : 0;
+}
+
+static sb_status open_text(reader *r, int64_t length, const sb_tok_ops *tok, sbi_haystack *h)
+{
+    sb_status st = repeat(r, length, tok, h);
+    if (st == SB_OK && (st = shorten(r, length, tok)) == SB_OK)
+        st = encode_length(r, length, tok, &h->ids);
+    return st;
+}
+
+/* `files` as they are; the last text may change them. */
+static sb_status open_texts(reader *files, int64_t length, int64_t n, const sb_tok_ops *tok,
+                            sbi_haystack *out)
+{
+    sb_status st = SB_OK;
+    for (int64_t j = n - 1; j > 0 && st == SB_OK; j--) {
+        reader        turned = {0};
+        const int64_t begin  = begin_of(&files->text, j, n);
+        sbi_text_put(&turned.text, files->text.p + begin, files->text.n - begin);
+        sbi_text_put(&turned.text, files->text.p, begin);
+        out[j] = (sbi_haystack){.n_files = out->n_files, .skipped_files = out->skipped_files};
+        memcpy(out[j].sha256, out->sha256, sizeof out->sha256);
+        st = sbi_text_status(&turned.text);
+        if (st == SB_OK)
+            st = open_text(&turned, length, tok, &out[j]);
+        sbi_text_fini(&turned.text);
+    }
+    return st == SB_OK ? open_text(files, length, tok, out) : st;
+}
+
+sb_status sbi_haystacks_open(const char *path, int64_t length_tokens, int64_t n_texts,
+                             const sb_tok_ops *tok, sbi_haystack *out)
+{
+    const char *from = path != NULL ? path : SB_CORPUS_DEFAULT_PATH;
+    reader      r    = {0};
+    sb_status   st;
+    memset(out, 0, (size_t)n_texts * sizeof *out);
+    st = read_files(from, &r, out);
+    if (st == SB_OK)
+        st = open_texts(&r, length_tokens, n_texts, tok, out);
+    sbi_text_fini(&r.text);
+    for (int64_t j = 0; j < n_texts && st != SB_OK; j++)
+        sbi_haystack_fini(&out[j]);
+    return st == SB_OK ? SB_OK : sb_wrap(st, "corpus %s", from);
+}
+
 sb_status sbi_haystack_open(const char *path, int64_t length_tokens, const sb_tok_ops *tok,
                             sbi_haystack *out)
 {
-    const char  *from = path != NULL ? path : SB_CORPUS_DEFAULT_PATH;
-    reader       r    = {0};
-    sbi_haystack h    = {0};
-    sb_status    st   = read_files(from, &r, &h);
-    if (st == SB_OK && (st = repeat(&r, length_tokens, tok, &h)) == SB_OK &&
-        (st = shorten(&r, length_tokens, tok)) == SB_OK)
-        st = encode_length(&r, length_tokens, tok, &h.ids);
-    sbi_text_fini(&r.text);
-    if (st != SB_OK) {
-        sbi_haystack_fini(&h);
-        return sb_wrap(st, "corpus %s", from);
-    }
-    *out = h;
-    return SB_OK;
+    return sbi_haystacks_open(path, length_tokens, 1, tok, out);
 }
 
 static int among(sbi_ids period, int32_t id)

@@ -22,6 +22,12 @@ typedef struct sbi_haystack {
  * Errors: SB_ERR_USAGE no text in it, too much of it; SB_ERR_IO; SB_ERR_NOMEM; the tokenizer's. */
 sb_status sbi_haystack_open(const char *path, int64_t length_tokens, const sb_tok_ops *tok,
                             sbi_haystack *out);
+/* n_texts of them into out[0 ... n_texts), all of the same files: text j begins behind the first
+ * line end after j / n_texts of them and goes round. out[0] is what sbi_haystack_open makes; where
+ * the files are shorter than the length all are the same but for where they begin. On an error out
+ * is all zero. Cost: the files are read once and copied n_texts times. */
+sb_status sbi_haystacks_open(const char *path, int64_t length_tokens, int64_t n_texts,
+                             const sb_tok_ops *tok, sbi_haystack *out);
 void      sbi_haystack_fini(sbi_haystack *h);
 
 /* How many of the tokens before `place` stay before what is put there, so that it stands behind a

@@ -18,7 +18,10 @@ static const sb_text_task tasks[] = {
 
 #define P(field) offsetof(sb_niah_params, field)
 static const sb_param params[] = {
-    {"depths", "35", "[1,100000]", "rows: depths spread from 0 to 100 per cent", SB_I64, P(depths)},
+    {"depths", "35", "[1,100000]", "rows a text: depths spread from 0 to 100 per cent", SB_I64,
+     P(depths)},
+    {"texts", "1", "[1,1000]", "haystacks: text j begins after j/texts of the corpus", SB_I64,
+     P(texts)},
     {"interval", "linear", "linear|sigmoid", "how depths are spread", SB_ENUM, P(interval)},
     {"buffer_tokens", "200", "[0,1000000]",
      "tokens of the length kept for what stands around the text and for the answer", SB_I64,
@@ -43,8 +46,8 @@ typedef struct niah_set {
     const char       *prompt, *needle, *question;
     const json_t     *answer; /* of needle_texts */
     int32_t           chat;
-    sbi_haystack      hay;
-    int64_t           n_context; /* tokens of the haystack that stay */
+    sbi_haystack     *hay;       /* texts */
+    int64_t          *n_context; /* tokens of each that stay */
     sbi_ids           needle_ids, period;
     char              texts_sha256[65];
 } niah_set;
@@ -56,7 +59,10 @@ static void close_niah(sb_text_set *set)
     niah_set *s = (niah_set *)set;
     if (s == NULL)
         return;
-    sbi_haystack_fini(&s->hay);
+    for (int64_t j = 0; s->hay != NULL && j < s->params.texts; j++)
+        sbi_haystack_fini(&s->hay[j]);
+    free(s->hay);
+    free(s->n_context);
     free(s->needle_ids.v);
     free(s->period.v);
     json_decref(s->texts);
@@ -184,10 +190,15 @@ static sb_status open_haystack(const sb_text_req *req, niah_set *s)
                        "niah: length %" PRId64 " is too short: %" PRId64
                        " tokens are kept free and the needle has %" PRId64,
                        s->length_tokens, s->params.buffer_tokens, s->needle_ids.n);
-    if ((st = sbi_haystack_open(sbi_req_path(req, "corpus"), s->length_tokens, tok, &s->hay)) !=
-        SB_OK)
-        return st;
-    return sbi_niah_keep(s->hay.ids.n, s->needle_ids.n, room, &s->n_context);
+    s->n_context = calloc((size_t)s->params.texts, sizeof *s->n_context);
+    s->hay       = calloc((size_t)s->params.texts, sizeof *s->hay);
+    if (s->hay == NULL || s->n_context == NULL)
+        return no_memory();
+    st = sbi_haystacks_open(sbi_req_path(req, "corpus"), s->length_tokens, s->params.texts, tok,
+                            s->hay);
+    for (int64_t j = 0; j < s->params.texts && st == SB_OK; j++)
+        st = sbi_niah_keep(s->hay[j].ids.n, s->needle_ids.n, room, &s->n_context[j]);
+    return st;
 }
 
 static sb_status open_niah(const sb_text_req *req, sb_text_set **out)
@@ -217,7 +228,11 @@ static sb_status open_niah(const sb_text_req *req, sb_text_set **out)
     return SB_OK;
 }
 
-static int64_t rows_niah(const sb_text_set *set) { return ((const niah_set *)set)->params.depths; }
+static int64_t rows_niah(const sb_text_set *set)
+{
+    const niah_set *s = (const niah_set *)set;
+    return s->params.depths * s->params.texts;
+}
 
 /* ---- a row ---- */
 
@@ -225,6 +240,8 @@ typedef struct context {
     char   *text;
     int64_t bytes, needle_begin, needle_end; /* bytes of text */
     int64_t place;                           /* tokens before the needle */
+    int64_t from;                            /* which haystack */
+    double  depth;                           /* asked for, per cent */
 } context;
 
 static sb_status byte_count(const niah_set *s, const int32_t *ids, int64_t n, int64_t *bytes)
@@ -235,21 +252,22 @@ static sb_status byte_count(const niah_set *s, const int32_t *ids, int64_t n, in
     return st;
 }
 
-static sb_status make_context(const niah_set *s, double depth, context *c)
+static sb_status make_context(const niah_set *s, context *c)
 {
-    const int64_t n_needle = s->needle_ids.n, n = s->n_context;
+    const int32_t *hay      = s->hay[c->from].ids.v;
+    const int64_t  n_needle = s->needle_ids.n, n = s->n_context[c->from];
     int32_t      *ids = malloc((size_t)(n + n_needle + 1) * sizeof *ids);
     int64_t       at;
     sb_status     st;
     if (ids == NULL)
         return no_memory();
-    at = c->place = sbi_niah_place(s->hay.ids.v, n, s->period, depth);
+    at = c->place = sbi_niah_place(hay, n, s->period, c->depth);
     if (at > 0)
-        memcpy(ids, s->hay.ids.v, (size_t)at * sizeof *ids);
+        memcpy(ids, hay, (size_t)at * sizeof *ids);
     if (n_needle > 0)
         memcpy(ids + at, s->needle_ids.v, (size_t)n_needle * sizeof *ids);
     if (n > at)
-        memcpy(ids + at + n_needle, s->hay.ids.v + at, (size_t)(n - at) * sizeof *ids);
+        memcpy(ids + at + n_needle, hay + at, (size_t)(n - at) * sizeof *ids);
     if ((st = byte_count(s, ids, at, &c->needle_begin)) == SB_OK &&
         (st = byte_count(s, ids, at + n_needle, &c->needle_end)) == SB_OK)
         st = s->tok->decode(s->tok->ctx, ids, n + n_needle, &c->text, &c->bytes);
@@ -284,17 +302,18 @@ static sb_status take_spans(const niah_set *s, const context *c, const int64_t a
     return SB_OK;
 }
 
-static sb_status take_meta(const niah_set *s, const context *c, double depth, sb_text_row *r)
+static sb_status take_meta(const niah_set *s, const context *c, sb_text_row *r)
 {
     json_t *meta =
-        json_pack("{s:f, s:I, s:I, s:I}", "depth", depth, "length", (json_int_t)s->length_tokens,
-                  "place", (json_int_t)c->place, "context_tokens", (json_int_t)s->n_context);
+        json_pack("{s:f, s:I, s:I, s:I, s:I}", "depth", c->depth, "text", (json_int_t)c->from,
+                  "length", (json_int_t)s->length_tokens, "place", (json_int_t)c->place,
+                  "context_tokens", (json_int_t)s->n_context[c->from]);
     r->meta = meta != NULL ? sbi_row_dump(meta, 8) : NULL;
     json_decref(meta);
     return r->meta != NULL ? SB_OK : no_memory();
 }
 
-static sb_status fill_row(const niah_set *s, double depth, const context *c, sb_text_row *r)
+static sb_status fill_row(const niah_set *s, const context *c, sb_text_row *r)
 {
     sbi_text  t = {0};
     int64_t   at[2];
@@ -308,7 +327,7 @@ static sb_status fill_row(const niah_set *s, double depth, const context *c, sb_
     }
     sbi_text_fini(&t);
     if (st != SB_OK || (st = take_answers(s, r)) != SB_OK ||
-        (st = take_spans(s, c, at, r)) != SB_OK || (st = take_meta(s, c, depth, r)) != SB_OK ||
+        (st = take_spans(s, c, at, r)) != SB_OK || (st = take_meta(s, c, r)) != SB_OK ||
         (st = s->tok->count(s->tok->ctx, r->prompt, r->prompt_bytes, &r->n_tokens)) != SB_OK)
         return st;
     return sb_text_row_seal(r);
@@ -322,14 +341,17 @@ static sb_status row_niah(sb_text_set *set, int64_t row, sb_text_row *out)
                          .scorer     = set->task->scorer,
                          .gen_tokens = set->task->gen_tokens,
                          .chat       = s->chat};
-    double          depth;
     sb_status       st;
-    if (row < 0 || row >= s->params.depths)
-        return sb_fail(SB_ERR_USAGE, "niah: row %" PRId64 " of %" PRId64 " depths, counted from 0",
-                       row, s->params.depths);
-    depth = sbi_niah_depth((sbi_depths)s->params.interval, row, s->params.depths);
-    if ((st = make_context(s, depth, &c)) == SB_OK)
-        st = fill_row(s, depth, &c, &r);
+    if (row < 0 || row >= rows_niah(set))
+        return sb_fail(SB_ERR_USAGE,
+                       "niah: row %" PRId64 " of %" PRId64 " depths and %" PRId64
+                       " texts, counted from 0",
+                       row, s->params.depths, s->params.texts);
+    c.from = row / s->params.depths;
+    c.depth =
+        sbi_niah_depth((sbi_depths)s->params.interval, row % s->params.depths, s->params.depths);
+    if ((st = make_context(s, &c)) == SB_OK)
+        st = fill_row(s, &c, &r);
     free(c.text);
     if (st != SB_OK) {
         sb_text_row_fini(&r);
@@ -343,18 +365,18 @@ static json_t *facts(const sb_text_set *set)
 {
     const niah_set *s = (const niah_set *)set;
     char            files[24], skipped[24], repeats[24];
-    (void)snprintf(files, sizeof files, "%" PRId64, s->hay.n_files);
-    (void)snprintf(skipped, sizeof skipped, "%" PRId64, s->hay.skipped_files);
-    (void)snprintf(repeats, sizeof repeats, "%" PRId64, s->hay.repeats);
+    (void)snprintf(files, sizeof files, "%" PRId64, s->hay->n_files);
+    (void)snprintf(skipped, sizeof skipped, "%" PRId64, s->hay->skipped_files);
+    (void)snprintf(repeats, sizeof repeats, "%" PRId64, s->hay->repeats);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "generator", set->suite->version,
-                     "templates_sha256", s->texts_sha256, "corpus_sha256", s->hay.sha256,
+                     "templates_sha256", s->texts_sha256, "corpus_sha256", s->hay->sha256,
                      "corpus_files", files, "corpus_skipped_files", skipped, "corpus_repeats",
                      repeats, "tokenizer", s->tok->name, "tokenizer_sha256", s->tok->sha256);
 }
 
 const sb_text_suite sb_niah_suite = {
     .name         = "niah",
-    .summary      = "a needle in a haystack, after Kamradt: one row a depth, to a length",
+    .summary      = "a needle in a haystack, after Kamradt: one row a depth and text, to a length",
     .version      = SB_NIAH_VERSION,
     .tasks        = tasks,
     .params       = params,

@@ -1,6 +1,6 @@
 /* Kamradt's needle in a haystack: one sentence put at a depth of a text of a length, one row a
- * depth [workloads 3]. The original lets a language model judge the answers; here the key phrase
- * has to be in them. */
+ * depth and text [workloads 3]. The original lets a language model judge the answers; here the key
+ * phrase has to be in them. */
 #ifndef SB_WORKLOADS_NIAH_SUITE_H
 #define SB_WORKLOADS_NIAH_SUITE_H
 
@@ -11,7 +11,8 @@
 extern const sb_text_suite sb_niah_suite; /* one task, "needle" */
 
 typedef struct sb_niah_params {
-    int64_t depths;        /* rows: depths from 0 to 100 per cent */
+    int64_t depths;        /* from 0 to 100 per cent */
+    int64_t texts;         /* haystacks; rows: depths x texts, all depths of a text side by side */
     int64_t buffer_tokens; /* of the length, kept for what stands around the text and the answer */
     int32_t interval;      /* linear, sigmoid */
 } sb_niah_params;

@@ -121,6 +121,54 @@ START_TEST(rows)
 }
 END_TEST
 
+/* Text j begins behind the first line end after j / texts of the files and goes round; the first is
+ * the one there is without `texts`. */
+START_TEST(texts)
+{
+    static const char *const want[] = {
+        "<One two.\nThree four\nfive. Six.\nSeven eigh The key is caf\xc3\xa9 9.|Which?>",
+        "<five. Six.\nSeven eight nine ten.\nOne two. The key is caf\xc3\xa9 9.|Which?>",
+        "<Seven eight nine ten.\nOne two.\nThree four The key is caf\xc3\xa9 9.|Which?>",
+        "<One two.\nThree four\nfive. Six.\nSeven eigh The key is caf\xc3\xa9 9.|Which?>"};
+    rig          g;
+    sb_text_set *set;
+    (void)put_text("a.txt", "One two.\nThree four\nfive. Six.\nSeven eight nine ten.\n");
+    set = rig_open(&g, "niah",
+                   ARGS(rig_arg("corpus", folder()), words(), needle(), "tok=characters",
+                        "length=171", "buffer_tokens=111", "depths=2", "texts=4"));
+    ck_assert_int_eq(set->suite->n_rows(set), 8);
+    for (int i = 0; i < 8; i++) {
+        sb_text_row r    = rig_row(set, i);
+        json_t     *meta = json_loads(r.meta, 0, NULL);
+        ck_assert_int_eq(json_integer_value(json_object_get(meta, "text")), i / 2);
+        ck_assert_double_eq(json_real_value(json_object_get(meta, "depth")), i % 2 * 100);
+        if (i % 2 == 1)
+            ck_assert_str_eq(r.prompt, want[i / 2]);
+        json_decref(meta);
+        sb_text_row_fini(&r);
+    }
+    rig_bad_row(set, 8, "row 8 of 2 depths and 4 texts");
+    set->suite->close(set);
+}
+END_TEST
+
+/* Where there is no line end a text begins at a whole character. */
+START_TEST(texts_of_one_line)
+{
+    rig          g;
+    sb_text_set *set;
+    sb_text_row  r;
+    (void)put_text("a.txt", "\xc3\xa4\xc3\xb6\xc3\xbc.");
+    set = rig_open(&g, "niah",
+                   ARGS(rig_arg("corpus", folder()), words(), needle(), "tok=characters",
+                        "length=134", "buffer_tokens=111", "depths=1", "texts=2"));
+    r   = rig_row(set, 1);
+    ck_assert_str_eq(r.prompt, "< The key is caf\xc3\xa9 9.\xc3\xbc.\xc3\xa4\xc3\xb6|Which?>");
+    sb_text_row_fini(&r);
+    set->suite->close(set);
+}
+END_TEST
+
 /* The folder's files repeat until they reach; other files count only where there is no *.txt. */
 START_TEST(the_corpus)
 {
@@ -243,6 +291,8 @@ int main(void)
     tcase_add_test(t, places);
     tcase_add_test(t, room);
     tcase_add_test(t, rows);
+    tcase_add_test(t, texts);
+    tcase_add_test(t, texts_of_one_line);
     tcase_add_test(t, the_corpus);
     tcase_add_test(t, cannot_open);
     tcase_add_test(t, golden);
