@@ -7,12 +7,15 @@
 #include "harness/run/forecast.h"
 
 /* anchor[i]: the dense point beside point i of the first n; those that the sweep does not have are
- * appended behind them. */
+ * appended behind them. Itself where none is wanted. */
 static sb_status add_anchors(sb_sweep *s, int64_t n, int64_t *anchor)
 {
     sb_status st = SB_OK;
     for (int64_t i = 0; st == SB_OK && i < n; i++)
-        st = sb_sweep_anchor(s, i, &anchor[i]);
+        if (s->points[i].dense_none)
+            anchor[i] = i;
+        else
+            st = sb_sweep_anchor(s, i, &anchor[i]);
     return st;
 }
 
@@ -37,7 +40,7 @@ static sb_status take_forecast(const sb_sweep *s, const sb_site *site, int64_t n
     for (int64_t i = 0; st == SB_OK && i < n; i++) {
         const sb_forecast *a = &f[anchor[i]];
         cost[i]              = (sb_batch_cost){.seconds      = f[i].total_s,
-                                               .anchor_s     = a->sample_s,
+                                               .anchor_s     = s->points[i].dense_none ? 0 : a->sample_s,
                                                .anchor_apart = s->points[anchor[i]].cell != s->points[i].cell,
                                                .host_bytes   = largest(f[i].p.host_bytes, a->p.host_bytes),
                                                .device_bytes = largest(f[i].p.device_bytes, a->p.device_bytes)};
@@ -87,7 +90,7 @@ sb_status sb_sbatch_costs(sb_sweep *s, const sb_site *site, const char *machine,
     if (name != NULL && strcmp(name, "none") == 0) {
         for (int64_t i = 0; i < s->n_points; i++)
             cost[i] = (sb_batch_cost){.seconds  = site->sample_s * (double)s->points[i].samples,
-                                      .anchor_s = site->sample_s};
+                                      .anchor_s = s->points[i].dense_none ? 0 : site->sample_s};
         (void)snprintf(basis, basis_bytes, "%g s a sample, time.sample_s of the site",
                        site->sample_s);
         return SB_OK;

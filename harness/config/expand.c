@@ -283,7 +283,8 @@ static int add_all(expansion *e)
                          .repetitions = s->repetitions,
                          .quality     = s->quality,
                          .detail      = s->detail,
-                         .graphs      = s->graphs};
+                         .graphs      = s->graphs,
+                         .dense_none  = s->dense_none};
     if (!add_anchor(e, &p))
         return 0;
     for (int64_t i = 0; i < s->n_inputs; i++)

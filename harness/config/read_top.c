@@ -18,6 +18,7 @@ static const sb_param op_repeat_param = {"repetitions", "20", "[0,1000000]", "",
 
 /* the first: none; the others as `dense` names them */
 static const sb_param anchor_param = {"anchor", "none", "none|auto|native|cudnn", "", SB_ENUM, 0};
+static const sb_param dense_param  = {"dense", "beside", "beside|none", "", SB_ENUM, 0};
 
 /* The name becomes part of a file's name. */
 static void name_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
@@ -96,13 +97,15 @@ static void timing_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
 {
     const sbi_node *warmup = NULL, *repeat = NULL;
     const char     *keys_of =
-        s->attention ? "a mapping with `warmup`, `repetitions`, `anchor` and `anchor_up_to`"
-                         : "a mapping with `warmup` and `repetitions`";
+        s->attention
+                ? "a mapping with `warmup`, `repetitions`, `dense`, `anchor` and `anchor_up_to`"
+                : "a mapping with `warmup`, `repetitions` and `dense`";
     int given = n != NULL && sbi_is_map(c, n, keys_of);
     if (given) {
         sbi_names keys = {0};
         sbi_names_add(c, &keys, "warmup");
         sbi_names_add(c, &keys, "repetitions");
+        sbi_names_add(c, &keys, "dense");
         if (s->attention) {
             sbi_names_add(c, &keys, "anchor");
             sbi_names_add(c, &keys, "anchor_up_to");
@@ -110,6 +113,7 @@ static void timing_read(sbi_ctx *c, const sbi_node *n, sbi_spec *s)
         sbi_check_keys(c, n, &keys);
         warmup = sbi_map_get(n, "warmup");
         repeat = sbi_map_get(n, "repetitions");
+        (void)sbi_enum_read(c, sbi_map_get(n, "dense"), &dense_param, &s->dense_none);
     }
     (void)sbi_i64_read(c, warmup, s->attention ? &op_warmup_param : &warmup_param, &s->warmup);
     (void)sbi_i64_read(c, repeat, s->attention ? &op_repeat_param : &repeat_param, &s->repetitions);

@@ -90,6 +90,7 @@ typedef struct sbi_spec {
     sb_quality_detail    detail;
     sb_graphs_mode       graphs;
     int64_t              warmup, repetitions;
+    int32_t              dense_none;   /* 1: no dense time beside the methods' */
     int32_t              anchor;       /* 0: none, else 1 + impl of dense */
     int64_t              anchor_up_to; /* tokens; 0: any */
     sbi_node            *exclude; /* NULL: absent */

@@ -37,8 +37,9 @@
  *                cannot do is an unsupported row
  *   decode       [list] method | dense
  *   quality      sampled | none | exact or {mode, detail: summary | per_head}
- *   timing       {warmup 1, repetitions 3}; repetitions 0: accuracy and quality of one pass,
- *                nothing timed, no speed-ups
+ *   timing       {warmup 1, repetitions 3, dense beside | none}; repetitions 0: accuracy and
+ *                quality of one pass, nothing timed, no speed-ups. dense beside: a cell that has no
+ *                dense time of this run gets one first; none: where that would take too long
  *   graphs       auto | off: decode steps on a device as one graph (harness/model/forward_step.c)
  *   exclude      list of mappings over method, its parameters, task, suite, length, seed, sharding,
  *                layout, decode; a point goes when all keys of one of them match, a list of values
@@ -52,11 +53,11 @@
  *                scale (1/sqrt(head_dim))}
  *   dump         {dir*, what* [list] index | o | lse}: one file of tensors a sample
  * and there:
- *   timing       {warmup 5, repetitions 20, anchor none | auto | native | cudnn, anchor_up_to};
- *                an anchor is dense attention of that `impl`, run right before and right after
- *                each repetition of every method but dense, at lengths up to anchor_up_to
- *   exclude      over method, its parameters, distribution, tensors, heads, kv_heads, head_dim,
- *                length, seed, sharding, layout
+ *   timing       {warmup 5, repetitions 20, dense beside | none,
+ *                anchor none | auto | native | cudnn, anchor_up_to}; an anchor is dense attention
+ * of that `impl`, run right before and right after each repetition of every method but dense, at
+ * lengths up to anchor_up_to exclude      over method, its parameters, distribution, tensors,
+ * heads, kv_heads, head_dim, length, seed, sharding, layout
  *
  * Order of points: model, workload, suite's parameters, task, length, seed, sharding, layout,
  * decode (one cell), then methods, dense first, the rest as in the file; after the last sharding
@@ -172,6 +173,7 @@ typedef struct sb_point {
     sb_quality_mode   quality;
     sb_quality_detail detail;
     sb_graphs_mode    graphs;
+    int32_t           dense_none;   /* 1: no dense time is taken beside, speed-ups are missing */
     int32_t           anchor_only;  /* 1: added by sb_sweep_anchor, not asked for by the file */
     int32_t           cell;         /* points with equal cell differ only in method and its parameters (and decode): same anchor */
 } sb_point;

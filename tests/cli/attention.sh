@@ -88,6 +88,11 @@ case_is "memory is as predicted" "1" \
     "$(ask ranks3 "select count(*) = 0 from memory p join memory a using (sample_id) where p.kind = 'predicted' and a.kind = 'arena_high_water' and a.bytes <> p.bytes")"
 case_is "without dense there is an anchor" "1|2" "$(ask ranks1 "select (select count(*) from sample where is_anchor), sum(attention_x > 0) from speedup")"
 
+sweep apart "  - {distribution: clustered, $shape, lengths: [600], seed: 3}" "[{name: a_shape, window_tokens: 300}]"
+case_ok "no dense time where none is wanted" run apart --set timing.dense=none
+case_is "times, without a speed-up" "1|0|1|0" \
+    "$(ask apart "select (select count(*) from sample), (select count(*) from sample where is_anchor), (select count(*) > 0 from latency), (select count(attention_x) from speedup)")"
+
 # ---- dense right before and after each repetition ----
 sweep beside "  - {distribution: clustered, $shape, lengths: [600, 1100], seed: 3}" \
     "[dense, {name: a_shape, window_tokens: 300}, {name: xattention, block_tokens: 64, stride_tokens: 8}, lightning]" \

@@ -323,6 +323,8 @@ static const set_case set_cases[] = {
     {"back\x1b[31mend", "cpu",
      "--set back\\x1b[31mend: found no path in `back\\x1b[31mend`, allowed a path such as "
      "`workloads[0].samples`\n"},
+    {"timing", "{dense: no}",
+     "--set timing: timing.dense: found `no`, allowed one of beside, none\n"},
     {"timing", "{warmup: 1, warmup: 2}",
      "--set timing: warmup: found the key a second time (first in --set timing), allowed once\n"},
 };
