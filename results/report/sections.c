@@ -174,6 +174,23 @@ const sbi_section sbi_sections[] = {
      .columns = sbi_columns_scaling,
      .plots   = sbi_plots_scaling,
      .level   = 2},
+    {.id    = "weak_scaling",
+     .title = "As many tokens on every rank",
+     .lead =
+         "Attention on R ranks beside the method's best time on one rank with an R-th of the "
+         "tokens. A causal method has more to do per rank then, so times are compared per work: "
+         "weak efficiency is the time on one rank x how many times its work there is / R, over "
+         "the time on R ranks. Work: query-key pairs that the selection keeps, of methods "
+         "without an index the tokens. Above 100 %: a rank's rate rises with the length. Strong "
+         "efficiency: of the same work on one rank, as above. Of a model: mean over tasks, a pair "
+         "of runs each.",
+     .sql = sbi_report_weak_scaling,
+     .why =
+         NO_TIME "WHEN (SELECT max(ranks) FROM point) < 2 THEN 'Every point ran on one rank.' ELSE "
+                 "'No point of R ranks has one of one rank with an R-th of its tokens, of the same "
+                 "method and device (oversubscribed times do not count).' END",
+     .columns = sbi_columns_weak_scaling,
+     .level   = 3},
     {.id    = "communication",
      .title = "Communication",
      .lead  = "What moves between ranks in one prefill (of the operator alone: one attention) and "

@@ -34,6 +34,7 @@ static const struct {
     {"needle_recall", sbi_sql_needle_recall},
     {"energy_use", sbi_sql_energy_use},
     {"balance", sbi_sql_balance},
+    {"weak_scaling", sbi_sql_weak_scaling},
     {"coverage", sbi_sql_coverage},
 };
 
@@ -52,6 +53,8 @@ const sb_view sb_views[] = {
     {"energy_use", "joules and watts of a repetition, above idle too, where the device tells"},
     {"balance",
      "work of the ranks, most / mean, share of keys they need, traffic; of several ranks"},
+    {"weak_scaling",
+     "attention on R ranks beside one rank with an R-th of the tokens, per work, and strong"},
     {"coverage", "samples of every point by status, with a reason where some are not ok"},
     {NULL, NULL},
 };

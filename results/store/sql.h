@@ -14,7 +14,7 @@ extern const char sbi_sql_accuracy_mean[], sbi_sql_ruler_length[], sbi_sql_losse
     sbi_sql_losses_mean[];
 extern const char sbi_sql_accuracy[], sbi_sql_latency[], sbi_sql_speedup[], sbi_sql_coverage[];
 extern const char sbi_sql_fidelity[], sbi_sql_needle_recall[], sbi_sql_energy_use[],
-    sbi_sql_balance[];
+    sbi_sql_balance[], sbi_sql_weak_scaling[];
 extern const char sbi_sql_figures_key[], sbi_sql_figures_stale[];
 extern const char sbi_sql_words[]; /* for the schema page only */
 

@@ -270,6 +270,28 @@ START_TEST(scaling_counts_from_the_best)
 }
 END_TEST
 
+/* report_fill has both lengths on one rank and on two, with as many pairs in each: hip takes 8 ms
+ * for the short one and 2 for the long one on one rank, 1 ms for the latter on two. */
+START_TEST(weak_scaling_stands_below)
+{
+    sb_names n = {0};
+    fill(report_fill);
+    sb_store *s = facts_open(path, SB_STORE_READ);
+    FACTS_OK(sb_names_read(s, &n));
+    sbi_table   t  = report_table(s, &n, "weak_scaling");
+    const char *at = "method=hip top_k_tokens=512";
+    ck_assert_str_eq(report_cell(&t, "efficiency", at, NULL), "4");
+    ck_assert_str_eq(report_cell(&t, "strong", at, NULL), "1");
+    ck_assert_str_eq(report_cell(&t, "base_ms", at, NULL), "8");
+    ck_assert_str_eq(report_cell(&t, "ms", at, NULL), "1");
+    ck_assert_str_eq(report_cell(&t, "n_pairs", at, NULL), "1");
+    ck_assert_int_eq(t.rows.n_rows, 2);
+    sbi_table_fini(&t);
+    sb_names_fini(&n);
+    sb_store_close(s);
+}
+END_TEST
+
 /* ---- figures ---- */
 START_TEST(figures)
 {
@@ -669,6 +691,7 @@ int main(void)
     tcase_add_test(t, answers);
     tcase_add_test(t, names);
     tcase_add_test(t, scaling_counts_from_the_best);
+    tcase_add_test(t, weak_scaling_stands_below);
     tcase_add_test(t, figures);
     tcase_add_test(t, panels);
     tcase_add_test(t, empty);

@@ -556,6 +556,69 @@ START_TEST(balance_adds_layers_up)
 }
 END_TEST
 
+typedef struct weak_run {
+    const char *method, *scheme;
+    int         ranks;
+    int64_t     length_tokens, ns, pairs; /* in each of two layers; -1: no index, 0: not counted */
+    int         oversubscribed;
+} weak_run;
+
+static void put_weak(sb_store *s, const weak_run *r)
+{
+    const sb_quality_facts layers[] = {
+        {.layer = 0, .head = -1, .def_version = 1, .rho_num = r->pairs, .rho_den = r->pairs},
+        {.layer = 1, .head = -1, .def_version = 1, .rho_num = r->pairs, .rho_den = r->pairs}};
+    sb_point_facts  p = {.method        = r->method,
+                         .scheme        = r->scheme,
+                         .ranks         = r->ranks,
+                         .length_tokens = r->length_tokens};
+    sb_sample_facts f = facts_ok(facts_run(s, "c", r->oversubscribed), facts_point(s, p),
+                                 facts_input(s, 0), 1.0, r->ns);
+    f.quality         = layers;
+    f.n_quality       = r->pairs == 0 ? 0 : 2;
+    facts_put(s, &f);
+}
+
+/* 1000 ns on one rank, three times its pairs on two ranks: 1000 x 3 / 2 = 1500 ns would be ideal,
+ * 2000 ns are 0.75 of it. The same work takes 3200 ns on one rank: 0.8. */
+START_TEST(weak_efficiency_is_per_work)
+{
+    static const weak_run runs[] = {
+        {"hip", "allgather", 1, 1024, 1000, 100, 0}, {"hip", "ring", 1, 1024, 1500, 100, 0},
+        {"hip", "allgather", 1, 2048, 3200, 300, 0}, {"hip", "ring", 2, 2048, 2000, 300, 0},
+        {"hip", "ulysses", 2, 2048, 1500, 300, 1},   {"hip", "ring", 4, 2048, 1000, 300, 0},
+        {"linear", "state", 1, 1024, 100, -1, 0},    {"linear", "state", 2, 2048, 125, -1, 0},
+        {"dense", "ring", 1, 1024, 100, 50, 0},      {"dense", "ring", 2, 2048, 200, 0, 0},
+        {"a_shape", "ring", 1, 1024, 100, -1, 0},    {"a_shape", "ring", 2, 2048, 200, 50, 0},
+        {"pbs_attn", "ring", 1, 1000, 100, 50, 0},   {"pbs_attn", "ring", 2, 2048, 200, 50, 0},
+    };
+    sb_store *s = facts_open(path, SB_STORE_WRITE);
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
+        put_weak(s, &runs[i]);
+    sb_store_close(s);
+    char *rows = facts_text(
+        path, "SELECT group_concat(method || ' ' || ifnull(efficiency, reason LIKE '%not known%'), "
+              "', ') FROM (SELECT * FROM weak_scaling ORDER BY method)");
+    ck_assert_str_eq(rows, "a_shape 1, dense 1, hip 0.75, linear 0.8"); /* a_shape, dense: none */
+    free(rows);
+    rows =
+        facts_text(path, "SELECT length || ' ' || ranks || ' ' || sharding || ' ' || n || ' ' || "
+                         "median_ms || ' of ' || base_length || ' ' || base_sharding || ' ' || "
+                         "base_n || ' ' || base_ms || ' ' || work_unit || ' ' || work || ' ' || "
+                         "base_work || ' ' || ideal_ms FROM weak_scaling WHERE method = 'hip'");
+    ck_assert_str_eq(rows, "2048 2 ring 1 0.002 of 1024 allgather zigzag 1 0.001 pairs 600.0 200.0 "
+                           "0.0015");
+    free(rows);
+    ck_assert_double_eq_tol(
+        facts_real(path, "SELECT strong_efficiency FROM weak_scaling WHERE method = 'hip'"), 0.8,
+        1e-12);
+    ck_assert_int_eq(facts_int(path, "SELECT work_unit = 'tokens' AND work = 2048 AND base_work = "
+                                     "1024 AND strong_efficiency IS NULL FROM weak_scaling WHERE "
+                                     "method = 'linear'"),
+                     1);
+}
+END_TEST
+
 START_TEST(views_in_the_stock_shell)
 {
     foreign_reader("sqlite3", "sqlite3 -readonly -separator ' ' %s \"SELECT (SELECT count(*) FROM "
@@ -600,6 +663,7 @@ int main(void)
     tcase_add_test(t, energy_is_of_a_repetition_and_above_idle);
     tcase_add_test(t, anchored_ratio_is_the_median_of_repetitions);
     tcase_add_test(t, balance_adds_layers_up);
+    tcase_add_test(t, weak_efficiency_is_per_work);
     tcase_add_test(t, seeds_above_int64_print_unsigned);
     tcase_add_test(t, views_in_the_stock_shell);
     tcase_add_test(t, views_in_python);
