@@ -92,7 +92,8 @@ static SB_HOST_DEVICE inline int64_t sb_scan_reach(double slope, int64_t n)
     return slope * (double)n > bits ? (int64_t)ceil(bits / slope) : n;
 }
 
-/* Workspace: a state a head, what a thread needs; over ranks the own record and some of others. */
+/* Workspace: a state a head, what a thread needs; over ranks the own record and some of others.
+ * Errors: SB_ERR_UNSUPPORTED what a device's attend would refuse, where ctx->backend is one. */
 sb_status sb_scan_layout(sb_ctx *ctx, const sb_scan *scan, const sb_shape *shape, sb_plan *plan);
 
 /* FLOP of the products of a call [lightning 7, linear 7], for plan->attend_flops: all query heads,

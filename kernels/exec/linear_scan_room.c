@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "kernels/exec/linear_scan_device.h"
 #include "kernels/exec/shape_check.h"
 
 static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -153,8 +154,12 @@ static sbi_scan_room room_of(const sb_ctx *ctx, const sb_scan *s, const sb_shape
 
 sb_status sb_scan_layout(sb_ctx *ctx, const sb_scan *scan, const sb_shape *shape, sb_plan *plan)
 {
-    taker          t    = {ctx->arena, SB_OK};
-    sbi_scan_room  r    = room_of(ctx, scan, shape);
+    taker         t = {ctx->arena, SB_OK};
+    sbi_scan_room r = room_of(ctx, scan, shape);
+    /* before any input is made, and for who lays out without a device */
+    sb_status st = ctx->backend->id != SB_CPU ? sbi_scan_device_check(&r) : SB_OK;
+    if (st != SB_OK)
+        return st;
     sbi_scan_room *room = take(&t, 1, sizeof r, "linear scan room");
     r.slope             = take(&t, r.state_heads, sizeof *r.slope, "decay of each head");
     r.state   = take(&t, r.state_heads * r.state_floats, sizeof *r.state, "states at work");

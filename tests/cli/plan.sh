@@ -122,6 +122,21 @@ if "$spanbench" plan "$h100x2" --machine h100 --ranks 2 --format json | grep -q 
 else
     planned "$h100x2" --machine h100 >"$work/h.txt"
     case_is "and on two H100" "" "$(stored results/baselines/scaling_h100x2.db | grep -vxFf "$work/h.txt" || true)"
+    cat >"$work/scans.yaml" <<'Y'
+sweep: scans
+experiment: attention
+backend: cuda
+inputs:
+  - {distribution: random, heads: 8, head_dim: 64, lengths: [4096], seed: 7}
+methods: [lightning, {name: linear, kind: elu1, feature_map: dpfp, normalize: false}, {name: linear, kind: retnet, chunk_tokens: 128}]
+sharding: [state]
+quality: none
+timing: {warmup: 0, repetitions: 1}
+Y
+    case_is "what a scan's attend refuses, too" \
+        "runs,feature_map: found dpfp, allowed maps of one channel to one on the cuda backend,chunk_tokens: found 128, allowed 64 on the cuda backend" \
+        "$("$spanbench" plan "$work/scans.yaml" --machine h100 --ranks 2 --format json | python3 -c 'import json, sys
+print(",".join(p["why"] if p["status"] == "unsupported" else "runs" for p in json.load(sys.stdin)["points"]))')"
     case_is "or predicted as if the devices could" "0" "$(planned "$h100x2" --machine h100 --refused-too --no-memory | grep -c 'backend cuda' || true)"
 fi
 

@@ -27,7 +27,7 @@ static sb_tensor side_rows(const sb_tensor *t, int64_t first, int64_t n)
     return r;
 }
 
-/* Layout and plan on the host; *memory to be freed. */
+/* Layout, which refuses what attend would, and plan on the host; *memory to be freed. */
 static sb_status plan_on_host(scan_case *s, sb_comm *comm, const sb_shape *shape,
                               const sb_tensor *q, const sb_tensor *k, sb_plan *plan, void **memory)
 {
@@ -39,12 +39,14 @@ static sb_status plan_on_host(scan_case *s, sb_comm *comm, const sb_shape *shape
                     .layer    = s->layer,
                     .n_layers = s->n_layers};
     sb_arena_init_count(&a);
-    must(s->m->layout(&ctx, s->c->params, shape, plan, NULL));
+    sb_status st = s->m->layout(&ctx, s->c->params, shape, plan, NULL);
+    if (st != SB_OK)
+        return st;
     size_t bytes = a.high_water_bytes;
     *memory      = aligned_alloc(64, (bytes + 63) / 64 * 64);
     sb_arena_init(&a, *memory, bytes, SB_ARENA_PLAIN);
     must(s->m->layout(&ctx, s->c->params, shape, plan, NULL));
-    sb_status st = s->m->plan[SB_CPU](&ctx, s->c->params, shape, q, k, &s->cache, plan);
+    st = s->m->plan[SB_CPU](&ctx, s->c->params, shape, q, k, &s->cache, plan);
     if (s->slope >= 0) {
         int64_t heads;
         double *slope = sb_scan_slopes(plan, &heads);

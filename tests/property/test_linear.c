@@ -572,6 +572,44 @@ START_TEST(gated_delta_sends_the_product_of_its_transitions)
 }
 END_TEST
 
+static const struct {
+    const char *params;
+    int64_t     head_dim;
+    const char *why; /* on a device; NULL: it is laid out */
+} on_devices[] = {
+    {"kind: elu1", 64, NULL},
+    {"kind: retnet, chunk_tokens: 64", 128, NULL},
+    {"kind: elu1, feature_map: dpfp, normalize: false", 64, "feature_map: found dpfp"},
+    {"kind: elu1", 32, "found head_dim 32"},
+    {"kind: retnet, chunk_tokens: 128", 64, "chunk_tokens: found 128"},
+};
+
+/* What attend would find on a device the layout says, which needs none: so a plan tells it. */
+START_TEST(layout_refuses_what_devices_do)
+{
+    enum { N = 1000 };
+    static const sb_backend device = {.id = SB_CUDA, .name = "cuda"};
+    sb_run                  all    = {0, N};
+    sb_shape                shape  = {.q_gid    = {.run = &all, .n_runs = 1, .n_tokens = N},
+                                      .n_keys   = N,
+                                      .heads    = 2,
+                                      .kv_heads = 2,
+                                      .head_dim = on_devices[_i].head_dim};
+    scan_case              *s      = open_case(N, 2, 64, on_devices[_i].params);
+    const char             *why    = on_devices[_i].why;
+    sb_arena                arena;
+    sb_plan                 plan = {0};
+    sb_ctx                  ctx  = {.backend = &sb_backend_cpu, .arena = &arena, .threads = 1};
+    sb_arena_init_count(&arena);
+    ck_assert_int_eq(sb_linear.layout(&ctx, s->c->params, &shape, &plan, NULL), SB_OK);
+    ctx.backend = &device;
+    ck_assert_int_eq(sb_linear.layout(&ctx, s->c->params, &shape, &plan, NULL),
+                     why == NULL ? SB_OK : SB_ERR_UNSUPPORTED);
+    ck_assert(why == NULL || strstr(sb_error_text(), why) != NULL);
+    scan_case_close(s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("linear");
@@ -596,6 +634,8 @@ int main(void)
     tcase_add_test(t, gates_at_their_ends);
     tcase_add_test(t, gla_keeps_weak_gates_beside_strong_ones);
     tcase_add_test(t, gated_delta_sends_the_product_of_its_transitions);
+    tcase_add_loop_test(t, layout_refuses_what_devices_do, 0,
+                        (int)(sizeof on_devices / sizeof *on_devices));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

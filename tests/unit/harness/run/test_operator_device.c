@@ -101,9 +101,9 @@ static int64_t fake_bytes(const void *params, const sb_shape *shape)
 }
 
 static const rig_spec states[] = {
-    {"lightning", "", 4, 4, 32, 300, 300},
-    {"lightning", "slope_heads=kv", 4, 2, 32, 300, 300},
-    {"linear", "kind=elu1", 4, 2, 32, 300, 300},
+    {"lightning", "", 4, 4, 64, 300, 300},
+    {"lightning", "slope_heads=kv", 4, 2, 64, 300, 300},
+    {"linear", "kind=elu1", 4, 2, 64, 300, 300},
     {"linear", "kind=retnet", 4, 1, 64, 300, 300},
 };
 
