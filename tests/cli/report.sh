@@ -118,7 +118,7 @@ look() { python3 "$work/look.py" "$1"; }
 sound="unclosed [] []
 outside [] [] False
 twice []
-sections 18 tables and csv True
+sections 19 tables and csv True
 csv rows True
 plots without data []"
 case_is "a sound page" "$sound

@@ -228,6 +228,30 @@ START_TEST(every_schema_still_opens)
 }
 END_TEST
 
+/* A file of this schema from before a view was: sound, readable but for that view, and a writer
+ * adds it. */
+START_TEST(a_view_that_came_later_is_added)
+{
+    static const char with[] = "SELECT count(*) FROM weak_scaling";
+    sqlite3          *db     = NULL;
+    put_fixture(sbi_schema_version());
+    sb_store *s = facts_open(path, SB_STORE_WRITE);
+    FACTS_OK(sb_store_refresh_intervals(s));
+    sb_store_close(s);
+    FACTS_OK(sbi_open_write(path, &db));
+    FACTS_OK(sbi_exec(db, path, "DROP VIEW weak_scaling; DROP TABLE stored_weak_scaling"));
+    sqlite3_close(db);
+    FACTS_OK(sb_store_check(path, stdout));
+    s = facts_open(path, SB_STORE_READ);
+    ck_assert_int_eq(sb_store_query(s, with, SB_FORMAT_JSON, stdout), SB_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(sb_error_text(), "db migrate"));
+    FACTS_OK(sb_store_query(s, "SELECT count(*) FROM latency", SB_FORMAT_JSON, stdout));
+    sb_store_close(s);
+    sb_store_close(facts_open(path, SB_STORE_WRITE));
+    ck_assert_int_eq(facts_int(path, with), 0);
+}
+END_TEST
+
 /* Version 1 to 2: rows keep what they held, new columns are NULL, and new rows fill them. */
 START_TEST(version_one_gains_columns)
 {
@@ -282,6 +306,7 @@ int main(void)
     tcase_add_test(t, truncated_files_are_refused);
     tcase_add_test(t, flipped_bits_never_crash);
     tcase_add_loop_test(t, every_schema_still_opens, 1, sbi_schema_version() + 1);
+    tcase_add_test(t, a_view_that_came_later_is_added);
     tcase_add_test(t, version_one_gains_columns);
     suite_add_tcase(suite, t);
     return run_suite(suite);
