@@ -42,6 +42,14 @@ static const sb_param link_params[] = {
     {"spread", "0", "[0,1e6]", "", SB_F64, L(origin.spread)},
     {0},
 };
+#define G(field) offsetof(sb_merge_cost, field)
+static const sb_param merge_params[] = {
+    {"bytes_per_s", "1", "(0,1e18]", "", SB_F64, G(bytes_per_s)},
+    {"source", "seed", SOURCES, "", SB_ENUM, G(origin.source)},
+    {"rows", "0", "[0,1000000000]", "", SB_I64, G(origin.rows)},
+    {"spread", "0", "[0,1e6]", "", SB_F64, G(origin.spread)},
+    {0},
+};
 #define C(field) offsetof(sb_cost, field)
 static const sb_param cost_params[] = {
     {"phase", "compute",
@@ -191,6 +199,13 @@ static void link_read(sbi_ctx *c, const sbi_node *map, sb_machine *m, int seen[2
     }
 }
 
+static void merge_read(sbi_ctx *c, const sbi_node *map, sb_machine *m)
+{
+    const section s = {merge_params, 2, "a mapping of what merging takes"};
+    if (map != NULL && section_read(c, map, &s, "from", &m->merge))
+        m->merge.origin.from = text_read(c, map, "from", "a text: where the figures come from");
+}
+
 static void cost_read(sbi_ctx *c, const sbi_node *map, sb_cost *out)
 {
     const section s = {cost_params, 4, "a mapping of a cost"};
@@ -282,7 +297,8 @@ static void root_read(sbi_ctx *c, sb_machine *m, sbi_node *root)
 {
     const section top = {top_params, 2, "a mapping with `machine`"};
     const section mem = {memory_params, 2, "a mapping with `host_gib`"};
-    if (!section_read(c, root, &top, "machine|about|processor|memory|links|costs|densities", m))
+    if (!section_read(c, root, &top, "machine|about|processor|memory|links|merge|costs|densities",
+                      m))
         return;
     m->name      = text_read(c, root, "machine", "a name for the machine");
     m->processor = text_read(c, root, "processor", "words of the processor's model name");
@@ -293,6 +309,7 @@ static void root_read(sbi_ctx *c, sb_machine *m, sbi_node *root)
         sbi_refuse_missing(c, root, "memory", mem.allowed);
     else if (section_read(c, at, &mem, "from", m))
         m->memory.from = text_read(c, at, "from", "a text: where the figures come from");
+    merge_read(c, sbi_map_get(root, "merge"), m);
     lists_read(c, m, root);
 }
 

@@ -15,10 +15,12 @@
  * entries in `select`, bytes in `permute`, `load` and `decode_token`, tokens times layers in
  * `prefill`; `attention` is what a call costs beside its phases. rate 0: start_s alone. Of the CPU:
  * of one thread. params: only for points whose parameters are so; the entry with the most wins
- *   densities       list of {method*, params {}, task any, tokens* [list], share* [list], beyond
- *                   flat | keys, source*, from*}: share of the dense lanes that the method computes
- *                   at these lengths (lists of single keys: above 1 where short); behind the last
- * one as there, or with as many keys a row
+ *   merge           {bytes_per_s*, source*, from*, rows, spread}: how fast partial outputs of a
+ * ring are merged in memory, bytes read and written; of the CPU: by one thread. None: that is not
+ * counted densities       list of {method*, params {}, task any, tokens* [list], share* [list],
+ * beyond flat | keys, source*, from*}: share of the dense lanes that the method computes at these
+ * lengths (lists of single keys: above 1 where short); behind the last one as there, or with as
+ * many keys a row
  *
  * source: measured | fitted (by `plan --fit`, from stored runs) | spec (of the maker) | seed (a
  * guess that no measurement of ours backs). */
@@ -78,6 +80,11 @@ typedef struct sb_link_cost {
     sb_origin origin;
 } sb_link_cost;
 
+typedef struct sb_merge_cost {
+    double    bytes_per_s; /* 0: not known */
+    sb_origin origin;
+} sb_merge_cost;
+
 typedef struct sb_machine {
     const char  *name, *about, *processor;
     int32_t      backend; /* sb_backend_id */
@@ -85,10 +92,11 @@ typedef struct sb_machine {
     int64_t      ranks_per_host;
     double       host_gib, device_gib;
     sb_origin    memory;
-    sb_link_cost inside, between;
-    sb_cost     *costs;
-    sb_density  *densities;
-    int64_t      n_costs, n_densities;
+    sb_link_cost  inside, between;
+    sb_merge_cost merge;
+    sb_cost      *costs;
+    sb_density   *densities;
+    int64_t       n_costs, n_densities;
 } sb_machine;
 
 const char *sb_source_name(sb_source_kind k);

@@ -95,6 +95,10 @@ sb_status sb_machine_write(const sb_machine *m, const char *head, FILE *out)
     (void)fputs("links:\n", out);
     link(out, "inside", &m->inside);
     link(out, "between", &m->between);
+    if (m->merge.bytes_per_s > 0) {
+        (void)fprintf(out, "merge: {bytes_per_s: %.4g", m->merge.bytes_per_s);
+        origin(out, &m->merge.origin, 1);
+    }
     (void)fputs("costs:\n", out);
     for (int64_t i = 0; i < m->n_costs; i++) {
         const sb_cost *k = &m->costs[i];

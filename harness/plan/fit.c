@@ -8,6 +8,9 @@
 
 enum { MAX_ENTRIES = 512 };
 
+/* times as long in a ring: by less two runs of the same differ */
+static const double LEAST_OVER = 1.1;
+
 typedef struct fitter {
     const sb_machine     *old;
     const sb_stored      *rows;
@@ -274,6 +277,62 @@ static void fit_link(fitter *f, const char *what, int between, sb_link_cost *l)
     l->origin      = origin;
 }
 
+/* ---- merges ---- */
+
+/* 1: a and b are the same work on as many ranks, as evenly shared. */
+static int same_work(const sb_stored_row *a, const sb_stored_row *b)
+{
+    const sb_plan_case *x = &a->c, *y = &b->c;
+    return x->method == y->method && memcmp(x->params, y->params, x->method->params_bytes) == 0 &&
+           x->n_tokens == y->n_tokens && x->n_queries == y->n_queries && x->heads == y->heads &&
+           x->kv_heads == y->kv_heads && x->head_dim == y->head_dim && x->n_layers == y->n_layers &&
+           x->ranks == y->ranks && x->threads == y->threads && x->layout == y->layout &&
+           x->is_model == y->is_model && strcmp(a->task, b->task) == 0;
+}
+
+/* What computing takes longer in a ring than behind a gather: seconds of a layer, the least of the
+ * gathers beside the row; 0: there is none, or too little to be told from noise. */
+static double longer_in_ring(const fitter *f, int64_t i)
+{
+    const sb_stored_row *r    = &f->rows->row[i];
+    double               ring = r->seconds[SB_PHASE_COMPUTE], gather = INFINITY;
+    for (int64_t j = 0; j < f->rows->n; j++) {
+        const sb_stored_row *g = &f->rows->row[j];
+        if (f->usable[j] && g->c.scheme == SB_SCHEME_ALLGATHER && g->c.asked == 0 &&
+            same_work(r, g))
+            gather = fmin(gather, g->seconds[SB_PHASE_COMPUTE]);
+    }
+    return ring > LEAST_OVER * gather ? (ring - gather) / r->c.n_layers : 0;
+}
+
+static void fit_merge(fitter *f)
+{
+    sb_merge_cost *m = &f->m->merge;
+    int64_t        n = 0;
+    double         none, per;
+    for (int64_t i = 0; i < f->rows->n; i++) {
+        const sb_plan_case *c = &f->rows->row[i].c;
+        double              s = f->usable[i] && c->scheme == SB_SCHEME_RING && c->ranks > 1 &&
+                           c->layout == SB_LAYOUT_ZIGZAG
+                                    ? longer_in_ring(f, i)
+                                    : 0;
+        if (s <= 0)
+            continue;
+        f->a[n] = 0;
+        f->b[n] = f->traffic[i].merged_bytes / (f->m->backend == SB_CPU ? fmax(c->threads, 1) : 1);
+        f->t[n++] = s;
+    }
+    if (n == 0)
+        return;
+    sb_origin origin = {SB_SOURCE_FITTED, f->o->from, n, 0};
+    sb_fit_two(f->a, f->b, f->t, n, &none, &per, &origin.spread);
+    if (per <= 0)
+        return;
+    note_change(f, "merge", NULL, m->bytes_per_s > 0 ? m->bytes_per_s : NAN, 0, 1 / per, 0,
+                &origin);
+    *m = (sb_merge_cost){1 / per, origin};
+}
+
 /* ---- densities ---- */
 
 static sb_density *density_of(fitter *f, const sb_stored_row *r, const sb_wanted *w)
@@ -405,6 +464,7 @@ static sb_status fit(fitter *f)
     if (st == SB_OK) {
         fit_link(f, "link inside", 0, &f->m->inside);
         fit_link(f, "link between", 1, &f->m->between);
+        fit_merge(f);
     }
     return st;
 }
@@ -419,7 +479,7 @@ sb_status sb_machine_fit(const sb_machine *old, const sb_stored *rows, const sb_
     if (st != SB_OK)
         return st;
     got.machine = f.m;
-    got.change  = calloc(MAX_ENTRIES + 3, sizeof *got.change);
+    got.change  = calloc(MAX_ENTRIES + 4, sizeof *got.change);
     f.x         = calloc(n, sizeof *f.x);
     f.traffic   = calloc(n, sizeof *f.traffic);
     f.usable    = calloc(n, 1);

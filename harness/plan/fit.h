@@ -5,8 +5,9 @@
  *
  * x is the work that sb_plan_predict sees, at the density the sample had. Of a link: rounds *
  * latency
- * + bytes / bandwidth, over what several ranks waited for data that nothing hides. Methods that the
- * machine has no entry of get one, one for each value of a parameter that names a kind (impl,
+ * + bytes / bandwidth, over what several ranks waited for data that nothing hides. Of merges: bytes
+ * over what computing takes longer in a ring than behind a gather, in the same layout. Methods that
+ * the machine has no entry of get one, one for each value of a parameter that names a kind (impl,
  * pattern, kind). */
 #ifndef SB_HARNESS_PLAN_FIT_H
 #define SB_HARNESS_PLAN_FIT_H
@@ -17,12 +18,12 @@ typedef struct sb_fit_options {
     const char *from, *densities_from; /* of the new entries: which file, which figure */
     int64_t     up_to_tokens;    /* costs and links come from samples up to that length; 0: all */
     int64_t     densities_up_to; /* likewise */
-    int32_t     links_alone;     /* 1: costs and densities stay as they are */
+    int32_t     links_alone; /* 1: costs and densities stay as they are; links and merges do not */
 } sb_fit_options;
 
 /* One constant, as it was and as it is. old NaN: there was none. */
 typedef struct sb_fit_change {
-    char      what[160]; /* "compute minference pattern=block_sparse", "link inside" */
+    char      what[160]; /* "compute minference pattern=block_sparse", "link inside", "merge" */
     double    old_rate, new_rate, old_start_s, new_start_s;
     sb_origin origin; /* new: rows, spread */
 } sb_fit_change;

@@ -159,6 +159,20 @@ static void ring(const sb_machine *m, const sb_plan_case *c, double step_bytes, 
     out->seconds += (l->latency_s + step_bytes / l->bytes_per_s) * (double)(ring_ranks - 1);
 }
 
+/* The first step writes o in fp32, not bf16; every later one reads and writes it and its lse; in
+ * the end it is rounded (shard/ring.c). A rank of a team has the rows of all and a part of the
+ * heads. */
+static void merges(const sb_plan_case *c, const sb_map *map, int64_t ring_ranks, sbi_traffic *out)
+{
+    double share = (double)c->n_queries / (double)c->n_tokens;
+    double rows  = (double)most_tokens(map) * share * (double)c->heads;
+    double o = (double)c->head_dim * sizeof(float), lse = sizeof(float), bf16 = o / 2;
+    out->set_bytes   = rows * (o - bf16);
+    out->merge_bytes = rows * 2 * (o + lse);
+    out->merged_bytes =
+        out->set_bytes + out->merge_bytes * (double)(ring_ranks - 1) + rows * (o + lse + bf16);
+}
+
 /* Q, K, V to the ranks that have their heads, O back [4c]. */
 static void ulysses(const sb_machine *m, const sb_plan_case *c, int64_t u, sbi_traffic *out)
 {
@@ -210,12 +224,15 @@ void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use us
     if (use.team > 0) {
         if (u > 1)
             ulysses(m, c, u, out);
-        if (c->ranks > u)
+        if (c->ranks > u) {
             ring(m, c, step, c->ranks / u, out);
+            merges(c, map, c->ranks / u, out);
+        }
     } else if (c->scheme == SB_SCHEME_STATE) {
         state(m, c, out);
     } else if (use.ring) {
         ring(m, c, step, c->ranks, out);
+        merges(c, map, c->ranks, out);
     } else if (use.pass_q) {
         pass_q(m, c, map, out);
     } else if (use.fetch) {

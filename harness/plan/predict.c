@@ -175,6 +175,14 @@ static double all_pairs_of(const guess *g)
     return all;
 }
 
+/* Of bytes that partial outputs take in memory. */
+static double merge_s(const guess *g, double bytes)
+{
+    double threads = g->m->backend == SB_CPU ? fmax(g->c->threads, 1) : 1;
+    double rate    = g->m->merge.bytes_per_s * threads;
+    return rate > 0 ? bytes / rate : 0;
+}
+
 /* Steps of attention and passes of keys side by side: *compute, and what of the traffic shows.
  * total_s: what the busiest rank would take in one call. */
 static void ring(const guess *g, double total_s, double *compute, double *exposed)
@@ -184,10 +192,12 @@ static void ring(const guess *g, double total_s, double *compute, double *expose
     double             start = cost_of(g, SB_PHASE_COMPUTE)->start_s, work = total_s - start;
     double pass = (t->seconds - t->first_s) / fmax(R - 1, 1), own = all_pairs_of(g) * g->busiest;
     int    few = team == 1 && g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
-    *compute   = 0;
+    double             set = merge_s(g, t->set_bytes), merge = merge_s(g, t->merge_bytes);
+    *compute   = merge_s(g, t->merged_bytes) - set - merge * (R - 1); /* the rounding */
     *exposed   = t->first_s;
     for (int32_t s = 0; s < R; s++) { /* many runs: every step is as long as another */
-        double step = start + work * (few ? step_pairs(g, s) / own : 1.0 / R);
+        double step =
+            start + (s == 0 ? set : merge) + work * (few ? step_pairs(g, s) / own : 1.0 / R);
         *compute += step;
         if (s + 1 < R)
             *exposed += fmax(pass - step, 0);
@@ -252,6 +262,7 @@ static sb_status attention(guess *g, sb_prediction *p)
     double exposed = t->seconds;
     if (goes_round(g)) {
         ring(g, s[SB_PHASE_COMPUTE], &s[SB_PHASE_COMPUTE], &exposed);
+        note_part(g, merge_s(g, t->merged_bytes), g->m->merge.origin.source);
     } else if (t->first_s < t->seconds) {
         /* groups of heads: each is gathered while the one before is attended to */
         double rest = t->seconds - t->first_s;

@@ -61,6 +61,9 @@ static const struct {
      "densities[0].tokens: found a list, allowed lengths in ascending order"},
     {FINE "densities:\n  - {method: hip, tokens: [1K], share: [15], source: seed, from: f}\n",
      "densities[0].share[0]: found `15`, allowed a number in (0,10]"},
+    {FINE "merge: {bytes_per_s: 0, source: seed, from: f}\n",
+     "merge.bytes_per_s: found `0`, allowed a number in (0,1e18]"},
+    {FINE "merge: {bytes_per_s: 1, source: seed}\n", "merge.from: found nothing, allowed a text"},
     {FINE "densities:\n  - {method: any, tokens: [1K], share: [1], source: seed, from: f}\n",
      "densities[0].method: found `any`"},
 };

@@ -205,6 +205,37 @@ START_TEST(links_alone_from_what_moves_soonest)
 }
 END_TEST
 
+/* What a ring computes longer than a gather is its merges; less than a tenth is noise. */
+START_TEST(merges_from_rings_beside_gathers)
+{
+    enum { N = 6 };
+    sb_machine    *planted = rig_parse(PLANTED), *seed = rig_parse(SEED);
+    sb_stored_row  row[N] = {{.task = NULL}};
+    sb_stored      rows   = {.row = row, .n = N};
+    sb_fit_options o      = {.from = "test.db", .densities_from = "", .links_alone = 1};
+    sb_fit         f;
+    for (int k = 0; k < N; k++) {
+        int in_ring = k % 2;
+        row[k].c =
+            rig_case("dense", k < 4 ? "impl=native" : "impl=cudnn", k / 4, k < 2 ? 2048 : 8192, 2,
+                     in_ring ? SB_SCHEME_RING : SB_SCHEME_ALLGATHER, SB_LAYOUT_ZIGZAG, 2);
+        row[k].task                = (char *)(uintptr_t) "niah";
+        planted->merge.bytes_per_s = k < 4 ? 1e8 : 1e12; /* the last pair: as good as none */
+        sb_prediction p            = rig_predict(planted, &row[k].c);
+        memcpy(row[k].seconds, p.seconds, sizeof p.seconds);
+    }
+    row[N - 1].seconds[SB_PHASE_COMPUTE] *= 1.09;
+    ck_assert_msg(sb_machine_fit(seed, &rows, &o, &f) == SB_OK, "%s", sb_error_text());
+    ck_assert_str_eq(f.change[f.n - 1].what, "merge");
+    ck_assert_double_eq_tol(f.machine->merge.bytes_per_s / 1e8, 1, 1e-4); /* of two starts */
+    ck_assert_int_eq(f.machine->merge.origin.rows, 2);
+    ck_assert_double_lt(f.machine->merge.origin.spread, 1e-4);
+    sb_fit_fini(&f);
+    sb_machine_free(planted);
+    sb_machine_free(seed);
+}
+END_TEST
+
 START_TEST(longer_samples_can_be_held_out)
 {
     sb_machine    *planted = rig_parse(PLANTED), *seed = rig_parse(SEED);
@@ -239,6 +270,7 @@ START_TEST(a_written_machine_reads_back_equal)
     char       *text = NULL, *twice = NULL;
     size_t      n, k;
     FILE       *to = open_memstream(&text, &n);
+    planted->merge = (sb_merge_cost){1.5e9, {SB_SOURCE_FITTED, "rings: \"a\"", 3, 0.125}};
     ck_assert_int_eq(sb_machine_write(planted, "one line\nanother", to), SB_OK);
     (void)fclose(to);
     again = rig_parse(text);
@@ -248,6 +280,8 @@ START_TEST(a_written_machine_reads_back_equal)
     ck_assert_str_eq(text, twice);
     ck_assert_int_eq(again->n_costs, planted->n_costs);
     ck_assert_double_eq(again->costs[2].rate, planted->costs[2].rate);
+    ck_assert_double_eq(again->merge.bytes_per_s, 1.5e9);
+    ck_assert_int_eq(again->merge.origin.rows, 3);
     free(text);
     free(twice);
     sb_machine_free(planted);
@@ -361,6 +395,7 @@ int main(void)
     tcase_add_test(t, two_constants_from_rows);
     tcase_add_test(t, fit_recovers_planted_constants);
     tcase_add_test(t, links_alone_from_what_moves_soonest);
+    tcase_add_test(t, merges_from_rings_beside_gathers);
     tcase_add_test(t, longer_samples_can_be_held_out);
     tcase_add_test(t, a_written_machine_reads_back_equal);
     tcase_add_test(t, formulas_are_those_of_the_plans);

@@ -73,6 +73,44 @@ START_TEST(ring_loses_what_its_steps_wait)
 }
 END_TEST
 
+/* A row of 128 numbers: fp32 in place of bf16 first, 256 bytes; o and lse read and written by every
+ * later step, 1032; read, and rounded to bf16, at the end, 772. */
+START_TEST(ring_merges_partial_outputs)
+{
+    static const struct {
+        sb_scheme scheme;
+        int32_t   ranks, asked;
+        double    bytes; /* of a row */
+    } cases[]     = {{SB_SCHEME_RING, 4, 0, 256 + 3 * 1032 + 772},
+                     {SB_SCHEME_RING, 2, 0, 256 + 1032 + 772},
+                     {SB_SCHEME_USP, 8, 2, 256 + 3 * 1032 + 772}, /* teams of two, a ring of four */
+                     {SB_SCHEME_USP, 8, 8, 0},                    /* one team: no ring */
+                     {SB_SCHEME_ALLGATHER, 4, 0, 0},
+                     {SB_SCHEME_RING, 1, 0, 0}};
+    sb_machine *m = rig_machine("45e9");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sb_plan_case c =
+            rig_case("dense", "", 0, M, cases[i].ranks, cases[i].scheme, SB_LAYOUT_ZIGZAG, 2);
+        double rows          = (double)M / cases[i].ranks * 32;
+        c.asked              = cases[i].asked;
+        m->merge             = (sb_merge_cost){0, {SB_SOURCE_SEED, "test", 0, 0}};
+        double without       = rig_predict(m, &c).seconds[SB_PHASE_COMPUTE];
+        m->merge.bytes_per_s = 1e12;
+        double with          = rig_predict(m, &c).seconds[SB_PHASE_COMPUTE];
+        ck_assert_double_eq_tol(with - without, 2 * rows * cases[i].bytes / 1e12, 1e-9);
+    }
+    /* passes of keys hide behind merges, too */
+    sb_plan_case c       = rig_case("streaming_llm", "window_tokens=128", 0, M, 8, SB_SCHEME_RING,
+                                    SB_LAYOUT_ZIGZAG, 1);
+    double       hidden  = rig_predict(m, &c).hidden_s, shown;
+    m->merge.bytes_per_s = 0;
+    shown                = rig_predict(m, &c).seconds[SB_PHASE_COMMUNICATE];
+    ck_assert_double_lt(rig_predict(m, &c).hidden_s, 0.5 * hidden);
+    ck_assert_double_gt(shown, 0.5 * hidden);
+    sb_machine_free(m);
+}
+END_TEST
+
 /* ---- sharding.md 5: volumes ---- */
 
 START_TEST(volumes_are_those_of_the_table)
@@ -357,6 +395,7 @@ int main(void)
     tcase_add_test(t, pairs_are_those_that_counting_finds);
     tcase_add_test(t, imbalance_is_that_of_the_layouts);
     tcase_add_test(t, ring_loses_what_its_steps_wait);
+    tcase_add_test(t, ring_merges_partial_outputs);
     tcase_add_test(t, volumes_are_those_of_the_table);
     tcase_add_test(t, schemes_refuse_what_they_cannot_share_out);
     tcase_add_test(t, schemes_differ_as_they_should);
