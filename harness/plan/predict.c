@@ -301,6 +301,29 @@ static sb_status products_s(guess *g, double flops, double *out)
     return SB_OK;
 }
 
+/* A token alone reads every weight once: bf16 on devices, fp32 on the CPU. Each rank reads all. */
+static double weight_bytes(const guess *g)
+{
+    double each = g->m->backend == SB_CPU ? sizeof(float) : sizeof(sb_bf16);
+    return (g->c->token_flops + g->c->head_flops) / 2 * each;
+}
+
+/* One token through the layers: cache and weights, and its products where these take longer than
+ * the weights. */
+static sb_status token_s(guess *g, double products, double *out)
+{
+    const sb_plan_case *c       = g->c;
+    double              threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1, weights;
+    double              cache   = g->x[SB_PHASE_DECODE_TOKEN];
+    sb_status           st      = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, out);
+    if (st != SB_OK || c->token_flops <= 0)
+        return st;
+    g->x[SB_PHASE_DECODE_TOKEN] = cache + weight_bytes(g) / threads;
+    st                          = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, &weights);
+    *out                        = fmax(weights, *out + products);
+    return st;
+}
+
 /* What comes before the first repetition, and a model's own work. */
 static sb_status around(guess *g, sb_prediction *p)
 {
@@ -321,10 +344,10 @@ static sb_status around(guess *g, sb_prediction *p)
     s[SB_PHASE_PREFILL] = s[SB_PHASE_ATTENTION] + rest + head; /* of the last token alone */
     if (c->decode_tokens == 0)
         return SB_OK;
-    if ((st = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, &s[SB_PHASE_DECODE_TOKEN])) != SB_OK)
+    /* every rank runs all layers on the one token */
+    st = token_s(g, rest * c->ranks / (double)c->n_tokens + head, &s[SB_PHASE_DECODE_TOKEN]);
+    if (st != SB_OK)
         return st;
-    if (c->token_flops > 0) /* every rank runs all layers on the one token */
-        s[SB_PHASE_DECODE_TOKEN] += rest * c->ranks / (double)c->n_tokens + head;
     if (c->ranks > 1) /* one gather of partials a layer [9] */
         s[SB_PHASE_DECODE_TOKEN] +=
             c->n_layers * ceil(log2(c->ranks)) *
