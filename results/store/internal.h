@@ -48,6 +48,9 @@ int sbi_schema_version(void);
 sb_status sbi_migrate(sqlite3 *db, const char *path, int from);
 /* Re-create the views whose text differs; inside a transaction. */
 sb_status sbi_views_refresh(sqlite3 *db, const char *path);
+/* The views that a file of an earlier program does not have, for this connection alone; computed
+ * from the facts at each use. */
+sb_status sbi_views_lend(sqlite3 *db, const char *path);
 /* A database in memory: what a sound file looks like, its facts' tables alone or with views and
  * their stored answers. */
 typedef enum sbi_model_part { SBI_MODEL_FACTS, SBI_MODEL_WHOLE } sbi_model_part;

@@ -1,5 +1,7 @@
 /* The schema as an ordered list of migrations, and the views, which are never migrated but
  * re-created when their text differs. */
+#include <string.h>
+
 #include "results/store/comments.h"
 #include "results/store/internal.h"
 #include "results/store/sql.h"
@@ -89,6 +91,27 @@ sb_status sbi_views_refresh(sqlite3 *db, const char *path)
     sb_status st = sbi_figures_open(db, path);
     for (int i = 0; st == SB_OK && i < SBI_COUNT(views); i++)
         st = sbi_figures_view(db, path, views[i].name, views[i].sql);
+    return st;
+}
+
+/* Names inside a view of schema temp are found in the file. */
+sb_status sbi_views_lend(sqlite3 *db, const char *path)
+{
+    static const char create[] = "CREATE VIEW ";
+    sb_status         st       = SB_OK;
+    for (int i = 0; st == SB_OK && i < SBI_COUNT(views); i++) {
+        char    known[128];
+        int64_t has = 0;
+        (void)snprintf(known, sizeof known,
+                       "SELECT count(*) FROM main.sqlite_schema WHERE name = '%s'", views[i].name);
+        if ((st = sbi_scalar(db, path, known, &has)) != SB_OK || has > 0)
+            continue;
+        char *text = sqlite3_mprintf("CREATE TEMP VIEW %s",
+                                     strstr(views[i].sql, create) + sizeof create - 1);
+        st         = text != NULL ? sbi_exec(db, path, text)
+                                  : sb_fail(SB_ERR_NOMEM, "%s: no memory for a view", path);
+        sqlite3_free(text);
+    }
     return st;
 }
 

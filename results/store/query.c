@@ -1,20 +1,8 @@
 /* One read-only statement of the user. The connection's authorizer (store.c) refuses what is not
  * reading; what is left to see to is that there is exactly one statement. */
 #include <ctype.h>
-#include <string.h>
 
 #include "results/store/internal.h"
-
-/* What to do about a public view that the file's program did not know yet. */
-static const char *way_out(const char *said)
-{
-    static const char missing[] = "no such table: ";
-    for (const sb_view *v = sb_views; v->name != NULL; v++)
-        if (strncmp(said, missing, sizeof missing - 1) == 0 &&
-            strcmp(said + sizeof missing - 1, v->name) == 0)
-            return "; the file is older than this view, `spanbench db migrate` adds it";
-    return "";
-}
 
 static sb_status refuse(sb_store *s)
 {
@@ -23,8 +11,7 @@ static sb_status refuse(sb_store *s)
                        "%s: only reading is allowed here: SELECT, no write, ATTACH or PRAGMA (%s)",
                        s->path, sqlite3_errmsg(s->db));
     if ((sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR)
-        return sb_fail(SB_ERR_USAGE, "%s: %s%s", s->path, sqlite3_errmsg(s->db),
-                       way_out(sqlite3_errmsg(s->db)));
+        return sb_fail(SB_ERR_USAGE, "%s: %s", s->path, sqlite3_errmsg(s->db));
     return sbi_db_fail(s->db, s->path, NULL);
 }
 

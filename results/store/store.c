@@ -46,7 +46,7 @@ sb_status sb_store_open(const char *path, sb_store_mode mode, sb_store **out)
     if (st != SB_OK)
         goto done;
     if (mode == SB_STORE_READ) {
-        if ((st = declare_functions(s)) != SB_OK)
+        if ((st = declare_functions(s)) != SB_OK || (st = sbi_views_lend(s->db, s->path)) != SB_OK)
             goto done;
         sqlite3_set_authorizer(s->db, authorize, NULL);
     }

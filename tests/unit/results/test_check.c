@@ -228,8 +228,8 @@ START_TEST(every_schema_still_opens)
 }
 END_TEST
 
-/* A file of this schema from before a view was: sound, readable but for that view, and a writer
- * adds it. */
+/* A file of this schema from before a view was: sound, a reader makes the view for itself, and a
+ * writer adds it. */
 START_TEST(a_view_that_came_later_is_added)
 {
     static const char with[] = "SELECT count(*) FROM weak_scaling";
@@ -243,8 +243,7 @@ START_TEST(a_view_that_came_later_is_added)
     sqlite3_close(db);
     FACTS_OK(sb_store_check(path, stdout));
     s = facts_open(path, SB_STORE_READ);
-    ck_assert_int_eq(sb_store_query(s, with, SB_FORMAT_JSON, stdout), SB_ERR_USAGE);
-    ck_assert_ptr_nonnull(strstr(sb_error_text(), "db migrate"));
+    FACTS_OK(sb_store_query(s, with, SB_FORMAT_JSON, stdout));
     FACTS_OK(sb_store_query(s, "SELECT count(*) FROM latency", SB_FORMAT_JSON, stdout));
     sb_store_close(s);
     sb_store_close(facts_open(path, SB_STORE_WRITE));
