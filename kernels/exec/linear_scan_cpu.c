@@ -135,16 +135,15 @@ static void run_none(const sbi_scan_call *c)
 
 /* ---- ranks ---- */
 
-/* From rank 0, which has token 0, to all. The own record has room and is written later. */
 static sb_status share_query(const sbi_scan_call *c, sb_ctx *ctx, sb_status own)
 {
     const sbi_scan_room *r  = c->room;
     int64_t              t0 = sb_now_ns();
     if (ctx->comm->rank == 0 && own == SB_OK)
-        take_query(c, r->own, r->d);
-    sb_status st = sb_comm_bcast(ctx->comm, r->own, r->heads * r->d * (int64_t)sizeof *r->own, 0);
+        take_query(c, r->query, r->d);
+    sb_status st = sbi_scan_share_query(r, ctx);
     for (int64_t s = 0; s < r->heads; s++)
-        memcpy(head_state(r, s) + r->d + 2, r->own + s * r->d, (size_t)r->d * sizeof *r->own);
+        memcpy(head_state(r, s) + r->d + 2, r->query + s * r->d, (size_t)r->d * sizeof *r->query);
     sb_phase_add(ctx->phases, SB_PHASE_COMMUNICATE, t0);
     return st;
 }

@@ -103,6 +103,7 @@ sbi_scan_cuda_job job_of(const sbi_scan_call *c, const states *s, const sbi_scan
     j.is_first             = c->start == 0;
     j.n                    = c->n;
     j.state_floats         = r->state_floats;
+    j.record_floats        = r->record_floats;
     j.segment_tokens       = sbi_scan_segment_tokens(r->heads, c->n);
     j.segments             = (c->n + j.segment_tokens - 1) / j.segment_tokens;
     j.heads                = static_cast<int32_t>(r->heads);
@@ -229,9 +230,8 @@ sb_status run_in_phase(const sb_ctx *ctx, sb_status (*what)(void *), queued *q)
     return st;
 }
 
-/* Waits for what the kernels found, then lets the cache have the states. */
-sb_status settle(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
-                 cudaStream_t stream)
+/* Waits for what the kernels found. */
+sb_status look_at_gates(const sbi_scan_device_room *room, cudaStream_t stream)
 {
     int       bad = 0;
     sb_status st =
@@ -240,6 +240,14 @@ sb_status settle(const sbi_scan_call *c, const states *s, const sbi_scan_device_
         st = SB_CUDA(cudaStreamSynchronize(stream));
     if (st == SB_OK && bad != 0)
         st = sb_fail(SB_ERR_USAGE, "gates: found one above 0 or no number, allowed numbers <= 0");
+    return st;
+}
+
+/* Then the cache may have the states. */
+sb_status settle(const sbi_scan_call *c, const states *s, const sbi_scan_device_room *room,
+                 cudaStream_t stream)
+{
+    sb_status st = look_at_gates(room, stream);
     if (st == SB_OK && s->cache != nullptr)
         st = SB_CUDA(cudaMemcpyAsync(
             s->cache, room->start,
@@ -264,14 +272,34 @@ sb_status check_device(void)
 
 /* ---- several ranks ----
  *
- *            first, from zero           then, behind what came before
- *   sm90     scan: o, record            add what S_in reaches to o
- *   portable states of segments         outputs of segments
- *   by token scan: record               the scan again; not on the first rank, which has o */
+ *                       first, from zero              then, behind what came before
+ *   sm90                scan: o, record               add what S_in reaches to o
+ *   portable            states of segments: record    outputs of segments
+ *   by token: DECAY     scan: o, record               the scan again, but on the first rank
+ *             others    scan: record                  the scan again */
 
 size_t states_bytes(const sbi_scan_room *r)
 {
     return static_cast<size_t>(r->state_heads * r->state_floats) * sizeof(float);
+}
+
+/* The first pass leaves all outputs to the second. */
+bool outputs_wait(const queued *q)
+{
+    return q->taken == PORTABLE || q->call->room->scan.rule != SB_SCAN_DECAY;
+}
+
+/* States of zero; of means, which ask with it, behind each the query that rank 0 has sent. */
+sb_status start_from_zero(const queued *q)
+{
+    const sbi_scan_room *r   = q->call->room;
+    const size_t         row = static_cast<size_t>(r->d) * sizeof(float);
+    sb_status st = SB_CUDA(cudaMemsetAsync(q->room->start, 0, states_bytes(r), q->stream));
+    if (st == SB_OK && r->scan.rule == SB_SCAN_MEAN)
+        st = SB_CUDA(cudaMemcpy2DAsync(
+            q->room->start + r->d + 2, static_cast<size_t>(r->state_floats) * sizeof(float),
+            r->query, row, row, static_cast<size_t>(r->heads), cudaMemcpyHostToDevice, q->stream));
+    return st;
 }
 
 /* What the own tokens do to a state of zero, and as much of the outputs as that gives. */
@@ -281,11 +309,11 @@ sb_status queue_apart(void *arg)
     sbi_scan_cuda_job j  = job_of(q->call, q->s, q->room);
     sb_status         st = choose(q->call, &j, &q->taken);
     j.end                = q->room->record;
-    j.part               = q->taken == PORTABLE ? SBI_SCAN_STATES : SBI_SCAN_WHOLE;
+    j.part               = outputs_wait(q) ? SBI_SCAN_STATES : SBI_SCAN_WHOLE;
     if (st == SB_OK)
         st = prepare(q->call, q->room, q->stream);
     if (st == SB_OK)
-        st = SB_CUDA(cudaMemsetAsync(q->room->start, 0, states_bytes(q->call->room), q->stream));
+        st = start_from_zero(q);
     return st == SB_OK ? launch(q->taken, &j, q->stream) : st;
 }
 
@@ -297,22 +325,26 @@ sb_status queue_behind(void *arg)
     bool              first = q->call->start == 0;
     j.end                   = nullptr;
     j.part                  = SBI_SCAN_OUTPUTS;
-    if (first && q->taken != PORTABLE)
+    if (first && !outputs_wait(q))
         return SB_OK;
     return q->taken == SM90 ? sbi_scan_prefix_cuda(&j, q->call->room->slope, q->stream)
                             : launch(q->taken, &j, q->stream);
 }
 
-/* Records of ranks [first, first + BATCH) before this one are in room->hand. */
+/* Records of ranks [first, first + BATCH) before this one are in room->others. */
 sb_status fold(const sb_ctx *ctx, const queued *q, int32_t first)
 {
     const sbi_scan_room *r    = q->call->room;
     int32_t              left = ctx->comm->rank - first;
     sbi_scan_fold        f    = {};
+    f.rule                    = r->scan.rule;
     f.slope                   = q->room->slope;
-    f.others                  = q->room->hand;
+    f.others                  = q->room->others;
     f.state_floats            = r->state_floats;
+    f.record_floats           = r->record_floats;
+    f.records_floats          = r->records_floats;
     f.state_heads             = static_cast<int32_t>(r->state_heads);
+    f.d                       = static_cast<int32_t>(r->d);
     f.own_tokens              = q->call->n;
     f.n                       = left < 0 ? 0 : left < SB_SCAN_BATCH ? left : SB_SCAN_BATCH;
     f.state                   = q->room->start;
@@ -329,7 +361,7 @@ sb_status exchange(const sb_ctx *ctx, const queued *q)
     const sbi_scan_room *r  = q->call->room;
     sb_status            st = SB_OK;
     for (int32_t first = 0; first < r->ranks - 1; first += SB_SCAN_BATCH) {
-        sb_status ls = sbi_scan_send(r, ctx, first, q->room->record, q->room->hand);
+        sb_status ls = sbi_scan_send(r, ctx, first, q->room->record, q->room->others);
         if (ls != SB_OK)
             return ls;
         if (st == SB_OK && q->call->n > 0)
@@ -338,8 +370,35 @@ sb_status exchange(const sb_ctx *ctx, const queued *q)
     return st;
 }
 
+/* The query of token 0, by way of the host, as fp32. Waits for the stream on rank 0, which has it.
+ * A rank that has failed (st) takes part all the same. */
+sb_status share_query(const sb_ctx *ctx, const sbi_scan_call *c, cudaStream_t stream, sb_status st)
+{
+    const sb_tensor *q   = c->in->q;
+    const size_t     row = static_cast<size_t>(c->room->d) * sizeof(sb_bf16);
+    float           *to  = c->room->query;
+    int64_t          n   = c->room->heads * c->room->d;
+    /* into the second half, and widened from the front: no number is overwritten before its turn */
+    unsigned char *raw = reinterpret_cast<unsigned char *>(to) + n * (int64_t)sizeof(sb_bf16);
+    if (st == SB_OK && ctx->comm->rank == 0 && c->n > 0) {
+        st = SB_CUDA(cudaMemcpy2DAsync(
+            raw, row, q->data, static_cast<size_t>(q->head_stride) * sizeof(sb_bf16), row,
+            static_cast<size_t>(c->room->heads), cudaMemcpyDeviceToHost, stream));
+        if (st == SB_OK)
+            st = SB_CUDA(cudaStreamSynchronize(stream));
+        for (int64_t i = 0; st == SB_OK && i < n; i++) {
+            sb_bf16 x;
+            memcpy(&x, raw + i * (int64_t)sizeof x, sizeof x);
+            to[i] = sb_bf16_to_f32(x);
+        }
+    }
+    sb_status gs = sbi_scan_share_query(c->room, ctx);
+    return st != SB_OK ? st : gs;
+}
+
 /* As on the CPU [lightning 8]; records stay on devices. The host waits for the link's sake: it
- * notices when a rank is gone, the device does not. */
+ * notices when a rank is gone, the device does not. Gates are looked at before ranks meet, so that
+ * all leave together. */
 sb_status over_ranks(sb_ctx *ctx, const sbi_scan_call *c, sb_cache *cache, sb_status st)
 {
     sbi_scan_device_room room = {};
@@ -347,10 +406,14 @@ sb_status over_ranks(sb_ctx *ctx, const sbi_scan_call *c, sb_cache *cache, sb_st
     queued               q    = {c, &s, &room, sb_cuda_stream(ctx->stream), BY_TOKEN};
     if (st == SB_OK)
         st = open_states(c, cache, &s);
+    if (c->room->scan.rule == SB_SCAN_MEAN)
+        st = share_query(ctx, c, q.stream, st);
     if (st == SB_OK && c->n > 0)
         st = sbi_scan_device_layout(ctx->arena, c->room, c->n, &room);
     if (st == SB_OK && c->n > 0)
         st = run_in_phase(ctx, queue_apart, &q);
+    if (st == SB_OK && c->n > 0 && checks_gates(c))
+        st = look_at_gates(&room, q.stream);
     if (st == SB_OK)
         st = sb_ctx_enter(ctx, SB_PHASE_COMMUNICATE);
     if ((st = sbi_scan_meet(c->room, ctx, st, c->start, c->n)) != SB_OK)

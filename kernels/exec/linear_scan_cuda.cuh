@@ -8,11 +8,11 @@
 #include "kernels/exec/attend_cuda.cuh"
 #include "kernels/exec/linear_scan_device.h"
 
-/* What the segments of DECAY do side by side: all, or over ranks one and, behind what came before,
- * the other. */
+/* What a call does: all, or over ranks one and, behind what came before, the other. */
 typedef enum sbi_scan_part {
     SBI_SCAN_WHOLE,
-    SBI_SCAN_STATES, /* each segment's, from zero, and in `end` all rows'; no outputs */
+    SBI_SCAN_STATES, /* each segment's, from zero, and in `end` the record of all rows; no outputs
+                      */
     SBI_SCAN_OUTPUTS /* of segments with such states */
 } sbi_scan_part;
 
@@ -22,7 +22,7 @@ typedef struct sbi_scan_cuda_job {
     const sb_bf16 *q, *k, *v; /* from the call's first row on */
     void          *o;
     int64_t        q_stride, k_stride, v_stride, o_stride; /* elements between heads */
-    int64_t        n, state_floats, segments, segment_tokens;
+    int64_t        n, state_floats, record_floats, segments, segment_tokens;
     int32_t        heads, state_heads, group, kv_group, d, o_is_f32, normalize, unit_rows;
     int32_t        is_first; /* the call starts at token 0 */
     sb_scan_rule   rule;
@@ -34,20 +34,22 @@ typedef struct sbi_scan_cuda_job {
     int32_t        gate_dim;                 /* d or 1 */
     float          gate0, beta0;
     const float   *start; /* [state_heads][state_floats], never NULL */
-    float         *end;   /* the same after the call; NULL: nobody asks */
+    float         *end;   /* the same after the call; NULL: nobody asks. STATES: [state_heads]
+                             [record_floats] */
 
     sbi_scan_device_room room;
 } sbi_scan_cuda_job;
 
 /* Records of up to BATCH ranks that follow one another, added to what came before them. */
 typedef struct sbi_scan_fold {
-    const double *slope;                 /* [state_heads] */
-    const float  *others;                /* [n][state_heads][state_floats] */
+    sb_scan_rule  rule;
+    const double *slope;                 /* DECAY: [state_heads] */
+    const float  *others;                /* [n][records_floats], of heads [record_floats] */
     int64_t       tokens[SB_SCAN_BATCH]; /* of each; 0: has none, and sent nothing */
-    int64_t       state_floats, own_tokens;
-    int32_t       n, state_heads;
+    int64_t       state_floats, record_floats, records_floats, own_tokens;
+    int32_t       n, state_heads, d;
     float       *state; /* [state_heads][state_floats]: before the first of them, then after them */
-    const float *own;   /* the same of the own tokens, from zero */
+    const float  *own;   /* record of the own tokens */
     float       *end; /* the states after the own tokens; NULL: nobody asks, or more ranks follow */
 } sbi_scan_fold;
 
@@ -58,9 +60,12 @@ sb_status sbi_scan_token_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream)
 const char *sbi_scan_sm90_refusal(const sbi_scan_cuda_job *job);
 sb_status   sbi_scan_sm90_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 #endif
-/* DECAY over ranks: the fold, and what `start` adds to bf16 outputs that were made without it.
- * slope: job->room.slope in host memory. */
+/* Over ranks: the fold of any rule, which leaves the last two to their files. */
 sb_status sbi_scan_fold_cuda(const sbi_scan_fold *fold, cudaStream_t stream);
+sb_status sbi_scan_delta_fold_cuda(const sbi_scan_fold *fold, cudaStream_t stream);
+sb_status sbi_scan_mean_fold_cuda(const sbi_scan_fold *fold, cudaStream_t stream);
+/* DECAY: what `start` adds to bf16 outputs that were made without it. slope: job->room.slope in
+ * host memory. */
 sb_status sbi_scan_prefix_cuda(const sbi_scan_cuda_job *job, const double *slope,
                                cudaStream_t stream);
 /* Segments side by side; GATE and DELTA token by token. Gates that are no numbers <= 0 set
@@ -87,6 +92,21 @@ template <typename K> sb_status sbi_scan_room_of(K *kernel, int bytes)
     return st != SB_OK ? st
                        : SB_CUDA(cudaFuncSetAttribute(
                              kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+}
+
+/* Record of rank i of those folded. */
+static __device__ __forceinline__ const float *scan_record_of(const sbi_scan_fold &f, int i,
+                                                              int64_t head)
+{
+    return f.others + i * f.records_floats + head * f.record_floats;
+}
+
+/* Slot of room.entry, .gates and .trans for what `segment` makes of zero: that of the segment
+ * after. With all segments' the last one's is slot 0, which nobody has written yet. */
+static __device__ __forceinline__ int64_t scan_slot(const sbi_scan_cuda_job &a, int64_t head,
+                                                    int64_t segment)
+{
+    return head * a.segments + (segment + 1 < a.segments ? segment + 1 : 0);
 }
 
 /* Log decays of channels c and c + 1, c even, and the beta of a local row. */

@@ -22,6 +22,18 @@ static void *take(taker *t, int64_t count, size_t bytes, const char *what)
     return p;
 }
 
+/* Records of a rank and of a batch of others. DECAY hands states on where others' will be. */
+static void take_records(taker *t, const sbi_scan_room *r, sbi_scan_device_room *out)
+{
+    int64_t floats = sbi_scan_records_floats(&r->scan, r->state_heads, r->d);
+    if (r->ranks == 1 || r->is_decode)
+        return;
+    out->record = take(t, floats, sizeof(float), "records of the own tokens");
+    out->others = out->hand;
+    if (r->scan.rule != SB_SCAN_DECAY)
+        out->others = take(t, SB_SCAN_BATCH * floats, sizeof(float), "records of other ranks");
+}
+
 sb_status sbi_scan_device_layout(sb_arena *a, const sbi_scan_room *r, int64_t n_tokens,
                                  sbi_scan_device_room *out)
 {
@@ -45,7 +57,6 @@ sb_status sbi_scan_device_layout(sb_arena *a, const sbi_scan_room *r, int64_t n_
     case SB_SCAN_DECAY:
         out->flag_count = r->heads * 8 + 1;
         out->slope      = take(&t, r->state_heads, sizeof *out->slope, "decay of each head");
-        out->record     = take(&t, states, sizeof(float), "states of the own tokens");
         out->hand       = take(&t, r->heads * SBI_SCAN_HAND_SLOTS * r->state_floats, sizeof(float),
                                "states handed on");
         out->flag       = take(&t, out->flag_count, sizeof *out->flag, "hand-over flags");
@@ -53,6 +64,7 @@ sb_status sbi_scan_device_layout(sb_arena *a, const sbi_scan_room *r, int64_t n_
     default: /* means have nothing else */
         break;
     }
+    take_records(&t, r, out);
     return t.st;
 }
 
@@ -71,11 +83,11 @@ sb_status sbi_scan_device_check(const sbi_scan_room *r)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "chunk_tokens: found %lld, allowed %d on the cuda backend",
                        (long long)r->scan.chunk_tokens, (int)SBI_SCAN_CHUNK);
-    if (r->ranks > 1 && (r->scan.rule != SB_SCAN_DECAY || r->is_decode))
+    if (r->ranks > 1 && r->is_decode)
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "linear scan: found %s on %d ranks, allowed prefill of scans that decay by "
-                       "constants on the cuda backend",
-                       r->is_decode ? "a decode step" : "gates or means", r->ranks);
+                       "linear scan: found a decode step on %d ranks, allowed a prefill on the "
+                       "cuda backend",
+                       r->ranks);
     return SB_OK;
 }
 
@@ -85,6 +97,7 @@ int64_t sb_scan_device_bytes(const sb_scan *scan, const sb_shape *shape)
     sb_shape             one    = {.heads = 1, .kv_heads = 1, .head_dim = shape->head_dim};
     sbi_scan_room        r      = {.scan        = *scan,
                                    .d           = shape->head_dim,
+                                   .is_decode   = shape->is_decode,
                                    .heads       = shape->heads,
                                    .state_heads = states,
                                    .state_floats =

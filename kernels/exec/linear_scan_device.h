@@ -20,14 +20,14 @@ enum {
     SBI_SCAN_HAND_SLOTS  = SB_SCAN_BATCH,
 };
 
-/* Device memory of one call. DECAY alone has slope, record, hand and flag. */
+/* Device memory of one call. DECAY alone has slope, hand and flag. */
 typedef struct sbi_scan_device_room {
     double *slope; /* [state_heads] */
-    float  *record; /* [state_heads][state_floats] of the own tokens alone: several ranks */
+    float  *record; /* [records_floats] of the own tokens alone: several ranks */
+    float  *others; /* [BATCH][records_floats] of a batch of ranks; of DECAY this is `hand` */
     float  *start; /* [state_heads][state_floats] states before the call */
     float  *entry; /* [state_heads][segments][state_floats] states before each segment */
-    float  *hand;  /* [heads][HAND_SLOTS][state_floats] states handed on; after a scan records of a
-                      batch of ranks */
+    float  *hand;  /* [heads][HAND_SLOTS][state_floats] states handed on */
     int    *flag;  /* [heads][8] segments handed on by each warp; then the work counter */
     int64_t flag_count;
     double *gates; /* GATE: [state_heads][segments][d] sums of gates of the segment before */
@@ -35,7 +35,8 @@ typedef struct sbi_scan_device_room {
     int    *bad;   /* GATE, DELTA: 1: a gate is no number <= 0 */
 } sbi_scan_device_room;
 
-/* From an arena over device memory, or a counting one. n_tokens: most rows of a call. */
+/* From an arena over device memory, or a counting one. n_tokens: most rows of a call. r->ranks 0:
+ * nobody knows how many, room for several. */
 sb_status sbi_scan_device_layout(sb_arena *a, const sbi_scan_room *r, int64_t n_tokens,
                                  sbi_scan_device_room *out);
 

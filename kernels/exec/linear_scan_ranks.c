@@ -38,6 +38,11 @@ sb_status sbi_scan_meet(const sbi_scan_room *r, const sb_ctx *ctx, sb_status st,
     return gs == SB_OK ? check(r) : gs;
 }
 
+sb_status sbi_scan_share_query(const sbi_scan_room *r, const sb_ctx *ctx)
+{
+    return sb_comm_bcast(ctx->comm, r->query, r->heads * r->d * (int64_t)sizeof *r->query, 0);
+}
+
 sb_status sbi_scan_send(const sbi_scan_room *r, const sb_ctx *ctx, int32_t first, float *own,
                         float *others)
 {

@@ -42,7 +42,7 @@ static int64_t state_floats(const sb_scan *s, int64_t d)
     return s->rule == SB_SCAN_MEAN ? 2 * d + 2 : dk * d + (s->normalize ? dk : 0);
 }
 
-static int64_t record_floats(const sb_scan *s, int64_t d)
+int64_t sbi_scan_record_floats(const sb_scan *s, int64_t d)
 {
     int64_t dk = up16(sb_scan_map_dim(s->map, d));
     switch (s->rule) {
@@ -55,6 +55,11 @@ static int64_t record_floats(const sb_scan *s, int64_t d)
     default:
         return state_floats(s, d);
     }
+}
+
+int64_t sbi_scan_records_floats(const sb_scan *s, int64_t state_heads, int64_t d)
+{
+    return up16(state_heads * sbi_scan_record_floats(s, d));
 }
 
 sb_status sb_scan_check(const sb_scan *s, const sb_shape *shape)
@@ -146,8 +151,8 @@ static sbi_scan_room room_of(const sb_ctx *ctx, const sb_scan *s, const sb_shape
     r.cols    = s->rule == SB_SCAN_DELTA && r.ranks > 1 ? r.d + r.dk : r.d;
     r.threads = (int32_t)min_i64(r.threads, r.state_heads);
     if (r.ranks > 1) {
-        r.record_floats  = record_floats(s, r.d);
-        r.records_floats = up16(r.state_heads * r.record_floats);
+        r.record_floats  = sbi_scan_record_floats(s, r.d);
+        r.records_floats = sbi_scan_records_floats(s, r.state_heads, r.d);
     }
     return r;
 }
@@ -175,6 +180,8 @@ sb_status sb_scan_layout(sb_ctx *ctx, const sb_scan *scan, const sb_shape *shape
             r.others =
                 take(&t, batch * r.records_floats, sizeof *r.others, "states of other ranks");
         }
+        if (scan->rule == SB_SCAN_MEAN)
+            r.query = take(&t, r.heads * r.d, sizeof *r.query, "query of token 0");
         r.count_bytes = take(&t, r.ranks, sizeof *r.count_bytes, "state gather counts");
         r.displ_bytes = take(&t, r.ranks, sizeof *r.displ_bytes, "state gather places");
     }

@@ -6,7 +6,8 @@
  *   MEAN   w [d], m, u, q [d]: w / u is the mean, m the largest score, q the head's query
  * Record of a head, which travels to the ranks behind (own tokens, from a state of zero):
  *   DECAY  as the state: lengths give the decay      GATE  S, then sums of gates [dk] in fp64
- *   DELTA  [dk][d + dk]: B, and beside it A          MEAN  w [d], m, u */
+ *   DELTA  [dk][d + dk]: B, and beside it A          MEAN  w [d], m, u
+ *          devices: B [dk][d], then A [dk][dk] */
 #ifndef SB_KERNELS_EXEC_LINEAR_SCAN_ROOM_H
 #define SB_KERNELS_EXEC_LINEAR_SCAN_ROOM_H
 
@@ -64,6 +65,7 @@ typedef struct sbi_scan_room {
     /* several ranks: what they tell, the own record, and those of a batch of ranks */
     sbi_scan_told *told;         /* [ranks] */
     float         *own, *others; /* [records_floats], [BATCH][records_floats]; NULL on devices */
+    float         *query;        /* MEAN: [heads][d], that of token 0 */
     sb_transfer   *transfer;     /* [ranks + BATCH] */
     int64_t       *count_bytes, *displ_bytes; /* [ranks] */
 } sbi_scan_room;
@@ -82,6 +84,11 @@ typedef struct sbi_scan_head {
     double                 *gates; /* GATE: sums [dk] go on here; or NULL */
     float                   scale;
 } sbi_scan_head;
+
+/* Of one head. */
+int64_t sbi_scan_record_floats(const sb_scan *scan, int64_t head_dim);
+/* Of all heads, as they travel: a multiple of 16. */
+int64_t sbi_scan_records_floats(const sb_scan *scan, int64_t state_heads, int64_t head_dim);
 
 static inline int64_t sbi_scan_kv_head(const sbi_scan_head *h)
 {
@@ -117,6 +124,9 @@ void sbi_scan_fade(sbi_scan_decay f, float *x, int64_t n);
  * which is then returned. Collective. */
 sb_status sbi_scan_meet(const sbi_scan_room *r, const sb_ctx *ctx, sb_status st, int64_t start,
                         int64_t n);
+/* MEAN: r->query of rank 0, which has token 0, to all: they ask with it. A rank
+ * 0 that has failed sends what nobody will use. Collective. */
+sb_status sbi_scan_share_query(const sbi_scan_room *r, const sb_ctx *ctx);
 /* The records of ranks [first, first + BATCH) to all ranks behind each: on its way into `others`,
  * one after the other, is that of every one before this rank that has tokens. Both are memory of
  * the link; what is queued on ctx->stream after it finds them there. Collective. */

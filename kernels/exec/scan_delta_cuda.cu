@@ -15,6 +15,9 @@
  *   2  S = A S + B, one after the other, fp32        a CTA 32 columns of a head
  *   3  outputs of each segment from its state on     a CTA a (query head, segment)
  *
+ * Over ranks 1 takes the last segment too, and A and B of all make the record of the call; 2 and 3
+ * follow when the states of the ranks before are here.
+ *
  * Rounded to bf16: U, its weighted copy, P, the copy of S. Gates above 0 are noted in room.bad. */
 #include "kernels/exec/scan_share_cuda.cuh"
 
@@ -271,19 +274,21 @@ template <int D> __device__ void carry(share<D> &s, const delta_room<D> &r)
 }
 
 /* 1: what a segment's rows make of a state of zero, or (the second half of the grid) of the
- * identity without their values. */
-template <int D>
+ * identity without their values. ALL: of the last segment too. */
+template <int D, bool ALL>
 __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     delta_states(const __grid_constant__ sbi_scan_cuda_job a)
 {
     extern __shared__ __align__(16) unsigned char raw[];
     delta_room<D>                                &r = *reinterpret_cast<delta_room<D> *>(raw);
-    const int64_t  items = a.state_heads * (a.segments - 1), item = blockIdx.x % items;
+    const int64_t  items = a.state_heads * (ALL ? a.segments : a.segments - 1);
+    const int64_t  item  = blockIdx.x % items;
     const int      is_b = blockIdx.x < items;
     const int64_t  head = item % a.state_heads, segment = item / a.state_heads;
     const int64_t  kv    = head * a.group / a.kv_group;
-    const int64_t  first = segment * a.segment_tokens, end = first + a.segment_tokens;
-    const int64_t  next = head * a.segments + segment + 1;
+    const int64_t  first = segment * a.segment_tokens, past = first + a.segment_tokens;
+    const int64_t  end  = ALL ? min(past, a.n) : past; /* else whole: another segment follows */
+    const int64_t  next = scan_slot(a, head, segment);
     const sb_bf16 *k = a.k + kv * a.k_stride, *v = a.v + kv * a.v_stride;
     share<D>       s;
     s.zero();
@@ -293,17 +298,19 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
 #pragma unroll
             for (int e = 0; e < 4; e++)
                 s.s[t][e] = s.row + 8 * (e >> 1) == s.col + 8 * t + (e & 1) ? 1.0f : 0.0f;
-    for (int64_t i = first; i < end; i += C) { /* whole chunks: another segment follows */
+    for (int64_t i = first; i < end; i += C) {
+        const int m = ALL ? static_cast<int>(min(end - i, static_cast<int64_t>(C))) : C;
         __syncthreads();
-        load_unit<D>(r.k, r.nk, k + i * D, C, a.unit_rows);
+        load_unit<D>(r.k, r.nk, k + i * D, m, a.unit_rows);
         if (is_b)
-            scan_load<D>(r.v, v + i * D, C);
-        load_sides(r, a, kv, i, C);
+            scan_load<D>(r.v, v + i * D, m);
+        load_sides(r, a, kv, i, m);
         s.publish(r.s);
         if (i + C < end) {
-            scan_ask<D>(k + (i + C) * D, C);
+            const int64_t more = ALL ? min(end - i - C, static_cast<int64_t>(C)) : C;
+            scan_ask<D>(k + (i + C) * D, more);
             if (is_b)
-                scan_ask<D>(v + (i + C) * D, C);
+                scan_ask<D>(v + (i + C) * D, more);
         }
         __syncthreads();
         system_of(r, is_b);
@@ -316,42 +323,48 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     s.write(is_b ? a.room.entry + next * a.state_floats : a.room.trans + next * D * D);
 }
 
-/* 2: entries become states before each segment. A warp has an eighth of the rows, a lane a column.
- */
-template <int D>
-__global__ void __launch_bounds__(THREADS)
-    delta_entries(const __grid_constant__ sbi_scan_cuda_job a)
-{
+/* 32 columns of a matrix of D rows: a warp has an eighth of the rows, a lane a column. */
+template <int D> struct columns {
     enum { ROWS = D / 8 };
-    __shared__ float s[D][COLS];
-    const int        warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
-    const int64_t    head = blockIdx.x;
-    const int        col  = static_cast<int>(blockIdx.y) * COLS + lane;
-    const float     *from = a.start + head * a.state_floats;
-    float           *at   = a.room.entry + head * a.segments * a.state_floats;
-    const float     *m    = a.room.trans + head * a.segments * D * D;
-    float            x[ROWS];
-#pragma unroll
-    for (int i = 0; i < ROWS; i++)
-        x[i] = from[(warp * ROWS + i) * D + col];
-    for (int64_t seg = 0;; seg++) {
-#pragma unroll
-        for (int i = 0; i < ROWS; i++) {
-            at[(warp * ROWS + i) * D + col] = x[i];
-            s[warp * ROWS + i][lane]        = x[i];
-        }
-        if (seg + 1 == a.segments)
-            return;
-        __syncthreads();
-        at += a.state_floats;
-        m += D * D;
+    float x[ROWS];
+    int   row, lane;
+
+    __device__ columns() : row((threadIdx.x >> 5) * ROWS), lane(threadIdx.x & 31) {}
+    /* at column `col` of `from` */
+    __device__ void read(const float *from, int col)
+    {
 #pragma unroll
         for (int i = 0; i < ROWS; i++)
-            x[i] = at[(warp * ROWS + i) * D + col];
+            x[i] = from[(row + i) * D + col];
+    }
+    __device__ void write(float *to, int col) const
+    {
+#pragma unroll
+        for (int i = 0; i < ROWS; i++)
+            to[(row + i) * D + col] = x[i];
+    }
+    /* those of the identity (is_a), or zeros */
+    __device__ void begin(bool is_a, int col)
+    {
+#pragma unroll
+        for (int i = 0; i < ROWS; i++)
+            x[i] = is_a && row + i == col ? 1.0f : 0.0f;
+    }
+    /* x = M x, and + B where there is one; s: room of the CTA */
+    __device__ void through(float (&s)[D][COLS], const float *m, const float *b, int col)
+    {
+#pragma unroll
+        for (int i = 0; i < ROWS; i++)
+            s[row + i][lane] = x[i];
+        __syncthreads();
+        if (b != nullptr)
+            read(b, col);
+        else
+            begin(false, col);
         for (int c = 0; c < D; c += 4)
 #pragma unroll
             for (int i = 0; i < ROWS; i++) {
-                const float4 t = *reinterpret_cast<const float4 *>(m + (warp * ROWS + i) * D + c);
+                const float4 t = *reinterpret_cast<const float4 *>(m + (row + i) * D + c);
                 x[i]           = fmaf(t.x, s[c][lane], x[i]);
                 x[i]           = fmaf(t.y, s[c + 1][lane], x[i]);
                 x[i]           = fmaf(t.z, s[c + 2][lane], x[i]);
@@ -359,6 +372,68 @@ __global__ void __launch_bounds__(THREADS)
             }
         __syncthreads();
     }
+};
+
+/* 2: entries become states before each segment. */
+template <int D>
+__global__ void __launch_bounds__(THREADS)
+    delta_entries(const __grid_constant__ sbi_scan_cuda_job a)
+{
+    __shared__ float s[D][COLS];
+    columns<D>       x;
+    const int64_t    head = blockIdx.x;
+    const int        col  = static_cast<int>(blockIdx.y) * COLS + x.lane;
+    float           *at   = a.room.entry + head * a.segments * a.state_floats;
+    const float     *m    = a.room.trans + head * a.segments * D * D;
+    x.read(a.start + head * a.state_floats, col);
+    x.write(at, col);
+    for (int64_t seg = 1; seg < a.segments; seg++) {
+        at += a.state_floats;
+        m += D * D;
+        x.through(s, m, at, col);
+        x.write(at, col);
+    }
+}
+
+/* The record: B of all segments, then A: the second half of the columns starts from the identity
+ * and takes in no values. */
+template <int D>
+__global__ void __launch_bounds__(THREADS) delta_record(const __grid_constant__ sbi_scan_cuda_job a)
+{
+    __shared__ float s[D][COLS];
+    columns<D>       x;
+    const int64_t    head = blockIdx.x;
+    const bool       is_a = blockIdx.y >= D / COLS;
+    const int        col  = static_cast<int>(blockIdx.y % (D / COLS)) * COLS + x.lane;
+    x.begin(is_a, col);
+    for (int64_t seg = 0; seg < a.segments; seg++) {
+        const int64_t slot = scan_slot(a, head, seg);
+        x.through(s, a.room.trans + slot * D * D,
+                  is_a ? nullptr : a.room.entry + slot * a.state_floats, col);
+    }
+    x.write(a.end + head * a.record_floats + (is_a ? D * D : 0), col);
+}
+
+/* Records of ranks, to the state before and after the own tokens. */
+template <int D>
+__global__ void __launch_bounds__(THREADS) fold_deltas(const __grid_constant__ sbi_scan_fold f)
+{
+    __shared__ float s[D][COLS];
+    columns<D>       x;
+    const int64_t    head = blockIdx.x;
+    const int        col  = static_cast<int>(blockIdx.y) * COLS + x.lane;
+    const float     *own  = f.own + head * f.record_floats;
+    x.read(f.state + head * f.state_floats, col);
+    for (int i = 0; i < f.n; i++)
+        if (f.tokens[i] > 0) {
+            const float *record = scan_record_of(f, i, head);
+            x.through(s, record + D * D, record, col);
+        }
+    x.write(f.state + head * f.state_floats, col);
+    if (f.end == nullptr)
+        return;
+    x.through(s, own + D * D, own, col);
+    x.write(f.end + head * f.state_floats, col);
 }
 
 /* All warps, from different places. */
@@ -418,23 +493,48 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
         s.write(a.end + state * a.state_floats);
 }
 
+template <int D> sb_status launch_record(const sbi_scan_cuda_job &a, cudaStream_t stream)
+{
+    const int     bytes  = static_cast<int>(sizeof(delta_room<D>));
+    const int64_t states = 2 * a.state_heads * a.segments;
+    sb_status     st     = sbi_scan_room_of(delta_states<D, true>, bytes);
+    if (st != SB_OK)
+        return st;
+    delta_states<D, true><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
+    delta_record<D>
+        <<<dim3(static_cast<unsigned>(a.state_heads), 2 * D / COLS), THREADS, 0, stream>>>(a);
+    return sb_cuda_status(cudaGetLastError(), "launch of a delta rule's record");
+}
+
 template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t stream)
 {
     const int     bytes  = static_cast<int>(sizeof(delta_room<D>));
     const int64_t states = 2 * a.state_heads * (a.segments - 1), outputs = a.heads * a.segments;
-    sb_status     st = sbi_scan_room_of(delta_states<D>, bytes);
+    if (a.part == SBI_SCAN_STATES)
+        return launch_record<D>(a, stream);
+    sb_status st = sbi_scan_room_of(delta_states<D, false>, bytes);
     if (st == SB_OK)
         st = sbi_scan_room_of(delta_outputs<D>, bytes);
     if (st != SB_OK)
         return st;
-    if (states > 0)
-        delta_states<D><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
+    if (states > 0 && a.part == SBI_SCAN_WHOLE)
+        delta_states<D, false><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
     delta_entries<D>
         <<<dim3(static_cast<unsigned>(a.state_heads), D / COLS), THREADS, 0, stream>>>(a);
     delta_outputs<D><<<static_cast<unsigned>(outputs), THREADS, bytes, stream>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of a delta rule");
 }
 } // namespace
+
+sb_status sbi_scan_delta_fold_cuda(const sbi_scan_fold *f, cudaStream_t stream)
+{
+    const unsigned heads = static_cast<unsigned>(f->state_heads);
+    if (f->d == 64)
+        fold_deltas<64><<<dim3(heads, 64 / COLS), THREADS, 0, stream>>>(*f);
+    else
+        fold_deltas<128><<<dim3(heads, 128 / COLS), THREADS, 0, stream>>>(*f);
+    return sb_cuda_status(cudaGetLastError(), "launch of a fold of transitions");
+}
 
 sb_status sbi_scan_delta_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream)
 {

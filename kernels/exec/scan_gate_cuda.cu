@@ -11,6 +11,9 @@
  * what is left at the end is k_j e^(E_b - G_j): one exponential a channel and token. The sums over
  * channels are sums over lanes.
  *
+ * Over ranks all segments' states from zero make, with the sums of their gates, the record of the
+ * call; entries and outputs follow when the states of the ranks before are here.
+ *
  * Rounded to bf16: weighted q and k, P, the copy of S. Gates above 0 are noted in room.bad. */
 #include "kernels/exec/scan_share_cuda.cuh"
 
@@ -144,8 +147,9 @@ template <int D> __device__ void carry(share<D> &s, const gate_room<D> &r)
     }
 }
 
-/* 1: what a segment's rows make of a state of zero, and the sums of its gates. */
-template <int D>
+/* 1: what a segment's rows make of a state of zero, and the sums of its gates. ALL: of the last
+ * segment too. */
+template <int D, bool ALL>
 __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     gate_states(const __grid_constant__ sbi_scan_cuda_job a)
 {
@@ -153,19 +157,22 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
     gate_room<D>                                 &r = *reinterpret_cast<gate_room<D> *>(raw);
     const int64_t  head = blockIdx.x % a.state_heads, segment = blockIdx.x / a.state_heads;
     const int64_t  kv    = head * a.group / a.kv_group;
-    const int64_t  first = segment * a.segment_tokens, end = first + a.segment_tokens;
-    const int64_t  next = head * a.segments + segment + 1;
+    const int64_t  first = segment * a.segment_tokens, past = first + a.segment_tokens;
+    const int64_t  end  = ALL ? min(past, a.n) : past; /* else whole: another segment follows */
+    const int64_t  next = scan_slot(a, head, segment);
     const sb_bf16 *k = a.k + kv * a.k_stride, *v = a.v + kv * a.v_stride;
     double         gates = 0;
     share<D>       s;
     s.zero();
-    for (int64_t i = first; i < end; i += C) { /* whole chunks: another segment follows */
+    for (int64_t i = first; i < end; i += C) {
+        const int m = ALL ? static_cast<int>(min(end - i, static_cast<int64_t>(C))) : C;
         __syncthreads();
-        scan_load<D>(r.v, v + i * D, C);
-        weigh<D, false>(r, a, kv, i, C, nullptr, k + i * D);
+        scan_load<D>(r.v, v + i * D, m);
+        weigh<D, false>(r, a, kv, i, m, nullptr, k + i * D);
         if (i + C < end) {
-            scan_ask<D>(k + (i + C) * D, C);
-            scan_ask<D>(v + (i + C) * D, C);
+            const int64_t more = ALL ? min(end - i - C, static_cast<int64_t>(C)) : C;
+            scan_ask<D>(k + (i + C) * D, more);
+            scan_ask<D>(v + (i + C) * D, more);
         }
         __syncthreads();
         carry(s, r);
@@ -192,6 +199,26 @@ template <int D> __global__ void gate_entries(const __grid_constant__ sbi_scan_c
         state = scan_fade(scan_decay(*g), state) + *at;
         *at   = state;
     }
+}
+
+/* The record of all segments: S from zero, and sums of gates. */
+template <int D> __global__ void gate_record(const __grid_constant__ sbi_scan_cuda_job a)
+{
+    const int64_t x     = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x;
+    const int64_t head  = blockIdx.y;
+    const float  *at    = a.room.entry + head * a.segments * a.state_floats + x;
+    const double *g     = a.room.gates + head * a.segments * D + x / D;
+    float        *to    = a.end + head * a.record_floats;
+    float         state = 0.0f;
+    double        sum   = 0;
+    for (int64_t s = 0; s < a.segments; s++) {
+        const int64_t slot = s + 1 < a.segments ? s + 1 : 0;
+        state              = scan_fade(scan_decay(g[slot * D]), state) + at[slot * a.state_floats];
+        sum += g[slot * D];
+    }
+    to[x] = state;
+    if (x % D == 0)
+        reinterpret_cast<double *>(to + D * D)[x / D] = sum;
 }
 
 /* Sixteen rows of weighted queries by sixteen channels, as a product takes them. */
@@ -321,19 +348,37 @@ __global__ void __launch_bounds__(THREADS, D == 64 ? 2 : 1)
         s.write(a.end + state * a.state_floats);
 }
 
+template <int D> dim3 numbers_of(const sbi_scan_cuda_job &a)
+{
+    return dim3(D * D / THREADS, static_cast<unsigned>(a.state_heads));
+}
+
+template <int D> sb_status launch_record(const sbi_scan_cuda_job &a, cudaStream_t stream)
+{
+    const int     bytes  = static_cast<int>(sizeof(gate_room<D>));
+    const int64_t states = a.state_heads * a.segments;
+    sb_status     st     = sbi_scan_room_of(gate_states<D, true>, bytes);
+    if (st != SB_OK)
+        return st;
+    gate_states<D, true><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
+    gate_record<D><<<numbers_of<D>(a), THREADS, 0, stream>>>(a);
+    return sb_cuda_status(cudaGetLastError(), "launch of a gated scan's record");
+}
+
 template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t stream)
 {
     const int     bytes  = static_cast<int>(sizeof(gate_room<D>));
     const int64_t states = a.state_heads * (a.segments - 1), outputs = a.heads * a.segments;
-    sb_status     st = sbi_scan_room_of(gate_states<D>, bytes);
+    if (a.part == SBI_SCAN_STATES)
+        return launch_record<D>(a, stream);
+    sb_status st = sbi_scan_room_of(gate_states<D, false>, bytes);
     if (st == SB_OK)
         st = sbi_scan_room_of(gate_outputs<D>, bytes);
     if (st != SB_OK)
         return st;
-    if (states > 0)
-        gate_states<D><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
-    gate_entries<D>
-        <<<dim3(D * D / THREADS, static_cast<unsigned>(a.state_heads)), THREADS, 0, stream>>>(a);
+    if (states > 0 && a.part == SBI_SCAN_WHOLE)
+        gate_states<D, false><<<static_cast<unsigned>(states), THREADS, bytes, stream>>>(a);
+    gate_entries<D><<<numbers_of<D>(a), THREADS, 0, stream>>>(a);
     gate_outputs<D><<<static_cast<unsigned>(outputs), THREADS, bytes, stream>>>(a);
     return sb_cuda_status(cudaGetLastError(), "launch of a gated scan");
 }

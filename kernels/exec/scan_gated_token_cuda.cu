@@ -4,7 +4,11 @@
  *   GATE   S = diag(e^g) S + k'v     DELTA  S = e^g S;  S += k' beta (v - k S)
  *
  * Laid out as scan_token_cuda.cu: a CTA has 32 value channels of one state, a warp 1/8 of their key
- * channels in registers, a lane one value channel. */
+ * channels in registers, a lane one value channel.
+ *
+ * Over ranks the first of two passes makes the record alone: from zero, no outputs, with GATE the
+ * sums of the gates, and of DELTA in a second half of the grid A, from the identity and values of
+ * zero. */
 #include "kernels/exec/linear_scan_cuda.cuh"
 
 namespace
@@ -57,7 +61,7 @@ __device__ float through(token_room<D> &r, const float (&x)[D], const float (&s)
     return sum;
 }
 
-template <int D, bool DELTA>
+template <int D, bool DELTA, bool RECORD>
 __global__ void __launch_bounds__(THREADS)
     scan_gated_tokens(const __grid_constant__ sbi_scan_cuda_job a)
 {
@@ -65,12 +69,17 @@ __global__ void __launch_bounds__(THREADS)
     __shared__ token_room<D> r;
     const int                tid = threadIdx.x, lane = tid & 31, warp = tid >> 5;
     const int64_t            state = blockIdx.x, kv = state * a.group / a.kv_group;
-    const int                col  = static_cast<int>(blockIdx.y) * COLS + lane;
+    const bool               is_a   = RECORD && blockIdx.y >= D / COLS;
+    const int                col    = static_cast<int>(blockIdx.y % (D / COLS)) * COLS + lane;
     const float             *from = a.start + state * a.state_floats;
+    double                   sum[2] = {0, 0}; /* of this thread's two channels of gates */
     float                    s[ROWS];
 #pragma unroll
     for (int c = 0; c < ROWS; c++)
-        s[c] = from[(warp * ROWS + c) * D + col];
+        if (RECORD)
+            s[c] = is_a && warp * ROWS + c == col ? 1.0f : 0.0f;
+        else
+            s[c] = from[(warp * ROWS + c) * D + col];
     for (int64_t i = 0; i < a.n; i++) {
         __syncthreads();
         if (warp == 0)
@@ -82,8 +91,10 @@ __global__ void __launch_bounds__(THREADS)
                 *a.room.bad = 1;
             r.fade[c]     = scan_decay_near(g.x);
             r.fade[c + 1] = scan_decay_near(g.y);
+            sum[0] += static_cast<double>(g.x);
+            sum[1] += static_cast<double>(g.y);
         }
-        const float v = widen(a.v[kv * a.v_stride + i * D + col]);
+        const float v = is_a ? 0.0f : widen(a.v[kv * a.v_stride + i * D + col]);
         __syncthreads();
         if (DELTA) {
 #pragma unroll
@@ -100,7 +111,7 @@ __global__ void __launch_bounds__(THREADS)
                 s[c]           = fmaf(f.x, s[c], fmaf(f.y, s[c], r.k[warp * ROWS + c] * v));
             }
         }
-        for (int64_t h = state * a.group; h < (state + 1) * a.group; h++) {
+        for (int64_t h = state * a.group; !RECORD && h < (state + 1) * a.group; h++) {
             __syncthreads();
             if (warp == 0)
                 load_row<D>(r.q, a.q + h * a.q_stride + i * D, a.unit_rows);
@@ -117,27 +128,41 @@ __global__ void __launch_bounds__(THREADS)
     }
     if (a.end == nullptr)
         return;
-    float *to = a.end + state * a.state_floats;
+    float *to = a.end + state * (RECORD ? a.record_floats : a.state_floats) + (is_a ? D * D : 0);
 #pragma unroll
     for (int c = 0; c < ROWS; c++)
         to[(warp * ROWS + c) * D + col] = s[c];
+    if (RECORD && !DELTA && blockIdx.y == 0 && tid >= THREADS / 2 && tid < THREADS / 2 + D / 2) {
+        double *sums = reinterpret_cast<double *>(to + D * D) + 2 * (tid - THREADS / 2);
+        sums[0]      = sum[0];
+        sums[1]      = sum[1];
+    }
 }
 
-template <int D> void launch(const sbi_scan_cuda_job &a, cudaStream_t stream)
+template <int D, bool DELTA> void launch(const sbi_scan_cuda_job &a, cudaStream_t stream)
 {
-    const dim3 grid(static_cast<unsigned>(a.state_heads), static_cast<unsigned>(D / COLS));
-    if (a.rule == SB_SCAN_DELTA)
-        scan_gated_tokens<D, true><<<grid, THREADS, 0, stream>>>(a);
+    const unsigned heads = static_cast<unsigned>(a.state_heads), parts = D / COLS;
+    if (a.part == SBI_SCAN_STATES)
+        scan_gated_tokens<D, DELTA, true>
+            <<<dim3(heads, DELTA ? 2 * parts : parts), THREADS, 0, stream>>>(a);
     else
-        scan_gated_tokens<D, false><<<grid, THREADS, 0, stream>>>(a);
+        scan_gated_tokens<D, DELTA, false><<<dim3(heads, parts), THREADS, 0, stream>>>(a);
+}
+
+template <int D> void launch_rule(const sbi_scan_cuda_job &a, cudaStream_t stream)
+{
+    if (a.rule == SB_SCAN_DELTA)
+        launch<D, true>(a, stream);
+    else
+        launch<D, false>(a, stream);
 }
 } // namespace
 
 sb_status sbi_scan_gated_token_cuda(const sbi_scan_cuda_job *a, cudaStream_t stream)
 {
     if (a->d == 64)
-        launch<64>(*a, stream);
+        launch_rule<64>(*a, stream);
     else
-        launch<128>(*a, stream);
+        launch_rule<128>(*a, stream);
     return sb_cuda_status(cudaGetLastError(), "launch of a gated scan by tokens");
 }

@@ -7,7 +7,10 @@
  *
  * A CTA has a thread a value channel and takes 64 tokens at a time: scores, a scan of (m, u) over
  * them by one warp, then w token by token, w_i = e^(m_(i-1) - m_i) w_(i-1) + e^(s_i - m_i) v_i, all
- * in fp32. Bytes: k, v and o once, k and v once more. Decode is step 3 with one token. */
+ * in fp32. Bytes: k, v and o once, k and v once more. Decode is step 3 with one token.
+ *
+ * Over ranks 1 takes the last segment too, and (w, m, u) of all make the record of the call; 2 and
+ * 3 follow when the states of the ranks before are here. */
 #include "kernels/exec/scan_share_cuda.cuh"
 
 namespace
@@ -148,10 +151,28 @@ __global__ void __launch_bounds__(D) mean_rows(const __grid_constant__ sbi_scan_
     }
     __syncthreads();
     if (!OUT) {
-        close(r, w, at + a.state_floats);
+        close(r, w, a.room.entry + scan_slot(a, head, segment) * a.state_floats);
     } else if (a.end != nullptr && segment + 1 == a.segments) {
         close(r, w, a.end + head * a.state_floats);
         a.end[head * a.state_floats + D + 2 + threadIdx.x] = r.q[threadIdx.x];
+    }
+}
+
+/* This thread's w, and (m, u), behind another stretch of tokens. */
+__device__ float append(float w, float2 &mu, const float *stretch, int d)
+{
+    const float2 own = make_float2(stretch[d], stretch[d + 1]), sum = join(mu, own);
+    w  = w * weight_of(mu.x, sum.x) + stretch[threadIdx.x] * weight_of(own.x, sum.x);
+    mu = sum;
+    return w;
+}
+
+template <int D> __device__ void put(float *to, float w, float2 mu)
+{
+    to[threadIdx.x] = w;
+    if (threadIdx.x == 0) {
+        to[D]     = mu.x;
+        to[D + 1] = mu.y;
     }
 }
 
@@ -165,35 +186,76 @@ __global__ void __launch_bounds__(D) mean_entries(const __grid_constant__ sbi_sc
     float2 mu = a.is_first ? make_float2(-INFINITY, 0.0f) : make_float2(from[D], from[D + 1]);
     float  w  = a.is_first ? 0.0f : from[threadIdx.x];
     for (int64_t s = 0;; s++) {
-        at[threadIdx.x] = w;
-        float2 own      = make_float2(0.0f, 0.0f);
-        if (s + 1 < a.segments)
-            own = make_float2(at[a.state_floats + D], at[a.state_floats + D + 1]);
-        if (threadIdx.x == 0) {
-            at[D]     = mu.x;
-            at[D + 1] = mu.y;
-        }
+        put<D>(at, w, mu);
         if (s + 1 == a.segments)
             return;
-        __syncthreads(); /* before thread 0 writes over what all have read */
         at += a.state_floats;
-        const float2 sum = join(mu, own);
-        w                = w * weight_of(mu.x, sum.x) + at[threadIdx.x] * weight_of(own.x, sum.x);
-        mu               = sum;
+        w = append(w, mu, at, D);
+        __syncthreads(); /* before thread 0 writes over what all have read */
     }
+}
+
+/* The record: (w, m, u) of all segments. */
+template <int D>
+__global__ void __launch_bounds__(D) mean_record(const __grid_constant__ sbi_scan_cuda_job a)
+{
+    const int64_t head = blockIdx.x;
+    const float  *at   = a.room.entry + head * a.segments * a.state_floats;
+    float2        mu   = make_float2(-INFINITY, 0.0f);
+    float         w    = 0.0f;
+    for (int64_t s = 0; s < a.segments; s++)
+        w = append(w, mu, at + (s + 1 < a.segments ? s + 1 : 0) * a.state_floats, D);
+    put<D>(a.end + head * a.record_floats, w, mu);
+}
+
+/* Records of ranks, to the state before and after the own tokens. A sum of weights of 0 is of no
+ * tokens: whatever has seen one counts at least its largest. */
+template <int D>
+__global__ void __launch_bounds__(D) fold_means(const __grid_constant__ sbi_scan_fold f)
+{
+    const int64_t head  = blockIdx.x;
+    float        *state = f.state + head * f.state_floats;
+    float2        mu    = make_float2(state[D + 1] > 0.0f ? state[D] : -INFINITY, state[D + 1]);
+    float         w     = state[threadIdx.x];
+    __syncthreads(); /* before thread 0 writes over what all have read */
+    for (int i = 0; i < f.n; i++)
+        if (f.tokens[i] > 0)
+            w = append(w, mu, scan_record_of(f, i, head), D);
+    put<D>(state, w, mu);
+    if (f.end == nullptr)
+        return;
+    float *end = f.end + head * f.state_floats;
+    w          = append(w, mu, f.own + head * f.record_floats, D);
+    put<D>(end, w, mu);
+    end[D + 2 + threadIdx.x] = state[D + 2 + threadIdx.x]; /* the query */
 }
 
 template <int D> sb_status launch(const sbi_scan_cuda_job &a, cudaStream_t stream)
 {
     const unsigned heads = static_cast<unsigned>(a.heads);
     const unsigned all   = static_cast<unsigned>(a.heads * a.segments);
-    if (a.segments > 1)
-        mean_rows<D, false><<<all - heads, D, 0, stream>>>(a);
-    mean_entries<D><<<heads, D, 0, stream>>>(a);
-    mean_rows<D, true><<<all, D, 0, stream>>>(a);
+    if (a.part == SBI_SCAN_STATES) {
+        mean_rows<D, false><<<all, D, 0, stream>>>(a);
+        mean_record<D><<<heads, D, 0, stream>>>(a);
+    } else {
+        if (a.segments > 1 && a.part == SBI_SCAN_WHOLE)
+            mean_rows<D, false><<<all - heads, D, 0, stream>>>(a);
+        mean_entries<D><<<heads, D, 0, stream>>>(a);
+        mean_rows<D, true><<<all, D, 0, stream>>>(a);
+    }
     return sb_cuda_status(cudaGetLastError(), "launch of a running mean");
 }
 } // namespace
+
+sb_status sbi_scan_mean_fold_cuda(const sbi_scan_fold *f, cudaStream_t stream)
+{
+    const unsigned heads = static_cast<unsigned>(f->state_heads);
+    if (f->d == 64)
+        fold_means<64><<<heads, 64, 0, stream>>>(*f);
+    else
+        fold_means<128><<<heads, 128, 0, stream>>>(*f);
+    return sb_cuda_status(cudaGetLastError(), "launch of a fold of means");
+}
 
 sb_status sbi_scan_mean_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream)
 {

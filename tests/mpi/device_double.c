@@ -40,10 +40,11 @@ static sb_status plan(sb_ctx *ctx, const void *params, const sb_shape *shape, co
     return done(of->plan[SB_CPU](&c, params, shape, q, k, cache, made));
 }
 
-/* Records go over a link between devices, so they are to be there. */
+/* Records go over a link between devices, so they are to be there. None is longer than two states.
+ */
 static int64_t records_bytes(const void *params, const sb_shape *shape)
 {
-    return (1 + SB_SCAN_BATCH) * of->state_bytes(params, shape);
+    return (1 + SB_SCAN_BATCH) * 2 * of->state_bytes(params, shape);
 }
 
 static sb_status attend_state(const sb_ctx *ctx, sb_ctx *host, const void *params,
