@@ -56,7 +56,7 @@ static int pair_open(span_rank *r, const span_seq_spec *spec, int64_t gates, pai
     if (sb_comm_agree(r->comm, st) != SB_OK)
         return 0;
     for (int i = 0; i < 2; i++) {
-        p->o[i] = calloc((size_t)(HEADS * both[i]->gid.n_tokens * DIM) + 1, sizeof(float));
+        p->o[i] = calloc((size_t)(spec->heads * both[i]->gid.n_tokens * DIM) + 1, sizeof(float));
         if (p->o[i] == NULL)
             abort();
         both[i]->o.data  = p->o[i];
@@ -99,7 +99,7 @@ static void compare(span_rank *r, const pair *p)
     if (n == 0)
         return;
     first = p->shard.gid.run[0].start;
-    for (int64_t h = 0; h < HEADS; h++) {
+    for (int64_t h = 0; h < p->shard.spec.heads; h++) {
         num += rel(p->o[0] + h * n * DIM, p->o[1] + (h * all + first) * DIM, n * DIM, &d);
         den += d;
     }
@@ -117,29 +117,45 @@ static void compare(span_rank *r, const pair *p)
 
 /* ---- prefill ---- */
 
+static int prefill(span_rank *r, int method, int64_t tokens, int64_t heads, int64_t kv_heads)
+{
+    span_seq_spec spec = {methods[method].method,
+                          methods[method].params,
+                          SB_LAYOUT_CONTIGUOUS,
+                          tokens,
+                          1,
+                          heads,
+                          kv_heads,
+                          DIM};
+    pair          p;
+    if (!pair_open(r, &spec, methods[method].gates, &p))
+        return 0;
+    sb_status st = span_seq_prefill(&p.shard);
+    SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, span_seq_prefill(&p.whole) == SB_OK, "%s", sb_error_text());
+    SPAN_EXPECT(r, p.shard.shard.plan.parts == 0, "an index");
+    compare(r, &p);
+    pair_close(r, &p);
+    return 1;
+}
+
 static void prefill_equals_one_rank(span_rank *r)
 {
     static const int64_t lengths[] = {1, 5, 67, 517}; /* 1, 5: empty shards */
     for (int m = 0; m < N_METHODS; m++)
-        for (int n = 0; n < 4; n++) {
-            span_seq_spec spec = {methods[m].method,
-                                  methods[m].params,
-                                  SB_LAYOUT_CONTIGUOUS,
-                                  lengths[n],
-                                  1,
-                                  HEADS,
-                                  KV_HEADS,
-                                  DIM};
-            pair          p;
-            if (!pair_open(r, &spec, methods[m].gates, &p))
+        for (int n = 0; n < 4; n++)
+            if (!prefill(r, m, lengths[n], HEADS, KV_HEADS))
                 return;
-            sb_status st = span_seq_prefill(&p.shard);
-            SPAN_EXPECT(r, st == SB_OK, "%s", sb_error_text());
-            SPAN_EXPECT(r, span_seq_prefill(&p.whole) == SB_OK, "%s", sb_error_text());
-            SPAN_EXPECT(r, p.shard.shard.plan.parts == 0, "an index");
-            compare(r, &p);
-            pair_close(r, &p);
-        }
+}
+
+/* Heads that no number of ranks divides: records are of tokens, whatever the heads. */
+static void any_heads_will_do(span_rank *r)
+{
+    static const int64_t heads[][2] = {{6, 3}, {5, 5}, {7, 1}};
+    for (int m = 0; m < N_METHODS; m++)
+        for (int i = 0; i < 3; i++)
+            if (!prefill(r, m, 131, heads[i][0], heads[i][1]))
+                return;
 }
 
 /* Bytes of a rank's record [linear 8], which goes to the ranks behind; and a head from every rank
@@ -387,5 +403,6 @@ const span_case span_state_cases[] = {
     {"one_ranks_failure_ends_the_call_on_all", one_ranks_failure_ends_the_call_on_all},
     {"ranks_need_a_link", ranks_need_a_link},
     {"keys_can_be_gathered_afterwards", keys_can_be_gathered_afterwards},
+    {"any_heads_will_do", any_heads_will_do},
     {0},
 };
