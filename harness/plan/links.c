@@ -187,12 +187,13 @@ static void ulysses(const sb_machine *m, const sb_plan_case *c, int64_t u, sbi_t
     out->first_s += s; /* nothing can be attended to before, and O goes after */
 }
 
-/* A state of every head from every rank before [8]: the last rank has most to receive, the first to
- * send, a batch of ranks at a time. */
+/* A record of every head from every rank before [8]: the last rank has most to receive, the first
+ * to send, a batch of ranks at a time. */
 static void state(const sb_machine *m, const sb_plan_case *c, sbi_traffic *out)
 {
-    net    t    = net_of(m, c->ranks);
-    double each = (double)c->heads * (double)c->head_dim * (double)c->head_dim * sizeof(float);
+    net      t          = net_of(m, c->ranks);
+    sb_shape s          = {.heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim};
+    double   each       = (double)c->method->record_bytes(c->params, &s);
     out->rounds         = (c->ranks - 1 + SB_SCAN_BATCH - 1) / SB_SCAN_BATCH;
     out->received_bytes = (int64_t)(each * (double)(c->ranks - 1));
     out->seconds = out->first_s = exchange_s(&t, each * (double)c->ranks, (double)out->rounds);

@@ -156,6 +156,8 @@ typedef struct sb_method {
     /* Bytes that the cache of each layer keeps for the method from prefill to the last decode step
      * (sb_cache.state); NULL: none. */
     int64_t (*state_bytes)(const void *params, const sb_shape *shape);
+    /* SB_CAP_STATE: bytes that a rank's tokens send each rank behind it (sharding state). */
+    int64_t (*record_bytes)(const void *params, const sb_shape *shape);
     /* Bytes of device memory, as a counting arena counts, that attend takes from ctx->arena, over
      * such memory on a device; NULL: none. */
     int64_t (*device_bytes)(const void *params, const sb_shape *shape);

@@ -78,8 +78,10 @@ int64_t sb_scan_map_dim(sb_scan_map map, int64_t head_dim);
  * 16. */
 sb_status sb_scan_check(const sb_scan *scan, const sb_shape *shape);
 
-/* For the method's record: bytes of sb_cache.state, 1 for quantum_tokens. */
+/* For the method's record: bytes of sb_cache.state, of the records of a rank's tokens for all
+ * heads, 1 for quantum_tokens. */
 int64_t sb_scan_state_bytes(const sb_scan *scan, const sb_shape *shape);
+int64_t sb_scan_record_bytes(const sb_scan *scan, const sb_shape *shape);
 int64_t sb_scan_quantum(const void *params);
 
 enum { SB_SCAN_BATCH = 8 }; /* ranks whose records a rank takes in at a time */
@@ -116,14 +118,14 @@ sb_status sb_attend_linear_scan_cpu(sb_ctx *ctx, const void *params, const sb_at
                                     const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 
 /* The same on a device, for maps of one channel to one, head_dim 64 and 128, chunks of 64 rows, one
- * rank, or several in prefill of DECAY. Tensors, lse and cache->state (header and states as on the
+ * rank, or several in prefill. Tensors, lse and cache->state (header and states as on the
  * CPU) in device memory; sb_scan_device_bytes of ctx->arena, an arena over device memory, are used
  * until the call is done. Mapped and weighted q and k, weighted scores, what DELTA adds to S and
  * the copy of S that meets q are rounded to bf16, sums and S itself are not; token by token
  * (decode, recurrent) and in MEAN nothing is. Asynchronous on ctx->stream, but for a call that goes
- * on from a state, brings gates or is timed. Gates above 0 are found out at the end: o is written,
- * the state stays. Same bits from every run. Errors: as above, and SB_ERR_UNSUPPORTED for what is
- * not done there; SB_ERR_DEVICE. */
+ * on from a state, brings gates or is timed, and over ranks. Gates above 0 are found out at the
+ * end, over ranks before states travel: o may be written, the state stays. Same bits from every
+ * run. Errors: as above, and SB_ERR_UNSUPPORTED for what is not done there; SB_ERR_DEVICE. */
 sb_status sb_attend_linear_scan_cuda(sb_ctx *ctx, const void *params, const sb_attn_in *in,
                                      const sb_plan *plan, sb_cache *cache, sb_attn_out *out);
 int64_t   sb_scan_device_bytes(const sb_scan *scan, const sb_shape *shape);

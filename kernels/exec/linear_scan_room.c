@@ -77,6 +77,12 @@ int64_t sb_scan_state_bytes(const sb_scan *s, const sb_shape *shape)
            heads * state_floats(s, shape->head_dim) * (int64_t)sizeof(float);
 }
 
+int64_t sb_scan_record_bytes(const sb_scan *s, const sb_shape *shape)
+{
+    int64_t heads = s->per_query_head ? shape->heads : shape->kv_heads;
+    return sbi_scan_records_floats(s, heads, shape->head_dim) * (int64_t)sizeof(float);
+}
+
 int64_t sb_scan_quantum(const void *params)
 {
     (void)params;

@@ -43,6 +43,12 @@ static int64_t state_bytes(const void *params_, const sb_shape *shape)
     return sb_scan_state_bytes(&scan, shape);
 }
 
+static int64_t record_bytes(const void *params_, const sb_shape *shape)
+{
+    sb_scan scan = scan_of(params_);
+    return sb_scan_record_bytes(&scan, shape);
+}
+
 static int64_t device_bytes(const void *params_, const sb_shape *shape)
 {
     sb_scan scan = scan_of(params_);
@@ -89,6 +95,7 @@ const sb_method sb_lightning = {
     .check          = check,
     .quantum_tokens = sb_scan_quantum,
     .state_bytes    = state_bytes,
+    .record_bytes   = record_bytes,
     .device_bytes   = device_bytes,
     .layout         = layout,
     .plan           = {[SB_CPU] = plan_cpu},

@@ -40,11 +40,20 @@ static sb_status plan(sb_ctx *ctx, const void *params, const sb_shape *shape, co
     return done(of->plan[SB_CPU](&c, params, shape, q, k, cache, made));
 }
 
-/* Records go over a link between devices, so they are to be there. None is longer than two states.
- */
+/* Records go over a link between devices, so they are to be there. */
+static sb_status take_records(sb_arena *a, int64_t bytes, void **out)
+{
+    return sb_arena_alloc(a, (1 + SB_SCAN_BATCH) * bytes, 1, "records", out);
+}
+
 static int64_t records_bytes(const void *params, const sb_shape *shape)
 {
-    return (1 + SB_SCAN_BATCH) * 2 * of->state_bytes(params, shape);
+    sb_arena a;
+    void    *unused;
+    sb_arena_init_count(&a);
+    return take_records(&a, of->record_bytes(params, shape), &unused) == SB_OK
+               ? (int64_t)a.high_water_bytes
+               : 0;
 }
 
 static sb_status attend_state(const sb_ctx *ctx, sb_ctx *host, const void *params,
@@ -55,8 +64,7 @@ static sb_status attend_state(const sb_ctx *ctx, sb_ctx *host, const void *param
     void          *p  = NULL;
     sb_status      st = SB_OK;
     if (r->ranks > 1)
-        st = sb_arena_alloc(ctx->arena, (1 + SB_SCAN_BATCH) * r->records_floats, sizeof(float),
-                            "records", &p);
+        st = take_records(ctx->arena, r->records_floats * (int64_t)sizeof(float), &p);
     r->own    = p;
     r->others = r->own != NULL ? r->own + r->records_floats : NULL;
     return st == SB_OK ? sb_attend_linear_scan_cpu(host, params, in, made, cache, out) : st;

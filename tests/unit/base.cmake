@@ -6,3 +6,4 @@ endforeach()
 # what executors share
 span_test(test_key_blocks SOURCES unit/kernels/exec/test_key_blocks.c LINK sb_exec LABELS unit)
 span_test(test_plan_check SOURCES unit/kernels/exec/test_plan_check.c LINK sb_exec LABELS unit)
+span_test(test_scan_device SOURCES unit/kernels/exec/test_scan_device.c LINK sb_exec LABELS unit)

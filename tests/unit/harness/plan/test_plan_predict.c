@@ -125,6 +125,20 @@ START_TEST(volumes_are_those_of_the_table)
     ck_assert_double_eq_tol((double)rig_predict(m, &c).received_bytes, 2.1875 * G, 1);
     c = rig_case("lightning", "", 0, M, 8, SB_SCHEME_STATE, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_int_eq(rig_predict(m, &c).received_bytes, 14 << 20);
+    static const struct {
+        const char *params;
+        int64_t     floats; /* of a head's record, and how many of them */
+        int64_t     heads;
+    } said[] = {{"kind=retnet", 128 * 128, 32},
+                {"kind=elu1", 128 * 129, 8},
+                {"kind=gla", 128 * 130, 8}, /* sums of gates in fp64 */
+                {"kind=gated_delta", 128 * 256, 8},
+                {"kind=aaren", 130, 32}};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        c = rig_case("linear", said[i].params, 0, M, 8, SB_SCHEME_STATE, SB_LAYOUT_CONTIGUOUS, 1);
+        ck_assert_int_eq(rig_predict(m, &c).received_bytes,
+                         7 * said[i].heads * said[i].floats * (int64_t)sizeof(float));
+    }
     sb_machine_free(m);
 }
 END_TEST
