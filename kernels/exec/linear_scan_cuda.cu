@@ -289,19 +289,6 @@ bool outputs_wait(const queued *q)
     return q->taken == PORTABLE || q->call->room->scan.rule != SB_SCAN_DECAY;
 }
 
-/* States of zero; of means, which ask with it, behind each the query that rank 0 has sent. */
-sb_status start_from_zero(const queued *q)
-{
-    const sbi_scan_room *r   = q->call->room;
-    const size_t         row = static_cast<size_t>(r->d) * sizeof(float);
-    sb_status st = SB_CUDA(cudaMemsetAsync(q->room->start, 0, states_bytes(r), q->stream));
-    if (st == SB_OK && r->scan.rule == SB_SCAN_MEAN)
-        st = SB_CUDA(cudaMemcpy2DAsync(
-            q->room->start + r->d + 2, static_cast<size_t>(r->state_floats) * sizeof(float),
-            r->query, row, row, static_cast<size_t>(r->heads), cudaMemcpyHostToDevice, q->stream));
-    return st;
-}
-
 /* What the own tokens do to a state of zero, and as much of the outputs as that gives. */
 sb_status queue_apart(void *arg)
 {
@@ -312,8 +299,6 @@ sb_status queue_apart(void *arg)
     j.part               = outputs_wait(q) ? SBI_SCAN_STATES : SBI_SCAN_WHOLE;
     if (st == SB_OK)
         st = prepare(q->call, q->room, q->stream);
-    if (st == SB_OK)
-        st = start_from_zero(q);
     return st == SB_OK ? launch(q->taken, &j, q->stream) : st;
 }
 
@@ -370,29 +355,31 @@ sb_status exchange(const sb_ctx *ctx, const queued *q)
     return st;
 }
 
-/* The query of token 0, by way of the host, as fp32. Waits for the stream on rank 0, which has it.
- * A rank that has failed (st) takes part all the same. */
-sb_status share_query(const sb_ctx *ctx, const sbi_scan_call *c, cudaStream_t stream, sb_status st)
+/* The query of token 0 into all states before the call, by way of the host. Waits for the stream on
+ * rank 0, which has it. A rank that has failed (st) takes part all the same. */
+sb_status share_query(const sb_ctx *ctx, const queued *q, sb_status st)
 {
-    const sb_tensor *q   = c->in->q;
-    const size_t     row = static_cast<size_t>(c->room->d) * sizeof(sb_bf16);
-    float           *to  = c->room->query;
-    int64_t          n   = c->room->heads * c->room->d;
-    /* into the second half, and widened from the front: no number is overwritten before its turn */
-    unsigned char *raw = reinterpret_cast<unsigned char *>(to) + n * (int64_t)sizeof(sb_bf16);
-    if (st == SB_OK && ctx->comm->rank == 0 && c->n > 0) {
-        st = SB_CUDA(cudaMemcpy2DAsync(
-            raw, row, q->data, static_cast<size_t>(q->head_stride) * sizeof(sb_bf16), row,
-            static_cast<size_t>(c->room->heads), cudaMemcpyDeviceToHost, stream));
+    const sbi_scan_room *r     = q->call->room;
+    const size_t         row   = static_cast<size_t>(r->d) * sizeof(float);
+    const size_t         pitch = static_cast<size_t>(r->state_floats) * sizeof(float);
+    const size_t         heads = static_cast<size_t>(r->heads);
+    const bool           first = ctx->comm->rank == 0, takes = st == SB_OK && q->call->n > 0;
+    float               *at = takes ? q->room->start + r->d + 2 : nullptr;
+    if (st == SB_OK)
+        st = sb_ctx_enter(ctx, SB_PHASE_COMMUNICATE);
+    if (st == SB_OK && first && takes) {
+        sbi_scan_cuda_job j = job_of(q->call, q->s, q->room);
+        st                  = sbi_scan_mean_query_cuda(&j, q->stream);
         if (st == SB_OK)
-            st = SB_CUDA(cudaStreamSynchronize(stream));
-        for (int64_t i = 0; st == SB_OK && i < n; i++) {
-            sb_bf16 x;
-            memcpy(&x, raw + i * (int64_t)sizeof x, sizeof x);
-            to[i] = sb_bf16_to_f32(x);
-        }
+            st = SB_CUDA(cudaMemcpy2DAsync(r->query, row, at, pitch, row, heads,
+                                           cudaMemcpyDeviceToHost, q->stream));
+        if (st == SB_OK)
+            st = SB_CUDA(cudaStreamSynchronize(q->stream));
     }
-    sb_status gs = sbi_scan_share_query(c->room, ctx);
+    sb_status gs = sbi_scan_share_query(r, ctx);
+    if (st == SB_OK && gs == SB_OK && !first && takes)
+        st = SB_CUDA(cudaMemcpy2DAsync(at, pitch, r->query, row, row, heads, cudaMemcpyHostToDevice,
+                                       q->stream));
     return st != SB_OK ? st : gs;
 }
 
@@ -406,10 +393,12 @@ sb_status over_ranks(sb_ctx *ctx, const sbi_scan_call *c, sb_cache *cache, sb_st
     queued               q    = {c, &s, &room, sb_cuda_stream(ctx->stream), BY_TOKEN};
     if (st == SB_OK)
         st = open_states(c, cache, &s);
-    if (c->room->scan.rule == SB_SCAN_MEAN)
-        st = share_query(ctx, c, q.stream, st);
     if (st == SB_OK && c->n > 0)
         st = sbi_scan_device_layout(ctx->arena, c->room, c->n, &room);
+    if (st == SB_OK && c->n > 0)
+        st = SB_CUDA(cudaMemsetAsync(room.start, 0, states_bytes(c->room), q.stream));
+    if (c->room->scan.rule == SB_SCAN_MEAN)
+        st = share_query(ctx, &q, st);
     if (st == SB_OK && c->n > 0)
         st = run_in_phase(ctx, queue_apart, &q);
     if (st == SB_OK && c->n > 0 && checks_gates(c))

@@ -73,6 +73,8 @@ sb_status sbi_scan_prefix_cuda(const sbi_scan_cuda_job *job, const double *slope
 sb_status sbi_scan_gate_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 sb_status sbi_scan_delta_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 sb_status sbi_scan_mean_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
+/* The query of token 0, which this call has, into the states of room.start. */
+sb_status sbi_scan_mean_query_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 sb_status sbi_scan_gated_token_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream);
 
 #if defined(__CUDACC__)

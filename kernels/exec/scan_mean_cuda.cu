@@ -195,6 +195,14 @@ __global__ void __launch_bounds__(D) mean_entries(const __grid_constant__ sbi_sc
     }
 }
 
+/* The queries, to where states keep them. */
+__global__ void mean_queries(const __grid_constant__ sbi_scan_cuda_job a)
+{
+    const int64_t head                                          = blockIdx.x;
+    const float   x                                             = query_of(a, head, a.d);
+    a.room.start[head * a.state_floats + a.d + 2 + threadIdx.x] = x;
+}
+
 /* The record: (w, m, u) of all segments. */
 template <int D>
 __global__ void __launch_bounds__(D) mean_record(const __grid_constant__ sbi_scan_cuda_job a)
@@ -255,6 +263,12 @@ sb_status sbi_scan_mean_fold_cuda(const sbi_scan_fold *f, cudaStream_t stream)
     else
         fold_means<128><<<heads, 128, 0, stream>>>(*f);
     return sb_cuda_status(cudaGetLastError(), "launch of a fold of means");
+}
+
+sb_status sbi_scan_mean_query_cuda(const sbi_scan_cuda_job *a, cudaStream_t stream)
+{
+    mean_queries<<<static_cast<unsigned>(a->heads), static_cast<unsigned>(a->d), 0, stream>>>(*a);
+    return sb_cuda_status(cudaGetLastError(), "launch of a copy of queries");
 }
 
 sb_status sbi_scan_mean_cuda(const sbi_scan_cuda_job *job, cudaStream_t stream)
