@@ -276,7 +276,7 @@ static void rows_free(rows *r)
     free(r->picked);
 }
 
-static void compare(verdict *v, const rows *part, const rows *all)
+static void compare(verdict *v, const sb_method *m, const rows *part, const rows *all)
 {
     double  num = 0, den = 0, worst = 0;
     int64_t other = 0;
@@ -296,7 +296,7 @@ static void compare(verdict *v, const rows *part, const rows *all)
         }
     EXPECT(v, other == 0, "%lld of %lld rows selected other keys", (long long)other,
            (long long)(part->heads * part->n));
-    EXPECT(v, isfinite(num) && num <= ranks_nmse() * den, "outputs: nmse %g", num / den);
+    EXPECT(v, isfinite(num) && num <= ranks_nmse(m) * den, "outputs: nmse %g", num / den);
     EXPECT(v, worst <= SB_SHARD_LSE_ABS, "lse: %g", worst);
 }
 
@@ -337,7 +337,7 @@ static void one_pass(verdict *v, op_side *shard, const rows *all)
                times.ns[SB_PHASE_COMMUNICATE] <= times.ns[SB_PHASE_ATTENTION],
            "phases");
     if (sb_comm_agree(world, st) == SB_OK && sb_operator_look(shard->op, take, &part) == SB_OK)
-        compare(v, &part, all);
+        compare(v, shard->cfg.method, &part, all);
     else
         EXPECT(v, st != SB_OK, "look: %s", sb_error_text());
     rows_free(&part);

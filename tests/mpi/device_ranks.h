@@ -10,6 +10,6 @@ const sb_backend *ranks_backend(void);
 void   ranks_method(const sb_method *m, int fails, sb_method *out);
 int    ranks_can_fail(void);
 int    ranks_device_is_empty(void); /* 1, where nobody can tell */
-double ranks_nmse(void);            /* of outputs against one rank's, both in bf16 */
+double ranks_nmse(const sb_method *m); /* of outputs against one rank's, both in bf16 */
 
 #endif
