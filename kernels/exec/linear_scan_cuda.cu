@@ -151,6 +151,15 @@ sb_status portable(const sbi_scan_cuda_job *j, cudaStream_t stream)
 enum kernel { BY_TOKEN, PORTABLE, SM90 };
 const char *const names[] = {"by token", "portable", "sm90"};
 
+/* 1: a head's chain of states takes longer than the portable kernel, whose segments stand side by
+ * side: a hop is 9.8 ns a token, however few heads there are, that kernel 1.34 ns a token and head
+ * of head_dim 128 and .72 of 64 (CUDA.md, Versions). */
+bool chain_is_slow(const sbi_scan_cuda_job *j)
+{
+    enum { FEW_HEADS = 6 };
+    return j->heads <= FEW_HEADS;
+}
+
 sb_status choose(const sbi_scan_call *c, const sbi_scan_cuda_job *j, kernel *out)
 {
     const char *asked = getenv("SPAN_CUDA_KERNEL"), *refusal;
@@ -167,7 +176,7 @@ sb_status choose(const sbi_scan_call *c, const sbi_scan_cuda_job *j, kernel *out
         return sb_fail(SB_ERR_USAGE, "SPAN_CUDA_KERNEL: found %s, allowed auto, portable, sm90",
                        asked);
     refusal = sm90_refusal(j);
-    if (refusal == nullptr)
+    if (refusal == nullptr && (only || !chain_is_slow(j)))
         *out = SM90;
     return only && refusal != nullptr
                ? sb_fail(SB_ERR_UNSUPPORTED, "linear scan: SPAN_CUDA_KERNEL=sm90 found %s", refusal)
