@@ -158,6 +158,7 @@ sb_scheme_call sbi_forward_scheme(const sb_forward *f)
     const sb_model_shape *s = &f->shape;
     return (sb_scheme_call){.use       = f->cfg.use,
                             .method    = f->cfg.method,
+                            .params    = f->cfg.method_params,
                             .map       = &f->map,
                             .comm      = f->cfg.comm,
                             .team      = &f->team,

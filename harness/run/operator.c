@@ -74,6 +74,7 @@ static sb_scheme_call scheme_call(const sb_operator *op)
     const sb_operand_shape *s = &op->cfg.operands->shape;
     return (sb_scheme_call){.use         = op->cfg.use,
                             .method      = op->cfg.method,
+                            .params      = op->cfg.params,
                             .map         = &op->map,
                             .comm        = op->cfg.comm,
                             .team        = &op->team,

@@ -45,7 +45,7 @@ struct sb_device_call {
     struct laid {     /* the last call of layout_device: a call like it finds its plan here */
         const sb_method *method;
         void            *params; /* a copy */
-        int64_t          n_keys, n_queries, heads, first_head;
+        int64_t          n_keys, first_query, n_queries, all_queries, heads, first_head;
         int32_t          layer, n_layers, is_decode;
         sb_plan          plan;
     } laid;
@@ -244,12 +244,18 @@ static sb_status grow_host(struct room *r, size_t bytes)
                : sb_fail(SB_ERR_NOMEM, "device: no host memory for %zu bytes of a plan", whole);
 }
 
+static int64_t first_query(const sb_shape *s)
+{
+    return s->q_gid.n_runs > 0 ? s->q_gid.run[0].start : 0;
+}
+
 /* Layout follows from method, parameters, shape and layer alone. */
 static int is_laid(const sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
                    const void *params, const sb_shape *shape)
 {
     const struct laid *l = &c->laid;
     return l->method == m && l->n_keys == shape->n_keys && l->n_queries == shape->q_gid.n_tokens &&
+           l->first_query == first_query(shape) && l->all_queries == sb_shape_queries(shape) &&
            l->heads == shape->heads && l->first_head == shape->first_head &&
            l->is_decode == shape->is_decode && l->layer == ctx->layer &&
            l->n_layers == ctx->n_layers && memcmp(l->params, params, m->params_bytes) == 0;
@@ -264,16 +270,18 @@ static sb_status note_laid(sb_device_call *c, const sb_ctx *ctx, const sb_method
     if (copy == NULL)
         return sb_fail(SB_ERR_NOMEM, "device: no memory for parameters");
     memcpy(copy, params, m->params_bytes);
-    c->laid = (struct laid){.method     = m,
-                            .params     = copy,
-                            .n_keys     = shape->n_keys,
-                            .n_queries  = shape->q_gid.n_tokens,
-                            .heads      = shape->heads,
-                            .first_head = shape->first_head,
-                            .layer      = ctx->layer,
-                            .n_layers   = ctx->n_layers,
-                            .is_decode  = shape->is_decode,
-                            .plan       = *plan};
+    c->laid = (struct laid){.method      = m,
+                            .params      = copy,
+                            .n_keys      = shape->n_keys,
+                            .first_query = first_query(shape),
+                            .n_queries   = shape->q_gid.n_tokens,
+                            .all_queries = sb_shape_queries(shape),
+                            .heads       = shape->heads,
+                            .first_head  = shape->first_head,
+                            .layer       = ctx->layer,
+                            .n_layers    = ctx->n_layers,
+                            .is_decode   = shape->is_decode,
+                            .plan        = *plan};
     return SB_OK;
 }
 
@@ -306,13 +314,28 @@ static sb_status lay_out_plan(sb_device_call *c, const sb_ctx *ctx, const sb_met
     return st == SB_OK ? note_laid(c, ctx, m, params, shape, plan) : st;
 }
 
+/* The last n rows. */
+static sb_tensor last_rows(const sb_tensor *q, int64_t n)
+{
+    sb_tensor t = *q;
+    t.tokens    = n < q->tokens ? n : q->tokens;
+    t.data      = sb_tensor_bf16(q, 0, q->tokens - t.tokens);
+    t.gid       = (sb_gid){0};
+    return t;
+}
+
 static sb_status plan_there(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
                             const void *params, const sb_attn_in *in, const sb_shape *shape,
                             sb_cache *cache, sb_plan *plan)
 {
     sb_ctx    here = *ctx;
-    sb_status st   = lay_out_plan(c, ctx, m, params, shape, plan);
+    sb_tensor last;
+    sb_status st = lay_out_plan(c, ctx, m, params, shape, plan);
     here.arena = here.host = NULL; /* plan finds its room in the plan, and allocates nothing */
+    if (here.last_q == NULL && m->plan_last_queries != NULL && !shape->is_decode) {
+        last        = last_rows(in->q, m->plan_last_queries(params, shape));
+        here.last_q = &last;
+    }
     if (st == SB_OK)
         st = sb_ctx_enter(&here, SB_PHASE_ESTIMATE);
     return st == SB_OK ? m->plan[c->backend->id](&here, params, shape, in->q, in->k, cache, plan)

@@ -40,14 +40,16 @@ sb_status sb_device_call_partial(sb_device_call *c, int64_t heads, int64_t head_
 /* 1: m's plan runs on the device itself, so that no index is laid out in host memory. */
 int sb_device_plans(const sb_backend *backend, const sb_method *m);
 
-/* m's plan and attend on the device. shape: of the call; in, out and the cache's state: device
- * memory, ids are host memory; out->lse NULL: nobody wants it. plan: where the device plans, it
- * becomes the plan with its arrays in device memory; else it has been made in host memory, and is
- * checked, copied (SB_PHASE_SELECT of ctx) and followed. Phases come from the device's own clock.
- * Returns when the results are there; of a decode step without ctx->phases and without an index it
- * returns when it is queued, and an error of the device shows where somebody waits. cache (or
- * NULL): of methods that carry a state on; without one it starts anew. The room for the index grows
- * when an index needs more than any before, and so does what attend works in. */
+/* m's plan and attend on the device. ctx->last_q: of methods with plan_last_queries, where other
+ * ranks have some of them (NULL: they are the last rows of in->q). shape: of the call; in, out and
+ * the cache's state: device memory, ids are host memory; out->lse NULL: nobody wants it. plan:
+ * where the device plans, it becomes the plan with its arrays in device memory; else it has been
+ * made in host memory, and is checked, copied (SB_PHASE_SELECT of ctx) and followed. Phases come
+ * from the device's own clock. Returns when the results are there; of a decode step without
+ * ctx->phases and without an index it returns when it is queued, and an error of the device shows
+ * where somebody waits. cache (or NULL): of methods that carry a state on; without one it starts
+ * anew. The room for the index grows when an index needs more than any before, and so does what
+ * attend works in. */
 sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
                                 const void *params, const sb_attn_in *in, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache, const sb_attn_out *out);

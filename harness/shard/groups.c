@@ -6,7 +6,10 @@
  *                                            part[1]  the same in id order, being attended to
  *
  * Either way two groups stand in memory. A rank that fails goes on receiving, so that all leave
- * together. */
+ * together.
+ *
+ * What plans on a device, with all heads in one group, may look at the last queries of the
+ * sequence: whoever has some of them sends these along. */
 #include "harness/shard/groups.h"
 
 #include "harness/shard/gather.h"
@@ -41,7 +44,8 @@ static sb_status whole_keys_room(sb_shard *s, sb_arena *data)
 
 sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
                                  const sb_comm *comm, int64_t heads, int64_t kv_heads,
-                                 int64_t head_dim, int64_t heads_at_once, int whole_keys)
+                                 int64_t head_dim, int64_t heads_at_once, int whole_keys,
+                                 int64_t first_query, int64_t last_queries)
 {
     sb_groups *g  = &s->groups;
     sb_status  st = sb_shard_layout_local(s, a, map, comm, heads, kv_heads, head_dim);
@@ -51,6 +55,8 @@ sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const
     s->prefill       = sbi_prefill_groups;
     g->heads_at_once = heads_at_once < kv_heads ? heads_at_once : kv_heads;
     g->whole_keys    = whole_keys;
+    g->first_query   = first_query;
+    g->last_queries  = last_queries;
     g->staged        = sbi_gather_needs_stage(map);
     if (map->ranks == 1) /* calls alias the cache */
         return SB_OK;
@@ -68,7 +74,13 @@ sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const
                                     sizeof(sb_bf16), "keys of a group of heads", &p);
         g->part[i] = p;
     }
-    g->max_transfers = 2 * (map->ranks - 1) * tensors * g->heads_at_once * blocks;
+    g->max_transfers = 2 * (map->ranks - 1) *
+                       (tensors * g->heads_at_once + (last_queries > 0 ? heads : 0)) * blocks;
+    if (st == SB_OK && last_queries > 0) {
+        st = sb_arena_alloc(data, heads * last_queries * head_dim, sizeof(sb_bf16), "last queries",
+                            &p);
+        g->last_q = p;
+    }
     if (st == SB_OK)
         st = sb_arena_alloc(a, g->max_transfers, sizeof *g->transfer, "transfers of a group", &p);
     g->transfer = p;
@@ -88,6 +100,7 @@ sb_status sb_groups_check(const sb_method *m)
 typedef struct group {
     sb_shard        *s;
     const sb_tensor *from[K_AND_V]; /* of this rank */
+    const sb_tensor *q;             /* NULL: no last queries come along */
     int              tensors;
     int64_t          first, n;
     sb_bf16         *part; /* where they arrive */
@@ -146,6 +159,54 @@ static sb_transfer *add_head(sb_transfer *t, const group *g, int32_t peer, int x
     return t;
 }
 
+/* The last queries that a rank has, one run in a contiguous map. */
+static sb_run last_of(const sb_shard *s, int32_t rank)
+{
+    sb_gid  g     = sb_map_gid(s->map, rank);
+    int64_t first = s->map->n_tokens - s->groups.last_queries;
+    sb_run  r     = g.n_runs > 0 ? g.run[0] : (sb_run){first, 0};
+    int64_t begin = r.start > first ? r.start : first, end = r.start + r.len;
+    return (sb_run){begin, end > begin ? end - begin : 0};
+}
+
+/* Where a query of the last ones stands, of all of them and of the own. */
+static sb_bf16 *last_at(const sb_shard *s, int64_t head, int64_t token)
+{
+    const sb_groups *g = &s->groups;
+    return g->last_q + ((head + 1) * g->last_queries + token - s->map->n_tokens) * s->head_dim;
+}
+static sb_bf16 *own_query(const sb_shard *s, const sb_tensor *q, int64_t head, int64_t token)
+{
+    return sb_tensor_bf16(q, head, token - sb_map_gid(s->map, s->link->rank).run[0].start);
+}
+
+/* To and from a peer, in the same order there. */
+static sb_transfer *add_last_queries(sb_transfer *t, const group *g, int32_t peer)
+{
+    sb_shard *s    = g->s;
+    sb_run    mine = last_of(s, s->link->rank), theirs = last_of(s, peer);
+    for (int64_t h = 0; h < s->heads; h++) {
+        if (mine.len > 0)
+            t = add(t, own_query(s, g->q, h, mine.start), mine.len, s, peer, 0);
+        if (theirs.len > 0)
+            t = add(t, last_at(s, h, theirs.start), theirs.len, s, peer, 1);
+    }
+    return t;
+}
+
+/* The own ones beside those that arrive. */
+static sb_status put_last_queries(const group *g, void *stream)
+{
+    sb_shard *s     = g->s;
+    sb_run    mine  = last_of(s, s->link->rank);
+    size_t    bytes = (size_t)(mine.len * s->head_dim) * sizeof(sb_bf16);
+    sb_status st    = SB_OK;
+    for (int64_t h = 0; st == SB_OK && mine.len > 0 && h < s->heads; h++)
+        st = s->link->backend->copy(last_at(s, h, mine.start), own_query(s, g->q, h, mine.start),
+                                    bytes, SB_COPY_ON_DEVICE, stream);
+    return st;
+}
+
 /* alone: the device has nothing to compute until it is there. */
 static sb_status post(const group *g, int alone, void *stream)
 {
@@ -155,6 +216,8 @@ static sb_status post(const group *g, int alone, void *stream)
         for (int x = 0; x < g->tensors; x++)
             for (int64_t h = 0; h < g->n; h++)
                 t = add_head(t, g, (l->rank + p) % l->size, x, h);
+    for (int32_t p = 1; g->q != NULL && p < l->size; p++)
+        t = add_last_queries(t, g, (l->rank + p) % l->size);
     return (alone ? sb_link_post_alone : sb_link_post)(l, g->s->groups.transfer,
                                                        t - g->s->groups.transfer, stream);
 }
@@ -173,7 +236,7 @@ static sb_status place(const group *g, const sb_tensor *to, int64_t h, int32_t r
 static sb_status put_in_order(const group *g, sb_bf16 *part, void *stream)
 {
     sb_shard *s  = g->s;
-    sb_status st = SB_OK;
+    sb_status st = g->q != NULL ? put_last_queries(g, stream) : SB_OK;
     for (int x = 0; x < g->tensors; x++) {
         sb_tensor to = in_order(g, x, part);
         for (int64_t h = 0; st == SB_OK && h < g->n; h++) {
@@ -214,7 +277,19 @@ static group group_of(const call *c, int64_t nth)
                                  .part    = g->part[g->staged ? 0 : nth % 2]};
     out.from[0]               = g->whole_keys ? &c->cache->v : &c->cache->k;
     out.from[out.tensors - 1] = &c->cache->v;
+    out.q                     = g->last_queries > 0 && nth == 0 ? c->q : NULL;
     return out;
+}
+
+static sb_tensor last_queries(const sb_shard *s)
+{
+    int64_t n = s->groups.last_queries;
+    return (sb_tensor){.data        = s->groups.last_q,
+                       .dtype       = SB_BF16,
+                       .heads       = s->heads,
+                       .tokens      = n,
+                       .dim         = s->head_dim,
+                       .head_stride = n * s->head_dim};
 }
 
 /* A device that plans by itself has all heads in one group, and is alone with its rows. */
@@ -223,7 +298,7 @@ static sb_status plan_and_attend_there(const call *c, const sb_attn_in *in_, con
     sb_shard  *s     = c->s;
     sb_ctx     alone = *c->ctx;
     sb_attn_in in    = *in_;
-    sb_tensor  k = *in_->k, v = *in_->v;
+    sb_tensor  k = *in_->k, v = *in_->v, last = last_queries(s);
     sb_shape   shape;
     if (!sb_shard_shape_on_device(s, c->ctx->backend, c->m, c->shape, &shape))
         return SB_OK;
@@ -233,6 +308,8 @@ static sb_status plan_and_attend_there(const call *c, const sb_attn_in *in_, con
     in.k          = &k;
     in.v          = &v;
     alone.comm    = NULL;
+    if (s->groups.last_queries > 0)
+        alone.last_q = &last;
     return sb_device_call_attend(s->device, &alone, c->m, c->params, &in, &shape, &s->plan, NULL,
                                  out);
 }

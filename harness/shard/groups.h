@@ -9,10 +9,13 @@
  *   2 * (2 * heads_at_once * n_tokens * head_dim * 2 bytes)     K and V
  * Methods that look at all keys before they attend (whole_keys 1) have K of all heads besides, and
  * groups of V alone. Key rows come from `data`, the rest from `a` (the same arena on the cpu). At
- * most all KV heads at once. The link is set in s->link by the caller. */
+ * most all KV heads at once. last_queries: so many last queries of the sequence come with the first
+ * group, of all heads, into room from `data` besides; for a device that plans. first_query: tokens
+ * before it have no query. The link is set in s->link by the caller. */
 sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
                                  const sb_comm *comm, int64_t heads, int64_t kv_heads,
-                                 int64_t head_dim, int64_t heads_at_once, int whole_keys);
+                                 int64_t head_dim, int64_t heads_at_once, int whole_keys,
+                                 int64_t first_query, int64_t last_queries);
 
 /* SB_OK, or SB_ERR_UNSUPPORTED with the reason: a method without keys. */
 sb_status sb_groups_check(const sb_method *m);

@@ -71,6 +71,23 @@ int sb_scheme_keeps_apart(const sb_scheme_call *c)
     return c->map->ranks > 1 && !one_team(c) && (carries_state(c) || sb_scheme_links(c->use));
 }
 
+/* Rows of q that every rank's plan finds, of this rank or not. After earlier tokens without a query
+ * such methods plan none by them. */
+static int64_t last_queries(const sb_scheme_call *c)
+{
+    const sb_method *m     = c->method;
+    int64_t          n     = c->map->n_tokens;
+    sb_shape         whole = {.n_keys      = n,
+                              .heads       = c->heads,
+                              .kv_heads    = c->kv_heads,
+                              .head_dim    = c->head_dim,
+                              .all_queries = n};
+    if (!c->on_device || m->plan_last_queries == NULL || c->first_query > 0)
+        return 0;
+    int64_t rows = m->plan_last_queries(c->params, &whole);
+    return rows < n ? rows : n;
+}
+
 static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb_shard *s)
 {
     sb_scheme_use u     = c->use;
@@ -90,7 +107,8 @@ static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb
                                       c->head_dim, c->first_query);
     if (u.heads_at_once > 0)
         return sb_shard_layout_groups(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
-                                      c->head_dim, u.heads_at_once, whole && !c->on_device);
+                                      c->head_dim, u.heads_at_once, whole && !c->on_device,
+                                      c->first_query, last_queries(c));
     sb_status st = sb_shard_layout_local(s, a, c->map, c->comm, c->heads, c->kv_heads, c->head_dim);
     return st == SB_OK ? sb_shard_layout_gather(s, data) : st;
 }
@@ -118,13 +136,13 @@ sb_scheme_use sb_scheme_on_device(sb_scheme_use use, const sb_method *m, int32_t
 }
 
 /* A plan on a device is one rank's work, of all rows of its heads, or of some where row blocks
- * choose apart. */
+ * choose apart or the last queries suffice besides. */
 static sb_status check_planner(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
                                int32_t ranks, sb_layout_kind layout, int64_t kv_heads)
 {
     if (!sb_device_plans(backend, m))
         return SB_OK;
-    if (!m->plan_rows_apart)
+    if (!m->plan_rows_apart && m->plan_last_queries == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "sharding: found allgather on %d ranks of backend %s, allowed ulysses: %s "
                        "plans there, over all rows of its heads",
@@ -181,7 +199,9 @@ int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_me
     }
     if (!sb_device_plans(b, m) || (m->caps & SB_CAP_STATE) != 0)
         return 1;
-    if (q->n_tokens > 0)
+    if (m->plan_last_queries != NULL)
+        out->all_queries = s->map->n_tokens - s->groups.first_query;
+    else if (q->n_tokens > 0)
         out->n_keys = q->run[q->n_runs - 1].start + q->run[q->n_runs - 1].len;
     return q->n_tokens > 0;
 }

@@ -25,6 +25,7 @@ static inline int sb_scheme_links(sb_scheme_use u)
 typedef struct sb_scheme_call {
     sb_scheme_use    use;
     const sb_method *method;
+    const void      *params; /* of the method; may be NULL where on_device is 0 */
     const sb_map    *map;
     const sb_comm   *comm;
     const sb_team   *team; /* made by sb_team_create where use.team > 0 */

@@ -70,6 +70,9 @@ typedef struct sb_groups {
     sb_bf16     *part[2];       /* [K, V][heads_at_once][n_tokens][head_dim] */
     sb_transfer *transfer;
     int64_t      max_transfers;
+    int64_t      first_query;  /* tokens before it have none */
+    int64_t      last_queries; /* of the sequence, that come to every rank with the first group */
+    sb_bf16     *last_q;       /* [heads][last_queries][head_dim] */
 } sb_groups;
 
 /* Needed keys alone, or all of them (fetch.h). */
@@ -190,7 +193,8 @@ sb_status sb_shard_fetch_seen(sb_shard *s, const sb_backend *backend, sb_shard_v
 
 /* A prefill of several ranks as a device call sees it: some heads of a team's tokens; where the
  * device plans for some rows of the sequence, keys up to the last of them (they are the last
- * queries then); else `shape` itself. Returns 0 where such a plan would have no rows: no call is
+ * queries then), or all keys and how many queries all ranks have, where it looks at the last ones
+ * of the sequence; else `shape` itself. Returns 0 where such a plan would have no rows: no call is
  * made. */
 int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_method *m,
                              const sb_shape *shape, sb_shape *out);

@@ -31,7 +31,15 @@ typedef struct sb_shape {
     /* Where the heads here are some of a model's (sharding ulysses): the number there of the first
      * query head, and how many of both kinds the model has. Zeros: all of them are here. */
     int64_t first_head, model_heads, model_kv_heads;
+    /* Queries of the sequence, on all ranks, where a plan is made for some rows of it with those of
+     * other ranks in sb_ctx.last_q. 0: there are those of q_gid. */
+    int64_t all_queries;
 } sb_shape;
+
+static inline int64_t sb_shape_queries(const sb_shape *s)
+{
+    return s->all_queries > 0 ? s->all_queries : s->q_gid.n_tokens;
+}
 
 static inline int64_t sb_shape_model_heads(const sb_shape *s)
 {
@@ -61,6 +69,10 @@ typedef struct sb_ctx {
     /* In decode on a device, of methods with step_bytes, device memory: attend finds there how many
      * keys there are, in place of those of in->k. NULL: the call says it. */
     const sb_step    *step;
+    /* Of plan on a device, for methods with plan_last_queries: so many last queries of the
+     * sequence, [heads][that many][d], whichever rank they are of; a view of q where all are here.
+     * Else NULL. */
+    const sb_tensor  *last_q;
     int32_t           layer;
     int32_t           n_layers; /* of the model; 0 counts as 1 */
     int32_t           threads;  /* OpenMP threads for CPU kernels, >= 1 */
@@ -133,6 +145,11 @@ typedef struct sb_method {
     /* 1: in prefill each row block chooses by itself, from its own queries and the keys up to them:
      * the index of some rows, made over those keys alone, is that of the whole. */
     int32_t plan_rows_apart;
+    /* How many of the sequence's last queries plan on a device looks at in ctx->last_q, in prefill,
+     * up to shape->all_queries. With these, its own queries (one run, from a multiple of
+     * quantum_tokens on) and all keys it makes the lists of its own rows, as one rank does for all.
+     * NULL: it needs all queries of the heads, or rows are chosen apart. */
+    int64_t (*plan_last_queries)(const void *params, const sb_shape *shape);
     /* 1: in decode, plan talks to the other ranks; they then agree on its layout first. */
     int32_t         decode_plan_meets;
     const sb_param *params;

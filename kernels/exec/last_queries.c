@@ -39,11 +39,24 @@ static void fill(const sb_last_queries *l, const sb_shape *shape, const sb_tenso
     l->words[l->n_words] = shape->q_gid.n_tokens;
 }
 
+/* They are there: the last rows of those of all ranks. */
+static void take(const sb_last_queries *l, const sb_shape *shape, const sb_tensor *last)
+{
+    for (int64_t h = 0; h < l->heads; h++)
+        for (int64_t i = 0; i < l->n_rows; i++)
+            memcpy(row_of(l, h, i), sb_tensor_bf16(last, h, last->tokens - l->n_rows + i),
+                   row_bytes(l));
+    l->words[l->n_words] = sb_shape_queries(shape);
+}
+
 sb_status sb_last_queries_share(sb_last_queries *l, sb_ctx *ctx, const sb_shape *shape,
                                 const sb_tensor *q, sb_phase own)
 {
     int64_t t0 = sb_now_ns();
-    fill(l, shape, q);
+    if (ctx->last_q != NULL && ctx->last_q->tokens >= l->n_rows)
+        take(l, shape, ctx->last_q);
+    else
+        fill(l, shape, q);
     sb_phase_add(ctx->phases, own, t0);
     if (ctx->comm == NULL || ctx->comm->size == 1)
         return SB_OK;

@@ -1,6 +1,6 @@
 /* The last queries of a sequence, on every rank: what methods probe the keys with. They may lie on
  * several ranks; every word of them is one rank's and zero on the others, so their integer sum is
- * the whole, in any layout. */
+ * the whole, in any layout. Where a caller has them already (sb_ctx.last_q) no rank is asked. */
 #ifndef SB_KERNELS_EXEC_LAST_QUERIES_H
 #define SB_KERNELS_EXEC_LAST_QUERIES_H
 

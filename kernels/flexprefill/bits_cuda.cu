@@ -23,7 +23,7 @@ __global__ void set_bits(sbi_flex_device r, int64_t cover)
     int     lane = static_cast<int>(threadIdx.x % 32);
     if (list >= r.bits.lists)
         return;
-    int64_t         head = list / r.n, row = list % r.n;
+    int64_t         head = list / r.rows.n_rows, row = r.first_row + list % r.rows.n_rows;
     const uint32_t *columns = r.set + head * 2 * r.set_words, *offsets = columns + r.set_words;
     uint32_t       *word = r.bits.word + list * r.bits.words;
     for (int64_t w = lane; w < r.bits.words; w += 32) {
@@ -42,9 +42,9 @@ __global__ void set_bits(sbi_flex_device r, int64_t cover)
     if (!r.aware[head])
         return;
     __syncwarp();
-    const int32_t *score = r.score + head * r.rows.ids_per_head + sbi_flex_row_at(row);
+    const int32_t *score = r.score + head * r.scores + sbi_flex_row_at(row);
     uint32_t       cut = r.cut[head].score, before = (1u << lane) - 1;
-    int64_t        ties = r.ties[list];
+    int64_t        ties = r.ties[head * r.n + row];
     for (int64_t first = 0; first <= row; first += 32) {
         int64_t  i     = first + lane;
         uint32_t x     = i <= row ? static_cast<uint32_t>(score[i]) : 0;

@@ -26,7 +26,7 @@ __global__ __launch_bounds__(THREADS) void count_digit(sbi_flex_device r, int di
     int            width = digit > 0 ? shift_of(digit - 1) - shift : 32 - shift;
     uint32_t       above = digit > 0 ? ~((1u << shift_of(digit - 1)) - 1) : 0;
     uint32_t       known = r.cut[head].score;
-    const int32_t *score = r.score + head * r.rows.ids_per_head;
+    const int32_t *score = r.score + head * r.scores;
     for (int b = static_cast<int>(threadIdx.x); b < BINS; b += THREADS)
         low[b] = high[b] = 0;
     __syncthreads();
@@ -103,7 +103,7 @@ __global__ void count_ties(sbi_flex_device r)
     int     n    = 0;
     if (row >= r.n || !r.aware[head])
         return;
-    const int32_t *score = r.score + head * r.rows.ids_per_head + sbi_flex_row_at(row);
+    const int32_t *score = r.score + head * r.scores + sbi_flex_row_at(row);
     for (int64_t i = threadIdx.x % 32; i <= row; i += 32)
         n += static_cast<uint32_t>(score[i]) == r.cut[head].score;
     n = static_cast<int>(__reduce_add_sync(0xffffffffu, static_cast<unsigned>(n)));

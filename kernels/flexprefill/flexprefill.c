@@ -99,6 +99,15 @@ static sb_status plan_cuda(sb_ctx *ctx, const void *params_, const sb_shape *sha
 }
 #endif
 
+/* The probe and the pattern test look at the last block, the cut of a query-aware head at all. */
+static int64_t plan_last_queries(const void *params_, const sb_shape *shape)
+{
+    const sb_flexprefill_params *p = params_;
+    if (is_dense(p, shape))
+        return 0;
+    return p->tau > 0.0 ? shape->n_keys : p->block_tokens;
+}
+
 const sb_method sb_flexprefill = {
     .name           = "flexprefill",
     .summary        = "columns and diagonals of blocks, or query-aware blocks, per head by gamma; "
@@ -110,9 +119,10 @@ const sb_method sb_flexprefill = {
     .params_bytes   = sizeof(sb_flexprefill_params),
     .check          = check,
     .quantum_tokens = quantum_tokens,
-    .layout         = layout,
-    .layout_device  = SB_IF_CUDA(layout_device),
-    .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(plan_cuda)},
+    .plan_last_queries = plan_last_queries,
+    .layout            = layout,
+    .layout_device     = SB_IF_CUDA(layout_device),
+    .plan              = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(plan_cuda)},
     .attend =
         {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

@@ -33,6 +33,31 @@ sb_status lay_out_heads(const sb_ctx *ctx, const sb_shape *shape, sbi_flex_devic
     return TAKE(flops, 1);
 }
 
+/* Where scores stand: in the ids, or apart. */
+sb_status lay_out_scores(const sb_ctx *ctx, const sb_flexprefill_params *p, const sb_csr *ids,
+                         sbi_flex_device *r)
+{
+    r->scores = r->n * (r->n + 1) / 2;
+    r->score  = ids->id;
+    return r->rows.n_rows == r->n || p->tau == 0.0 ? SB_OK : TAKE(score, r->heads * r->scores);
+}
+
+/* The row blocks of the queries here: whole ones, side by side. */
+sb_status find_rows(const sb_shape *s, sbi_flex_device *r)
+{
+    const sb_gid *q   = &s->q_gid;
+    sb_run        run = q->n_runs > 0 ? q->run[0] : sb_run{0, 0};
+    int64_t       end = run.start + run.len, b = r->block_tokens;
+    if (q->n_runs > 1 || run.start % b != 0 || (end % b != 0 && end != s->n_keys))
+        return sb_fail(SB_ERR_INTERNAL,
+                       "flexprefill: found %d runs of queries, the first of [%lld, %lld), allowed "
+                       "one of whole blocks of %lld where the device plans",
+                       static_cast<int>(q->n_runs), static_cast<long long>(run.start),
+                       static_cast<long long>(end), static_cast<long long>(b));
+    r->first_row = run.start / b;
+    return SB_OK;
+}
+
 sbi_flex_asked asked(const sb_flexprefill_params *p, const sbi_flex_device *r)
 {
     sbi_flex_asked a = {};
@@ -79,11 +104,11 @@ sb_status mean_queries(const sb_ctx *ctx, const sbi_flex_device *r, int32_t roun
 }
 
 sb_status score_aware(const sb_ctx *ctx, const sbi_flex_device &r, const sbi_flex_asked &a,
-                      const sb_tensor *q, cudaStream_t stream)
+                      cudaStream_t stream)
 {
     sb_status st = sb_ctx_enter(ctx, SB_PHASE_ESTIMATE);
     if (st == SB_OK)
-        st = mean_queries(ctx, &r, a.round, q);
+        st = mean_queries(ctx, &r, a.round, ctx->last_q);
     if (st == SB_OK)
         st = sbi_flex_score_blocks(r, a, stream);
     if (st == SB_OK)
@@ -109,10 +134,12 @@ extern "C" sb_status sbi_flex_layout_device(sb_ctx *ctx, const sb_flexprefill_pa
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "flexprefill: found %d ranks, allowed one where the device plans",
                        static_cast<int>(ctx->comm->size));
-    if (shape->q_gid.n_tokens != shape->n_keys)
-        return sbi_flex_part_of_sequence(shape->q_gid.n_tokens, shape->n_keys);
-    sb_status st = sb_row_blocks_device_layout(&r->rows, ctx, shape, p->block_tokens,
-                                               p->block_tokens, 1, &index);
+    if (sb_shape_queries(shape) != shape->n_keys)
+        return sbi_flex_part_of_sequence(sb_shape_queries(shape), shape->n_keys);
+    sb_status st = find_rows(shape, r);
+    if (st == SB_OK)
+        st = sb_row_blocks_device_layout(&r->rows, ctx, shape, p->block_tokens, p->block_tokens, 1,
+                                         &index);
     if (st == SB_OK)
         st = sb_plan_bits_layout(&r->bits, ctx, shape->heads * r->rows.n_rows, r->n);
     if (st == SB_OK)
@@ -121,10 +148,11 @@ extern "C" sb_status sbi_flex_layout_device(sb_ctx *ctx, const sb_flexprefill_pa
     if (st == SB_OK)
         st = lay_out_heads(ctx, shape, r);
     if (st == SB_OK)
+        st = lay_out_scores(ctx, p, &index.tiles, r);
+    if (st == SB_OK)
         st = sb_arena_alloc(ctx->host, 1, sizeof made, "flexprefill room", &at);
     if (st != SB_OK)
         return st;
-    r->score = index.tiles.id;
     if (!ctx->host->counting)
         *static_cast<sbi_flex_device *>(at) = made;
     index.method_data         = at;
@@ -140,15 +168,21 @@ extern "C" sb_status sbi_flex_plan_cuda(sb_ctx *ctx, const sb_flexprefill_params
     const auto    *r      = static_cast<const sbi_flex_device *>(plan->method_data);
     auto           stream = sb_cuda_stream(ctx->stream);
     sbi_flex_asked a      = asked(p, r);
-    (void)shape;
+    int64_t        needed = p->tau > 0.0 ? r->n_keys : r->block_tokens;
+    if (ctx->last_q == nullptr || ctx->last_q->tokens < needed || k->tokens != r->n_keys ||
+        q->tokens != shape->q_gid.n_tokens)
+        return sb_fail(SB_ERR_INTERNAL,
+                       "flexprefill: plan was given %lld of %lld keys, or too few queries",
+                       static_cast<long long>(k->tokens), static_cast<long long>(r->n_keys));
     plan->estimate_flops = 2 * r->dim * r->heads * (2 * r->block_tokens * r->n_keys + r->n);
     sb_status st         = sb_ctx_enter(ctx, SB_PHASE_ESTIMATE);
     if (st == SB_OK)
         st = mean_keys(ctx, r, a.round, k);
     if (st == SB_OK)
-        st = sb_last_probe_run(&r->probe, ctx, q, k, a.round ? SB_PROBE_QUERIES : SB_PROBE_EXACT);
+        st = sb_last_probe_run(&r->probe, ctx, ctx->last_q, k,
+                               a.round ? SB_PROBE_QUERIES : SB_PROBE_EXACT);
     if (st == SB_OK)
-        st = sbi_flex_judge_heads(*r, a, q, stream);
+        st = sbi_flex_judge_heads(*r, a, ctx->last_q, stream);
     if (st == SB_OK)
         st = SB_CUDA(cudaMemsetAsync(r->flops, 0, sizeof *r->flops, stream));
     if (st == SB_OK)
@@ -156,7 +190,7 @@ extern "C" sb_status sbi_flex_plan_cuda(sb_ctx *ctx, const sb_flexprefill_params
     if (st == SB_OK)
         st = sbi_flex_choose_lines(*r, a, stream);
     if (st == SB_OK && a.tau > 0.0) /* else no head is query-aware */
-        st = score_aware(ctx, *r, a, q, stream);
+        st = score_aware(ctx, *r, a, stream);
     if (st == SB_OK)
         st = sbi_flex_set_bits(*r, a, stream);
     if (st == SB_OK)

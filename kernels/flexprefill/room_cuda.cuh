@@ -18,9 +18,12 @@ struct sbi_flex_device_cut {
     uint64_t mass;  /* of all scores above it, in units of 2^-40 */
 };
 
-/* By value to kernels; arrays are device memory. n: key blocks, which row blocks are too. */
+/* By value to kernels; arrays are device memory. n: key blocks, and row blocks of the sequence,
+ * over all of which query-aware heads are cut; the lists are of rows.n_rows of them from first_row
+ * on. */
 struct sbi_flex_device {
     int64_t              heads, heads_per_kv, n, n_keys, dim, block_tokens, set_words;
+    int64_t              first_row;
     sb_row_blocks_device rows;
     sb_plan_bits         bits;
     sb_last_probe        probe;
@@ -34,7 +37,8 @@ struct sbi_flex_device {
     int64_t             *ties;   /* [heads][n] how many scores of a row that equal the cut stay */
     sbi_flex_device_cut *cut;    /* [heads] */
     int64_t             *flops;  /* of query-aware heads */
-    int32_t             *score;  /* [heads][n (n + 1) / 2]: the ids of the index */
+    int64_t              scores; /* of a head: n (n + 1) / 2 */
+    int32_t             *score;  /* [heads][scores]: the ids of the index where it has all rows */
 };
 
 /* What parameters say; by value to kernels. */

@@ -39,7 +39,7 @@ __global__ __launch_bounds__(THREADS) void products(sbi_flex_device r, int32_t r
         for (int j = 0; j < EACH; j++) {
             int64_t at = row + ty + 16 * i, block = col + tx + 16 * j;
             if (at < r.n && block <= at)
-                r.score[head * r.rows.ids_per_head + sbi_flex_row_at(at) + block] =
+                r.score[head * r.scores + sbi_flex_row_at(at) + block] =
                     __float_as_int(sbi_flex_round(sum[i][j], round));
         }
 }
@@ -66,7 +66,7 @@ __global__ __launch_bounds__(THREADS) void weights(sbi_flex_device r)
     int64_t           head = blockIdx.y, row = blockIdx.x;
     if (!r.aware[head])
         return;
-    int32_t *score = r.score + head * r.rows.ids_per_head + sbi_flex_row_at(row);
+    int32_t *score = r.score + head * r.scores + sbi_flex_row_at(row);
     float    top   = -INFINITY;
     for (int64_t i = threadIdx.x; i <= row; i += THREADS) {
         float x = __int_as_float(score[i]);

@@ -87,39 +87,41 @@ __global__ __launch_bounds__(THREADS) void choose_blocks(sbi_minference_device r
     extern __shared__ __align__(16) unsigned char shared[];
     __shared__ float                              q[MAX_DIM * ROWS]; /* [dim][ROWS] */
     __shared__ uint32_t                           count[WARPS][256];
-    auto   *score = reinterpret_cast<uint16_t *>(shared); /* [ROWS][n_rows] */
+    auto   *score = reinterpret_cast<uint16_t *>(shared); /* [ROWS][n_blocks] */
     int64_t head = blockIdx.y, first = (gridDim.x - 1 - blockIdx.x) * static_cast<int64_t>(ROWS);
-    int64_t last = first + ROWS < r.n_rows ? first + ROWS : r.n_rows;
+    int64_t last = first + ROWS < r.n_rows ? first + ROWS : r.n_rows; /* counted from first_row */
+    int64_t seen = r.first_row + last;
     if (!r.is_blocks[head])
         return;
-    const float *k_mean = r.k_mean + head / (r.heads / r.kv_heads) * r.dim * r.n_rows;
+    const float *k_mean = r.k_mean + head / (r.heads / r.kv_heads) * r.dim * r.n_blocks;
     for (int i = static_cast<int>(threadIdx.x); i < r.dim * ROWS; i += THREADS) {
         int64_t row = first + i % ROWS;
         q[i]        = row < last ? r.q_mean[(head * r.n_rows + row) * r.dim + i / ROWS] : 0.0f;
     }
     __syncthreads();
-    for (int64_t block = threadIdx.x; block < last; block += THREADS) {
+    for (int64_t block = threadIdx.x; block < seen; block += THREADS) {
         float sum[ROWS] = {};
 #pragma unroll 4
         for (int x = 0; x < r.dim; x++) {
-            float k = k_mean[x * r.n_rows + block];
+            float k = k_mean[x * r.n_blocks + block];
 #pragma unroll
             for (int i = 0; i < ROWS; i++)
                 sum[i] = sbi_mul_add(q[x * ROWS + i], k, sum[i]);
         }
 #pragma unroll
         for (int i = 0; i < ROWS; i++)
-            score[i * r.n_rows + block] = order_of(sum[i]);
+            score[i * r.n_blocks + block] = order_of(sum[i]);
     }
     __syncthreads();
     int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
     for (int64_t row = first + warp; row < last; row += WARPS) {
         int32_t *ids = tiles.id + tiles.row_ptr[head * r.n_rows + row];
-        if (row + 1 <= r.top_k_blocks)
-            for (int64_t i = lane; i <= row; i += 32)
+        int64_t  own = r.first_row + row;
+        if (own + 1 <= r.top_k_blocks)
+            for (int64_t i = lane; i <= own; i += 32)
                 ids[i] = static_cast<int32_t>(i * r.tile_step);
         else
-            select(score + (row - first) * r.n_rows, row + 1, static_cast<int>(r.top_k_blocks),
+            select(score + (row - first) * r.n_blocks, own + 1, static_cast<int>(r.top_k_blocks),
                    count[warp], r.tile_step, ids);
     }
 }
@@ -127,7 +129,7 @@ __global__ __launch_bounds__(THREADS) void choose_blocks(sbi_minference_device r
 template <int ROWS>
 sb_status launch(const sbi_minference_device *r, const sb_csr *tiles, cudaStream_t stream)
 {
-    int       bytes  = static_cast<int>(r->n_rows * ROWS * 2);
+    int       bytes  = static_cast<int>(r->n_blocks * ROWS * 2);
     auto      groups = static_cast<unsigned>((r->n_rows + ROWS - 1) / ROWS);
     sb_status st     = SB_CUDA(cudaFuncSetAttribute(
             choose_blocks<ROWS>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
@@ -144,13 +146,14 @@ extern "C" sb_status sbi_minference_means_cuda(const sbi_minference_device *r, c
 {
     sb_block_means m = {};
     m.out            = r->k_mean;
-    m.head_stride    = r->dim * r->n_rows;
+    m.head_stride    = r->dim * r->n_blocks;
     m.block_stride   = 1;
-    m.dim_stride     = r->n_rows;
+    m.dim_stride     = r->n_blocks;
     m.block_tokens   = SBI_MINFERENCE_BLOCK;
     m.steps          = SB_MEAN_WHOLE | SB_MEAN_ROUND;
     sb_status st     = sb_block_means_run(&m, k, stream);
     m.out            = r->q_mean;
+    m.head_stride    = r->dim * r->n_rows;
     m.block_stride   = r->dim;
     m.dim_stride     = 1;
     m.only           = r->is_blocks;
@@ -161,7 +164,7 @@ extern "C" sb_status sbi_minference_fill_blocks_cuda(const sbi_minference_device
                                                      const sb_csr *tiles, void *stream_)
 {
     auto    stream = sb_cuda_stream(stream_);
-    int64_t fit    = MOST_SCORES / r->n_rows;
+    int64_t fit    = MOST_SCORES / r->n_blocks;
     if (fit >= 16)
         return launch<16>(r, tiles, stream);
     if (fit >= 4)

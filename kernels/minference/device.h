@@ -1,4 +1,6 @@
-/* The plan on a device: room, which follows from the shape, and steps. One rank. */
+/* The plan on a device: room, which follows from the shape, and steps. It makes the lists of some
+ * row blocks that follow one another, all of one rank or those of one among several; columns and
+ * diagonals come from all keys and the last queries in ctx->last_q, on every rank the same. */
 #ifndef SB_KERNELS_MINFERENCE_DEVICE_H
 #define SB_KERNELS_MINFERENCE_DEVICE_H
 
@@ -18,7 +20,8 @@ typedef struct sbi_minference_device_head {
 
 /* Arrays are device memory; by value to kernels. Sets are bits, 32 a word. */
 typedef struct sbi_minference_device {
-    int64_t                     heads, kv_heads, n_keys, dim, n_rows;
+    int64_t                     heads, kv_heads, n_keys, dim;
+    int64_t                     first_row, n_rows, n_blocks; /* row blocks here; blocks of keys */
     int64_t                     top_k_blocks, tile_step; /* a block's number times this is its id */
     int64_t                     n_lines, n_blocks_heads; /* heads of either pattern */
     int64_t                     words, most_columns;
@@ -31,7 +34,7 @@ typedef struct sbi_minference_device {
     int32_t      *column; /* [n_lines][most_columns] ids of the columns */
     /* block_sparse */
     int32_t *is_blocks; /* [heads] 1: of this pattern */
-    float   *k_mean;    /* [kv_heads][dim][n_rows] */
+    float   *k_mean;    /* [kv_heads][dim][n_blocks] */
     float   *q_mean;    /* [heads][n_rows][dim] */
     /* of sums */
     void   *temp;
@@ -43,8 +46,9 @@ typedef struct sbi_minference_device {
  * Against the CPU's plan: block_sparse has the same bits. Lines come from last_probe_device.h, so
  * they differ where the last bit of a product rounds a logit to the next bf16 and the sums of two
  * lines are nearly equal; the lists of the same lines are the same. Two passes over the keys here
- * (three there), which estimate_flops counts. Errors: SB_ERR_UNSUPPORTED with more than one rank,
- * head_dim but 64 and 128, block_sparse above some six million tokens. */
+ * (three there), which estimate_flops counts; every rank takes them. Errors: SB_ERR_UNSUPPORTED
+ * with a communicator of several ranks, head_dim but 64 and 128, block_sparse above some six
+ * million tokens; SB_ERR_INTERNAL where the queries are not whole row blocks in one run. */
 sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                        sb_plan *plan, sb_cache *cache);
 sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,

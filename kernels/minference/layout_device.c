@@ -28,6 +28,13 @@ static int64_t triangle(int64_t n, int64_t most, int64_t step, int64_t minus)
     return step * below * (below + 1) / 2 - minus * below + (n - below) * most;
 }
 
+/* The same over the rows here. */
+static int64_t listed(const sbi_minference_device *r, int64_t most, int64_t step, int64_t minus)
+{
+    return triangle(r->first_row + r->n_rows, most, step, minus) -
+           triangle(r->first_row, most, step, minus);
+}
+
 static void fini(host_side *h)
 {
     free(h->head);
@@ -38,9 +45,10 @@ static void fini(host_side *h)
 }
 
 static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb_shape *s,
-                      int64_t n_rows, host_side *h)
+                      const sbi_minference_device *room, host_side *h)
 {
-    size_t n     = (size_t)s->heads + 1;
+    size_t  n      = (size_t)s->heads + 1;
+    int64_t n_rows = room->n_rows;
     *h           = (host_side){0};
     h->head      = calloc(n, sizeof *h->head);
     h->window    = calloc(n, sizeof *h->window);
@@ -52,7 +60,7 @@ static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb
         return sb_fail(SB_ERR_NOMEM, "minference: no host memory for %lld heads and %lld rows",
                        (long long)s->heads, (long long)n_rows);
     for (int64_t r = 0; r < n_rows; r++)
-        h->row_id[r] = (int32_t)r;
+        h->row_id[r] = (int32_t)(room->first_row + r);
     for (int64_t i = 0; i < s->heads; i++) {
         sbi_minference_head own   = sbi_minference_head_of(p, ctx->layer, i, s);
         int64_t             place = h->n_heads[own.pattern]++;
@@ -65,11 +73,10 @@ static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb
         if (own.pattern == SB_MINFERENCE_VERTICAL_SLASH) {
             h->lines[place] = (int32_t)i;
             h->most_columns = max_i64(h->most_columns, own.n_vertical);
-            h->tiles += triangle(n_rows, own.n_slash, 1, 0);
-            h->tokens +=
-                triangle(n_rows, own.n_vertical, SBI_MINFERENCE_BLOCK, SBI_MINFERENCE_BLOCK);
+            h->tiles += listed(room, own.n_slash, 1, 0);
+            h->tokens += listed(room, own.n_vertical, SBI_MINFERENCE_BLOCK, SBI_MINFERENCE_BLOCK);
         } else if (own.pattern == SB_MINFERENCE_BLOCK_SPARSE) {
-            h->tiles += triangle(n_rows, p->top_k_blocks, 1, 0);
+            h->tiles += listed(room, p->top_k_blocks, 1, 0);
         }
     }
     return SB_OK;
@@ -122,7 +129,7 @@ static sb_status take_blocks(const sb_ctx *ctx, const host_side *h, sbi_minferen
     sb_status st = take(ctx, "minference patterns", h->is_blocks, r->heads, sizeof *r->is_blocks,
                         (void **)&r->is_blocks);
     if (st == SB_OK)
-        st = take(ctx, "minference key means", NULL, r->kv_heads * r->dim * r->n_rows,
+        st = take(ctx, "minference key means", NULL, r->kv_heads * r->dim * r->n_blocks,
                   sizeof *r->k_mean, (void **)&r->k_mean);
     if (st == SB_OK)
         st = take(ctx, "minference query means", NULL, r->heads * r->dim * r->n_rows,
@@ -168,11 +175,29 @@ static int is_a_shape(const sb_minference_params *p)
     return p->config_file.content == NULL && p->pattern == SB_MINFERENCE_A_SHAPE;
 }
 
-/* Whole layers without lists: decode, dense layers, queries of a part of the sequence [5]. */
+/* Whole layers without lists: decode, dense layers, a sequence of which some tokens have no query
+ * [5]. */
 static int is_window(const sb_ctx *ctx, const sb_minference_params *p, const sb_shape *s)
 {
     return s->is_decode || ctx->layer < p->starting_layer || is_a_shape(p) ||
-           s->q_gid.n_tokens != s->n_keys;
+           sb_shape_queries(s) != s->n_keys;
+}
+
+/* The row blocks of the queries here: whole ones, side by side. */
+static sb_status find_rows(const sb_shape *s, sbi_minference_device *r)
+{
+    const sb_gid *q   = &s->q_gid;
+    sb_run        run = q->n_runs > 0 ? q->run[0] : (sb_run){0, 0};
+    int64_t       end = run.start + run.len, B = SBI_MINFERENCE_BLOCK;
+    if (q->n_runs > 1 || run.start % B != 0 || (end % B != 0 && end != s->n_keys))
+        return sb_fail(
+            SB_ERR_INTERNAL,
+            "minference: found %d runs of queries, the first of [%lld, %lld), allowed one "
+            "of whole blocks of %lld where the device plans",
+            (int)q->n_runs, (long long)run.start, (long long)end, (long long)B);
+    r->first_row = run.start / B;
+    r->n_rows    = (run.len + B - 1) / B;
+    return SB_OK;
 }
 
 sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb_shape *s,
@@ -186,7 +211,7 @@ sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb
                                             .n_keys       = s->n_keys,
                                             .dim          = s->head_dim,
                                             .top_k_blocks = p->top_k_blocks,
-                                            .n_rows       = sbi_minference_blocks(s->n_keys),
+                                            .n_blocks     = sbi_minference_blocks(s->n_keys),
                                             .words        = (s->n_keys + 31) / 32};
     host_side                    h;
     (void)cache;
@@ -202,7 +227,10 @@ sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb
         *plan = made;
         return SB_OK;
     }
-    sb_status st     = look(ctx, p, s, r.n_rows, &h);
+    sb_status st = find_rows(s, &r);
+    if (st != SB_OK)
+        return st;
+    st               = look(ctx, p, s, &r, &h);
     r.n_lines        = h.n_heads[SB_MINFERENCE_VERTICAL_SLASH];
     r.n_blocks_heads = h.n_heads[SB_MINFERENCE_BLOCK_SPARSE];
     r.most_columns   = h.most_columns;
@@ -238,7 +266,7 @@ static int64_t estimate_flops(const sbi_minference_device *r)
 {
     return 2 * r->dim *
            (r->n_lines * 2 * r->probe.n_rows * r->n_keys +
-            r->n_blocks_heads * r->n_rows * (r->n_rows + 1) / 2);
+            r->n_blocks_heads * listed(r, r->n_blocks, 1, 0));
 }
 
 sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,
@@ -257,12 +285,17 @@ sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_sha
                   (lists ? (uint32_t)SB_PART_TILES : 0) | (lines ? (uint32_t)SB_PART_TOKENS : 0);
     if (!lists)
         return SB_OK;
+    if (k->tokens != r->n_keys || q->tokens != shape->q_gid.n_tokens ||
+        (lines && (ctx->last_q == NULL || ctx->last_q->tokens < r->probe.n_rows)))
+        return sb_fail(SB_ERR_INTERNAL,
+                       "minference: plan was given %lld of %lld keys, or too few queries",
+                       (long long)k->tokens, (long long)r->n_keys);
     plan->estimate_flops = estimate_flops(r);
     st                   = sb_ctx_enter(ctx, SB_PHASE_ESTIMATE);
     if (st == SB_OK && r->n_blocks_heads > 0)
         st = sbi_minference_means_cuda(r, q, k, ctx->stream);
     if (st == SB_OK && lines)
-        st = sb_last_probe_run(&r->probe, ctx, q, k, SB_PROBE_LOGITS);
+        st = sb_last_probe_run(&r->probe, ctx, ctx->last_q, k, SB_PROBE_LOGITS);
     if (st == SB_OK)
         st = sb_ctx_enter(ctx, SB_PHASE_SELECT);
     if (st == SB_OK && lines)

@@ -4,6 +4,7 @@
 #include "kernels/exec/shape_check.h"
 #include "kernels/minference/config_file.h"
 #include "kernels/minference/device.h"
+#include "kernels/minference/probe.h"
 #include "kernels/minference/work.h"
 
 #define P(field) offsetof(sb_minference_params, field)
@@ -81,21 +82,32 @@ static int64_t quantum_tokens(const void *p)
                : SBI_MINFERENCE_BLOCK;
 }
 
+/* Lines of all heads come from these; a file may name some for any layer. */
+static int64_t plan_last_queries(const void *p, const sb_shape *shape)
+{
+    const sb_minference_params *m = p;
+    (void)shape;
+    return m->config_file.path[0] != '\0' || m->pattern == SB_MINFERENCE_VERTICAL_SLASH
+               ? SBI_PROBE_ROWS
+               : 0;
+}
+
 const sb_method sb_minference = {
     .name    = "minference",
     .summary = "vertical and slash lines, or blocks, chosen at run time; dense decode",
     .source  = "arXiv 2407.02490; minference 3",
     /* a prefill mask: official runs keep the whole cache and decode densely [6] */
-    .caps           = SB_CAP_PREFILL | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
-    .plan_keys      = SB_PLAN_KEYS_ALL,
-    .params         = params,
-    .params_bytes   = sizeof(sb_minference_params),
-    .check          = check,
-    .quantum_tokens = quantum_tokens,
-    .row_lanes      = sbi_minference_row_lanes,
-    .read_file      = sbi_minference_read_file,
-    .layout         = sbi_minference_layout,
-    .layout_device  = SB_IF_CUDA(sbi_minference_layout_device),
+    .caps              = SB_CAP_PREFILL | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
+    .plan_keys         = SB_PLAN_KEYS_ALL,
+    .params            = params,
+    .params_bytes      = sizeof(sb_minference_params),
+    .check             = check,
+    .quantum_tokens    = quantum_tokens,
+    .plan_last_queries = plan_last_queries,
+    .row_lanes         = sbi_minference_row_lanes,
+    .read_file         = sbi_minference_read_file,
+    .layout            = sbi_minference_layout,
+    .layout_device     = SB_IF_CUDA(sbi_minference_layout_device),
     .plan = {[SB_CPU] = sbi_minference_plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_minference_plan_cuda)},
     .attend =
         {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},

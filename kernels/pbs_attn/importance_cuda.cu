@@ -259,13 +259,13 @@ template <int D> sb_status launch(const probe &a, int64_t heads, cudaStream_t st
 }
 } // namespace
 
-extern "C" sb_status sbi_pbs_importance_cuda(const sbi_pbs_device *r, const sb_tensor *q,
+extern "C" sb_status sbi_pbs_importance_cuda(const sbi_pbs_device *r, const sb_tensor *last,
                                              const sb_tensor *k, float factor, void *stream)
 {
     probe a    = {};
-    a.q        = static_cast<const sb_bf16 *>(q->data) + (r->n_keys - r->block_tokens) * r->dim;
+    a.q = static_cast<const sb_bf16 *>(last->data) + (last->tokens - r->block_tokens) * r->dim;
     a.k        = static_cast<const sb_bf16 *>(k->data);
-    a.q_stride = q->head_stride;
+    a.q_stride = last->head_stride;
     a.k_stride = k->head_stride;
     a.group    = static_cast<int32_t>(r->group);
     a.b        = static_cast<int32_t>(r->block_tokens);

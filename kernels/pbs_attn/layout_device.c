@@ -10,11 +10,11 @@ static sb_status check(const sb_ctx *ctx, const sb_pbs_attn_params *p, const sb_
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "pbs_attn: found %d ranks, allowed one where a device plans",
                        (int)ctx->comm->size);
-    if (shape->q_gid.n_tokens != shape->n_keys)
+    if (sb_shape_queries(shape) != shape->n_keys)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "pbs_attn: found %lld queries over %lld keys, allowed as many queries as "
                        "keys: the order of all keys hangs on the last block of queries",
-                       (long long)shape->q_gid.n_tokens, (long long)shape->n_keys);
+                       (long long)sb_shape_queries(shape), (long long)shape->n_keys);
     if (p->selector != SB_PBS_ATTN_MEAN)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "selector: found antidiagonal, allowed mean where a device plans");

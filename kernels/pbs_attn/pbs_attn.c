@@ -95,6 +95,13 @@ static sb_status plan_cpu(sb_ctx *ctx, const void *params_, const sb_shape *shap
     return sb_window_plan(ctx, 0, SB_WINDOW_ALL, plan);
 }
 
+/* Of the probe; none where the mask is dense. */
+static int64_t plan_last_queries(const void *params_, const sb_shape *shape)
+{
+    const sb_pbs_attn_params *p = params_;
+    return sbi_pbs_is_dense(p, shape) ? 0 : p->block_tokens;
+}
+
 sb_pbs_attn_counts sb_pbs_attn_counts_of(const sb_plan *plan)
 {
     const sb_pbs_attn_counts *counts = plan->method_data; /* first in the rooms of both backends */
@@ -108,13 +115,14 @@ const sb_method sb_pbs_attn = {
     .caps      = SB_CAP_PREFILL | SB_CAP_GQA | SB_CAP_SHARDED | SB_CAP_TRAINING_FREE,
     .plan_keys = SB_PLAN_KEYS_ALL,
     .params    = params,
-    .params_bytes   = sizeof(sb_pbs_attn_params),
-    .check          = check,
-    .quantum_tokens = quantum_tokens,
-    .device_bytes   = SB_IF_CUDA(sbi_pbs_device_bytes),
-    .layout         = layout,
-    .layout_device  = SB_IF_CUDA(sbi_pbs_layout_device),
-    .plan           = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_pbs_plan_cuda)},
+    .params_bytes      = sizeof(sb_pbs_attn_params),
+    .check             = check,
+    .quantum_tokens    = quantum_tokens,
+    .plan_last_queries = plan_last_queries,
+    .device_bytes      = SB_IF_CUDA(sbi_pbs_device_bytes),
+    .layout            = layout,
+    .layout_device     = SB_IF_CUDA(sbi_pbs_layout_device),
+    .plan              = {[SB_CPU] = plan_cpu, [SB_CUDA] = SB_IF_CUDA(sbi_pbs_plan_cuda)},
     .attend =
         {[SB_CPU] = sb_attend_block_csr_cpu, [SB_CUDA] = SB_IF_CUDA(sb_attend_block_csr_cuda)},
 };

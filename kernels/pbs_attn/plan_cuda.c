@@ -6,12 +6,14 @@
 #include "kernels/pbs_attn/room.h"
 
 /* As the CPU counts them: both passes over the keys of complete segments, then the scores. */
-static int64_t estimate_flops(const sb_pbs_attn_params *p, const sbi_pbs_device *r)
+static int64_t estimate_flops(const sb_pbs_attn_params *p, const sbi_pbs_device *r,
+                              const sb_shape *shape)
 {
+    int64_t first  = shape->q_gid.n_runs > 0 ? shape->q_gid.run[0].start / r->block_tokens : 0;
     int64_t flops  = 4 * r->block_tokens * r->n_segments * r->segment_tokens * r->dim * r->heads;
     int64_t blocks = 0;
     for (int64_t row = 0; p->tau < 1 && row < r->rows.n_rows; row++)
-        blocks += row / r->blocks_per_segment * r->blocks_per_segment;
+        blocks += (first + row) / r->blocks_per_segment * r->blocks_per_segment;
     return flops + r->heads * 2 * r->dim * blocks;
 }
 
@@ -27,12 +29,14 @@ sb_status sbi_pbs_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *sha
     const sbi_pbs_device *r      = plan->method_data;
     float                 factor = (float)(1.0 / sqrt((double)shape->head_dim));
     sb_status             st;
-    if (k->tokens != shape->n_keys || q->tokens != shape->n_keys)
+    const sb_tensor      *last = ctx->last_q;
+    if (k->tokens != shape->n_keys || q->tokens != shape->q_gid.n_tokens || last == NULL ||
+        last->tokens < r->block_tokens)
         return sb_fail(SB_ERR_INTERNAL,
-                       "pbs_attn: plan was given %lld queries and %lld keys, it needs all %lld",
-                       (long long)q->tokens, (long long)k->tokens, (long long)shape->n_keys);
+                       "pbs_attn: plan was given %lld of %lld keys, or too few queries",
+                       (long long)k->tokens, (long long)shape->n_keys);
     if ((st = sb_ctx_enter(ctx, SB_PHASE_ESTIMATE)) != SB_OK ||
-        (st = sbi_pbs_importance_cuda(r, q, k, factor, ctx->stream)) != SB_OK ||
+        (st = sbi_pbs_importance_cuda(r, last, k, factor, ctx->stream)) != SB_OK ||
         (st = sb_ctx_enter(ctx, SB_PHASE_PERMUTE)) != SB_OK ||
         (st = sbi_pbs_sort_cuda(r, p->force_first_block, &plan->slots, ctx->stream)) != SB_OK ||
         (st = sb_ctx_enter(ctx, SB_PHASE_ESTIMATE)) != SB_OK)
@@ -45,6 +49,6 @@ sb_status sbi_pbs_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *sha
         (st = sb_plan_bits_list(&r->bits, &plan->tiles, ctx->stream)) != SB_OK)
         return st;
     plan->parts          = SB_PART_TILES;
-    plan->estimate_flops = estimate_flops(p, r);
+    plan->estimate_flops = estimate_flops(p, r, shape);
     return SB_OK;
 }

@@ -39,13 +39,15 @@ typedef struct sbi_pbs_device {
     int32_t *first;  /* [heads] the block of key 0; -1: none is forced */
 } sbi_pbs_device;
 
-/* sb_method.layout_device and plan. Room: the index, a bit a block and row, 6 bytes a key and head,
- * 8 * d / B more for pooled vectors.
+/* sb_method.layout_device and plan, of all rows or of one rank's row blocks: the order of keys
+ * hangs on the last block of queries, which is in ctx->last_q, and is the same on every rank. Room:
+ * the index, a bit a block and row, 6 bytes a key and head, 8 * d / B more for pooled vectors.
  * Beside the CPU's plan: products and sums of fp32 in another order and exp2 of the device, so keys
  * of almost equal importance may change places, and a row may keep a block more or less where its
  * mass lies within some 1e-6 of tau; keys that are the same have the same importance here, too.
  * Estimate: 2 * 2 * B * N * d FLOP a head by tensor cores, d * (N / B)^2 in plain fp32.
- * Errors: SB_ERR_UNSUPPORTED with the reason: several ranks, fewer queries than keys, selector
+ * Errors: SB_ERR_UNSUPPORTED with the reason: a communicator of several ranks, fewer queries in
+ * the sequence than keys, selector
  * antidiagonal, perm_share group, compat official, sizes past those above. */
 sb_status sbi_pbs_layout_device(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache);
@@ -55,9 +57,10 @@ sb_status sbi_pbs_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *sha
 /* sb_method.device_bytes: of sb_attend_slots_bytes where there are slots. */
 int64_t sbi_pbs_device_bytes(const void *params, const sb_shape *shape);
 
-/* The stages, queued on `stream`. factor: 1 / sqrt(d). */
-sb_status sbi_pbs_importance_cuda(const sbi_pbs_device *r, const sb_tensor *q, const sb_tensor *k,
-                                  float factor, void *stream);
+/* The stages, queued on `stream`. factor: 1 / sqrt(d); last: ends with the sequence's last block of
+ * queries. */
+sb_status sbi_pbs_importance_cuda(const sbi_pbs_device *r, const sb_tensor *last,
+                                  const sb_tensor *k, float factor, void *stream);
 sb_status sbi_pbs_sort_cuda(const sbi_pbs_device *r, int force, const sb_slots *slots,
                             void *stream);
 sb_status sbi_pbs_pool_cuda(const sbi_pbs_device *r, const sb_pbs_attn_params *p,

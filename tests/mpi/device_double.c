@@ -23,21 +23,44 @@ static sb_ctx on_host(const sb_ctx *ctx)
     return c;
 }
 
+/* A plan that looks at all queries of the sequence: the CPU's would do so over ranks, so here it is
+ * that of all rows, of which attend and looks follow some. *run: of the shape. */
+static int of_all_rows(const void *params, sb_shape *shape, sb_run *run)
+{
+    if (of->plan_last_queries == NULL || shape->all_queries != shape->n_keys ||
+        of->plan_last_queries(params, shape) < shape->n_keys)
+        return 0;
+    *run         = (sb_run){0, shape->n_keys};
+    shape->q_gid = (sb_gid){.run = run, .n_runs = 1, .n_tokens = run->len};
+    return 1;
+}
+
 /* The index of the CPU's layout, in room on the device. */
 static sb_status layout(sb_ctx *ctx, const void *params, const sb_shape *shape, sb_plan *plan,
                         sb_cache *cache)
 {
-    sb_ctx c = on_host(ctx);
+    sb_ctx   c    = on_host(ctx);
+    sb_shape rows = *shape;
+    sb_run   run;
+    (void)of_all_rows(params, &rows, &run);
     fake_enter(ctx->stream);
-    return done(of->layout(&c, params, shape, plan, cache));
+    return done(of->layout(&c, params, &rows, plan, cache));
 }
 
 static sb_status plan(sb_ctx *ctx, const void *params, const sb_shape *shape, const sb_tensor *q,
                       const sb_tensor *k, sb_cache *cache, sb_plan *made)
 {
-    sb_ctx c = on_host(ctx);
+    sb_ctx    c    = on_host(ctx);
+    sb_shape  rows = *shape;
+    sb_tensor all;
+    sb_run    run;
+    if (of_all_rows(params, &rows, &run)) {
+        all     = *c.last_q;
+        all.gid = rows.q_gid;
+        q       = &all;
+    }
     fake_enter(ctx->stream);
-    return done(of->plan[SB_CPU](&c, params, shape, q, k, cache, made));
+    return done(of->plan[SB_CPU](&c, params, &rows, q, k, cache, made));
 }
 
 /* Records go over a link between devices, so they are to be there. */

@@ -90,6 +90,7 @@ static sb_status lay_out_shard(span_seq *s)
     const span_seq_spec *p    = &s->spec;
     sb_scheme_call       call = {.use         = s->how.use,
                                  .method      = s->method,
+                                 .params      = s->params,
                                  .map         = &s->map,
                                  .comm        = s->ctx.comm,
                                  .team        = &s->team,
