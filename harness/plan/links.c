@@ -90,6 +90,36 @@ static void gather(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use
     out->first_s        = use.heads_at_once > 0 ? out->seconds / (double)groups : out->seconds;
 }
 
+/* Plans on devices that look at the sequence's last queries: each rank has them in the end. */
+static void last_queries(const sb_machine *m, const sb_plan_case *c, const sb_map *map,
+                         sbi_traffic *out)
+{
+    net      t     = net_of(m, c->ranks);
+    sb_shape shape = {.n_keys      = c->n_tokens,
+                      .heads       = c->heads,
+                      .kv_heads    = c->kv_heads,
+                      .head_dim    = c->head_dim,
+                      .all_queries = c->n_queries};
+    int64_t  rows = c->method->plan_last_queries(c->params, &shape), most = 0;
+    int64_t  row = c->heads * c->head_dim * (int64_t)sizeof(sb_bf16);
+    if (c->n_queries < c->n_tokens) /* none is looked at then */
+        return;
+    rows = rows < c->n_tokens ? rows : c->n_tokens;
+    for (int32_t r = 0; r < map->ranks; r++) {
+        int64_t own = 0;
+        for (int32_t i = map->run_first[r]; i < map->run_first[r + 1]; i++) {
+            int64_t end = map->run[i].start + map->run[i].len, first = c->n_tokens - rows;
+            int64_t begin = map->run[i].start > first ? map->run[i].start : first;
+            own += end > begin ? end - begin : 0;
+        }
+        most = rows - own > most ? rows - own : most;
+    }
+    double s = gather_s(&t, (double)(rows * row), 0); /* with the first group of keys */
+    out->received_bytes += most * row;
+    out->seconds += s;
+    out->first_s += s;
+}
+
 /* Keys of other ranks that the windows of a rank's queries reach: of each gap between its runs the
  * end that the next query sees, and the sinks. */
 static int64_t halo(const sb_plan_case *c, const sb_map *map, int32_t rank, const sbi_lanes *l)
@@ -213,6 +243,12 @@ static void pass_q(const sb_machine *m, const sb_plan_case *c, const sb_map *map
     out->first_s += s;
 }
 
+int sbi_all_ranks_probe(const sb_machine *m, const sb_plan_case *c)
+{
+    return m->backend != SB_CPU && c->ranks > 1 && c->scheme == SB_SCHEME_ALLGATHER &&
+           c->method->plan_last_queries != NULL;
+}
+
 void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
                     const sb_map *map, const sbi_lanes *lanes, sbi_traffic *out)
 {
@@ -240,5 +276,7 @@ void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use us
         fetch(m, c, map, lanes, out);
     } else {
         gather(m, c, use, map, out);
+        if (sbi_all_ranks_probe(m, c))
+            last_queries(m, c, map, out);
     }
 }

@@ -70,6 +70,10 @@ struct sbi_traffic {
     double merged_bytes, set_bytes, merge_bytes;
 };
 
+/* 1: a rank's device plans for its rows, and every one of them looks at the last queries over all
+ * keys: what is not chosen by row blocks is not shared out. */
+int sbi_all_ranks_probe(const sb_machine *m, const sb_plan_case *c);
+
 /* K and V (and what a scheme moves besides) of one layer. */
 void sbi_traffic_of(const sb_machine *m, const sb_plan_case *c, sb_scheme_use use,
                     const sb_map *map, const sbi_lanes *lanes, sbi_traffic *out);

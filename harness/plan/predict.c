@@ -233,6 +233,8 @@ static void weigh(guess *g, sb_prediction *p)
     shares own       = whole(g) ? (shares){even, even} : shares_of(g);
     double share     = w.has_lanes ? g->lanes.share * own.pairs : own.rows;
     double est       = w.estimate_is_triangle ? own.pairs : own.rows;
+    if (!w.estimate_is_triangle && sbi_all_ranks_probe(g->m, c))
+        est = 1;
     x[SB_PHASE_LOAD] = c->is_model ? tokens * row : tokens * kv + (double)c->n_queries * even * q;
     x[SB_PHASE_ESTIMATE]     = w.estimate_flops * est / threads;
     x[SB_PHASE_SELECT]       = w.select_entries * est / threads;

@@ -192,7 +192,7 @@ typedef struct sb_method {
     /* attend NULL: not on that backend, stored as unsupported.
      * plan on a device: q and k are device memory (their ids are host memory), as are the arrays of
      * the index; it takes nothing from arenas, all its work is queued on ctx->stream, the host
-     * neither waits nor learns anything of the data. One rank.
+     * neither waits nor learns anything of the data. No communicator: of one rank, or of its rows.
      * plan NULL where attend is there: the index is made on the cpu, from shape and parameters
      * alone, and copied to the device; method_data stays where it is, in host memory. */
     sb_plan_fn   plan[SB_BACKEND_COUNT];

@@ -111,6 +111,38 @@ START_TEST(ring_merges_partial_outputs)
 }
 END_TEST
 
+/* On devices under allgather every rank probes with the last queries, which come along. */
+START_TEST(every_device_probes_with_the_last_queries)
+{
+    static const struct {
+        const char *method, *params;
+        int64_t     rows;    /* that the first rank receives of them */
+        int         repeats; /* 1: the estimate is not shared out */
+    } cases[]     = {{"minference", "", 64, 1},
+                     {"minference", "pattern=block_sparse", 0, 0},
+                     {"pbs_attn", "", 128, 1},
+                     {"flexprefill", "tau=0", 128, 1},
+                     {"flexprefill", "", 3 * (131072 / 4), 1},
+                     {"hip", "", 0, 0}};
+    sb_machine *m = rig_machine("45e9");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sb_plan_case  one = rig_case(cases[i].method, cases[i].params, 0, 131072, 1,
+                                     SB_SCHEME_ALLGATHER, SB_LAYOUT_CONTIGUOUS, 1);
+        sb_plan_case  c   = one;
+        sb_prediction p, alone = rig_predict(m, &one);
+        c.ranks      = 4;
+        p            = rig_predict(m, &c);
+        int64_t keys = 3 * (INT64_C(131072) / 4) * 8 * 128 * 4;
+        ck_assert_int_eq(p.received_bytes, keys + cases[i].rows * 32 * 128 * 2);
+        if (cases[i].repeats)
+            ck_assert_double_eq_tol(p.estimate_flops, alone.estimate_flops, 1);
+        else
+            ck_assert_double_lt(p.estimate_flops, 0.5 * alone.estimate_flops);
+    }
+    sb_machine_free(m);
+}
+END_TEST
+
 /* ---- sharding.md 5: volumes ---- */
 
 START_TEST(volumes_are_those_of_the_table)
@@ -411,6 +443,7 @@ int main(void)
     tcase_add_test(t, imbalance_is_that_of_the_layouts);
     tcase_add_test(t, ring_loses_what_its_steps_wait);
     tcase_add_test(t, ring_merges_partial_outputs);
+    tcase_add_test(t, every_device_probes_with_the_last_queries);
     tcase_add_test(t, volumes_are_those_of_the_table);
     tcase_add_test(t, schemes_refuse_what_they_cannot_share_out);
     tcase_add_test(t, schemes_differ_as_they_should);
