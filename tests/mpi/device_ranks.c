@@ -129,7 +129,7 @@ static const op_case cases[] = {
      SB_LAYOUT_CONTIGUOUS, 1900, 1900, NULL},
     {"random", "minference", "pattern=a_shape sink_tokens=10 window_tokens=100",
      SB_SCHEME_ALLGATHER, 0, SB_LAYOUT_CONTIGUOUS, 900, 900, NULL},
-    {"random", "minference", "vertical_tokens=100 slash_tokens=300", SB_SCHEME_ALLGATHER, 0,
+    {"random", "minference", "vertical_tokens=30 slash_tokens=50", SB_SCHEME_ALLGATHER, 0,
      SB_LAYOUT_CONTIGUOUS, 1000, 300, NULL}, /* dense: queries of a part of the sequence */
     {"structured", "flexprefill", "gamma=0.7 tau=0 min_budget_tokens=128", SB_SCHEME_ALLGATHER, 0,
      SB_LAYOUT_CONTIGUOUS, 2200, 2200, NULL},

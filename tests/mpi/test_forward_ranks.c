@@ -34,6 +34,15 @@ static const ranks_case cases[] = {
      SB_SCHEME_ULYSSES,
      0,
      SB_LAYOUT_CONTIGUOUS},
+    {{"niah_single", 1000, "minference", "vertical_tokens=100 slash_tokens=200 starting_layer=1",
+      1},
+     SB_SCHEME_ALLGATHER,
+     0,
+     SB_LAYOUT_CONTIGUOUS},
+    {{"niah_single", 1000, "flexprefill", "gamma=0.9 tau=0.5 min_budget_tokens=128", 1},
+     SB_SCHEME_ALLGATHER,
+     0,
+     SB_LAYOUT_CONTIGUOUS},
 };
 
 /* All ranks go on, or none. */
