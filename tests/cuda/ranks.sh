@@ -78,7 +78,7 @@ timing: {warmup: 0, repetitions: 1}"
 sweep heads "experiment: attention
 inputs:
   - {distribution: structured, heads: 8, kv_heads: 4, head_dim: 128, lengths: [4096], seed: 7}
-methods: [dense, {name: flexprefill, gamma: 0.9}, {name: flexprefill, gamma: 0.9, tau: 0}, pbs_attn, hip, xattention, minference,
+methods: [dense, {name: flexprefill, gamma: 0.9}, {name: flexprefill, gamma: 0.9, tau: 0}, pbs_attn, hip, xattention, {name: minference, vertical_tokens: 200, slash_tokens: 600},
           {name: minference, pattern: block_sparse, top_k_blocks: 20}, {name: power_attention, block_tokens: 128}]
 sharding: [ulysses, {name: allgather, layout: contiguous}]
 timing: {warmup: 1, repetitions: 2}"
