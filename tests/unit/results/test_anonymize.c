@@ -36,7 +36,7 @@ static void teardown(void)
 /* Nothing of these may be left anywhere in the file. */
 static const char *const secrets[] = {
     "node07", "node08",   "example.org", "jdoe",     "zuse",       "physics42",
-    "/home",  "/scratch", "4711",        "secret_q", "10.1.2.3",   "0a1b2c3d",
+    "/home",  "/scratch", "904711470001",        "secret_q", "10.1.2.3",   "0a1b2c3d",
     "bigjob", "essays",   "login3",      "old_name", "llm/models", "mallory"};
 
 static int64_t named_run(sb_store *s, const char *hosts)
@@ -61,9 +61,9 @@ static int64_t named_run(sb_store *s, const char *hosts)
              "{\"CUDA_VISIBLE_DEVICES\":\"GPU-0a1b2c3d-1111-2222-3333-444455556666\","
               "\"binding.0\":\"cpus 0-3 numa 0 device NVIDIA H100 uuid 5eed0a1b2c3d nic mlx5_0\","
               "\"OMP_PLACES\":\"{0}:4\",\"SLURM_CLUSTER_NAME\":\"zuse\",\"SLURM_JOB_ACCOUNT\":"
-              "\"physics42\",\"SLURM_JOB_ID\":\"4711\",\"SLURM_JOB_NAME\":\"bigjob\","
+              "\"physics42\",\"SLURM_JOB_ID\":\"904711470001\",\"SLURM_JOB_NAME\":\"bigjob\","
               "\"SLURM_JOB_NODELIST\":\"node[07-08]\",\"SLURM_JOB_NUM_NODES\":\"2\","
-              "\"SLURM_JOB_PARTITION\":\"secret_q\",\"SLURM_JOB_UID\":\"4711\","
+              "\"SLURM_JOB_PARTITION\":\"secret_q\",\"SLURM_JOB_UID\":\"904711470001\","
               "\"SLURM_JOB_USER\":\"jdoe\",\"SPAN_CACHE\":\"/scratch/jdoe\\u00e9\"}",
          .ranks   = 2,
          .threads = 1,
