@@ -35,9 +35,9 @@ static void teardown(void)
 
 /* Nothing of these may be left anywhere in the file. */
 static const char *const secrets[] = {
-    "node07", "node08",   "example.org", "jdoe",     "zuse",       "physics42",
-    "/home",  "/scratch", "904711470001",        "secret_q", "10.1.2.3",   "0a1b2c3d",
-    "bigjob", "essays",   "login3",      "old_name", "llm/models", "mallory"};
+    "node07", "node08",   "example.org",  "jdoe",     "zuse",       "physics42",
+    "/home",  "/scratch", "904711470001", "secret_q", "10.1.2.3",   "0a1b2c3d",
+    "bigjob", "essays",   "login3",       "old_name", "llm/models", "mallory"};
 
 static int64_t named_run(sb_store *s, const char *hosts)
 {
