@@ -7,15 +7,12 @@
 #include "harness/run/forecast.h"
 
 /* anchor[i]: the dense point beside point i of the first n; those that the sweep does not have are
- * appended behind them. Itself where none is wanted. */
+ * appended behind them. */
 static sb_status add_anchors(sb_sweep *s, int64_t n, int64_t *anchor)
 {
     sb_status st = SB_OK;
     for (int64_t i = 0; st == SB_OK && i < n; i++)
-        if (s->points[i].dense_none)
-            anchor[i] = i;
-        else
-            st = sb_sweep_anchor(s, i, &anchor[i]);
+        st = sb_sweep_anchor(s, i, &anchor[i]);
     return st;
 }
 

@@ -9,18 +9,21 @@
  *   memory*         {host_gib*, device_gib (0), source*, from*}: what a host has for its ranks, and
  *                   a device for its one
  *   links*          list of {name* inside | between, latency_s*, bytes_per_s*, source*, from*,
- * rows, spread}: ranks of a host, and of two; bytes a rank receives a second costs*          list
- * of {phase*, method* NAME | any, params {}, rate*, start_s*, source*, from*, rows, spread}:
- * seconds = start_s + work / rate. Work is FLOP in `estimate` and `compute`, query-key block
- * entries in `select`, bytes in `permute`, `load` and `decode_token`, tokens times layers in
- * `prefill`; `attention` is what a call costs beside its phases. rate 0: start_s alone. Of the CPU:
- * of one thread. params: only for points whose parameters are so; the entry with the most wins
+ *                   rows, spread}: ranks of a host, and of two; bytes a rank receives a second
  *   merge           {bytes_per_s*, source*, from*, rows, spread}: how fast partial outputs of a
- * ring are merged in memory, bytes read and written; of the CPU: by one thread. None: that is not
- * counted densities       list of {method*, params {}, task any, tokens* [list], share* [list],
- * beyond flat | keys, source*, from*}: share of the dense lanes that the method computes at these
- * lengths (lists of single keys: above 1 where short); behind the last one as there, or with as
- * many keys a row
+ *                   ring are merged in memory, bytes read and written; of the CPU: by one thread.
+ *                   None: that is not counted
+ *   costs*          list of {phase*, method* NAME | any, params {}, rate*, start_s*, source*,
+ *                   from*, rows, spread}: seconds = start_s + work / rate. Work is FLOP in
+ *                   `estimate` and `compute`, query-key block entries in `select`, bytes in
+ *                   `permute`, `load` and `decode_token`, tokens times layers in `prefill`;
+ *                   `attention` is what a call costs beside its phases. rate 0: start_s alone.
+ *                   Of the CPU: of one thread. params: only for points whose parameters are so;
+ *                   the entry with the most wins
+ *   densities       list of {method*, params {}, task any, tokens* [list], share* [list],
+ *                   beyond flat | keys, source*, from*}: share of the dense lanes that the method
+ *                   computes at these lengths (lists of single keys: above 1 where short); behind
+ *                   the last one as there, or with as many keys a row
  *
  * source: measured | fitted (by `plan --fit`, from stored runs) | spec (of the maker) | seed (a
  * guess that no measurement of ours backs). */

@@ -137,6 +137,10 @@ sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor)
     if (point < 0 || point >= s->n_points)
         return sb_fail(SB_ERR_INTERNAL, "no point %lld in a sweep of %lld", (long long)point,
                        (long long)s->n_points);
+    if (s->points[point].dense_none) {
+        *anchor = point;
+        return SB_OK;
+    }
     if ((st = dense_beside(b, &s->points[point], &dense)) != SB_OK)
         return st;
     for (int64_t i = 0; i < s->n_points; i++)

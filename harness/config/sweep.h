@@ -54,10 +54,11 @@
  *   dump         {dir*, what* [list] index | o | lse}: one file of tensors a sample
  * and there:
  *   timing       {warmup 5, repetitions 20, dense beside | none,
- *                anchor none | auto | native | cudnn, anchor_up_to}; an anchor is dense attention
- * of that `impl`, run right before and right after each repetition of every method but dense, at
- * lengths up to anchor_up_to exclude      over method, its parameters, distribution, tensors,
- * heads, kv_heads, head_dim, length, seed, sharding, layout
+ *                anchor none | auto | native | cudnn, anchor_up_to};
+ *                an anchor is dense attention of that `impl`, run right before and right after
+ *                each repetition of every method but dense, at lengths up to anchor_up_to
+ *   exclude      over method, its parameters, distribution, tensors, heads, kv_heads, head_dim,
+ *                length, seed, sharding, layout
  *
  * Order of points: model, workload, suite's parameters, task, length, seed, sharding, layout,
  * decode (one cell), then methods, dense first, the rest as in the file; after the last sharding
@@ -237,7 +238,8 @@ void      sb_sweep_free(sb_sweep *s);
  * state, where dense has no place, allgather). On several ranks it has the layout that dense runs
  * best in, whatever p's is; on one, where layouts play no part, p's. Index of an existing point, or
  * a new one appended with anchor_only = 1: in p's cell if only the method differs, else in one of
- * its own, the last so far plus one. Invalidates pointers into s->points. */
+ * its own, the last so far plus one; p itself where no dense time is wanted (dense_none).
+ * Invalidates pointers into s->points. */
 sb_status sb_sweep_anchor(sb_sweep *s, int64_t point, int64_t *anchor);
 
 /* --point: "7", "3-12" (places in s->points, counted from 0, both ends included), or a hash prefix (>= 6 hex digits, unique).

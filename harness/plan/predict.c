@@ -310,19 +310,17 @@ static double weight_bytes(const guess *g)
     return (g->c->token_flops + g->c->head_flops) / 2 * each;
 }
 
-/* One token through the layers: cache and weights, and its products where these take longer than
- * the weights. */
+/* One token through the layers: the cache, and its products or, where these take longer, the bytes
+ * of the weights. */
 static sb_status token_s(guess *g, double products, double *out)
 {
-    const sb_plan_case *c       = g->c;
-    double              threads = g->m->backend == SB_CPU ? fmax(c->threads, 1) : 1, weights;
-    double              cache   = g->x[SB_PHASE_DECODE_TOKEN];
-    sb_status           st      = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, out);
-    if (st != SB_OK || c->token_flops <= 0)
-        return st;
-    g->x[SB_PHASE_DECODE_TOKEN] = cache + weight_bytes(g) / threads;
-    st                          = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, &weights);
-    *out                        = fmax(weights, *out + products);
+    double         threads = g->m->backend == SB_CPU ? fmax(g->c->threads, 1) : 1;
+    const sb_cost *bytes   = cost_of(g, SB_PHASE_DECODE_TOKEN);
+    sb_status      st      = phase_s(g, SB_PHASE_DECODE_TOKEN, 1, out);
+    if (st == SB_OK && bytes->rate > 0)
+        products = fmax(products, weight_bytes(g) / threads / bytes->rate);
+    if (st == SB_OK && g->c->token_flops > 0)
+        *out += products;
     return st;
 }
 

@@ -408,9 +408,9 @@ static sb_status need_cell(runner *r, int32_t cell)
 static sb_status need_anchor(runner *r, int64_t point, int *stop)
 {
     int64_t   anchor;
-    int       end = 0; /* it has this row: the same questions */
-    if (r->sweep->points[point].repetitions == 0 || r->sweep->points[point].dense_none)
-        return SB_OK; /* no time to put beside it, or none is wanted */
+    int       end = 0;                            /* it has this row: the same questions */
+    if (r->sweep->points[point].repetitions == 0) /* no time to put beside it */
+        return SB_OK;
     sb_status st = sb_sweep_anchor(r->sweep, point, &anchor);
     if (st == SB_OK)
         st = need_cell(r, r->sweep->points[anchor].cell);
