@@ -386,6 +386,20 @@ START_TEST(anchor_is_the_dense_point_of_the_cell)
 }
 END_TEST
 
+START_TEST(no_anchor_is_added_where_no_dense_time_is_wanted)
+{
+    sb_set    set[]  = {{"exclude", "[{method: dense}]"}, {"timing.dense", "none"}};
+    int64_t   anchor = -1;
+    sb_sweep *s      = fake_load_good(wide, set, 2);
+    for (int64_t i = 0; i < 40; i++) {
+        ck_assert_int_eq(sb_sweep_anchor(s, i, &anchor), SB_OK);
+        ck_assert_int_eq(anchor, i);
+    }
+    ck_assert_int_eq(s->n_points, 40);
+    sb_sweep_free(s);
+}
+END_TEST
+
 START_TEST(anchor_is_added_once_where_the_file_has_none)
 {
     sb_set    set    = {"exclude", "[{method: dense}]"};
@@ -523,6 +537,7 @@ int main(void)
     tcase_add_test(t, auto_backend_and_ranks_come_from_the_launch);
     tcase_add_test(t, anchor_is_the_dense_point_of_the_cell);
     tcase_add_test(t, anchor_is_added_once_where_the_file_has_none);
+    tcase_add_test(t, no_anchor_is_added_where_no_dense_time_is_wanted);
     tcase_add_test(t, select_by_place_range_and_hash);
     tcase_add_loop_test(t, select_refuses_the_rest, 0,
                         sizeof bad_selections / sizeof *bad_selections);
