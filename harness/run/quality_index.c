@@ -9,13 +9,14 @@
 
 enum { FIELDS = sizeof(sbi_head_index) / sizeof(int64_t) };
 
-static sb_status count_head(const sb_layer_view *v, int64_t head, sbi_head_index *out)
+static sb_status count_part(const sb_layer_view *v, int64_t head, int64_t part, int64_t n_parts,
+                            sbi_head_index *out)
 {
     sb_index_stats  s  = {0};
     sb_index_blocks b  = {0};
-    sb_status       st = sb_index_stats_count(v->plan, v->shape, head, &s);
+    sb_status       st = sb_index_stats_count_part(v->plan, v->shape, head, part, n_parts, &s);
     if (st == SB_OK)
-        st = sb_index_blocks_count(v->plan, v->shape, head, &b);
+        st = sb_index_blocks_count_part(v->plan, v->shape, head, part, n_parts, &b);
     *out = (sbi_head_index){.rho_num          = s.rho_num,
                             .rho_den          = s.rho_den,
                             .tile_lanes       = s.tile_lanes,
@@ -26,17 +27,35 @@ static sb_status count_head(const sb_layer_view *v, int64_t head, sbi_head_index
     return st;
 }
 
-/* The local heads side by side: a million tokens can list a billion ids, and every tile of rows
- * walks its list. */
+/* All fields add up; the digest wraps. */
+static void add(sbi_head_index *sum, const sbi_head_index *x)
+{
+    sum->rho_num += x->rho_num;
+    sum->rho_den += x->rho_den;
+    sum->tile_lanes += x->tile_lanes;
+    sum->tile_lanes_dense += x->tile_lanes_dense;
+    sum->block_rows += x->block_rows;
+    sum->block_rows_dense += x->block_rows_dense;
+    sum->digest = (int64_t)((uint64_t)sum->digest + (uint64_t)x->digest);
+}
+
+/* The local heads and shares of their rows side by side: a million tokens can list a billion ids,
+ * and every tile of rows walks its list. */
 static sb_status count_heads(const sb_layer_view *v, sbi_head_index *head)
 {
-    sb_first_error first = {0};
+    sb_first_error first   = {0};
+    int64_t        heads   = v->shape->heads;
+    int64_t        n_parts = (4 * v->ctx->threads + heads - 1) / heads; /* tasks of unequal size */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(v->ctx->threads)
-    for (int64_t h = 0; h < v->shape->heads; h++) {
-        sb_status st = count_head(v, h, &head[v->shape->first_head + h]);
-        if (st != SB_OK) {
+    for (int64_t t = 0; t < heads * n_parts; t++) {
+        sbi_head_index x  = {0};
+        sb_status      st = count_part(v, t % heads, t / heads, n_parts, &x);
 #pragma omp critical
-            sb_first_error_note(&first, st);
+        {
+            if (st != SB_OK)
+                sb_first_error_note(&first, st);
+            else
+                add(&head[v->shape->first_head + t % heads], &x);
         }
     }
     return sb_first_error_raise(&first);

@@ -24,9 +24,14 @@ static int64_t touched(const sb_plan *plan, int64_t head, int64_t row, int64_t f
     return n;
 }
 
+/* Which pieces of rows are counted: each n_parts-th. */
+typedef struct share {
+    int64_t part, n_parts, pieces; /* pieces: seen so far */
+} share;
+
 /* One run, cut where blocks of 128 rows end and, for plans with lists, where row blocks do. */
 static sb_status count_run(const sb_plan *plan, const sb_shape *shape, int64_t head, sb_run run,
-                           sb_index_blocks *sum)
+                           share *mine, sb_index_blocks *sum)
 {
     int     lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
     int64_t end   = run.start + run.len;
@@ -50,6 +55,8 @@ static sb_status count_run(const sb_plan *plan, const sb_shape *shape, int64_t h
             rows = B;
         else if (b == shape->n_keys)
             rows += (B - b % B) % B;
+        if (mine->pieces++ % mine->n_parts != mine->part)
+            continue;
         sum->executed += rows * touched(plan, head, row, first, last - 1);
         sum->dense += rows * ((last - 1) / B + 1);
     }
@@ -59,9 +66,16 @@ static sb_status count_run(const sb_plan *plan, const sb_shape *shape, int64_t h
 sb_status sb_index_blocks_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                 sb_index_blocks *out)
 {
-    sb_index_blocks sum = {0};
+    return sb_index_blocks_count_part(plan, shape, head, 0, 1, out);
+}
+
+sb_status sb_index_blocks_count_part(const sb_plan *plan, const sb_shape *shape, int64_t head,
+                                     int64_t part, int64_t n_parts, sb_index_blocks *out)
+{
+    sb_index_blocks sum  = {0};
+    share           mine = {.part = part, .n_parts = n_parts};
     for (int32_t r = 0; r < shape->q_gid.n_runs; r++) {
-        sb_status st = count_run(plan, shape, head, shape->q_gid.run[r], &sum);
+        sb_status st = count_run(plan, shape, head, shape->q_gid.run[r], &mine, &sum);
         if (st != SB_OK)
             return st;
     }

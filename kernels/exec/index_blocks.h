@@ -22,4 +22,8 @@ typedef struct sb_index_blocks {
 sb_status sb_index_blocks_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                 sb_index_blocks *out);
 
+/* One of n_parts shares of it, as sb_index_stats_count_part() shares. */
+sb_status sb_index_blocks_count_part(const sb_plan *plan, const sb_shape *shape, int64_t head,
+                                     int64_t part, int64_t n_parts, sb_index_blocks *out);
+
 #endif

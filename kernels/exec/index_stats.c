@@ -174,7 +174,14 @@ static uint64_t digest_window(const sb_plan *plan, int64_t head, int64_t number)
 sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                sb_index_stats *out)
 {
+    return sb_index_stats_count_part(plan, shape, head, 0, 1, out);
+}
+
+sb_status sb_index_stats_count_part(const sb_plan *plan, const sb_shape *shape, int64_t head,
+                                    int64_t part, int64_t n_parts, sb_index_stats *out)
+{
     sb_index_stats sum   = {0};
+    int64_t        tiles = 0; /* seen so far */
     int            lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
     sb_status      st    = sb_slots_check(plan);
     if (st != SB_OK)
@@ -200,12 +207,14 @@ sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64
             if (shape->is_decode) /* a step's queries are a tile of their own, of just as many rows
                                    */
                 tile = dense = (row_tile){.begin = a, .end = b};
-            count_tile(plan, head, row, a, b, &tile, &dense, &sum);
+            if (tiles++ % n_parts == part)
+                count_tile(plan, head, row, a, b, &tile, &dense, &sum);
         }
-        if (plan->parts & SB_PART_WINDOW) /* one rule for all rows: it counts once a row */
+        if (part == 0 &&
+            plan->parts & SB_PART_WINDOW) /* one rule for all rows: it counts once a row */
             sum.digest += (uint64_t)run.len * digest_window(plan, head, shape->first_head + head);
     }
-    for (int64_t row = 0; lists && row < plan->n_rows; row++)
+    for (int64_t row = part; lists && row < plan->n_rows; row += n_parts)
         sum.digest += digest_row(plan, head, shape->first_head + head, row);
     *out = sum;
     return SB_OK;

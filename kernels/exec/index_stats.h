@@ -24,4 +24,9 @@ typedef struct sb_index_stats {
 sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                sb_index_stats *out);
 
+/* One of n_parts shares of it, for threads: part, part + n_parts, ... of the row tiles. The shares
+ * of all parts add up to the whole (digest: wrapping). */
+sb_status sb_index_stats_count_part(const sb_plan *plan, const sb_shape *shape, int64_t head,
+                                    int64_t part, int64_t n_parts, sb_index_stats *out);
+
 #endif

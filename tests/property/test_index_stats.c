@@ -37,10 +37,20 @@ static laid lay(const char *method, const char *text, sb_gid gid, int64_t n_keys
     return l;
 }
 
+/* The whole; three shares of it must add up to it. */
 static sb_index_stats count(const laid *l, int64_t head)
 {
-    sb_index_stats s;
+    sb_index_stats s, x, sum = {0};
     ck_assert_int_eq(sb_index_stats_count(&l->plan, &l->shape, head, &s), SB_OK);
+    for (int64_t part = 0; part < 3; part++) {
+        ck_assert_int_eq(sb_index_stats_count_part(&l->plan, &l->shape, head, part, 3, &x), SB_OK);
+        sum.rho_num += x.rho_num;
+        sum.rho_den += x.rho_den;
+        sum.tile_lanes += x.tile_lanes;
+        sum.tile_lanes_dense += x.tile_lanes_dense;
+        sum.digest += x.digest;
+    }
+    ck_assert_mem_eq(&sum, &s, sizeof s);
     return s;
 }
 

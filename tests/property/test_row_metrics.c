@@ -87,7 +87,14 @@ static int sees(const sb_plan *p, int64_t head, int64_t q, int64_t k)
 static sb_index_blocks blocks_of(const sb_case *c, int64_t head)
 {
     sb_index_blocks b;
+    sb_index_blocks x, sum = {0};
     ck_assert_int_eq(sb_index_blocks_count(&c->plan, &c->seen, head, &b), SB_OK);
+    for (int64_t part = 0; part < 3; part++) { /* shares of it add up to it */
+        ck_assert_int_eq(sb_index_blocks_count_part(&c->plan, &c->seen, head, part, 3, &x), SB_OK);
+        sum.executed += x.executed;
+        sum.dense += x.dense;
+    }
+    ck_assert_mem_eq(&sum, &b, sizeof b);
     return b;
 }
 
