@@ -55,14 +55,16 @@ template <bool FILL> __device__ void walk(const lines &h, int n_keys, int row, l
     range     = range > B ? range : B;
     for (;;) {
         int begin = range - B; /* of the next tile; columns [from, begin) stand alone */
-        if (FILL) {
-            if (begin > from)
-                for (int i = columns_before(h, from), n = columns_before(h, begin); i < n; i++)
+        if (begin > from) { /* else `from` may lie behind the last key, and its set with it */
+            int i = columns_before(h, from), n = columns_before(h, begin);
+            if (FILL)
+                for (; i < n; i++)
                     l->token[tokens++] = h.id[i];
-            l->tile[tiles] = begin;
-        } else {
-            tokens += columns_before(h, begin) - columns_before(h, from);
+            else
+                tokens += n - i;
         }
+        if (FILL)
+            l->tile[tiles] = begin;
         tiles++;
         from = range;
         if (range >= end)
