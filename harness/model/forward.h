@@ -13,6 +13,7 @@
 #include "harness/model/model.h"
 #include "harness/shard/scheme.h"
 #include "kernels/base/method.h"
+#include "kernels/exec/look.h"
 
 typedef struct sb_forward sb_forward;
 
@@ -30,7 +31,10 @@ typedef struct sb_forward_config {
     int32_t           threads;
     /* 1: looks compare with dense attention and find K and V of all tokens, also after methods that
      * carry a state and gather none: those then need the room. */
-    int32_t        compares;
+    int32_t compares;
+    /* On a device of one rank that has all keys: looks that compare find the rows there
+     * (sb_layer_view there), and no room is taken for copies. NULL: copies in host memory. */
+    const sb_look_ops *look;
     sb_graphs_mode graphs; /* of decode steps */
     sb_arena_flags arena_flags;
     /* Asked at every layer; non-zero: leave with SB_ERR_STOPPED (all ranks agree). NULL: never. */
@@ -56,9 +60,17 @@ sb_status sb_forward_create(const sb_forward_config *cfg, const sb_input *in, vo
                             size_t block_bytes, sb_forward **out);
 void      sb_forward_destroy(sb_forward *f); /* NULL is fine */
 
+/* A layer on a device, and who works on it there. */
+typedef struct sb_look_there {
+    const sb_look_ops *ops;
+    const sb_backend  *backend;
+    const sb_tensor   *q, *k, *v, *o; /* as those of sb_layer_view, in the device's memory */
+    const float       *lse;
+} sb_look_there;
+
 /* What a look at one layer sees, after attend: local rows only, borrowed for the call. All of it is
  * host memory, on a device copies; there rows (q, k, v, o, lse) have no data unless the pass
- * compares. */
+ * compares without `there`. */
 typedef struct sb_layer_view {
     int32_t          layer, n_layers;
     const sb_method *method;
@@ -70,6 +82,8 @@ typedef struct sb_layer_view {
                                      earlier tokens */
     const sb_tensor *o;         /* bf16 */
     const float     *lse;       /* [heads][local rows] */
+    const sb_look_there
+                    *there; /* the same rows on a device, of one rank; NULL: host memory alone */
     const sb_shard  *shard;     /* whose tokens are whose, what was moved */
     sb_ctx          *ctx;       /* scratch arena for the look: what it takes is given back */
     float            scale;

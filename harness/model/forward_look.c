@@ -7,7 +7,7 @@ static sb_status fetch(sb_forward *f, const sb_cache *cache)
     const sb_backend *b  = f->cfg.backend;
     sbi_layer_copy   *to = &f->copy;
     sb_status         st = SB_OK;
-    if (to->q.data == NULL) /* nobody compares */
+    if (to->q.data == NULL) /* nobody compares, or on the device */
         return SB_OK;
     to->k.gid = cache->k.gid;
     to->v.gid = cache->v.gid;
@@ -59,10 +59,19 @@ sb_status sbi_forward_show(sb_forward *f, sb_ctx *ctx, sb_layer_fn look, void *l
                                     .ctx      = &looker,
                                     .scale    = s->scale};
     sb_status             st     = SB_OK;
+    const sb_look_there   there  = {.ops     = f->cfg.look,
+                                    .backend = f->cfg.backend,
+                                    .q       = &f->q,
+                                    .k       = &cache->k,
+                                    .v       = &cache->v,
+                                    .o       = &f->o,
+                                    .lse     = f->lse};
     looker.backend               = &sb_backend_cpu; /* whoever looks reads host memory */
     if (sbi_on_device(f))
         st = look_from_device(f, cache, &view);
-    if (st == SB_OK && local && f->cfg.compares) {
+    if (sbi_looks_there(f))
+        view.there = &there;
+    else if (st == SB_OK && local && f->cfg.compares) {
         sb_cache own = *cache;
         if (sbi_on_device(f)) {
             own.k = f->copy.k;

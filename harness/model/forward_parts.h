@@ -68,6 +68,12 @@ struct sb_forward {
 
 static inline int sbi_on_device(const sb_forward *f) { return f->cfg.backend->id != SB_CPU; }
 
+/* Do looks find rows on the device, in place of copies? */
+static inline int sbi_looks_there(const sb_forward *f)
+{
+    return sbi_on_device(f) && f->cfg.compares && f->cfg.look != NULL && f->cfg.comm->size == 1;
+}
+
 static inline int sbi_carries_state(const sb_method *m) { return (m->caps & SB_CAP_STATE) != 0; }
 
 static inline int sbi_shares_heads(const sb_forward *f)

@@ -127,7 +127,7 @@ static sb_status lay_out_copy(sb_forward *f)
     f->copy.q.gid = f->copy.k.gid = f->gid;
     f->copy.v                     = f->copy.k;
     f->copy.o                     = f->copy.q;
-    if (!f->cfg.compares)
+    if (!f->cfg.compares || sbi_looks_there(f))
         return SB_OK;
     if (sbi_shares_heads(f)) /* the shard has room for what the method saw */
         return SB_OK;

@@ -55,7 +55,8 @@ static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_
                                 .use           = use,
                                 .link          = sb_scheme_links(use) ? b->link : NULL,
                                 .threads       = b->threads,
-                                .compares      = p->quality != SB_QUALITY_NONE};
+                                .compares      = p->quality != SB_QUALITY_NONE,
+                                .look          = sbi_look_ops(p, b->backend)};
 }
 
 sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_operands *o,

@@ -403,7 +403,16 @@ sb_status sb_operator_look(sb_operator *op, sb_layer_fn look, void *look_arg)
                                      .ctx         = &ctx,
                                      .scale       = op->cfg.operands->scale};
     sb_status               st    = SB_OK;
+    const sb_look_there     there = {.ops     = op->cfg.look,
+                                     .backend = op->cfg.backend,
+                                     .q       = &op->there.q,
+                                     .k       = &op->there.cache.k,
+                                     .v       = &op->there.cache.v,
+                                     .o       = &op->there.o,
+                                     .lse     = op->there.lse};
     ctx.backend                   = &sb_backend_cpu; /* whoever looks reads host memory */
+    if (op->device != NULL && op->cfg.look != NULL && op->cfg.comm->size == 1)
+        view.there = &there;
     if (op->device != NULL)
         st = sb_device_fetch(op->cfg.backend, &op->there.o, &op->o);
     if (st == SB_OK && op->device != NULL && op->lse != NULL)

@@ -31,6 +31,7 @@ typedef struct sb_operator_config {
     sb_arena_flags     arena_flags;
     int32_t            compares; /* 1: a look compares with dense attention: it needs all keys, also
                                     of methods that carry a state and gather none */
+    const sb_look_ops *look;     /* as sb_forward_config.look; copies of q, k, v, o are there too */
 } sb_operator_config;
 
 /* What this rank needs, as a forward pass tells it; local. */

@@ -1,13 +1,12 @@
 #include "harness/run/quality.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/run/quality_parts.h"
-#include "kernels/base/bf16.h"
+#include "harness/run/quality_source.h"
 #include "kernels/base/rng.h"
 
 int64_t sb_quality_exact_tokens = 8192;
@@ -167,26 +166,17 @@ done:
 /* A method that diverges is a failed sample: no score of it, and no time, means anything. */
 static sb_status check_finite(const sb_layer_view *v)
 {
-    const sb_tensor *o   = v->o;
-    int64_t          bad = 0, head = 0, row = 0;
-    if (o == NULL || o->data == NULL) /* rows on a device, which nobody compares */
-        return SB_OK;
-    for (int64_t h = 0; h < o->heads; h++)
-        for (int64_t t = 0; t < o->tokens; t++) {
-            const sb_bf16 *x = sb_tensor_bf16(o, h, t);
-            for (int64_t d = 0; d < o->dim; d++)
-                if (!isfinite(sb_bf16_to_f32(x[d])) && bad++ == 0) {
-                    head = h;
-                    row  = t;
-                }
-        }
-    return bad == 0 ? SB_OK
-                    : sb_fail(SB_ERR_INTERNAL,
-                              "%s diverges: %lld of %lld values of layer %d's output are not "
-                              "finite, the first in head %lld, row %lld of this rank",
-                              v->method->name, (long long)bad,
-                              (long long)(o->heads * o->tokens * o->dim), v->layer, (long long)head,
-                              (long long)row);
+    const sb_tensor *o = v->o;
+    sb_not_finite    bad;
+    sb_status        st = sbi_not_finite(v, &bad);
+    return st != SB_OK || bad.n == 0
+               ? st
+               : sb_fail(SB_ERR_INTERNAL,
+                         "%s diverges: %lld of %lld values of layer %d's output are not finite, "
+                         "the first in head %lld, row %lld of this rank",
+                         v->method->name, (long long)bad.n,
+                         (long long)(o->heads * o->tokens * o->dim), v->layer, (long long)bad.head,
+                         (long long)bad.row);
 }
 
 sb_status sb_quality_look(void *arg, const sb_layer_view *v)

@@ -36,9 +36,13 @@ void sb_quality_init(sb_quality *q, sb_quality_mode mode, sb_quality_detail deta
                      const char *input_sha256, const sb_input *input);
 void sb_quality_fini(sb_quality *q);
 
+/* What `quality: sampled` works with on backend b, where it can do so there; NULL: on the CPU. */
+const sb_look_ops *sb_quality_look_ops(const sb_backend *b);
+
 /* An sb_layer_fn; arg is the sb_quality. Collective. Cost of a sampled layer: dense attention of
  * 576 rows (1024 where the error hangs on few of them), and a third of that for 80 rows' best
- * selections; independent of the method. An output that is not finite is an error. */
+ * selections; independent of the method. Where the view has the layer on a device, its dense
+ * attention is the reference (look.h). An output that is not finite is an error. */
 sb_status sb_quality_look(void *arg, const sb_layer_view *view);
 
 #endif

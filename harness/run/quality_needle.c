@@ -9,9 +9,9 @@
  * through the support alone: a kept block keeps the needle tokens that lie in it. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "harness/run/quality_parts.h"
+#include "harness/run/quality_source.h"
 #include "kernels/exec/row_support.h"
 
 enum { PARTS = sizeof(sbi_needle_value) / sizeof(double) };
@@ -23,6 +23,9 @@ typedef struct work {
     int64_t first_row, n_rows; /* question rows among the sampled ones; a gap is left out by asks */
     uint8_t *asks;             /* [n_rows] */
     uint8_t *sees;             /* [n_keys] of one row and head */
+    int64_t *local, *place; /* [n_asked] question rows at hand: the row here; its place in n_rows */
+    int64_t  n_asked;
+    sb_tensor q, k; /* packed: those rows; the needle keys */
     /* [n_rows][heads], [n_rows][heads][n_spans]: of one row and head each, on one rank */
     sbi_needle_value *of_head, *of_span;
 } work;
@@ -33,6 +36,10 @@ static void work_fini(work *w)
     free(w->of);
     free(w->asks);
     free(w->sees);
+    free(w->local);
+    free(w->place);
+    free(w->q.data);
+    free(w->k.data);
     free(w->of_head);
     free(w->of_span);
 }
@@ -111,13 +118,33 @@ static sb_status list_rows(const sb_input *in, const sb_rows *rows, int64_t head
     return SB_OK;
 }
 
-static double probability(const sb_layer_view *v, int64_t head, int64_t local, int64_t key,
-                          double lse)
+/* The question rows at hand, and the keys, from wherever they lie. */
+static sb_status take(const sb_layer_view *v, const sb_rows *rows, work *w)
 {
-    const sb_bf16 *q   = sb_tensor_bf16(v->q, head, local);
-    const sb_bf16 *k   = sb_tensor_bf16(v->k, head / (v->q->heads / v->k->heads), key);
+    w->local = calloc((size_t)w->n_rows + 1, sizeof *w->local);
+    w->place = calloc((size_t)w->n_rows + 1, sizeof *w->place);
+    if (w->local == NULL || w->place == NULL)
+        return sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld question rows",
+                       (long long)w->n_rows);
+    for (int64_t i = 0; i < w->n_rows; i++) {
+        int64_t local = sbi_local_row(&v->shape->q_gid, rows->row[w->first_row + i]);
+        if (!w->asks[i] || local < 0)
+            continue;
+        w->local[w->n_asked]   = local;
+        w->place[w->n_asked++] = i;
+    }
+    sb_status st = sbi_take_rows(v, SBI_Q, w->local, w->n_asked, &w->q);
+    return st == SB_OK ? sbi_take_rows(v, SBI_K, w->key, w->n_keys, &w->k) : st;
+}
+
+/* Of packed question row `row` and packed key `key`. */
+static double probability(const sb_layer_view *v, const work *w, int64_t head, int64_t row,
+                          int64_t key, double lse)
+{
+    const sb_bf16 *q   = sb_tensor_bf16(&w->q, head, row);
+    const sb_bf16 *k   = sb_tensor_bf16(&w->k, head / (w->q.heads / w->k.heads), key);
     double         dot = 0;
-    for (int64_t x = 0; x < v->q->dim; x++)
+    for (int64_t x = 0; x < w->q.dim; x++)
         dot += (double)sb_bf16_to_f32(q[x]) * (double)sb_bf16_to_f32(k[x]);
     return exp((double)v->scale * dot - lse);
 }
@@ -131,12 +158,12 @@ static void add(sbi_needle_value *to, double seen, double p)
 }
 
 /* One question row of one head. span [n_spans] */
-static void look_at(const sb_layer_view *v, const work *w, int64_t head, int64_t id, int64_t local,
+static void look_at(const sb_layer_view *v, const work *w, int64_t head, int64_t id, int64_t row,
                     double lse, sbi_needle_value *all, sbi_needle_value *span)
 {
     sb_row_support_of(v->plan, head, id, w->key, w->n_keys, w->sees);
     for (int64_t i = 0; i < w->n_keys && w->key[i] <= id; i++) {
-        double p = probability(v, head, local, w->key[i], lse);
+        double p = probability(v, w, head, row, i, lse);
         add(&span[w->of[i]], w->sees[i], p);
         if (i == 0 || w->key[i] != w->key[i - 1])
             add(all, w->sees[i], p);
@@ -147,13 +174,11 @@ static void look_local(const sb_layer_view *v, const sb_rows *rows, const sbi_ro
                        int64_t n_spans, const work *w)
 {
     int64_t heads = v->shape->heads, all = sbi_all_heads(v), first = v->shape->first_head;
-    for (int64_t i = 0; i < w->n_rows; i++) {
-        int64_t id = rows->row[w->first_row + i], local = sbi_local_row(&v->shape->q_gid, id);
-        if (!w->asks[i] || local < 0)
-            continue;
+    for (int64_t r = 0; r < w->n_asked; r++) {
+        int64_t id = rows->row[w->first_row + w->place[r]];
         for (int64_t h = 0; h < heads; h++) {
-            int64_t at = i * all + first + h;
-            look_at(v, w, h, id, local, values[w->first_row * all + at].lse, &w->of_head[at],
+            int64_t at = w->place[r] * all + first + h;
+            look_at(v, w, h, id, r, values[w->first_row * all + at].lse, &w->of_head[at],
                     &w->of_span[at * n_spans]);
         }
     }
@@ -196,7 +221,8 @@ sb_status sbi_needles_find(const sb_layer_view *v, const sb_input *in, const sb_
                          .span_no = calloc((size_t)in->n_spans + 1, sizeof *n.span_no)};
     sb_status   st = n.head == NULL || n.span == NULL || n.span_no == NULL ? no_memory(in) : SB_OK;
     if (st == SB_OK && (st = list_keys(in, &n, &w)) == SB_OK &&
-        (st = list_rows(in, rows, heads, n.n_spans, &w)) == SB_OK)
+        (st = list_rows(in, rows, heads, n.n_spans, &w)) == SB_OK &&
+        (st = take(v, rows, &w)) == SB_OK)
         look_local(v, rows, values, n.n_spans, &w);
     if ((st = sb_comm_agree(v->ctx->comm, st)) != SB_OK ||
         (st = sbi_share(v->ctx->comm, (double *)(void *)w.of_head, w.n_rows * heads * PARTS)) !=

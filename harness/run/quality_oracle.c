@@ -2,12 +2,11 @@
  * for the likeliest keys costs more than attention of the row, so a part of the sampled rows must
  * do: one of each stratum and every 8th of the census; of exact passes every 8th row. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "harness/run/quality_parts.h"
+#include "harness/run/quality_source.h"
 #include "kernels/base/rng.h"
 #include "kernels/exec/row_support.h"
-#include "kernels/exec/top_mass.h"
 
 enum { EVERY = 8 };
 
@@ -48,7 +47,7 @@ static sb_status chosen_init(chosen *c, const sb_rows *rows, uint64_t seed)
 /* The rows of this rank, packed. */
 typedef struct packed {
     sb_tensor q;
-    int64_t  *gid, *place; /* token id; place among the chosen rows */
+    int64_t  *gid, *local, *place; /* token id; row here; place among the chosen rows */
     int64_t  *keep;        /* [heads][n] size of the support */
     float    *lse;         /* [heads][n] */
     double   *mass;        /* [heads][n] */
@@ -59,6 +58,7 @@ static void packed_fini(packed *p)
 {
     free(p->q.data);
     free(p->gid);
+    free(p->local);
     free(p->place);
     free(p->keep);
     free(p->lse);
@@ -68,14 +68,14 @@ static void packed_fini(packed *p)
 static sb_status packed_init(packed *p, const sb_shape *s, int64_t rows)
 {
     size_t n  = (size_t)(rows * s->heads + 1);
-    *p        = (packed){.q = {.dtype = SB_BF16, .heads = s->heads, .dim = s->head_dim}};
-    p->q.data = malloc(n * (size_t)s->head_dim * sizeof(sb_bf16));
+    *p        = (packed){0};
     p->gid    = malloc((size_t)(rows + 1) * sizeof *p->gid);
+    p->local  = malloc((size_t)(rows + 1) * sizeof *p->local);
     p->place  = malloc((size_t)(rows + 1) * sizeof *p->place);
     p->keep   = malloc(n * sizeof *p->keep);
     p->lse    = malloc(n * sizeof *p->lse);
     p->mass   = malloc(n * sizeof *p->mass);
-    if (p->q.data == NULL || p->gid == NULL || p->place == NULL || p->keep == NULL ||
+    if (p->gid == NULL || p->local == NULL || p->place == NULL || p->keep == NULL ||
         p->lse == NULL || p->mass == NULL)
         return sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows", (long long)rows);
     return SB_OK;
@@ -85,20 +85,22 @@ static sb_status packed_init(packed *p, const sb_shape *s, int64_t rows)
 static sb_status pack(packed *p, const sb_layer_view *v, const sb_rows *rows, const chosen *c,
                       const sbi_row_value *values)
 {
-    int64_t heads = v->shape->heads, dim = v->shape->head_dim;
+    int64_t heads = v->shape->heads;
     int64_t all = sbi_all_heads(v), first = v->shape->first_head;
-    for (int64_t i = 0; i < c->n; i++)
-        if (sbi_local_row(&v->shape->q_gid, rows->row[c->index[i]]) >= 0) {
+    for (int64_t i = 0; i < c->n; i++) {
+        int64_t local = sbi_local_row(&v->shape->q_gid, rows->row[c->index[i]]);
+        if (local >= 0) {
             p->gid[p->n]     = rows->row[c->index[i]];
+            p->local[p->n]   = local;
             p->place[p->n++] = i;
         }
-    p->q.tokens      = p->n;
-    p->q.head_stride = p->n * dim;
+    }
+    sb_status st = sbi_take_rows(v, SBI_Q, p->local, p->n, &p->q);
+    if (st != SB_OK)
+        return st;
     for (int64_t h = 0; h < heads; h++)
         for (int64_t i = 0; i < p->n; i++) {
-            int64_t at = h * p->n + i, local = sbi_local_row(&v->shape->q_gid, p->gid[i]);
-            memcpy(sb_tensor_bf16(&p->q, h, i), sb_tensor_bf16(v->q, h, local),
-                   (size_t)dim * sizeof(sb_bf16));
+            int64_t at  = h * p->n + i;
             p->lse[at]  = (float)values[c->index[p->place[i]] * all + first + h].lse;
             p->keep[at] = sb_row_support_count(v->plan, h, p->gid[i]);
             if (p->keep[at] < 0)
@@ -118,7 +120,7 @@ static sb_status local_gaps(const sb_layer_view *v, const sb_rows *rows, const c
     if (st == SB_OK)
         st = pack(&p, v, rows, c, values);
     if (st == SB_OK)
-        st = sb_top_mass_cpu(v->ctx, &p.q, p.gid, v->k, v->scale, p.lse, p.keep, p.mass);
+        st = sbi_top_mass(v, &p.q, p.gid, p.lse, p.keep, p.mass);
     for (int64_t h = 0; st == SB_OK && h < heads; h++)
         for (int64_t i = 0; i < p.n; i++)
             gap[p.place[i] * all + own + h] =

@@ -3,25 +3,24 @@
  */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "harness/run/quality_parts.h"
-#include "kernels/exec/rows_cpu.h"
+#include "harness/run/quality_source.h"
 
 enum { CHUNK_ROWS = 512 }; /* rows compared at a time: bounds the scratch of exact passes */
 
 typedef struct chunk {
-    sb_tensor q, o; /* packed rows; o fp32, the dense reference */
-    float    *lse;
+    sb_tensor o;                   /* fp32, the dense reference of packed rows */
+    float    *lse, *got_lse;       /* the reference's, the method's */
     int64_t  *gid, *local, *index; /* token id, local row, place among all sampled rows */
     int64_t   n;
 } chunk;
 
 static void chunk_fini(chunk *c)
 {
-    free(c->q.data);
     free(c->o.data);
     free(c->lse);
+    free(c->got_lse);
     free(c->gid);
     free(c->local);
     free(c->index);
@@ -30,15 +29,14 @@ static void chunk_fini(chunk *c)
 static sb_status chunk_init(chunk *c, int64_t heads, int64_t dim)
 {
     size_t rows = (size_t)(heads * CHUNK_ROWS);
-    *c          = (chunk){.q = {.dtype = SB_BF16, .heads = heads, .dim = dim},
-                          .o = {.dtype = SB_F32, .heads = heads, .dim = dim}};
-    c->q.data   = aligned_alloc(SB_ARENA_ALIGN, rows * (size_t)dim * sizeof(sb_bf16));
+    *c          = (chunk){.o = {.dtype = SB_F32, .heads = heads, .dim = dim}};
     c->o.data   = aligned_alloc(SB_ARENA_ALIGN, rows * (size_t)dim * sizeof(float));
     c->lse      = malloc(rows * sizeof *c->lse);
+    c->got_lse  = malloc(rows * sizeof *c->got_lse);
     c->gid      = malloc(CHUNK_ROWS * sizeof *c->gid);
     c->local    = malloc(CHUNK_ROWS * sizeof *c->local);
     c->index    = malloc(CHUNK_ROWS * sizeof *c->index);
-    if (c->q.data == NULL || c->o.data == NULL || c->lse == NULL || c->gid == NULL ||
+    if (c->o.data == NULL || c->lse == NULL || c->got_lse == NULL || c->gid == NULL ||
         c->local == NULL || c->index == NULL)
         return sb_fail(SB_ERR_NOMEM, "quality: no memory for %d rows of %lld heads", CHUNK_ROWS,
                        (long long)heads);
@@ -69,27 +67,29 @@ static sbi_row_value compare_row(const sb_bf16 *got, const float *want, int64_t 
 /* Compare the rows collected so far and empty the chunk. values: [row][head]. */
 static sb_status chunk_flush(chunk *c, const sb_layer_view *v, sbi_row_value *values)
 {
-    int64_t heads = v->shape->heads, dim = v->shape->head_dim, local_rows = v->q->tokens;
-    int64_t all = sbi_all_heads(v), first = v->shape->first_head;
+    int64_t   heads = v->shape->heads, dim = v->shape->head_dim;
+    int64_t   all = sbi_all_heads(v), first = v->shape->first_head;
+    sb_tensor q = {0}, got = {0};
+    sb_status st = SB_OK;
     if (c->n == 0)
         return SB_OK;
-    c->q.tokens = c->o.tokens = c->n;
-    c->q.head_stride = c->o.head_stride = c->n * dim;
-    for (int64_t h = 0; h < heads; h++)
-        for (int64_t i = 0; i < c->n; i++)
-            memcpy(sb_tensor_bf16(&c->q, h, i), sb_tensor_bf16(v->q, h, c->local[i]),
-                   (size_t)dim * sizeof(sb_bf16));
-    sb_status st = sb_dense_rows_cpu(v->ctx, &c->q, c->gid, v->k, v->v, v->scale, &c->o, c->lse);
+    c->o.tokens      = c->n;
+    c->o.head_stride = c->n * dim;
+    if ((st = sbi_take_rows(v, SBI_Q, c->local, c->n, &q)) == SB_OK &&
+        (st = sbi_take_rows(v, SBI_O, c->local, c->n, &got)) == SB_OK &&
+        (!sbi_has_recall(v) || (st = sbi_take_lse(v, c->local, c->n, c->got_lse)) == SB_OK))
+        st = sbi_dense_rows(v, &q, c->gid, &c->o, c->lse);
     for (int64_t h = 0; st == SB_OK && h < heads; h++)
         for (int64_t i = 0; i < c->n; i++) {
             sbi_row_value r =
-                compare_row(sb_tensor_bf16(v->o, h, c->local[i]), sb_tensor_f32(&c->o, h, i), dim);
-            r.lse = (double)c->lse[h * c->n + i];
-            r.recall =
-                sbi_has_recall(v) ? exp((double)v->lse[h * local_rows + c->local[i]] - r.lse) : NAN;
+                compare_row(sb_tensor_bf16(&got, h, i), sb_tensor_f32(&c->o, h, i), dim);
+            r.lse    = (double)c->lse[h * c->n + i];
+            r.recall = sbi_has_recall(v) ? exp((double)c->got_lse[h * c->n + i] - r.lse) : NAN;
             values[c->index[i] * all + first + h] = r;
         }
     c->n = 0;
+    free(q.data);
+    free(got.data);
     return st;
 }
 

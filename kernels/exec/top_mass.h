@@ -5,6 +5,10 @@
 
 #include "kernels/base/method.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*   q        [heads][n][d] bf16, single rows packed together; its gid is not read
  *   row_gid  [n] their ids, ascending
  *   k        all keys of the sequence, in id order
@@ -20,5 +24,17 @@
 sb_status sb_top_mass_cpu(sb_ctx *ctx, const sb_tensor *q, const int64_t *row_gid,
                           const sb_tensor *k, float scale, const float *lse, const int64_t *keep,
                           double *mass);
+
+/* The same with k in device memory, all else in the host's; waits. Exponentials are the device's,
+ * and what a bin holds is a sum of multiples of 2^-42, which depends on no order. Room of 25 MiB of
+ * the executors' pool, whatever the number of rows. Errors: as above, SB_ERR_UNSUPPORTED head_dim
+ * but 64 and 128, SB_ERR_DEVICE. */
+sb_status sb_top_mass_cuda(sb_ctx *ctx, const sb_tensor *q, const int64_t *row_gid,
+                           const sb_tensor *k, float scale, const float *lse, const int64_t *keep,
+                           double *mass);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

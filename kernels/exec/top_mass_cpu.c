@@ -11,12 +11,12 @@
 
 #include "kernels/exec/flash.h"
 #include "kernels/exec/product.h"
+#include "kernels/exec/top_mass_bins.h"
 
 enum {
     LANES     = SB_PRODUCT_LANES,
     TILE_ROWS = 64, /* rows of a tile: packing 8 keys costs about as much as 8 rows of products */
-    BINS_UNIT = 64, /* bins of a unit of log probability */
-    BINS      = 32 * BINS_UNIT, /* what lies below e^-32 is in the last one */
+    BINS      = SBI_TOP_MASS_BINS,
 };
 
 /* One thread's. */
@@ -124,25 +124,11 @@ static void count_keys(const job *j, int64_t kv_head, int64_t row, int64_t n_row
         int64_t *count = s->count + r * BINS;
         double  *sum   = s->sum + r * BINS;
         for (int64_t l = 0; l < see; l++) {
-            float t   = -s->x[r * LANES + l] * BINS_UNIT;
-            int   bin = !(t > 0) ? 0 : t < BINS - 1 ? (int)t : BINS - 1;
+            int bin = sbi_top_mass_bin(s->x[r * LANES + l]);
             count[bin]++;
             sum[bin] += (double)s->p[r * LANES + l];
         }
     }
-}
-
-static double largest(const int64_t *count, const double *sum, int64_t keep)
-{
-    double mass = 0;
-    for (int b = 0; b < BINS && keep > 0; b++) {
-        if (count[b] == 0)
-            continue;
-        int64_t take = min_i64(keep, count[b]);
-        mass += take == count[b] ? sum[b] : sum[b] * (double)take / (double)count[b];
-        keep -= take;
-    }
-    return mass;
 }
 
 static void run_tile(const job *j, int64_t kv_head, int64_t tile, scratch *s)
@@ -159,7 +145,7 @@ static void run_tile(const job *j, int64_t kv_head, int64_t tile, scratch *s)
     }
     for (int64_t r = 0; r < n; r++) {
         int64_t at  = head_of(j, kv_head, first + r) * j->q->tokens + (first + r) / j->group;
-        j->mass[at] = largest(s->count + r * BINS, s->sum + r * BINS, j->keep[at]);
+        j->mass[at] = sbi_top_mass_largest(s->count + r * BINS, s->sum + r * BINS, j->keep[at]);
     }
 }
 

@@ -12,7 +12,8 @@
 
 enum { SEED = 11, PARAMS = 4096 };
 
-sb_graphs_mode forward_graphs;
+sb_graphs_mode     forward_graphs;
+const sb_look_ops *forward_look;
 
 static void append(void **all, int64_t *n, const void *more, int64_t n_more, size_t elem_bytes)
 {
@@ -32,8 +33,62 @@ static void append_rows(sb_bf16 **all, int64_t *n, const sb_tensor *t)
     *n   = to;
 }
 
+static void bring(const sb_look_there *t, void *to, const void *from, size_t bytes)
+{
+    ck_assert_int_eq(t->backend->copy(to, from, bytes, SB_COPY_TO_HOST, NULL), SB_OK);
+    ck_assert_int_eq(t->backend->sync(NULL), SB_OK);
+}
+
+/* Rows on the device, copied here; data is to be freed. */
+static sb_tensor brought(const sb_look_there *t, const sb_tensor *from)
+{
+    sb_tensor c   = *from;
+    size_t    row = (size_t)(c.tokens * c.dim) * sizeof(sb_bf16);
+    c.head_stride = c.tokens * c.dim;
+    c.data        = malloc((size_t)c.heads * row);
+    ck_assert_ptr_nonnull(c.data);
+    for (int64_t h = 0; h < c.heads; h++)
+        bring(t, sb_tensor_bf16(&c, h, 0), sb_tensor_bf16(from, h, 0), row);
+    return c;
+}
+
+static sb_status take(void *arg, const sb_layer_view *v);
+
+/* The same of a view whose rows are on a device alone. */
+static sb_status take_there(void *arg, const sb_layer_view *v)
+{
+    const sb_look_there *t    = v->there;
+    const sb_tensor     *at[] = {t->q, t->k, t->v, t->o}, *here[] = {v->q, v->k, v->v, v->o};
+    sb_tensor            side[4];
+    sb_layer_view        w   = *v;
+    size_t               n   = (size_t)(t->o->heads * t->o->tokens);
+    float               *lse = malloc(n * sizeof *lse);
+    ck_assert_ptr_nonnull(lse);
+    ck_assert_ptr_eq(t->ops, forward_look);
+    ck_assert_ptr_null(v->lse);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_ptr_null(here[i]->data);
+        ck_assert(here[i]->heads == at[i]->heads && here[i]->tokens == at[i]->tokens);
+        side[i] = brought(t, at[i]);
+    }
+    bring(t, lse, t->lse, n * sizeof *lse);
+    w.q          = &side[0];
+    w.k          = &side[1];
+    w.v          = &side[2];
+    w.o          = &side[3];
+    w.lse        = lse;
+    w.there      = NULL;
+    sb_status st = take(arg, &w);
+    for (int i = 0; i < 4; i++)
+        free(side[i].data);
+    free(lse);
+    return st;
+}
+
 static sb_status take(void *arg, const sb_layer_view *v)
 {
+    if (v->there != NULL)
+        return take_there(arg, v);
     forward_result *r   = arg;
     int64_t         n_o = r->n_q, n_v = r->n_kv;
     void           *lse = r->lse;
@@ -122,6 +177,7 @@ sb_status forward_run_ranks(const forward_spec *s, sb_model *model, const sb_met
                              .link          = r->link,
                              .threads       = 2,
                              .compares      = 1,
+                             .look          = forward_look,
                              .graphs        = forward_graphs,
                              .arena_flags   = SB_ARENA_GUARD};
     sb_status         st  = passes(&cfg, &in, out);

@@ -27,6 +27,8 @@ typedef struct forward_result {
 } forward_result;
 
 extern sb_graphs_mode forward_graphs; /* of runs to come */
+/* Of runs to come: looks find their rows on the device. Nothing of it is called. */
+extern const sb_look_ops *forward_look;
 
 /* How several ranks run it. */
 typedef struct forward_ranks {

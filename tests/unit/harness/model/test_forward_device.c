@@ -109,6 +109,32 @@ static void compare(const forward_spec *s, sb_attend_fn attend, int state)
 START_TEST(answers_are_the_hosts) { compare(&specs[_i], fake_attend, 0); }
 END_TEST
 
+/* Looks that find the layer on the device see what copies show, and take no room for them. */
+START_TEST(looks_there_see_the_hosts_rows)
+{
+    static const sb_look_ops ops;
+    forward_result           copies;
+    sb_model                *model = forward_double_probe();
+    sb_method m = *sb_method_find(specs[_i].method), dense = *sb_method_find("dense");
+    m.attend[SB_CUDA] = dense.attend[SB_CUDA] = fake_attend;
+    wants_state                               = 0;
+    ck_assert_int_eq(forward_run(&specs[_i], model, &m, &dense, &fake_backend, &copies), SB_OK);
+    fake_reset();
+    forward_look = &ops;
+    compare(&specs[_i], fake_attend, 0);
+    fake_reset();
+    forward_result there;
+    ck_assert_int_eq(forward_run(&specs[_i], model, &m, &dense, &fake_backend, &there), SB_OK);
+    forward_look   = NULL;
+    int64_t layers = copies.layers, rows = (2 * copies.n_q + 2 * copies.n_kv) / layers * 2;
+    ck_assert_int_ge((int64_t)copies.room.host_bytes - (int64_t)there.room.host_bytes, rows);
+    same(&copies, &there);
+    forward_free(&copies);
+    forward_free(&there);
+    sb_model_probe.destroy(model);
+}
+END_TEST
+
 static const forward_spec states[] = {
     {"niah_multivalue", 1024, "lightning", "slope_heads=kv", 0}, /* rolls back */
     {"niah_single", 1024, "linear", "kind=elu1", 0},
@@ -246,6 +272,7 @@ int main(void)
     TCase *t = tcase_create("fake");
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, fake_reset, NULL);
+    tcase_add_loop_test(t, looks_there_see_the_hosts_rows, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, answers_are_the_hosts, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, states_are_carried_there, 0, sizeof states / sizeof *states);
     tcase_add_test(t, too_little_memory_is_no_fit);
