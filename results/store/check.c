@@ -9,10 +9,12 @@
 static const struct {
     const char *what, *sql;
 } invariants[] = {
+    /* an input without references asks nothing: ids without meaning, for times alone */
     {"sample without a score",
      "SELECT 'sample ' || s.id || ' (' || s.status || ')' FROM sample AS s JOIN point AS p ON p.id "
      "= s.point_id "
      "WHERE p.experiment = 'task' AND s.status IN ('ok', 'failed') "
+     "AND EXISTS (SELECT 1 FROM reference AS r WHERE r.input_id = s.input_id) "
      "AND NOT EXISTS (SELECT 1 FROM score AS c WHERE c.sample_id = s.id)"},
     {"sample that was never run has a score, times or quality",
      "SELECT 'sample ' || s.id || ' (' || s.status || ')' FROM sample AS s WHERE s.status IN "

@@ -104,6 +104,21 @@ START_TEST(broken_promises_are_found)
 }
 END_TEST
 
+/* Inputs without references are ids without meaning: their samples have times alone. */
+START_TEST(what_asks_nothing_needs_no_score)
+{
+    sqlite3 *db   = NULL;
+    char    *said = NULL;
+    make();
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    FACTS_OK(sbi_exec(db, path, "DELETE FROM hit; DELETE FROM reference; DELETE FROM score"));
+    sqlite3_close(db);
+    (void)check(&said); /* its answers of views are old */
+    ck_assert_ptr_null(strstr(said, "without a score"));
+    free(said);
+}
+END_TEST
+
 static unsigned char *slurp(const char *name, size_t *n)
 {
     FILE *f = fopen(name, "rb");
@@ -301,6 +316,7 @@ int main(void)
     TCase *t     = tcase_create("check");
     tcase_set_timeout(t, 300); /* sanitizers on a busy machine */
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, what_asks_nothing_needs_no_score);
     tcase_add_loop_test(t, broken_promises_are_found, 0, (int)(sizeof broken / sizeof broken[0]));
     tcase_add_test(t, truncated_files_are_refused);
     tcase_add_test(t, flipped_bits_never_crash);
