@@ -13,6 +13,7 @@
 #include "harness/run/energy.h"
 #include "harness/run/facts.h"
 #include "harness/run/forecast.h"
+#include "harness/run/pace.h"
 #include "harness/run/passes.h"
 #include "harness/run/progress.h"
 #include "harness/run/sample.h"
@@ -36,7 +37,7 @@ typedef struct runner {
     sb_energy_basis       energy[SB_BACKEND_COUNT];
     sb_link              *link[SB_BACKEND_COUNT]; /* made when first needed */
     int64_t               published_ns, publish_ns; /* when, and how long it took */
-    double          rate_s; /* worst seconds per unit of work seen: predicts the next sample */
+    sb_pace               pace; /* of the samples of this call: predicts the next one */
     sb_marks              marks;
     sb_machine           *machine[SB_BACKEND_COUNT]; /* as the plan knows it; NULL: it does not */
     int                   asked_machine[SB_BACKEND_COUNT];
@@ -121,7 +122,7 @@ static double pass_s(runner *r, const sb_point *p, const sb_input *in)
 {
     sb_model_shape s       = {.n_layers = 1};
     double         planned = planned_s(r, p, in);
-    double         seen    = r->rate_s * work_of(r, p, in);
+    double         seen    = sb_pace_s(&r->pace, work_of(r, p, in));
     if (planned >= 0)
         return fmax(planned, seen);
     if (p->input != NULL) {
@@ -149,7 +150,7 @@ static double load_s(const runner *r, const sb_point *p)
 
 static verdict decide(runner *r, const sb_point *p, const sb_input *in, int force, sb_status *st)
 {
-    double predicted_s = r->rate_s * work_of(r, p, in), left_s = sb_stop_left_s();
+    double predicted_s = sb_pace_s(&r->pace, work_of(r, p, in)), left_s = sb_stop_left_s();
     int    done = 0;
     if (!force)
         *st = sb_store_sample_done(r->store, p->hash, in->sha256, r->o->commit, &done);
@@ -374,9 +375,8 @@ static sb_status run_sample(runner *r, const sb_point *p, const sb_input *in)
     if (st == SB_OK)
         st = store_result(r, p, in, &res);
     if (st == SB_OK) {
-        double rate = res.wall_s / work_of(r, p, in);
-        if (strcmp(res.facts.status, "ok") == 0 && rate > r->rate_s)
-            r->rate_s = rate;
+        if (strcmp(res.facts.status, "ok") == 0)
+            sb_pace_add(&r->pace, work_of(r, p, in), res.wall_s);
         count_result(r, &res);
         publish_some(r);
         if (is_root(r))

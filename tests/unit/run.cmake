@@ -1,6 +1,7 @@
 # unit tests of harness/run
 span_test(test_run_estimate SOURCES unit/harness/run/test_estimate.c LINK sb_run LABELS unit)
 target_link_options(test_run_estimate PRIVATE -Wl,--wrap=malloc)
+span_test(test_run_pace SOURCES unit/harness/run/test_pace.c LINK sb_run LABELS unit)
 span_test(test_run_energy SOURCES unit/harness/run/test_energy.c LINK sb_run sb_comm_impl LABELS unit)
 span_test(test_run_ceiling SOURCES unit/harness/run/test_ceiling.c LINK sb_run sb_comm_impl LABELS unit)
 span_test(test_operator_device
