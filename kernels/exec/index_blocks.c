@@ -1,5 +1,6 @@
 #include "kernels/exec/index_blocks.h"
 
+#include "kernels/exec/index_before.h"
 #include "kernels/exec/segments.h"
 
 enum { B = SB_INDEX_BLOCK };
@@ -10,23 +11,21 @@ static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Key blocks touched by the ranges of rows [first, last]: each key of a range is visible to one of
  * them. Ranges ascend. Of slots they run to the end of the segment of `last`, as an executor does:
  * blocks of the own segment count whole, above the diagonal too [B1]. */
-static int64_t touched(const sb_plan *plan, int64_t head, int64_t row, int64_t first, int64_t last)
+static int64_t touched(const sb_plan *plan, int64_t head, int64_t row, int64_t first, int64_t last,
+                       const sbi_before *before)
 {
     sb_segments it;
     sb_segment  s;
-    int64_t     n = 0, next = 0; /* blocks below `next` are counted */
-    sb_segments_begin(&it, plan, head, row, first, last);
-    while (sb_segments_next(&it, &s)) {
-        int64_t a = max_i64(s.begin / B, next), b = (s.end - 1) / B + 1;
-        n += max_i64(b - a, 0);
-        next = max_i64(next, b);
-    }
-    return n;
+    sbi_touched all = before->all;
+    sbi_segments_begin_from(&it, plan, head, row, first, last, before->from);
+    while (sb_segments_next(&it, &s))
+        sbi_touch(&all, &s);
+    return all.n;
 }
 
 /* Which pieces of rows are counted: each n_parts-th. */
 typedef struct share {
-    int64_t part, n_parts, pieces; /* pieces: seen so far */
+    int64_t part, n_parts, pieces; /* pieces: seen so far, of plans without row blocks */
 } share;
 
 /* One run, cut where blocks of 128 rows end and, for plans with lists, where row blocks do. */
@@ -34,7 +33,8 @@ static sb_status count_run(const sb_plan *plan, const sb_shape *shape, int64_t h
                            share *mine, sb_index_blocks *sum)
 {
     int     lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
-    int64_t end   = run.start + run.len;
+    int64_t    end = run.start + run.len, counted = -1; /* row block that `before` is of */
+    sbi_before before = {0};
     for (int64_t a = run.start, b; a < end; a = b) {
         int64_t first = a / B * B, last = first + B, row = sb_plan_row(plan, a);
         if (row < 0)
@@ -55,9 +55,12 @@ static sb_status count_run(const sb_plan *plan, const sb_shape *shape, int64_t h
             rows = B;
         else if (b == shape->n_keys)
             rows += (B - b % B) % B;
-        if (mine->pieces++ % mine->n_parts != mine->part)
+        if ((lists ? row : mine->pieces++) % mine->n_parts != mine->part)
             continue;
-        sum->executed += rows * touched(plan, head, row, first, last - 1);
+        if (counted != row)
+            sbi_before_count(plan, head, row, B, &before);
+        counted = row;
+        sum->executed += rows * touched(plan, head, row, first, last - 1, &before);
         sum->dense += rows * ((last - 1) / B + 1);
     }
     return SB_OK;

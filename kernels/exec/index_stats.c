@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include "kernels/exec/index_before.h"
 #include "kernels/exec/segments.h"
 #include "kernels/exec/slots.h"
 #include "kernels/exec/tiles.h"
@@ -70,24 +71,20 @@ static int64_t count_slot_pairs(const sb_slots *s, int64_t head, const sb_segmen
 /* Blocks of 64 lanes that rows [first, last] need, as key_blocks.h makes them of all keys: packed
  * ones, and those that ranges touch; every key of a range is visible to one of the rows. */
 static int64_t count_blocks(const sb_plan *plan, int64_t head, int64_t row, int64_t first,
-                            int64_t last)
+                            int64_t last, const sbi_before *before)
 {
     sb_segments it;
     sb_segment  s;
-    int64_t     n = 0, next = 0; /* blocks below `next` are counted */
-    int64_t     packed = 0;      /* keys */
+    sbi_touched tiles  = before->tiles;
+    int64_t     packed = before->packed; /* keys */
     int         packs  = sb_plan_packs(plan);
-    sb_segments_begin(&it, plan, head, row, first, last);
-    while (sb_segments_next(&it, &s)) {
-        if (packs && s.listed) {
+    sbi_segments_begin_from(&it, plan, head, row, first, last, before->from);
+    while (sb_segments_next(&it, &s))
+        if (packs && s.listed)
             packed += s.end - s.begin;
-            continue;
-        }
-        int64_t a = max_i64(s.begin / SB_TILE_KEYS, next), b = (s.end - 1) / SB_TILE_KEYS + 1;
-        n += max_i64(b - a, 0);
-        next = max_i64(next, b);
-    }
-    return n + (packed + SB_TILE_KEYS - 1) / SB_TILE_KEYS;
+        else
+            sbi_touch(&tiles, &s);
+    return tiles.n + (packed + SB_TILE_KEYS - 1) / SB_TILE_KEYS;
 }
 
 /* A nominal tile of query rows: the method's is cut where its row block ends, the dense kernel's
@@ -106,18 +103,20 @@ static int64_t issued_rows(const row_tile *t, int64_t begin, int64_t end)
 
 /* Rows [begin, end) of one run that lie in one tile. */
 static void count_tile(const sb_plan *plan, int64_t head, int64_t row, int64_t begin, int64_t end,
-                       const row_tile *tile, const row_tile *dense, sb_index_stats *sum)
+                       const row_tile *tile, const row_tile *dense, const sbi_before *before,
+                       sb_index_stats *sum)
 {
     sb_segments it;
     sb_segment  s;
-    sb_segments_begin(&it, plan, head, row, begin, end - 1);
+    sum->rho_num += before->keys * (end - begin);
+    sbi_segments_begin_from(&it, plan, head, row, begin, end - 1, before->from);
     while (sb_segments_next(&it, &s))
         sum->rho_num += sb_plan_has_slots(plan)
                             ? count_slot_pairs(&plan->slots, head, &s, begin, end)
                             : count_pairs(plan, head, &s, begin, end);
     sum->rho_den += triangle(end + 1) - triangle(begin + 1);
     sum->tile_lanes += issued_rows(tile, begin, end) * SB_TILE_KEYS *
-                       count_blocks(plan, head, row, tile->begin, tile->end - 1);
+                       count_blocks(plan, head, row, tile->begin, tile->end - 1, before);
     sum->tile_lanes_dense +=
         issued_rows(dense, begin, end) * SB_TILE_KEYS * ((dense->end - 1) / SB_TILE_KEYS + 1);
 }
@@ -181,7 +180,8 @@ sb_status sb_index_stats_count_part(const sb_plan *plan, const sb_shape *shape, 
                                     int64_t part, int64_t n_parts, sb_index_stats *out)
 {
     sb_index_stats sum   = {0};
-    int64_t        tiles = 0; /* seen so far */
+    sbi_before     before = {0};
+    int64_t        tiles = 0, counted = -1; /* seen so far; row block that `before` is of */
     int            lists = (plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) != 0;
     sb_status      st    = sb_slots_check(plan);
     if (st != SB_OK)
@@ -207,8 +207,13 @@ sb_status sb_index_stats_count_part(const sb_plan *plan, const sb_shape *shape, 
             if (shape->is_decode) /* a step's queries are a tile of their own, of just as many rows
                                    */
                 tile = dense = (row_tile){.begin = a, .end = b};
-            if (tiles++ % n_parts == part)
-                count_tile(plan, head, row, a, b, &tile, &dense, &sum);
+            /* a row block's tiles go together, so that one part counts what they share */
+            if ((lists ? row : tiles++) % n_parts != part)
+                continue;
+            if (counted != row)
+                sbi_before_count(plan, head, row, SB_TILE_KEYS, &before);
+            counted = row;
+            count_tile(plan, head, row, a, b, &tile, &dense, &before, &sum);
         }
         if (part == 0 &&
             plan->parts & SB_PART_WINDOW) /* one rule for all rows: it counts once a row */

@@ -20,11 +20,12 @@ typedef struct sb_index_stats {
  * judges whole row tiles and counts the local rows, the padding with the first, so it adds up as
  * well. With slots the order of keys inside segments is part of the selection. *out changes on
  * success only. Errors: SB_ERR_INTERNAL when the plan lacks a local row block, or has slots and a
- * window. Cost: O(listed ids + local rows / 64), with slots segment_tokens per 64 rows more. */
+ * window. Cost: O(listed ids + local rows / 64 * listed ids of the own row block), with slots the
+ * listed ids of every 64 rows and segment_tokens more. */
 sb_status sb_index_stats_count(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                sb_index_stats *out);
 
-/* One of n_parts shares of it, for threads: part, part + n_parts, ... of the row tiles. The shares
+/* One of n_parts shares of it, for threads: part, part + n_parts, ... of the row blocks. The shares
  * of all parts add up to the whole (digest: wrapping). */
 sb_status sb_index_stats_count_part(const sb_plan *plan, const sb_shape *shape, int64_t head,
                                     int64_t part, int64_t n_parts, sb_index_stats *out);
