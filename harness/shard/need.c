@@ -101,3 +101,23 @@ int64_t sbi_need_count(const uint64_t *bits, const sb_gid *gid)
         n += count_range(bits, gid->run[r].start, gid->run[r].start + gid->run[r].len);
     return n;
 }
+
+/* The first key in [at, end) whose bit is not that of `skip`, all ones or none; end: there is none.
+ */
+static int64_t next_key(const uint64_t *bits, int64_t at, int64_t end, uint64_t skip)
+{
+    while (at < end) {
+        uint64_t word = (bits[at / 64] ^ skip) >> at % 64;
+        if (word != 0)
+            return min_i64(at + __builtin_ctzll(word), end);
+        at += 64 - at % 64;
+    }
+    return end;
+}
+
+int sbi_need_run(const uint64_t *bits, int64_t begin, int64_t end, sb_run *run)
+{
+    int64_t at = next_key(bits, begin, end, 0);
+    *run       = (sb_run){at, next_key(bits, at, end, ~UINT64_C(0)) - at};
+    return at < end;
+}

@@ -31,4 +31,7 @@ sb_status sbi_need_find(const sb_plan *plan, const sb_shape *shape, int64_t kv_h
 /* Needed keys among those of gid. */
 int64_t sbi_need_count(const uint64_t *bits, const sb_gid *gid);
 
+/* The next run of needed keys in [begin, end), into *run; 0: there is none. */
+int sbi_need_run(const uint64_t *bits, int64_t begin, int64_t end, sb_run *run);
+
 #endif

@@ -101,7 +101,7 @@ static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb
                                     c->head_dim);
     if (u.fetch)
         return sb_shard_layout_fetch(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
-                                     c->head_dim, whole);
+                                     c->head_dim, whole && !c->on_device, c->on_device);
     if (u.pass_q)
         return sb_shard_layout_pass_q(s, data, a, c->map, c->comm, c->heads, c->kv_heads,
                                       c->head_dim, c->first_query);
@@ -116,8 +116,8 @@ static sb_status layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb
 sb_status sb_scheme_layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a, sb_shard *s)
 {
     sb_status st = layout(c, data, a, s);
-    /* a fetch has the room in any case: it may come to a gather */
-    if (st == SB_OK && c->compares && sb_scheme_keeps_apart(c) && !c->use.fetch)
+    /* on the cpu a fetch has the room in any case: it may come to a gather */
+    if (st == SB_OK && c->compares && sb_scheme_keeps_apart(c) && (!c->use.fetch || c->on_device))
         st = sb_shard_layout_gather(s, a);
     if (st == SB_OK && c->compares && c->on_device && one_team(c))
         st = sb_shard_layout_seen(s, a);
@@ -171,11 +171,13 @@ sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb
                        "sharding: found teams of %d of %d ranks on backend %s, allowed one team "
                        "(ulysses)",
                        use.team, ranks, backend->name);
-    if (use.fetch || use.pass_q)
+    if (use.fetch)
+        return sb_fetch_check_device(m, backend, ranks);
+    if (use.pass_q)
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found %s on %d ranks of backend %s, allowed allgather, ring and "
-                       "ulysses: it is worked out in host memory",
-                       use.fetch ? "fetch" : "pass_q", ranks, backend->name);
+                       "sharding: found pass_q on %d ranks of backend %s, allowed allgather, ring, "
+                       "ulysses and fetch: it is worked out in host memory",
+                       ranks, backend->name);
     if (m->caps & SB_CAP_STATE) /* its attend sees to the ranks */
         return SB_OK;
     if (use.ring && sb_device_plans(backend, m))

@@ -81,10 +81,16 @@ typedef struct sb_fetch {
     int          fetched;    /* by the last prefill: 1 needed keys alone, 0 all */
     int32_t     *edge;       /* [n_tokens + 1] */
     uint64_t    *bits;       /* [kv_heads][words of n_tokens] */
+    uint64_t    *slots;      /* [words of the own tokens]: what one peer wants of one head */
     uint8_t     *asked;      /* [other ranks][kv_heads][a bit for each of their tokens] */
     uint8_t     *wanted;     /* [other ranks][kv_heads][a bit for each own token] */
+    int64_t      asked_bytes, wanted_bytes;
     sb_bf16     *send, *receive;
     sb_transfer *transfer;
+    /* Of calls on a device, there: k_all and v_all are the host's, for looks. */
+    sb_tensor there[2];                   /* K and V in id order */
+    uint8_t  *asked_there, *wanted_there; /* as they travel */
+    int32_t   cleared;                    /* 1: all rows of there[] hold numbers */
 } sb_fetch;
 
 /* Queries that go round (pass_q.h). */

@@ -230,7 +230,12 @@ START_TEST(what_more_ranks_cannot_do_is_refused)
          "there"},
         {"flexprefill", {.ring = 1}, SB_LAYOUT_ZIGZAG, "found ring on 2 ranks of backend fake"},
         {"dense", {.team = 1}, SB_LAYOUT_CONTIGUOUS, "found teams of 1 of 2 ranks"},
-        {"dense", {.fetch = 1}, SB_LAYOUT_CONTIGUOUS, "found fetch on 2 ranks of backend fake"},
+        {"dense", {.fetch = 1}, SB_LAYOUT_CONTIGUOUS, NULL},
+        {"flexprefill",
+         {.fetch = 1},
+         SB_LAYOUT_CONTIGUOUS,
+         "found fetch on 2 ranks of backend fake, allowed allgather and ulysses: flexprefill "
+         "plans"},
         {"dense", {.pass_q = 1}, SB_LAYOUT_ZIGZAG, "found pass_q on 2 ranks of backend fake"},
         {"lightning", {.state = 1}, SB_LAYOUT_CONTIGUOUS, NULL},
     };
