@@ -222,7 +222,8 @@ typedef struct op_side {
     _Alignas(16) unsigned char params[4096], drawn[128];
 } op_side;
 
-static sb_status side_open(const op_case *c, const sb_method *m, sb_comm *comm, op_side *s)
+static sb_status side_open_on(const op_case *c, const sb_method *m, const sb_backend *backend,
+                              sb_comm *comm, sb_link *link, op_side *s)
 {
     const sb_distribution *d  = sb_distribution_find(c->distribution);
     sb_draw                dr = {.heads         = HEADS,
@@ -243,11 +244,11 @@ static sb_status side_open(const op_case *c, const sb_method *m, sb_comm *comm, 
     s->cfg = (sb_operator_config){.operands    = &s->cut,
                                   .method      = m,
                                   .params      = s->params,
-                                  .backend     = ranks_backend(),
+                                  .backend     = backend,
                                   .comm        = comm,
                                   .layout      = c->layout,
                                   .use         = comm->size > 1 ? use : (sb_scheme_use){0},
-                                  .link        = comm->size > 1 ? linked : NULL,
+                                  .link        = comm->size > 1 ? link : NULL,
                                   .threads     = 1,
                                   .compares    = 1,
                                   .arena_flags = SB_ARENA_GUARD};
@@ -257,6 +258,11 @@ static sb_status side_open(const op_case *c, const sb_method *m, sb_comm *comm, 
     if (s->block == NULL)
         return sb_fail(SB_ERR_NOMEM, "no memory for a case");
     return sb_operator_create(&s->cfg, s->block, s->room.host_bytes, &s->op);
+}
+
+static sb_status side_open(const op_case *c, const sb_method *m, sb_comm *comm, op_side *s)
+{
+    return side_open_on(c, m, ranks_backend(), comm, linked, s);
 }
 
 static void side_close(op_side *s)
@@ -397,6 +403,38 @@ static void one_pass(verdict *v, op_side *shard, const rows *all)
     rows_free(&part);
 }
 
+/* Bytes of a pass, all ranks. */
+static sb_status moved(op_side *s, int64_t bytes[2])
+{
+    sb_comm_stats before = world->stats;
+    sb_status     st     = sb_operator_pass(s->op, NULL);
+    bytes[0]             = world->stats.received_bytes - before.received_bytes;
+    bytes[1]             = world->stats.sent_bytes - before.sent_bytes;
+    return st;
+}
+
+/* What is fetched, and so what was decided, is the same in host memory: byte for byte. */
+static void compare_traffic(verdict *v, const op_case *c, op_side *shard)
+{
+    op_side   host     = {0};
+    sb_link  *link     = NULL;
+    int64_t   there[2] = {0, 0}, here[2] = {0, 0};
+    sb_status st = sb_link_mpi_create(world, &link);
+    if (st == SB_OK)
+        st = sb_comm_agree(
+            world, side_open_on(c, sb_method_find(c->method), &sb_backend_cpu, world, link, &host));
+    if (st == SB_OK)
+        st = moved(&host, here);
+    if (st == SB_OK)
+        st = moved(shard, there);
+    EXPECT(v, st == SB_OK, "traffic: %s", sb_error_text());
+    EXPECT(v, here[0] == there[0] && here[1] == there[1],
+           "received %lld, sent %lld bytes; in host memory %lld, %lld", (long long)there[0],
+           (long long)there[1], (long long)here[0], (long long)here[1]);
+    side_close(&host);
+    sb_link_destroy(link);
+}
+
 static void case_name(const op_case *c, char *out, size_t bytes)
 {
     (void)snprintf(out, bytes, "%s(%s) %s%s%.0d %s %lld%s%.0lld", c->method, c->params,
@@ -447,6 +485,8 @@ static void run_case(const op_case *c)
         if (st == SB_OK && (m.caps & SB_CAP_NO_INDEX) == 0 && c->n_tokens <= 1000 &&
             world->size < 3)
             compare_quality(&v, shard.op, whole.op);
+        if (st == SB_OK && c->scheme == SB_SCHEME_FETCH && world->size > 1)
+            compare_traffic(&v, c, &shard);
         EXPECT(&v, shard.op == NULL || sb_operator_canaries_intact(shard.op), "wrote outside");
         EXPECT(&v,
                shard.op == NULL || sb_operator_device_bytes(shard.op) <= shard.room.device_bytes,

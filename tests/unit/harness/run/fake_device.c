@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { POISON = 0xEE, PAGE = 4096, STREAMS = 8 };
+enum { POISON = 0xFF, PAGE = 4096, STREAMS = 8 }; /* poison: NaN in bf16 and fp32 */
 
 /* Also in programs that are no Check suites: a test fails by the signal. */
 #define REQUIRE(ok)                                                                                \
