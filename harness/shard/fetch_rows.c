@@ -9,7 +9,9 @@
 #include "harness/shard/index.h"
 #include "harness/shard/runs.h"
 
-enum { K_AND_V = 2, RUNS_AT_ONCE = 256 };
+enum { K_AND_V = 2 };
+
+int64_t sbi_fetch_runs_at_once = SBI_FETCH_RUNS;
 
 typedef struct rows {
     sb_shard        *s;
@@ -49,7 +51,7 @@ typedef struct mover {
     sbi_runs_way way;
     char        *together[K_AND_V], *apart[K_AND_V];
     int64_t      n;
-    sb_run       run[RUNS_AT_ONCE];
+    sb_run       run[SBI_FETCH_RUNS];
 } mover;
 
 static void flush(mover *m)
@@ -72,7 +74,7 @@ static void add_set(mover *m, const uint64_t *bits, int64_t begin, int64_t end)
 {
     sb_run run;
     for (int64_t at = begin; sbi_need_run(bits, at, end, &run); at = run.start + run.len) {
-        if (m->n == RUNS_AT_ONCE)
+        if (m->n >= sbi_fetch_runs_at_once)
             flush(m);
         m->run[m->n++] = run;
     }

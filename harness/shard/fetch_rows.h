@@ -5,6 +5,11 @@
 #include "harness/shard/need.h"
 #include "harness/shard/shard.h"
 
+/* So many runs of one head are put together for a copy, 1 to SBI_FETCH_RUNS, which it is; tests
+ * turn it down. */
+enum { SBI_FETCH_RUNS = 256 };
+extern int64_t sbi_fetch_runs_at_once;
+
 /* Room for a call's transfers of one KV head. */
 int64_t sbi_fetch_transfers(int32_t ranks);
 

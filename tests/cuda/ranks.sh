@@ -72,7 +72,7 @@ model: {name: probe}
 workloads:
   - {suite: probe, tasks: [niah_single, niah_multivalue, vt, cwe], lengths: [2048, 3000], samples: 1, seed: 3, corpus: zipf}
 methods: [dense, {name: streaming_llm, sink_tokens: 4, window_tokens: 512}, {name: power_attention, block_tokens: 128}]
-sharding: [{name: allgather, layout: zigzag}, {name: allgather, layout: zigzag, heads_at_once: 1}, {name: ring, layout: zigzag}]
+sharding: [{name: allgather, layout: zigzag}, {name: allgather, layout: zigzag, heads_at_once: 1}, {name: ring, layout: zigzag}, {name: fetch, layout: contiguous}]
 decode: [method]
 timing: {warmup: 0, repetitions: 1}"
 sweep heads "experiment: attention

@@ -17,6 +17,7 @@
 #include "harness/run/operator.h"
 #include "harness/run/quality.h"
 #include "harness/shard/bind.h"
+#include "harness/shard/fetch_rows.h"
 #include "kernels/exec/row_support.h"
 #include "kernels/registry.h"
 #include "tests/cut_operands.h"
@@ -501,20 +502,25 @@ static void run_case(const op_case *c)
     judge(name, &v);
 }
 
-/* A rank that fails in the middle does not leave the others behind. */
-static void run_failure(const op_case *c)
+/* A rank that fails in the middle does not leave the others behind. call: of its backend; NULL: its
+ * attend. */
+static void run_failure(const op_case *c, const char *call)
 {
-    char      name[256] = "fails on the last rank: ";
-    verdict   v         = {""};
+    char      name[256];
+    verdict   v = {""};
     sb_method m;
     op_side   shard = {0};
     int       mine  = world->rank == world->size - 1;
+    (void)snprintf(name, sizeof name,
+                   "%s fails on the last rank: ", call != NULL ? call : "attend");
     case_name(c, name + strlen(name), sizeof name - strlen(name));
-    ranks_method(sb_method_find(c->method), mine, &m);
+    ranks_method(sb_method_find(c->method), mine && call == NULL, &m);
     sb_status st = sb_comm_agree(world, side_open(c, &m, world, &shard));
     EXPECT(&v, st == SB_OK, "%s", sb_error_text());
     if (st == SB_OK) {
+        ranks_fail_call(mine ? call : NULL);
         st = sb_operator_pass(shard.op, NULL);
+        ranks_fail_call(NULL);
         EXPECT(&v, st == (mine ? SB_ERR_DEVICE : SB_ERR_PEER), "%s: %s", sb_status_name(st),
                sb_error_text());
     }
@@ -557,13 +563,18 @@ int main(int argc, char **argv)
         sb_mpi_abort(2);
     if (argc > 2)
         most_tokens = strtoll(argv[2], NULL, 10);
+    sbi_fetch_runs_at_once = 3; /* short sequences have few */
     for (int i = 0; i < N_CASES; i++)
         if (takes_ranks(&cases[i]))
             run_case(&cases[i]);
     for (int i = 0; i < N_CASES && ranks_can_fail() && world->size > 1; i++)
         if (takes_ranks(&cases[i]) && cases[i].refused == NULL &&
             strcmp(cases[i].method, "dense") == 0)
-            run_failure(&cases[i]);
+            run_failure(&cases[i], NULL);
+    for (int i = 0; i < N_CASES && ranks_can_fail() && world->size > 1; i++)
+        if (takes_ranks(&cases[i]) && cases[i].scheme == SB_SCHEME_FETCH &&
+            strcmp(cases[i].method, "a_shape") == 0)
+            run_failure(&cases[i], "fill"); /* what is fetched for is cleared first */
     if (world->rank == 0)
         (void)printf("%d passed, %d failed\n", passed, failed);
     sb_link_destroy(linked);

@@ -11,6 +11,8 @@ void ranks_method(const sb_method *m, int fails, sb_method *out)
 
 int ranks_can_fail(void) { return 0; }
 
+void ranks_fail_call(const char *name) { (void)name; }
+
 int ranks_device_is_empty(void) { return 1; }
 
 /* Another kernel, or other tiles of keys: P is rounded beside another maximum. States: chunks of

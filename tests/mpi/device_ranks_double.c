@@ -25,6 +25,8 @@ void ranks_method(const sb_method *m, int fails, sb_method *out) { device_double
 
 int ranks_can_fail(void) { return 1; }
 
+void ranks_fail_call(const char *name) { fake_device.fail_call = name; }
+
 int ranks_device_is_empty(void) { return fake_device.used == 0; }
 
 /* The same arithmetic, and sums in another order; one rounding. */
