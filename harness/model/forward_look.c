@@ -7,13 +7,15 @@ static sb_status fetch(sb_forward *f, const sb_cache *cache)
     const sb_backend *b  = f->cfg.backend;
     sbi_layer_copy   *to = &f->copy;
     sb_status         st = SB_OK;
-    if (to->q.data == NULL) /* nobody compares, or on the device */
+    if (to->k.data == NULL) /* nobody compares, or on the device */
         return SB_OK;
     to->k.gid = cache->k.gid;
     to->v.gid = cache->v.gid;
-    if ((st = sb_device_fetch(b, &f->q, &to->q)) != SB_OK ||
-        (st = sb_device_fetch(b, &cache->k, &to->k)) != SB_OK ||
+    if ((st = sb_device_fetch(b, &cache->k, &to->k)) != SB_OK ||
         (st = sb_device_fetch(b, &cache->v, &to->v)) != SB_OK ||
+        to->q.data == NULL) /* the shard has those of its heads */
+        return st;
+    if ((st = sb_device_fetch(b, &f->q, &to->q)) != SB_OK ||
         (st = sb_device_fetch(b, &f->o, &to->o)) != SB_OK)
         return st;
     return sb_device_fetch_bytes(b, f->lse, (size_t)(f->o.heads * f->o.tokens) * sizeof *f->lse,

@@ -129,11 +129,13 @@ static sb_status lay_out_copy(sb_forward *f)
     f->copy.o                     = f->copy.q;
     if (!f->cfg.compares || sbi_looks_there(f))
         return SB_OK;
-    if (sbi_shares_heads(f)) /* the shard has room for what the method saw */
+    if (sbi_shares_heads(f) && f->team.teams == 1) /* the shard has room for what the method saw */
         return SB_OK;
-    if ((st = tensor_alloc(&f->copy.q, a, "queries to look at")) != SB_OK ||
-        (st = tensor_alloc(&f->copy.k, a, "keys to look at")) != SB_OK ||
+    if ((st = tensor_alloc(&f->copy.k, a, "keys to look at")) != SB_OK ||
         (st = tensor_alloc(&f->copy.v, a, "values to look at")) != SB_OK ||
+        sbi_shares_heads(f)) /* of several teams, but for keys, which are gathered */
+        return st;
+    if ((st = tensor_alloc(&f->copy.q, a, "queries to look at")) != SB_OK ||
         (st = tensor_alloc(&f->copy.o, a, "outputs to look at")) != SB_OK ||
         (st = sb_arena_alloc(a, s->heads * rows, sizeof(float), "LSE to look at", &lse)) != SB_OK)
         return st;

@@ -53,6 +53,7 @@ struct sb_device_call {
     sb_fetched_plan fetched;
     sb_gid          q_gid; /* of the last call, as are the next three */
     int64_t         n_heads, n_keys;
+    sb_plan         followed;    /* with its arrays on the device */
     int             planned;     /* 1: its plan was made on the device */
     size_t          placed_bytes; /* of its index, copied there */
     size_t          bytes, most; /* held now, and at most so far */
@@ -365,6 +366,14 @@ static sb_status attend_there(sb_device_call *c, const sb_ctx *ctx, const sb_met
     return st == SB_OK ? m->attend[c->backend->id](&here, params, &in, plan, cache, &out) : st;
 }
 
+/* Also after an error: what was queued uses rooms that others get next. */
+static sb_status settle(sb_device_call *c, const sb_ctx *ctx, sb_status st)
+{
+    sb_status done = c->timeline != NULL ? c->timeline->read(c->timeline, ctx->stream, ctx->phases)
+                                         : c->backend->sync(ctx->stream);
+    return st == SB_OK ? done : st;
+}
+
 sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
                                 const void *params, const sb_attn_in *in, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache, const sb_attn_out *out)
@@ -393,14 +402,22 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
         sb_phase_add(ctx->phases, SB_PHASE_SELECT, t0);
         placed.method_data = plan->method_data;
     }
+    c->followed = placed;
     if (st == SB_OK)
         st = attend_there(c, &here, m, params, in, shape, &placed, cache, out);
     if (st == SB_OK && untimed && (m->caps & SB_CAP_STATE) == 0 && c->placed_bytes == 0)
         return SB_OK;
-    /* also after an error: what was queued uses rooms that others get next */
-    sb_status done = c->timeline != NULL ? c->timeline->read(c->timeline, ctx->stream, ctx->phases)
-                                         : c->backend->sync(ctx->stream);
-    return st == SB_OK ? done : st;
+    return settle(c, ctx, st);
+}
+
+sb_status sb_device_call_again(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                               const void *params, const sb_attn_in *in, const sb_shape *shape,
+                               const sb_attn_out *out)
+{
+    sb_ctx here   = *ctx;
+    here.backend  = c->backend;
+    here.timeline = c->timeline;
+    return settle(c, ctx, attend_there(c, &here, m, params, in, shape, &c->followed, NULL, out));
 }
 
 static void raise(size_t *to, size_t bytes) { *to = bytes > *to ? bytes : *to; }

@@ -54,6 +54,12 @@ sb_status sb_device_call_attend(sb_device_call *c, const sb_ctx *ctx, const sb_m
                                 const void *params, const sb_attn_in *in, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache, const sb_attn_out *out);
 
+/* The last call's rows, method and shape once more, over other keys: its plan is followed where it
+ * stands, neither made nor copied anew. Returns as attend does. */
+sb_status sb_device_call_again(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
+                               const void *params, const sb_attn_in *in, const sb_shape *shape,
+                               const sb_attn_out *out);
+
 /* Device memory that calls take on top of operands and results, each the most of any call. */
 typedef struct sb_device_room {
     size_t index, work, lse, partial;

@@ -92,6 +92,20 @@ typedef struct turn {
     float           *lse;
 } turn;
 
+/* A device call is one rank's own. Later steps go by the plan of the first. */
+static sb_status attend_there(const turn *t, const sb_attn_in *in, int32_t step,
+                              const sb_attn_out *out)
+{
+    sb_device_call *d     = t->s->device;
+    sb_ctx          alone = *t->ctx;
+    alone.comm            = NULL;
+    if (t->q->tokens == 0)
+        return SB_OK;
+    return step == 0 ? sb_device_call_attend(d, &alone, t->m, t->params, in, t->shape, &t->s->plan,
+                                             NULL, out)
+                     : sb_device_call_again(d, &alone, t->m, t->params, in, t->shape, out);
+}
+
 static sb_status attend_step(const turn *t, const part *keys, int32_t step)
 {
     sb_attn_in  in  = {.q = t->q, .k = &keys->k, .v = &keys->v, .scale = t->scale};
@@ -100,8 +114,7 @@ static sb_status attend_step(const turn *t, const part *keys, int32_t step)
     if (step > 0 && !is_visible(&t->q->gid, &keys->k.gid))
         return SB_OK;
     if (t->s->device != NULL)
-        return sb_device_call_attend(t->s->device, t->ctx, t->m, t->params, &in, t->shape,
-                                     &t->s->plan, NULL, &out);
+        return attend_there(t, &in, step, &out);
     return t->m->attend[t->ctx->backend->id](t->ctx, t->params, &in, &t->s->plan, t->cache, &out);
 }
 

@@ -1,5 +1,7 @@
 #include "harness/shard/scheme.h"
 
+#include <stdio.h>
+
 #include "harness/shard/fetch.h"
 #include "harness/shard/groups.h"
 #include "harness/shard/pass_q.h"
@@ -61,10 +63,9 @@ sb_status sb_scheme_check(sb_scheme s, sb_scheme_use use, const sb_method *m, in
 
 static int carries_state(const sb_scheme_call *c) { return (c->method->caps & SB_CAP_STATE) != 0; }
 
-static int one_team(const sb_scheme_call *c)
-{
-    return c->use.team > 0 && c->map->ranks > 1 && c->team->teams == 1;
-}
+static int is_teamed(const sb_scheme_call *c) { return c->use.team > 0 && c->map->ranks > 1; }
+
+static int one_team(const sb_scheme_call *c) { return is_teamed(c) && c->team->teams == 1; }
 
 int sb_scheme_keeps_apart(const sb_scheme_call *c)
 {
@@ -119,7 +120,7 @@ sb_status sb_scheme_layout(const sb_scheme_call *c, sb_arena *data, sb_arena *a,
     /* on the cpu a fetch has the room in any case: it may come to a gather */
     if (st == SB_OK && c->compares && sb_scheme_keeps_apart(c) && (!c->use.fetch || c->on_device))
         st = sb_shard_layout_gather(s, a);
-    if (st == SB_OK && c->compares && c->on_device && one_team(c))
+    if (st == SB_OK && c->compares && c->on_device && is_teamed(c))
         st = sb_shard_layout_seen(s, a);
     s->link = c->link;
     return st;
@@ -161,16 +162,26 @@ static sb_status check_planner(sb_scheme_use use, const sb_method *m, const sb_b
     return SB_OK;
 }
 
+/* A plan that reads keys finds those of one rank, or of one team, where they go round. */
+static sb_status check_ring_planner(sb_scheme_use use, const sb_method *m,
+                                    const sb_backend *backend, int32_t ranks)
+{
+    char what[48] = "ring";
+    if (!sb_device_plans(backend, m) || m->plan_keys == SB_PLAN_KEYS_LOCAL)
+        return SB_OK;
+    if (use.team > 0)
+        (void)snprintf(what, sizeof what, "teams of %d", use.team);
+    return sb_fail(SB_ERR_UNSUPPORTED,
+                   "sharding: found %s on %d ranks of backend %s, allowed ulysses: %s plans there, "
+                   "over all rows and keys of its heads",
+                   what, ranks, backend->name, m->name);
+}
+
 sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
                                  int32_t ranks, sb_layout_kind layout, int64_t kv_heads)
 {
     if (ranks == 1 || backend->id == SB_CPU)
         return SB_OK;
-    if (use.team > 0 && use.team < ranks)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found teams of %d of %d ranks on backend %s, allowed one team "
-                       "(ulysses)",
-                       use.team, ranks, backend->name);
     if (use.fetch)
         return sb_fetch_check_device(m, backend, ranks);
     if (use.pass_q)
@@ -180,11 +191,8 @@ sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb
                        ranks, backend->name);
     if (m->caps & SB_CAP_STATE) /* its attend sees to the ranks */
         return SB_OK;
-    if (use.ring && sb_device_plans(backend, m))
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found ring on %d ranks of backend %s, allowed ulysses: %s plans "
-                       "there, over all rows of its heads",
-                       ranks, backend->name, m->name);
+    if (use.ring || (use.team > 0 && use.team < ranks))
+        return check_ring_planner(use, m, backend, ranks);
     return use.heads_at_once > 0 ? check_planner(use, m, backend, ranks, layout, kv_heads) : SB_OK;
 }
 
@@ -199,7 +207,7 @@ int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_me
         *out = sb_team_shape(s->team, s->map->n_tokens);
         return 1;
     }
-    if (!sb_device_plans(b, m) || (m->caps & SB_CAP_STATE) != 0)
+    if (!sb_device_plans(b, m) || (m->caps & SB_CAP_STATE) != 0 || s->groups.heads_at_once == 0)
         return 1;
     if (m->plan_last_queries != NULL)
         out->all_queries = s->map->n_tokens - s->groups.first_query;

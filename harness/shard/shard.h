@@ -193,7 +193,7 @@ typedef struct sb_shard_view {
 int sb_shard_seen(const sb_shard *s, sb_shard_view *out);
 
 /* The same of a team on a device: rows copied into room that sb_shard_layout_seen took, without
- * data where it took none. Waits. Errors: those of the device. */
+ * data where it took none; keys of several teams as above. Waits. Errors: those of the device. */
 sb_status sb_shard_layout_seen(sb_shard *s, sb_arena *a);
 sb_status sb_shard_fetch_seen(sb_shard *s, const sb_backend *backend, sb_shard_view *out);
 

@@ -205,8 +205,10 @@ static sb_status attend_ring(sb_shard *s, sb_ctx *ctx, const sb_method *m, const
     ring.heads          = t->heads;
     ring.kv_heads       = t->kv_heads;
     ring.link           = &c.link;
-    return sbi_prefill_ring(&ring, ctx, m, params, shape, &s->q_part, cache, scale, &s->o_part,
-                            s->lse_part, st);
+    st      = sbi_prefill_ring(&ring, ctx, m, params, shape, &s->q_part, cache, scale, &s->o_part,
+                               s->lse_part, st);
+    s->plan = ring.plan; /* of a device that plans: made in the ring */
+    return st;
 }
 
 /* ---- the call ---- */
@@ -289,11 +291,13 @@ sb_status sb_shard_layout_seen(sb_shard *s, sb_arena *a)
     int64_t        d   = t->head_dim;
     void          *lse = NULL;
     sb_status      st;
+    if (t->teams == 1 &&
+        ((st = part_alloc(a, &s->seen_k, t->kv_heads, &t->keys.gid, d, "keys to look at")) !=
+             SB_OK ||
+         (st = part_alloc(a, &s->seen_v, t->kv_heads, &t->keys.gid, d, "values to look at")) !=
+             SB_OK))
+        return st;
     if ((st = part_alloc(a, &s->seen_q, t->heads, &t->q.gid, d, "queries to look at")) != SB_OK ||
-        (st = part_alloc(a, &s->seen_k, t->kv_heads, &t->keys.gid, d, "keys to look at")) !=
-            SB_OK ||
-        (st = part_alloc(a, &s->seen_v, t->kv_heads, &t->keys.gid, d, "values to look at")) !=
-            SB_OK ||
         (st = part_alloc(a, &s->seen_o, t->heads, &t->q.gid, d, "outputs to look at")) != SB_OK ||
         (st = sb_arena_alloc(a, t->heads * t->q.gid.n_tokens, sizeof(float), "LSE to look at",
                              &lse)) != SB_OK)
@@ -312,26 +316,31 @@ static sb_tensor no_data(const sb_tensor *t)
 sb_status sb_shard_fetch_seen(sb_shard *s, const sb_backend *b, sb_shard_view *out)
 {
     const sb_team *t = s->team;
-    sb_shard_view  v = {.shape = sb_team_shape(t, s->map->n_tokens),
-                        .q     = no_data(&s->q_part),
-                        .k     = no_data(&s->k_part),
-                        .v     = no_data(&s->v_part),
-                        .o     = no_data(&s->o_part)};
     sb_status      st;
-    *out = v;
+    (void)sb_shard_seen(s, out); /* keys of several teams are gathered in host memory */
+    out->q   = no_data(&s->q_part);
+    out->o   = no_data(&s->o_part);
+    out->lse = NULL;
+    if (t->teams == 1) {
+        out->k = no_data(&s->k_part);
+        out->v = no_data(&s->v_part);
+    }
     if (s->seen_q.data == NULL)
         return SB_OK;
+    if (t->teams == 1 && ((st = sb_device_fetch(b, &s->k_part, &s->seen_k)) != SB_OK ||
+                          (st = sb_device_fetch(b, &s->v_part, &s->seen_v)) != SB_OK))
+        return st;
     if ((st = sb_device_fetch(b, &s->q_part, &s->seen_q)) != SB_OK ||
-        (st = sb_device_fetch(b, &s->k_part, &s->seen_k)) != SB_OK ||
-        (st = sb_device_fetch(b, &s->v_part, &s->seen_v)) != SB_OK ||
         (st = sb_device_fetch(b, &s->o_part, &s->seen_o)) != SB_OK ||
         (st = sb_device_fetch_bytes(b, s->lse_part,
                                     (size_t)(t->heads * t->q.gid.n_tokens) * sizeof(float),
                                     s->seen_lse)) != SB_OK)
         return st;
+    if (t->teams == 1) {
+        out->k = s->seen_k;
+        out->v = s->seen_v;
+    }
     out->q   = s->seen_q;
-    out->k   = s->seen_k;
-    out->v   = s->seen_v;
     out->o   = s->seen_o;
     out->lse = s->seen_lse;
     return SB_OK;

@@ -152,6 +152,9 @@ static const op_case cases[] = {
     {"clustered", "power_attention", "block_tokens=128", SB_SCHEME_RING, 0, SB_LAYOUT_ZIGZAG, 2000,
      2000, NULL},
 
+    {"clustered", "random_blocks", "density=0.3", SB_SCHEME_RING, 0, SB_LAYOUT_ZIGZAG, 1900, 1900,
+     NULL},
+
     /* few runs, many runs, and what comes to a gather */
     {"random", "dense", "", SB_SCHEME_FETCH, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000, NULL},
     {"random", "dense", "", SB_SCHEME_FETCH, 0, SB_LAYOUT_ZIGZAG, 1000, 1000, NULL},
@@ -213,6 +216,40 @@ static const op_case cases[] = {
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
+/* Teams: of 4 ranks there are several, of 2 there is one; queries and tokens of some teams alone.
+ * The first of them with one KV head, too. */
+static const op_case team_cases[] = {
+    {"random", "dense", "", SB_SCHEME_USP, 2, SB_LAYOUT_CONTIGUOUS, 1000, 1000, NULL},
+    {"random", "dense", "", SB_SCHEME_USP, 2, SB_LAYOUT_ZIGZAG, 1100, 1100, NULL},
+    {"random", "dense", "", SB_SCHEME_USP, 2, SB_LAYOUT_BLOCK_STRIPED, 1000, 1000, NULL},
+    {"random", "dense", "", SB_SCHEME_USP, 2, SB_LAYOUT_ZIGZAG, 900, 300, NULL},
+    {"random", "dense", "", SB_SCHEME_USP, 2, SB_LAYOUT_CONTIGUOUS, 1000, 100, NULL},
+    {"random", "dense", "", SB_SCHEME_USP, 2, SB_LAYOUT_BLOCK_STRIPED, 100, 100, NULL},
+    {"random", "dense", "", SB_SCHEME_USP, 1, SB_LAYOUT_ZIGZAG, 700, 700, NULL},
+    {"needle", "a_shape", "sink_tokens=8 window_tokens=100", SB_SCHEME_USP, 2, SB_LAYOUT_CONTIGUOUS,
+     900, 900, NULL},
+    {"clustered", "power_attention", "block_tokens=64", SB_SCHEME_USP, 2, SB_LAYOUT_ZIGZAG, 1000,
+     1000, NULL},
+    {"needle", "a_shape", "sink_tokens=8 window_tokens=100", SB_SCHEME_USP, 2,
+     SB_LAYOUT_BLOCK_STRIPED, 2900, 2900, NULL}, /* many runs: through the stage */
+    {"needle", "streaming_llm", "sink_tokens=4 window_tokens=65", SB_SCHEME_USP, 2,
+     SB_LAYOUT_ZIGZAG, 900, 900, NULL},
+    {"clustered", "power_attention", "pattern=moa alpha_tokens=100", SB_SCHEME_USP, 2,
+     SB_LAYOUT_CONTIGUOUS, 900, 900, NULL},
+    {"clustered", "power_attention", "block_tokens=128", SB_SCHEME_USP, 2, SB_LAYOUT_BLOCK_STRIPED,
+     1000, 1000, NULL},
+    {"clustered", "random_blocks", "density=0.3", SB_SCHEME_USP, 2, SB_LAYOUT_CONTIGUOUS, 1000,
+     1000, NULL},
+    {"clustered", "random_blocks", "density=0.3 block_tokens=64", SB_SCHEME_USP, 2,
+     SB_LAYOUT_ZIGZAG, 1000, 400, NULL},
+    {"clustered", "flexprefill", "gamma=0.7 min_budget_tokens=128", SB_SCHEME_USP, 2,
+     SB_LAYOUT_CONTIGUOUS, 900, 900, "teams of 2"},
+    {"clustered", "hip", "", SB_SCHEME_USP, 2, SB_LAYOUT_ZIGZAG, 900, 900, "teams of 2"},
+};
+enum { N_TEAM_CASES = sizeof team_cases / sizeof *team_cases, N_ONE_KV_HEAD = 9 };
+
+static int64_t kv_heads = KV_HEADS; /* of the cases that run now */
+
 typedef struct op_side {
     sb_operands       *whole;
     sb_operands        cut;
@@ -228,7 +265,7 @@ static sb_status side_open_on(const op_case *c, const sb_method *m, const sb_bac
 {
     const sb_distribution *d  = sb_distribution_find(c->distribution);
     sb_draw                dr = {.heads         = HEADS,
-                                 .kv_heads      = KV_HEADS,
+                                 .kv_heads      = kv_heads,
                                  .head_dim      = DIM,
                                  .length_tokens = c->n_tokens,
                                  .seed          = 11,
@@ -241,7 +278,7 @@ static sb_status side_open_on(const op_case *c, const sb_method *m, const sb_bac
         (st = d->create(d, &dr, &s->whole)) != SB_OK)
         return st;
     s->cut = cut_operands(s->whole, c->n_queries);
-    use    = sb_scheme_used(c->scheme, c->asked, comm->size, comm->size, HEADS, KV_HEADS);
+    use    = sb_scheme_used(c->scheme, c->asked, comm->size, comm->size, HEADS, kv_heads);
     s->cfg = (sb_operator_config){.operands    = &s->cut,
                                   .method      = m,
                                   .params      = s->params,
@@ -414,7 +451,8 @@ static sb_status moved(op_side *s, int64_t bytes[2])
     return st;
 }
 
-/* What is fetched, and so what was decided, is the same in host memory: byte for byte. */
+/* What is fetched, and so what was decided, is the same in host memory: byte for byte. So is what
+ * teams move. */
 static void compare_traffic(verdict *v, const op_case *c, op_side *shard)
 {
     op_side   host     = {0};
@@ -438,6 +476,9 @@ static void compare_traffic(verdict *v, const op_case *c, op_side *shard)
 
 static void case_name(const op_case *c, char *out, size_t bytes)
 {
+    int n = kv_heads == KV_HEADS ? 0 : snprintf(out, bytes, "%lld KV head ", (long long)kv_heads);
+    out += n;
+    bytes -= (size_t)n;
     (void)snprintf(out, bytes, "%s(%s) %s%s%.0d %s %lld%s%.0lld", c->method, c->params,
                    sb_scheme_name(c->scheme), c->asked > 0 ? ":" : "", c->asked,
                    sb_layout_name(c->layout), (long long)c->n_tokens,
@@ -449,11 +490,18 @@ static int64_t most_tokens = INT64_MAX;
 
 static int takes_ranks(const op_case *c)
 {
+    if (c->scheme == SB_SCHEME_USP)
+        return world->size == 1 || world->size % c->asked == 0;
     if (c->n_tokens > most_tokens)
         return 0;
     return c->scheme != SB_SCHEME_ULYSSES ||
            (HEADS % world->size == 0 &&
             (KV_HEADS % world->size == 0 || world->size % KV_HEADS == 0));
+}
+
+static int is_refused(const op_case *c)
+{
+    return c->refused != NULL && world->size > (c->scheme == SB_SCHEME_USP ? c->asked : 1);
 }
 
 static void run_case(const op_case *c)
@@ -467,7 +515,7 @@ static void run_case(const op_case *c)
     case_name(c, name, sizeof name);
     ranks_method(sb_method_find(c->method), 0, &m);
     sb_status st = side_open(c, &m, world, &shard);
-    if (c->refused != NULL && world->size > 1) {
+    if (is_refused(c)) {
         EXPECT(&v, st == SB_ERR_UNSUPPORTED && strstr(sb_error_text(), c->refused) != NULL,
                "found `%s`, wanted `%s`", st == SB_OK ? "" : sb_error_text(), c->refused);
     } else {
@@ -484,9 +532,10 @@ static void run_case(const op_case *c)
         for (int i = 0; i < 2 && (st = sb_comm_agree(world, st)) == SB_OK; i++)
             one_pass(&v, &shard, &all);
         if (st == SB_OK && (m.caps & SB_CAP_NO_INDEX) == 0 && c->n_tokens <= 1000 &&
-            world->size < 3)
+            (world->size < 3 || c->scheme == SB_SCHEME_USP))
             compare_quality(&v, shard.op, whole.op);
-        if (st == SB_OK && c->scheme == SB_SCHEME_FETCH && world->size > 1)
+        if (st == SB_OK && world->size > 1 &&
+            (c->scheme == SB_SCHEME_FETCH || c->scheme == SB_SCHEME_USP))
             compare_traffic(&v, c, &shard);
         EXPECT(&v, shard.op == NULL || sb_operator_canaries_intact(shard.op), "wrote outside");
         EXPECT(&v,
@@ -543,6 +592,31 @@ static sb_status open_link(const char *asked)
     return st;
 }
 
+static void run_cases(const op_case *c, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (takes_ranks(&c[i]))
+            run_case(&c[i]);
+}
+
+static int last_rank_attends(const op_case *c)
+{
+    return c->layout != SB_LAYOUT_BLOCK_STRIPED || c->n_tokens > 128 * (world->size - 1);
+}
+
+/* On a device whose kernels fail; where a fetch clears room first, on one that cannot. */
+static void run_failures(const op_case *c, int n)
+{
+    for (int i = 0; i < n && ranks_can_fail() && world->size > 1; i++) {
+        if (!takes_ranks(&c[i]) || c[i].refused != NULL || !last_rank_attends(&c[i]))
+            continue;
+        if (strcmp(c[i].method, "dense") == 0)
+            run_failure(&c[i], NULL);
+        if (c[i].scheme == SB_SCHEME_FETCH && strcmp(c[i].method, "a_shape") == 0)
+            run_failure(&c[i], "fill");
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (sb_mpi_init(&argc, &argv) != SB_OK || sb_comm_mpi_create(&world) != SB_OK) {
@@ -564,17 +638,13 @@ int main(int argc, char **argv)
     if (argc > 2)
         most_tokens = strtoll(argv[2], NULL, 10);
     sbi_fetch_runs_at_once = 3; /* short sequences have few */
-    for (int i = 0; i < N_CASES; i++)
-        if (takes_ranks(&cases[i]))
-            run_case(&cases[i]);
-    for (int i = 0; i < N_CASES && ranks_can_fail() && world->size > 1; i++)
-        if (takes_ranks(&cases[i]) && cases[i].refused == NULL &&
-            strcmp(cases[i].method, "dense") == 0)
-            run_failure(&cases[i], NULL);
-    for (int i = 0; i < N_CASES && ranks_can_fail() && world->size > 1; i++)
-        if (takes_ranks(&cases[i]) && cases[i].scheme == SB_SCHEME_FETCH &&
-            strcmp(cases[i].method, "a_shape") == 0)
-            run_failure(&cases[i], "fill"); /* what is fetched for is cleared first */
+    run_cases(cases, N_CASES);
+    run_cases(team_cases, N_TEAM_CASES);
+    kv_heads = 1;
+    run_cases(team_cases, N_ONE_KV_HEAD);
+    kv_heads = KV_HEADS;
+    run_failures(cases, N_CASES);
+    run_failures(team_cases, N_TEAM_CASES);
     if (world->rank == 0)
         (void)printf("%d passed, %d failed\n", passed, failed);
     sb_link_destroy(linked);

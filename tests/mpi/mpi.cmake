@@ -78,7 +78,7 @@ add_executable(test_forward_ranks mpi/test_forward_ranks.c mpi/device_double.c u
                unit/harness/run/fake_device.c)
 target_link_libraries(test_forward_ranks PRIVATE sb_flags sb_run sb_shard sb_methods sb_workloads sb_comm_impl dep_check)
 set_target_properties(test_forward_ranks PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-foreach(ranks 1 2 3)
+foreach(ranks 1 2 3 4)
   add_test(NAME test_forward_ranks_${ranks}
            COMMAND sh -c ". slurm/lib/mpi_env.sh && exec \"$@\"" sh
                    ${MPIEXEC_EXECUTABLE} --timeout ${SPAN_MPI_TEST_S} --oversubscribe -np ${ranks} $<TARGET_FILE:test_forward_ranks>
