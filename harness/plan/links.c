@@ -229,18 +229,43 @@ static void state(const sb_machine *m, const sb_plan_case *c, sbi_traffic *out)
     out->seconds = out->first_s = exchange_s(&t, each * (double)c->ranks, (double)out->rounds);
 }
 
-/* Queries go round, partial outputs and their lse come back at once [4e]. */
+static int64_t queries_of(const sb_plan_case *c, const sb_map *map, int32_t rank)
+{
+    int64_t n = 0, first = c->n_tokens - c->n_queries;
+    for (int32_t i = map->run_first[rank]; i < map->run_first[rank + 1]; i++) {
+        int64_t end = map->run[i].start + map->run[i].len;
+        int64_t at  = map->run[i].start > first ? map->run[i].start : first;
+        n += end > at ? end - at : 0;
+    }
+    return n;
+}
+
+/* Queries go round, partial outputs and their lse come back at once [4e]. In memory every step
+ * writes o in fp32, not bf16, of as many rows as one rank has on the whole; the end reads a partial
+ * of the own rows from each rank (shard/pass_q.c). */
 static void pass_q(const sb_machine *m, const sb_plan_case *c, const sb_map *map, sbi_traffic *out)
 {
-    net    t    = net_of(m, c->ranks);
-    double rows = (double)most_tokens(map) * (double)c->heads;
-    double back = rows * (double)(c->head_dim + 1) * sizeof(float) * (double)c->ranks;
-    ring(m, c, rows * (double)c->head_dim * sizeof(sb_bf16), c->ranks, out);
-    double s = exchange_s(&t, back, 1);
+    net     t   = net_of(m, c->ranks);
+    int64_t all = c->n_queries, most = 0, received = 0, R = c->ranks;
+    int64_t row  = c->heads * c->head_dim * (int64_t)sizeof(sb_bf16);
+    int64_t part = c->heads * (c->head_dim + 1) * (int64_t)sizeof(float);
+    for (int32_t r = 0; r < map->ranks; r++) {
+        int64_t own = queries_of(c, map, r), n = (all - own) * row + (R - 1) * own * part;
+        most     = own > most ? own : most;
+        received = n > received ? n : received;
+    }
+    ring(m, c, (double)(most * row), R, out);
+    double s = exchange_s(&t, (double)(most * part * R), 1);
     out->rounds++;
-    out->received_bytes += (int64_t)(back * (double)(c->ranks - 1) / (double)c->ranks);
+    out->received_bytes = received;
     out->seconds += s;
     out->first_s += s;
+    out->set_bytes = out->merge_bytes = (double)all / (double)R * (double)c->heads *
+                                        (double)c->head_dim *
+                                        (double)(sizeof(float) - sizeof(sb_bf16));
+    out->merged_bytes =
+        out->set_bytes * (double)R +
+        (double)most * ((double)(part * R + row) + (double)c->heads * sizeof(float));
 }
 
 int sbi_all_ranks_probe(const sb_machine *m, const sb_plan_case *c)

@@ -65,8 +65,9 @@ struct sbi_traffic {
     int64_t received_bytes; /* of the rank that receives most */
     int64_t rounds;
     double  seconds, first_s; /* all of it; its first part, which nothing can hide */
-    /* of a ring, read and written in memory for partial outputs: all; of them those of the first
-     * step, of each later one. The rest is the rounding at the end */
+    /* of a ring, of keys or of queries, read and written in memory for partial outputs: all; of
+     * them those of the first step, of each later one. The rest is the rounding, or merge, at the
+     * end */
     double merged_bytes, set_bytes, merge_bytes;
 };
 

@@ -193,7 +193,7 @@ static void ring(const guess *g, double total_s, double *compute, double *expose
     double pass = (t->seconds - t->first_s) / fmax(R - 1, 1), own = all_pairs_of(g) * g->busiest;
     int    few = team == 1 && g->map.run_first[R] <= FEW_RUNS * R && R <= MAX_RING;
     double             set = merge_s(g, t->set_bytes), merge = merge_s(g, t->merge_bytes);
-    *compute   = merge_s(g, t->merged_bytes) - set - merge * (R - 1); /* the rounding */
+    *compute   = merge_s(g, t->merged_bytes) - set - merge * (R - 1); /* the end */
     *exposed   = t->first_s;
     for (int32_t s = 0; s < R; s++) { /* many runs: every step is as long as another */
         double step =

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/exec/merge_lse.h"
 #include "kernels/exec/plan_fetch.h"
 #include "kernels/exec/plan_place.h"
 
@@ -26,9 +25,15 @@ static sb_status round_off(const sb_tensor *from, const float *lse, const sb_ten
                         .dim             = from->dim};
     return sb_merge_lse_cuda(&one, SB_BF16, SB_MERGE_INTO_NOTHING, to->data, NULL, stream);
 }
+
+static sb_status merge(const sb_partials *p, sb_dtype dtype, void *o, float *lse, void *stream)
+{
+    return sb_merge_lse_cuda(p, dtype, SB_MERGE_INTO_NOTHING, o, lse, stream);
+}
 #endif
 
-sb_round_off_fn sb_device_round_off = SB_IF_CUDA(round_off);
+sb_round_off_fn    sb_device_round_off = SB_IF_CUDA(round_off);
+sb_device_merge_fn sb_device_merge     = SB_IF_CUDA(merge);
 
 struct sb_device_call {
     const sb_backend *backend;

@@ -11,6 +11,7 @@
 #define SB_HARNESS_SHARD_DEVICE_H
 
 #include "kernels/base/method.h"
+#include "kernels/exec/merge_lse.h"
 
 typedef struct sb_device_call sb_device_call;
 
@@ -86,5 +87,10 @@ size_t sb_device_call_bytes(const sb_device_call *c); /* most device memory held
 typedef sb_status (*sb_round_off_fn)(const sb_tensor *from, const float *lse, const sb_tensor *to,
                                      void *stream);
 extern sb_round_off_fn sb_device_round_off;
+
+/* sb_merge_lse on a device; p, o and lse as there. The rest as above. */
+typedef sb_status (*sb_device_merge_fn)(const sb_partials *p, sb_dtype dtype, void *o, float *lse,
+                                        void *stream);
+extern sb_device_merge_fn sb_device_merge;
 
 #endif

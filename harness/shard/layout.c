@@ -98,8 +98,7 @@ sb_status sb_shard_layout_method(sb_shard *s, const sb_ctx *ctx, const sb_method
         return count_layout(&alone, m, params, &part);
     }
     if (!shape->is_decode && sbi_is_pass_q(s) && s->map->ranks > 1) {
-        sb_run    run;
-        sb_shape  all  = sbi_pass_q_shape(s, shape, &run);
+        sb_shape  all  = sbi_pass_q_shape(s, shape);
         sb_ctx    c    = *ctx;
         sb_plan   plan = {0};
         size_t    mark = sb_arena_mark(c.arena);

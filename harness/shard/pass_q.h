@@ -14,10 +14,10 @@
 #include "harness/shard/shard.h"
 
 /* Room for the queries of two ranks, for a partial of every query of the sequence and, of the own
- * ones, of every rank: 4 * heads * (head_dim + 1) * (T + R * own queries) bytes. Tokens before
- * first_query have none. No room for keys but the cache's. Rows come from `data`, the rest from
- * `a`. The link is set in s->link by the caller. sb_shard_layout_method then counts two indexes: of
- * the own rows, and of all. */
+ * ones, of every rank: 4 * heads * (head_dim + 1) * (T + R * own queries) bytes, each partial up to
+ * the next 128. Tokens before first_query have none. No room for keys but the cache's. Rows come
+ * from `data`, the rest from `a`. The link is set in s->link by the caller. sb_shard_layout_method
+ * then counts two indexes: of the own rows, and of all. */
 sb_status sb_shard_layout_pass_q(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
                                  const sb_comm *comm, int64_t heads, int64_t kv_heads,
                                  int64_t head_dim, int64_t first_query);
@@ -26,8 +26,8 @@ sb_status sb_shard_layout_pass_q(sb_shard *s, sb_arena *data, sb_arena *a, const
  * for then no rank knows what another rank's queries want; or that has no keys. */
 sb_status sb_pass_q_check(const sb_method *m);
 
-/* Queries of all ranks, as one call would see them. run: storage. */
-sb_shape sbi_pass_q_shape(const sb_shard *s, const sb_shape *shape, sb_run *run);
+/* Queries of all ranks, as one call would see them; borrows from s. */
+sb_shape sbi_pass_q_shape(const sb_shard *s, const sb_shape *shape);
 
 /* The steps of sb_shard_prefill behind the layout of the index; st: of that, on this rank. o and
  * lse equal those of gathered keys but for the order of sums. Collective over s->link. */

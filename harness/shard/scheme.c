@@ -184,11 +184,11 @@ sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb
         return SB_OK;
     if (use.fetch)
         return sb_fetch_check_device(m, backend, ranks);
-    if (use.pass_q)
+    if (use.pass_q && sb_device_plans(backend, m))
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "sharding: found pass_q on %d ranks of backend %s, allowed allgather, ring, "
-                       "ulysses and fetch: it is worked out in host memory",
-                       ranks, backend->name);
+                       "sharding: found pass_q on %d ranks of backend %s, allowed ring and "
+                       "ulysses: %s plans there, for the queries of one rank",
+                       ranks, backend->name, m->name);
     if (m->caps & SB_CAP_STATE) /* its attend sees to the ranks */
         return SB_OK;
     if (use.ring || (use.team > 0 && use.team < ranks))
@@ -205,6 +205,10 @@ int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_me
         return 1;
     if (sbi_is_teamed(s)) {
         *out = sb_team_shape(s->team, s->map->n_tokens);
+        return 1;
+    }
+    if (sbi_is_pass_q(s)) {
+        *out = sbi_pass_q_shape(s, shape);
         return 1;
     }
     if (!sb_device_plans(b, m) || (m->caps & SB_CAP_STATE) != 0 || s->groups.heads_at_once == 0)

@@ -96,11 +96,12 @@ typedef struct sb_fetch {
 /* Queries that go round (pass_q.h). */
 typedef struct sb_pass_q {
     int64_t      first_query;
+    sb_run       all;     /* the queries of all ranks */
     sb_run      *run;     /* storage of gid */
     sb_gid      *gid;     /* [ranks] queries of each */
     sb_plan      plan;    /* of the queries of all ranks */
     sb_bf16     *part[2]; /* [heads][most queries of a rank][head_dim], on their way */
-    float       *foreign; /* rank by rank but the own: o [heads][its queries][head_dim], then lse */
+    float *foreign; /* rank by rank but the own: o [heads][its queries][head_dim], lse, a gap */
     float       *own;     /* the same of the own queries, of every rank's keys */
     sb_transfer *transfer;
 } sb_pass_q;
@@ -197,11 +198,11 @@ int sb_shard_seen(const sb_shard *s, sb_shard_view *out);
 sb_status sb_shard_layout_seen(sb_shard *s, sb_arena *a);
 sb_status sb_shard_fetch_seen(sb_shard *s, const sb_backend *backend, sb_shard_view *out);
 
-/* A prefill of several ranks as a device call sees it: some heads of a team's tokens; where the
- * device plans for some rows of the sequence, keys up to the last of them (they are the last
- * queries then), or all keys and how many queries all ranks have, where it looks at the last ones
- * of the sequence; else `shape` itself. Returns 0 where such a plan would have no rows: no call is
- * made. */
+/* A prefill of several ranks as a device call sees it: some heads of a team's tokens; where queries
+ * go round, those of all ranks, of which each call has one rank's; where the device plans for some
+ * rows of the sequence, keys up to the last of them (they are the last queries then), or all keys
+ * and how many queries all ranks have, where it looks at the last ones of the sequence; else
+ * `shape` itself. Returns 0 where such a plan would have no rows: no call is made. */
 int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_method *m,
                              const sb_shape *shape, sb_shape *out);
 

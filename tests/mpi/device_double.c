@@ -135,6 +135,13 @@ static sb_status round_off(const sb_tensor *from, const float *lse, const sb_ten
     return done(SB_OK);
 }
 
+static sb_status merge(const sb_partials *p, sb_dtype dtype, void *o, float *lse, void *stream)
+{
+    fake_enter(stream);
+    sb_merge_lse(p, dtype, o, lse);
+    return done(SB_OK);
+}
+
 static int plans_there(const sb_method *m)
 {
     static const char *const names[] = {"flexprefill",  "pbs_attn",   "hip",
@@ -151,6 +158,7 @@ void device_double(const sb_method *m, int fails, sb_method *out)
     of                   = m;
     broken               = fails;
     sb_device_round_off  = round_off;
+    sb_device_merge      = merge;
     *out                 = *m;
     out->attend[SB_CUDA] = attend;
     out->plan[SB_CUDA]   = plans_there(m) ? plan : NULL;

@@ -182,6 +182,27 @@ static const op_case cases[] = {
     {"clustered", "power_attention", "pattern=longnet block_tokens=16 window_blocks=4 levels=3",
      SB_SCHEME_FETCH, 0, SB_LAYOUT_ZIGZAG, 900, 900, NULL},
 
+    /* queries of all ranks, of one alone, fewer than ranks, and shards without keys */
+    {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000, NULL},
+    {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_ZIGZAG, 1000, 100, NULL},
+    {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1, NULL},
+    {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_CONTIGUOUS, 3, 2, NULL},
+    {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_BLOCK_STRIPED, 1500, 333, NULL},
+    {"needle", "a_shape", "sink_tokens=8 window_tokens=100", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_ZIGZAG,
+     900, 900, NULL},
+    {"needle", "a_shape", "sink_tokens=8 window_tokens=100", SB_SCHEME_PASS_Q, 0,
+     SB_LAYOUT_CONTIGUOUS, 900, 150, NULL},
+    {"needle", "streaming_llm", "sink_tokens=4 window_tokens=65", SB_SCHEME_PASS_Q, 0,
+     SB_LAYOUT_CONTIGUOUS, 900, 900, NULL},
+    {"needle", "streaming_llm", "sink_tokens=4 window_tokens=65", SB_SCHEME_PASS_Q, 0,
+     SB_LAYOUT_ZIGZAG, 900, 77, NULL},
+    {"clustered", "power_attention", "block_tokens=64", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_CONTIGUOUS,
+     900, 900, NULL},
+    {"clustered", "power_attention", "block_tokens=128", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_ZIGZAG,
+     2000, 500, NULL},
+    {"clustered", "power_attention", "pattern=moa alpha_tokens=100", SB_SCHEME_PASS_Q, 0,
+     SB_LAYOUT_ZIGZAG, 900, 300, NULL},
+
     {"random", "lightning", "", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS, 1000, 1000, NULL},
     {"random", "lightning", "slope_heads=kv act=identity", SB_SCHEME_STATE, 0, SB_LAYOUT_CONTIGUOUS,
      300, 300, NULL},
@@ -212,7 +233,8 @@ static const op_case cases[] = {
      "layout: found zigzag"},
     {"clustered", "xattention", "stride_tokens=8 tau=0.8", SB_SCHEME_FETCH, 0, SB_LAYOUT_CONTIGUOUS,
      2000, 2000, RULES "fetch"},
-    {"random", "dense", "", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_ZIGZAG, 1000, 100, RULES "pass_q"},
+    {"clustered", "random_blocks", "density=0.3", SB_SCHEME_PASS_Q, 0, SB_LAYOUT_CONTIGUOUS, 1000,
+     100, RULES "pass_q"},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -424,6 +446,19 @@ static void compare_quality(verdict *v, sb_operator *shard, sb_operator *whole)
     sb_quality_fini(&b);
 }
 
+/* Queries of other ranks came here, and a partial of the own ones from each: no more on a device
+ * than in host memory. */
+static void count_visits(verdict *v, const op_side *s, int64_t own)
+{
+    int64_t R = world->size, others = s->cut.shape.n_queries - own;
+    int64_t want = HEADS * (others * DIM * (int64_t)sizeof(sb_bf16) +
+                            (R - 1) * own * (DIM + 1) * (int64_t)sizeof(float));
+    EXPECT(v, linked->received_bytes == want, "received %lld bytes, wanted %lld",
+           (long long)linked->received_bytes, (long long)want);
+    EXPECT(v, linked->groups == R, "%lld groups of transfers, wanted %lld",
+           (long long)linked->groups, (long long)R);
+}
+
 static void one_pass(verdict *v, op_side *shard, const rows *all)
 {
     rows           part  = {0};
@@ -434,9 +469,11 @@ static void one_pass(verdict *v, op_side *shard, const rows *all)
            times.ns[SB_PHASE_ATTENTION] > 0 &&
                times.ns[SB_PHASE_COMMUNICATE] <= times.ns[SB_PHASE_ATTENTION],
            "phases");
-    if (sb_comm_agree(world, st) == SB_OK && sb_operator_look(shard->op, take, &part) == SB_OK)
+    if (sb_comm_agree(world, st) == SB_OK && sb_operator_look(shard->op, take, &part) == SB_OK) {
         compare(v, shard->cfg.method, &part, all);
-    else
+        if (shard->cfg.use.pass_q)
+            count_visits(v, shard, part.n);
+    } else
         EXPECT(v, st != SB_OK, "look: %s", sb_error_text());
     rows_free(&part);
 }

@@ -7,7 +7,8 @@
  *   hang=1           and never gets through
  *   fail_group=2     the second group ends in an asynchronous error
  *   no_init=1        CommInitRankConfig is an error
- * Each block travels with its size and number, so that groups that do not match are errors. */
+ * Each block travels with its size and the number of its group, of those that its two ranks meet
+ * in, so that groups that do not match are errors; a rank may have nothing in a group. */
 #include <dlfcn.h>
 #include <mpi.h>
 #include <nccl.h>
@@ -26,11 +27,12 @@ struct ncclComm {
     ncclResult_t error;
     long         ask; /* times that it is still in progress */
     long         groups;
+    int64_t     *met; /* [ranks] groups with each */
 };
 
 typedef struct block {
     void      *data;
-    int64_t    head[2], seen[2]; /* bytes, group */
+    int64_t    head[2], seen[2]; /* bytes, group of the two */
     int        peer, receive;
     ncclComm_t comm;
     void      *stream;
@@ -75,8 +77,10 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int nranks, ncclUniqueId i
         config->blocking != 0)
         return ncclInvalidUsage;
     ncclComm_t c = calloc(1, sizeof *c);
-    if (c == NULL)
+    if (c == NULL || (c->met = calloc((size_t)size, sizeof *c->met)) == NULL) {
+        free(c);
         return ncclSystemError;
+    }
     MPI_Comm_dup(MPI_COMM_WORLD, &c->comm);
     *comm = c;
     return in_progress(c);
@@ -93,6 +97,7 @@ ncclResult_t ncclCommFinalize(ncclComm_t c) { return in_progress(c); }
 ncclResult_t ncclCommDestroy(ncclComm_t c)
 {
     MPI_Comm_free(&c->comm);
+    free(c->met);
     free(c);
     return ncclSuccess;
 }
@@ -101,6 +106,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t c)
 ncclResult_t ncclCommAbort(ncclComm_t c)
 {
     fake_nccl_aborts++;
+    free(c->met);
     free(c);
     return ncclSuccess;
 }
@@ -117,7 +123,7 @@ static ncclResult_t add(void *data, size_t count, ncclDataType_t type, int peer,
     if (n_blocks == MAX_BLOCKS || type != ncclInt8)
         return ncclInvalidArgument;
     blocks[n_blocks++] = (block){.data    = data,
-                                 .head    = {(int64_t)count, c->groups},
+                                 .head    = {(int64_t)count, c->met[peer]},
                                  .peer    = peer,
                                  .receive = receive,
                                  .comm    = c,
@@ -177,6 +183,9 @@ ncclResult_t ncclGroupEnd(void)
     for (int i = 0; i < n_blocks; i++)
         if (blocks[i].receive && memcmp(blocks[i].head, blocks[i].seen, sizeof blocks[i].head) != 0)
             c->error = ncclInvalidUsage;
+    for (int i = 0; i < n_blocks; i++) /* once a peer: its later blocks have the same number */
+        if (blocks[i].head[1] == c->met[blocks[i].peer])
+            c->met[blocks[i].peer]++;
     fake_nccl_groups++;
     if (++c->groups == word("fail_group", -1))
         c->error = ncclRemoteError;

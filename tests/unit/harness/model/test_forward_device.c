@@ -242,7 +242,11 @@ START_TEST(what_more_ranks_cannot_do_is_refused)
          SB_LAYOUT_CONTIGUOUS,
          "found fetch on 2 ranks of backend fake, allowed allgather and ulysses: flexprefill "
          "plans"},
-        {"dense", {.pass_q = 1}, SB_LAYOUT_ZIGZAG, "found pass_q on 2 ranks of backend fake"},
+        {"dense", {.pass_q = 1}, SB_LAYOUT_ZIGZAG, NULL},
+        {"random_blocks",
+         {.pass_q = 1},
+         SB_LAYOUT_CONTIGUOUS,
+         "found pass_q on 2 ranks of backend fake, allowed ring and ulysses: random_blocks plans"},
         {"lightning", {.state = 1}, SB_LAYOUT_CONTIGUOUS, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -85,6 +85,7 @@ START_TEST(ring_merges_partial_outputs)
                      {SB_SCHEME_RING, 2, 0, 256 + 1032 + 772},
                      {SB_SCHEME_USP, 8, 2, 256 + 3 * 1032 + 772}, /* teams of two, a ring of four */
                      {SB_SCHEME_USP, 8, 8, 0},                    /* one team: no ring */
+                     {SB_SCHEME_PASS_Q, 4, 0, 4 * 256 + 4 * 516 + 260}, /* read at the end alone */
                      {SB_SCHEME_ALLGATHER, 4, 0, 0},
                      {SB_SCHEME_RING, 1, 0, 0}};
     sb_machine *m = rig_machine("45e9");
@@ -221,6 +222,8 @@ START_TEST(schemes_differ_as_they_should)
     /* table 5: 7.0 + 14.1 GiB, each rank's own partials stay */
     c = rig_case("dense", "", 0, M, 8, SB_SCHEME_PASS_Q, SB_LAYOUT_CONTIGUOUS, 1);
     ck_assert_double_eq_tol((double)rig_predict(m, &c).received_bytes / 0x1p30, 7.0 + 14.1, 0.05);
+    c.n_queries = 1000; /* all of the last rank, which gets seven partials of each */
+    ck_assert_int_eq(rig_predict(m, &c).received_bytes, 7LL * 1000 * 32 * (128 + 1) * 4);
     sb_machine_free(m);
 }
 END_TEST
