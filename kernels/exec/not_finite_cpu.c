@@ -18,6 +18,9 @@ void sb_not_finite_cpu(const sb_ctx *ctx, const sb_tensor *t, sb_not_finite *out
         n += here;
         first = here > 0 && r < first ? r : first;
     }
-    *out = n == 0 ? (sb_not_finite){0}
-                  : (sb_not_finite){.n = n, .head = first / t->tokens, .row = first % t->tokens};
+    *out = (sb_not_finite){.n = n};
+    if (n > 0) {
+        out->head = first / t->tokens;
+        out->row  = first % t->tokens;
+    }
 }
