@@ -226,7 +226,7 @@ static sb_status anchors_s(const sb_machine *m, const sb_plan_case *c, const sb_
 }
 
 /* The comparison of a look with dense attention, on the host: all rows up to 8192 tokens or in mode
- * exact, else those that rows.h draws. Of a device's host nothing is known. */
+ * exact, else those that rows.h draws. Of a device and its host nothing is known yet. */
 static sb_status look_s(const sb_machine *m, const sb_plan_case *c, const sb_point *p, double *out)
 {
     sb_prediction a;
