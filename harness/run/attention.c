@@ -56,7 +56,7 @@ static sb_operator_config config(const sb_bench *b, const sb_point *p, const sb_
                                 .link          = sb_scheme_links(use) ? b->link : NULL,
                                 .threads       = b->threads,
                                 .compares      = p->quality != SB_QUALITY_NONE,
-                                .look          = sbi_look_ops(p, b->backend)};
+                                .look          = sb_quality_look_ops(p->quality, b->backend)};
 }
 
 sb_status sb_attention_bytes(const sb_bench *b, const sb_point *p, const sb_operands *o,

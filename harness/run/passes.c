@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "harness/run/memory.h"
-#include "harness/run/quality.h"
 #include "harness/shard/bind.h"
 
 void sb_block_fini(sb_block *b)
@@ -164,11 +163,6 @@ static int by_ns(const void *a, const void *b)
 int sbi_looks_first(const sb_point *p)
 {
     return p->quality != SB_QUALITY_NONE || p->repetitions == 0;
-}
-
-const sb_look_ops *sbi_look_ops(const sb_point *p, const sb_backend *b)
-{
-    return p->quality == SB_QUALITY_SAMPLED ? sb_quality_look_ops(b) : NULL;
 }
 
 int64_t sbi_passes(const sb_point *p) { return sbi_looks_first(p) + p->warmup + p->repetitions; }

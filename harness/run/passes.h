@@ -44,8 +44,6 @@ int sbi_is_anchored(const sb_point *p);
 /* Passes of a point: [one outside the clock, which looks at the index] warm-ups, repetitions. Where
  * nothing is timed the first is also the one that is answered from. */
 int     sbi_looks_first(const sb_point *p);
-/* What the looks of a point work with on b: `exact` compares with the CPU's dense attention. */
-const sb_look_ops *sbi_look_ops(const sb_point *p, const sb_backend *b);
 int64_t sbi_passes(const sb_point *p);
 
 /* Bytes, of the host and of a device; 0: nobody predicted them, or no memory of its own. */

@@ -36,8 +36,9 @@ void sb_quality_init(sb_quality *q, sb_quality_mode mode, sb_quality_detail deta
                      const char *input_sha256, const sb_input *input);
 void sb_quality_fini(sb_quality *q);
 
-/* What `quality: sampled` works with on backend b, where it can do so there; NULL: on the CPU. */
-const sb_look_ops *sb_quality_look_ops(const sb_backend *b);
+/* What looks of this mode work with on backend b; NULL: the CPU's, over host memory. `exact`
+ * compares with the CPU's dense attention wherever the method ran. */
+const sb_look_ops *sb_quality_look_ops(sb_quality_mode mode, const sb_backend *b);
 
 /* An sb_layer_fn; arg is the sb_quality. Collective. Cost of a sampled layer: dense attention of
  * 576 rows (1024 where the error hangs on few of them), and a third of that for 80 rows' best

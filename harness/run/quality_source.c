@@ -2,19 +2,20 @@
  * layer lies (sb_layer_view.there), of which a few rows alone are fetched. */
 #include "harness/run/quality_source.h"
 
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "harness/run/quality.h"
 #include "kernels/exec/not_finite.h"
 #include "kernels/exec/rows_cpu.h"
 #include "kernels/exec/top_mass.h"
 
-const sb_look_ops *sb_quality_look_ops(const sb_backend *b)
+const sb_look_ops *sb_quality_look_ops(sb_quality_mode mode, const sb_backend *b)
 {
 #if defined(SB_HAVE_CUDA)
-    return b == &sb_backend_cuda ? &sb_look_cuda : NULL;
+    return mode == SB_QUALITY_SAMPLED && b == &sb_backend_cuda ? &sb_look_cuda : NULL;
 #else
+    (void)mode;
     (void)b;
     return NULL;
 #endif
@@ -32,74 +33,74 @@ static sb_ctx on_device(const sb_layer_view *v)
 
 static const sb_tensor *side_of(const sb_layer_view *v, sbi_side side)
 {
-    const sb_tensor *here[]  = {v->q, v->k, v->o};
-    const sb_tensor *there[] = {NULL, NULL, NULL};
-    if (v->there != NULL) {
-        there[SBI_Q] = v->there->q;
-        there[SBI_K] = v->there->k;
-        there[SBI_O] = v->there->o;
+    const sb_look_there *t = v->there;
+    switch (side) {
+    case SBI_Q:
+        return t != NULL ? t->q : v->q;
+    case SBI_K:
+        return t != NULL ? t->k : v->k;
+    default:
+        return t != NULL ? t->o : v->o;
     }
-    return v->there != NULL ? there[side] : here[side];
 }
 
-/* How many of the rows from i on follow each other. */
-static int64_t in_a_row(const int64_t *local, int64_t i, int64_t n)
+/* Rows of `bytes` of all heads; heads lie so many rows apart, here and there. */
+typedef struct rows {
+    char   *data;
+    size_t  bytes;
+    int64_t heads, apart;
+} rows;
+
+/* Rows local[0 .. n - 1] of `from`, one after the other. Those that follow each other are one copy.
+ */
+static sb_status take(const sb_layer_view *v, const rows *from, const int64_t *local, int64_t n,
+                      char *to)
 {
-    int64_t m = 1;
-    while (i + m < n && local[i + m] == local[i] + m)
-        m++;
-    return m;
+    const sb_backend *b    = v->there != NULL ? v->there->backend : &sb_backend_cpu;
+    size_t            step = (size_t)from->apart * from->bytes;
+    sb_status         st   = SB_OK;
+    for (int64_t i = 0, m; st == SB_OK && i < n; i += m) {
+        for (m = 1; i + m < n && local[i + m] == local[i] + m;)
+            m++;
+        st =
+            b->copy_rows(to + (size_t)i * from->bytes, (size_t)n * from->bytes,
+                         from->data + (size_t)local[i] * from->bytes, step, (size_t)m * from->bytes,
+                         (size_t)from->heads, SB_COPY_TO_HOST, v->ctx->stream);
+    }
+    sb_status done = b->sync(v->ctx->stream);
+    return st == SB_OK ? done : st;
 }
 
 sb_status sbi_take_rows(const sb_layer_view *v, sbi_side side, const int64_t *local, int64_t n,
                         sb_tensor *to)
 {
-    const sb_tensor *t   = side_of(v, side);
-    size_t           row = (size_t)t->dim * sizeof(sb_bf16);
-    void     *data = aligned_alloc(SB_ARENA_ALIGN, ((size_t)(t->heads * n) * row + SB_ARENA_ALIGN) /
-                                                       SB_ARENA_ALIGN * SB_ARENA_ALIGN);
-    sb_status st   = SB_OK;
-    *to            = (sb_tensor){.data        = data,
-                                 .dtype       = SB_BF16,
-                                 .heads       = t->heads,
-                                 .tokens      = n,
-                                 .dim         = t->dim,
-                                 .head_stride = n * t->dim};
-    if (data == NULL)
+    const sb_tensor *t     = side_of(v, side);
+    const rows       from  = {.data  = t->data,
+                              .bytes = (size_t)t->dim * sizeof(sb_bf16),
+                              .heads = t->heads,
+                              .apart = t->head_stride / t->dim};
+    size_t           bytes = (size_t)(t->heads * n) * from.bytes;
+    *to                    = (sb_tensor){
+                           .data        = aligned_alloc(SB_ARENA_ALIGN, (bytes / SB_ARENA_ALIGN + 1) * SB_ARENA_ALIGN),
+                           .dtype       = SB_BF16,
+                           .heads       = t->heads,
+                           .tokens      = n,
+                           .dim         = t->dim,
+                           .head_stride = n * t->dim};
+    if (to->data == NULL)
         return sb_fail(SB_ERR_NOMEM, "quality: no memory for %lld rows of %lld heads", (long long)n,
                        (long long)t->heads);
-    for (int64_t i = 0, m; st == SB_OK && i < n; i += m) {
-        m = in_a_row(local, i, n);
-        if (v->there != NULL)
-            st = v->there->backend->copy_rows(
-                sb_tensor_bf16(to, 0, i), (size_t)to->head_stride * sizeof(sb_bf16),
-                sb_tensor_bf16(t, 0, local[i]), (size_t)t->head_stride * sizeof(sb_bf16),
-                (size_t)m * row, (size_t)t->heads, SB_COPY_TO_HOST, v->ctx->stream);
-        else
-            for (int64_t h = 0; h < t->heads; h++)
-                memcpy(sb_tensor_bf16(to, h, i), sb_tensor_bf16(t, h, local[i]), (size_t)m * row);
-    }
-    sb_status done = v->there != NULL ? v->there->backend->sync(v->ctx->stream) : SB_OK;
-    return st == SB_OK ? done : st;
+    return take(v, &from, local, n, to->data);
 }
 
 sb_status sbi_take_lse(const sb_layer_view *v, const int64_t *local, int64_t n, float *to)
 {
-    int64_t      heads = v->shape->heads, rows = side_of(v, SBI_O)->tokens;
-    const float *from = v->there != NULL ? v->there->lse : v->lse;
-    sb_status    st   = SB_OK;
-    for (int64_t i = 0, m; st == SB_OK && i < n; i += m) {
-        m = in_a_row(local, i, n);
-        if (v->there != NULL)
-            st = v->there->backend->copy_rows(to + i, (size_t)n * sizeof *to, from + local[i],
-                                              (size_t)rows * sizeof *to, (size_t)m * sizeof *to,
-                                              (size_t)heads, SB_COPY_TO_HOST, v->ctx->stream);
-        else
-            for (int64_t h = 0; h < heads; h++)
-                memcpy(to + h * n + i, from + h * rows + local[i], (size_t)m * sizeof *to);
-    }
-    sb_status done = v->there != NULL ? v->there->backend->sync(v->ctx->stream) : SB_OK;
-    return st == SB_OK ? done : st;
+    const float *lse  = v->there != NULL ? v->there->lse : v->lse;
+    const rows   from = {.data  = (char *)(uintptr_t)lse,
+                         .bytes = sizeof *lse,
+                         .heads = v->shape->heads,
+                         .apart = side_of(v, SBI_O)->tokens};
+    return take(v, &from, local, n, (char *)to);
 }
 
 sb_status sbi_dense_rows(const sb_layer_view *v, const sb_tensor *q, const int64_t *gid,

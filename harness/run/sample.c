@@ -44,7 +44,7 @@ static sb_status forward_config(const sb_bench *b, const sb_point *p, const sb_i
                                                   .link          = sb_scheme_links(use) ? b->link : NULL,
                                                   .threads       = b->threads,
                                                   .compares      = p->quality != SB_QUALITY_NONE,
-                                                  .look          = sbi_look_ops(p, b->backend),
+                                                  .look          = sb_quality_look_ops(p->quality, b->backend),
                                                   .graphs        = p->graphs,
                                                   .should_stop   = b->should_stop,
                                                   .stop_arg      = b->stop_arg};

@@ -9,9 +9,17 @@
 enum { MAX_TAKEN = 16 };
 
 #if defined(SB_HAVE_CUDA)
+static sb_status merge(const sb_partials *p, sb_dtype dtype, void *o, float *lse, void *stream)
+{
+    return sb_merge_lse_cuda(p, dtype, SB_MERGE_INTO_NOTHING, o, lse, stream);
+}
+#endif
+
+sb_device_merge_fn sb_device_merge = SB_IF_CUDA(merge);
+
 /* A merge of one part is its one rounding. */
-static sb_status round_off(const sb_tensor *from, const float *lse, const sb_tensor *to,
-                           void *stream)
+sb_status sb_device_round_off(const sb_tensor *from, const float *lse, const sb_tensor *to,
+                              void *stream)
 {
     int64_t     rows = from->heads * from->tokens;
     sb_partials one  = {.o               = from->data,
@@ -23,17 +31,8 @@ static sb_status round_off(const sb_tensor *from, const float *lse, const sb_ten
                         .n_parts         = 1,
                         .rows            = rows,
                         .dim             = from->dim};
-    return sb_merge_lse_cuda(&one, SB_BF16, SB_MERGE_INTO_NOTHING, to->data, NULL, stream);
+    return sb_device_merge(&one, SB_BF16, to->data, NULL, stream);
 }
-
-static sb_status merge(const sb_partials *p, sb_dtype dtype, void *o, float *lse, void *stream)
-{
-    return sb_merge_lse_cuda(p, dtype, SB_MERGE_INTO_NOTHING, o, lse, stream);
-}
-#endif
-
-sb_round_off_fn    sb_device_round_off = SB_IF_CUDA(round_off);
-sb_device_merge_fn sb_device_merge     = SB_IF_CUDA(merge);
 
 struct sb_device_call {
     const sb_backend *backend;

@@ -81,16 +81,16 @@ sb_status sb_device_call_fetch_plan(sb_device_call *c, const sb_plan *plan, cons
 
 size_t sb_device_call_bytes(const sb_device_call *c); /* most device memory held so far */
 
-/* A running output on a device as bf16 rows there, each number rounded once; both lie head by head
- * without gaps. lse: of the rows; those without a key become 0. Queued on `stream`. NULL: this
- * build has none. Tests with a device of their own put theirs here. */
-typedef sb_status (*sb_round_off_fn)(const sb_tensor *from, const float *lse, const sb_tensor *to,
-                                     void *stream);
-extern sb_round_off_fn sb_device_round_off;
-
-/* sb_merge_lse on a device; p, o and lse as there. The rest as above. */
+/* sb_merge_lse on a device; p, o and lse as there. Queued on `stream`. NULL: this build has none.
+ * Tests with a device of their own put theirs here. */
 typedef sb_status (*sb_device_merge_fn)(const sb_partials *p, sb_dtype dtype, void *o, float *lse,
                                         void *stream);
 extern sb_device_merge_fn sb_device_merge;
+
+/* By it, which must not be NULL: a running output on a device as bf16 rows there, each number
+ * rounded once; both lie head by head without gaps. lse: of the rows; those without a key become 0.
+ */
+sb_status sb_device_round_off(const sb_tensor *from, const float *lse, const sb_tensor *to,
+                              void *stream);
 
 #endif

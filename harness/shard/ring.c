@@ -146,7 +146,7 @@ static sb_status go_round(const turn *t, sb_status st)
 
 static sb_status round_off_there(const turn *t, const sb_tensor *to)
 {
-    if (sb_device_round_off == NULL)
+    if (sb_device_merge == NULL)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "ring: found outputs in bf16 on backend %s, allowed on "
                        "the cpu in this build",

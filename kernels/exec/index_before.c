@@ -2,13 +2,12 @@
 
 #include "kernels/exec/segments_impl.h"
 
-void sbi_before_count(const sb_plan *plan, int64_t head, int64_t row, int64_t block_keys,
+void sbi_before_count(const sb_plan *plan, int64_t head, int64_t row, int64_t block_keys, int packs,
                       sbi_before *out)
 {
     sb_segments it;
     sb_segment  s;
-    int         packs = sb_plan_packs(plan);
-    *out              = (sbi_before){.tiles = {.size = SB_TILE_KEYS}, .all = {.size = block_keys}};
+    *out = (sbi_before){.blocks = {.size = block_keys}};
     if (!(plan->parts & (SB_PART_TILES | SB_PART_TOKENS)) || sb_plan_has_slots(plan))
         return;
     int64_t first = plan->row_id[row] * plan->row_tokens, last = first + plan->row_tokens - 1;
@@ -21,11 +20,10 @@ void sbi_before_count(const sb_plan *plan, int64_t head, int64_t row, int64_t bl
     while (sbi_segments_next(&it, &s) && s.begin < out->from) {
         s.end = sbi_min_i64(s.end, out->from);
         out->keys += s.end - s.begin;
-        sbi_touch(&out->all, &s);
         if (packs && s.listed)
             out->packed += s.end - s.begin;
         else
-            sbi_touch(&out->tiles, &s);
+            sbi_touch(&out->blocks, &s);
     }
 }
 

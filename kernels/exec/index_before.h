@@ -20,15 +20,16 @@ static inline void sbi_touch(sbi_touched *t, const sb_segment *s)
 }
 
 typedef struct sbi_before {
-    int64_t     from;       /* keys [0, from) are counted here; 0: none are */
-    int64_t     keys;       /* of them, those that every row sees */
-    int64_t     packed;     /* those that executors pack (sb_plan_packs) */
-    sbi_touched tiles, all; /* 64-key blocks of the unpacked ones; block_keys-blocks of all */
+    int64_t     from;   /* keys [0, from) are counted here; 0: none are */
+    int64_t     keys;   /* of them, those that every row sees */
+    int64_t     packed; /* those of them that are packed: listed ones of a plan that packs */
+    sbi_touched blocks; /* of the others */
 } sbi_before;
 
 /* Of plans with lists; of others, and of plans with slots, whose ranges are none of keys, nothing
- * is counted. block_keys: of `all`. Cost: one step a listed id before the row block. */
-void sbi_before_count(const sb_plan *plan, int64_t head, int64_t row, int64_t block_keys,
+ * is counted. packs: 1: listed keys are set apart as
+ * packed. Cost: one step a listed id before the row block. */
+void sbi_before_count(const sb_plan *plan, int64_t head, int64_t row, int64_t block_keys, int packs,
                       sbi_before *out);
 
 /* The ranges of rows [first, last] from key `from` on. */

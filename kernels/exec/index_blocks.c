@@ -16,7 +16,7 @@ static int64_t touched(const sb_plan *plan, int64_t head, int64_t row, int64_t f
 {
     sb_segments it;
     sb_segment  s;
-    sbi_touched all = before->all;
+    sbi_touched all = before->blocks;
     sbi_segments_begin_from(&it, plan, head, row, first, last, before->from);
     while (sb_segments_next(&it, &s))
         sbi_touch(&all, &s);
@@ -58,7 +58,7 @@ static sb_status count_run(const sb_plan *plan, const sb_shape *shape, int64_t h
         if ((lists ? row : mine->pieces++) % mine->n_parts != mine->part)
             continue;
         if (counted != row)
-            sbi_before_count(plan, head, row, B, &before);
+            sbi_before_count(plan, head, row, B, 0, &before);
         counted = row;
         sum->executed += rows * touched(plan, head, row, first, last - 1, &before);
         sum->dense += rows * ((last - 1) / B + 1);

@@ -75,7 +75,7 @@ static int64_t count_blocks(const sb_plan *plan, int64_t head, int64_t row, int6
 {
     sb_segments it;
     sb_segment  s;
-    sbi_touched tiles  = before->tiles;
+    sbi_touched tiles  = before->blocks;
     int64_t     packed = before->packed; /* keys */
     int         packs  = sb_plan_packs(plan);
     sbi_segments_begin_from(&it, plan, head, row, first, last, before->from);
@@ -211,7 +211,7 @@ sb_status sb_index_stats_count_part(const sb_plan *plan, const sb_shape *shape, 
             if ((lists ? row : tiles++) % n_parts != part)
                 continue;
             if (counted != row)
-                sbi_before_count(plan, head, row, SB_TILE_KEYS, &before);
+                sbi_before_count(plan, head, row, SB_TILE_KEYS, sb_plan_packs(plan), &before);
             counted = row;
             count_tile(plan, head, row, a, b, &tile, &dense, &before, &sum);
         }

@@ -29,7 +29,7 @@ span_test(test_lightning SOURCES property/test_lightning.c LINK test_oracle)
 span_test(test_linear SOURCES property/test_linear.c LINK test_oracle)
 span_test(test_index_stats SOURCES property/test_index_stats.c LINK test_oracle)
 span_test(test_row_metrics SOURCES property/test_row_metrics.c LINK test_oracle)
-span_test(test_quality_there SOURCES property/test_quality_there.c unit/harness/run/fake_device.c
+span_test(test_quality_there SOURCES property/test_quality_there.c property/quality_case.c unit/harness/run/fake_device.c
           LINK sb_run sb_comm_impl test_oracle sb_methods LABELS property)
 foreach(part quality quality_sampled)
   span_test(test_${part} SOURCES property/test_${part}.c property/quality_case.c

@@ -12,6 +12,9 @@ typedef struct quality_look {
     sb_quality_detail detail;
 } quality_look;
 
+/* The case's last result as layer 0 of 1; borrows from c and ctx. */
+sb_layer_view quality_view(const sb_case *c, const sb_method *m, sb_ctx *ctx);
+
 /* Look at layer 0 of 1: plan, o (bf16) and lse of the case's last sb_case_attend. sb_quality_fini
  * the result. */
 sb_quality quality_look_at(sb_case *c, const quality_look *how);

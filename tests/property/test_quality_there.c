@@ -100,17 +100,7 @@ static sb_status look(sb_case *c, const sb_method *m, const sb_input *in, int on
     ck_assert_int_eq(sb_comm_self_create(&comm), SB_OK);
     sb_ctx    ctx = {.backend = &sb_backend_cpu, .comm = comm, .arena = &c->arena, .threads = 2};
     sb_tensor b[] = {bare(&c->q), bare(&c->k), bare(&c->v), bare(&c->o)};
-    sb_layer_view view = {.n_layers = 1,
-                          .method   = m,
-                          .shape    = &c->seen,
-                          .plan     = &c->plan,
-                          .q        = &c->q,
-                          .k        = &c->k,
-                          .v        = &c->v,
-                          .o        = &c->o,
-                          .lse      = c->lse,
-                          .ctx      = &ctx,
-                          .scale    = c->scale};
+    sb_layer_view view = quality_view(c, m, &ctx);
     sb_tensor     d[4] = {0};
     sb_look_there t    = {
            .ops = &ops, .backend = &fake_backend, .q = d, .k = d + 1, .v = d + 2, .o = d + 3};
