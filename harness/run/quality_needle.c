@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <omp.h>
+
 #include "harness/run/quality_parts.h"
 #include "harness/run/quality_source.h"
 #include "kernels/exec/row_support.h"
@@ -22,7 +24,7 @@ typedef struct work {
     int64_t  n_keys;
     int64_t first_row, n_rows; /* question rows among the sampled ones; a gap is left out by asks */
     uint8_t *asks;             /* [n_rows] */
-    uint8_t *sees;             /* [n_keys] of one row and head */
+    uint8_t  *sees;             /* [threads][n_keys] of one row and head */
     int64_t *local, *place; /* [n_asked] question rows at hand: the row here; its place in n_rows */
     int64_t  n_asked;
     sb_tensor q, k; /* packed: those rows; the needle keys */
@@ -44,6 +46,11 @@ static void work_fini(work *w)
     free(w->of_span);
 }
 
+static int32_t threads_of(const sb_layer_view *v)
+{
+    return v->ctx->threads > 1 ? v->ctx->threads : 1;
+}
+
 static int by_key(const void *a, const void *b)
 {
     const int64_t *x = a, *y = b;
@@ -57,7 +64,7 @@ static sb_status no_memory(const sb_input *in)
 }
 
 /* Needle spans of the input, and their keys in order. */
-static sb_status list_keys(const sb_input *in, sbi_needles *n, work *w)
+static sb_status list_keys(const sb_input *in, int32_t threads, sbi_needles *n, work *w)
 {
     int64_t tokens = 0, at = 0;
     for (int64_t i = 0; i < in->n_spans; i++)
@@ -68,7 +75,7 @@ static sb_status list_keys(const sb_input *in, sbi_needles *n, work *w)
     int64_t(*pair)[2] = malloc((size_t)(tokens + 1) * sizeof *pair);
     w->key            = malloc((size_t)(tokens + 1) * sizeof *w->key);
     w->of             = malloc((size_t)(tokens + 1) * sizeof *w->of);
-    w->sees           = malloc((size_t)tokens + 1);
+    w->sees           = malloc((size_t)(tokens * threads) + 1);
     if (pair == NULL || w->key == NULL || w->of == NULL || w->sees == NULL) {
         free(pair);
         return no_memory(in);
@@ -157,30 +164,34 @@ static void add(sbi_needle_value *to, double seen, double p)
     to->kept += seen * p;
 }
 
-/* One question row of one head. span [n_spans] */
+/* One question row of one head. sees [n_keys] is scratch; span [n_spans] */
 static void look_at(const sb_layer_view *v, const work *w, int64_t head, int64_t id, int64_t row,
-                    double lse, sbi_needle_value *all, sbi_needle_value *span)
+                    double lse, uint8_t *sees, sbi_needle_value *all, sbi_needle_value *span)
 {
-    sb_row_support_of(v->plan, head, id, w->key, w->n_keys, w->sees);
+    sb_row_support_of(v->plan, head, id, w->key, w->n_keys, sees);
     for (int64_t i = 0; i < w->n_keys && w->key[i] <= id; i++) {
         double p = probability(v, w, head, row, i, lse);
-        add(&span[w->of[i]], w->sees[i], p);
+        add(&span[w->of[i]], sees[i], p);
         if (i == 0 || w->key[i] != w->key[i - 1])
-            add(all, w->sees[i], p);
+            add(all, sees[i], p);
     }
 }
 
+/* A row of a head walks its whole list, a million keys it may be: rows and heads side by side. Each
+ * has a record of its own. */
 static void look_local(const sb_layer_view *v, const sb_rows *rows, const sbi_row_value *values,
                        int64_t n_spans, const work *w)
 {
     int64_t heads = v->shape->heads, all = sbi_all_heads(v), first = v->shape->first_head;
-    for (int64_t r = 0; r < w->n_asked; r++) {
+    int32_t threads = threads_of(v);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t t = 0; t < w->n_asked * heads; t++) {
+        int64_t r = t / heads, h = t % heads;
         int64_t id = rows->row[w->first_row + w->place[r]];
-        for (int64_t h = 0; h < heads; h++) {
-            int64_t at = w->place[r] * all + first + h;
-            look_at(v, w, h, id, r, values[w->first_row * all + at].lse, &w->of_head[at],
-                    &w->of_span[at * n_spans]);
-        }
+        int64_t at = w->place[r] * all + first + h;
+        look_at(v, w, h, id, r, values[w->first_row * all + at].lse,
+                w->sees + omp_get_thread_num() * w->n_keys, &w->of_head[at],
+                &w->of_span[at * n_spans]);
     }
 }
 
@@ -220,7 +231,7 @@ sb_status sbi_needles_find(const sb_layer_view *v, const sb_input *in, const sb_
                          .span    = calloc((size_t)in->n_spans + 1, sizeof *n.span),
                          .span_no = calloc((size_t)in->n_spans + 1, sizeof *n.span_no)};
     sb_status   st = n.head == NULL || n.span == NULL || n.span_no == NULL ? no_memory(in) : SB_OK;
-    if (st == SB_OK && (st = list_keys(in, &n, &w)) == SB_OK &&
+    if (st == SB_OK && (st = list_keys(in, threads_of(v), &n, &w)) == SB_OK &&
         (st = list_rows(in, rows, heads, n.n_spans, &w)) == SB_OK &&
         (st = take(v, rows, &w)) == SB_OK)
         look_local(v, rows, values, n.n_spans, &w);

@@ -98,15 +98,16 @@ static sb_status pack(packed *p, const sb_layer_view *v, const sb_rows *rows, co
     sb_status st = sbi_take_rows(v, SBI_Q, p->local, p->n, &p->q);
     if (st != SB_OK)
         return st;
-    for (int64_t h = 0; h < heads; h++)
-        for (int64_t i = 0; i < p->n; i++) {
-            int64_t at  = h * p->n + i;
-            p->lse[at]  = (float)values[c->index[p->place[i]] * all + first + h].lse;
-            p->keep[at] = sb_row_support_count(v->plan, h, p->gid[i]);
-            if (p->keep[at] < 0)
-                return sb_fail(SB_ERR_INTERNAL, "quality: the plan has no list for row %lld",
-                               (long long)p->gid[i]);
-        }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(v->ctx->threads > 1 ? v->ctx->threads : 1)
+    for (int64_t at = 0; at < heads * p->n; at++) {
+        int64_t h = at / p->n, i = at % p->n;
+        p->lse[at]  = (float)values[c->index[p->place[i]] * all + first + h].lse;
+        p->keep[at] = sb_row_support_count(v->plan, h, p->gid[i]);
+    }
+    for (int64_t at = 0; at < heads * p->n; at++)
+        if (p->keep[at] < 0)
+            return sb_fail(SB_ERR_INTERNAL, "quality: the plan has no list for row %lld",
+                           (long long)p->gid[at % p->n]);
     return SB_OK;
 }
 

@@ -79,14 +79,15 @@ static sb_status chunk_flush(chunk *c, const sb_layer_view *v, sbi_row_value *va
         (st = sbi_take_rows(v, SBI_O, c->local, c->n, &got)) == SB_OK &&
         (!sbi_has_recall(v) || (st = sbi_take_lse(v, c->local, c->n, c->got_lse)) == SB_OK))
         st = sbi_dense_rows(v, &q, c->gid, &c->o, c->lse);
-    for (int64_t h = 0; st == SB_OK && h < heads; h++)
-        for (int64_t i = 0; i < c->n; i++) {
-            sbi_row_value r =
-                compare_row(sb_tensor_bf16(&got, h, i), sb_tensor_f32(&c->o, h, i), dim);
-            r.lse    = (double)c->lse[h * c->n + i];
-            r.recall = sbi_has_recall(v) ? exp((double)c->got_lse[h * c->n + i] - r.lse) : NAN;
-            values[c->index[i] * all + first + h] = r;
-        }
+    int64_t pairs = st == SB_OK ? heads * c->n : 0;
+#pragma omp parallel for schedule(static) num_threads(v->ctx->threads > 1 ? v->ctx->threads : 1)
+    for (int64_t x = 0; x < pairs; x++) {
+        int64_t       h = x / c->n, i = x % c->n;
+        sbi_row_value r = compare_row(sb_tensor_bf16(&got, h, i), sb_tensor_f32(&c->o, h, i), dim);
+        r.lse           = (double)c->lse[x];
+        r.recall        = sbi_has_recall(v) ? exp((double)c->got_lse[x] - r.lse) : NAN;
+        values[c->index[i] * all + first + h] = r;
+    }
     c->n = 0;
     free(q.data);
     free(got.data);

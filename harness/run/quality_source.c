@@ -2,7 +2,6 @@
  * layer lies (sb_layer_view.there), of which a few rows alone are fetched. */
 #include "harness/run/quality_source.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "harness/run/quality.h"
@@ -44,42 +43,38 @@ static const sb_tensor *side_of(const sb_layer_view *v, sbi_side side)
     }
 }
 
-/* Rows of `bytes` of all heads; heads lie so many rows apart, here and there. */
-typedef struct rows {
-    char   *data;
-    size_t  bytes;
-    int64_t heads, apart;
-} rows;
-
-/* Rows local[0 .. n - 1] of `from`, one after the other. Those that follow each other are one copy.
+/* Rows local[0 .. n - 1] of `from`, packed. Of a host's those that follow each other are one copy.
  */
-static sb_status take(const sb_layer_view *v, const rows *from, const int64_t *local, int64_t n,
-                      char *to)
+static sb_status take(const sb_layer_view *v, const sb_look_rows *from, const int64_t *local,
+                      int64_t n, char *to)
 {
-    const sb_backend *b    = v->there != NULL ? v->there->backend : &sb_backend_cpu;
-    size_t            step = (size_t)from->apart * from->bytes;
+    const sb_backend *b    = &sb_backend_cpu;
+    size_t            row  = (size_t)from->row_bytes;
+    const char       *data = from->data;
     sb_status         st   = SB_OK;
+    if (v->there != NULL) {
+        sb_ctx c = on_device(v);
+        return v->there->ops->take_rows(&c, from, local, n, to);
+    }
     for (int64_t i = 0, m; st == SB_OK && i < n; i += m) {
         for (m = 1; i + m < n && local[i + m] == local[i] + m;)
             m++;
-        st =
-            b->copy_rows(to + (size_t)i * from->bytes, (size_t)n * from->bytes,
-                         from->data + (size_t)local[i] * from->bytes, step, (size_t)m * from->bytes,
-                         (size_t)from->heads, SB_COPY_TO_HOST, v->ctx->stream);
+        st = b->copy_rows(to + (size_t)i * row, (size_t)n * row, data + (size_t)local[i] * row,
+                          (size_t)from->apart * row, (size_t)m * row, (size_t)from->heads,
+                          SB_COPY_TO_HOST, v->ctx->stream);
     }
-    sb_status done = b->sync(v->ctx->stream);
-    return st == SB_OK ? done : st;
+    return st;
 }
 
 sb_status sbi_take_rows(const sb_layer_view *v, sbi_side side, const int64_t *local, int64_t n,
                         sb_tensor *to)
 {
-    const sb_tensor *t     = side_of(v, side);
-    const rows       from  = {.data  = t->data,
-                              .bytes = (size_t)t->dim * sizeof(sb_bf16),
-                              .heads = t->heads,
-                              .apart = t->head_stride / t->dim};
-    size_t           bytes = (size_t)(t->heads * n) * from.bytes;
+    const sb_tensor   *t     = side_of(v, side);
+    const sb_look_rows from  = {.data      = t->data,
+                                .row_bytes = t->dim * (int64_t)sizeof(sb_bf16),
+                                .heads     = t->heads,
+                                .apart     = t->head_stride / t->dim};
+    size_t             bytes = (size_t)(t->heads * n * from.row_bytes);
     *to                    = (sb_tensor){
                            .data        = aligned_alloc(SB_ARENA_ALIGN, (bytes / SB_ARENA_ALIGN + 1) * SB_ARENA_ALIGN),
                            .dtype       = SB_BF16,
@@ -95,11 +90,10 @@ sb_status sbi_take_rows(const sb_layer_view *v, sbi_side side, const int64_t *lo
 
 sb_status sbi_take_lse(const sb_layer_view *v, const int64_t *local, int64_t n, float *to)
 {
-    const float *lse  = v->there != NULL ? v->there->lse : v->lse;
-    const rows   from = {.data  = (char *)(uintptr_t)lse,
-                         .bytes = sizeof *lse,
-                         .heads = v->shape->heads,
-                         .apart = side_of(v, SBI_O)->tokens};
+    const sb_look_rows from = {.data      = v->there != NULL ? v->there->lse : v->lse,
+                               .row_bytes = sizeof(float),
+                               .heads     = v->shape->heads,
+                               .apart     = side_of(v, SBI_O)->tokens};
     return take(v, &from, local, n, (char *)to);
 }
 

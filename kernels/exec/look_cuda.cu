@@ -131,4 +131,4 @@ extern "C" sb_status sb_dense_rows_cuda(sb_ctx *ctx, const sb_tensor *q, const i
 }
 
 extern "C" const sb_look_ops sb_look_cuda = {sb_dense_rows_cuda, sb_top_mass_cuda,
-                                             sb_not_finite_cuda};
+                                             sb_not_finite_cuda, sb_take_rows_cuda};

@@ -57,6 +57,30 @@ static int64_t lower_bound(const int64_t *keys, int64_t n, int64_t id)
     return lo;
 }
 
+typedef struct span {
+    int64_t least, most; /* ids */
+} span;
+
+/* Of the lanes that the row sees: packed ones are in no order. */
+static span span_of(const row_walk *w)
+{
+    if (w->sees == UINT64_MAX && w->b.base >= 0)
+        return (span){w->b.base, w->b.base + SB_TILE_KEYS - 1};
+    span s = {INT64_MAX, INT64_MIN};
+    for (uint64_t left = w->sees; left != 0; left &= left - 1) {
+        int64_t id = w->b.id[__builtin_ctzll(left)];
+        s.least    = id < s.least ? id : s.least;
+        s.most     = id > s.most ? id : s.most;
+    }
+    return s;
+}
+
+static int any_between(const int64_t *keys, int64_t n, span s)
+{
+    int64_t i = lower_bound(keys, n, s.least);
+    return i < n && keys[i] <= s.most;
+}
+
 void sb_row_support_of(const sb_plan *plan, int64_t head, int64_t gid, const int64_t *keys,
                        int64_t n, uint8_t *sees)
 {
@@ -64,10 +88,14 @@ void sb_row_support_of(const sb_plan *plan, int64_t head, int64_t gid, const int
     memset(sees, 0, (size_t)n);
     if (!begin(&w, plan, head, gid))
         return;
-    while (next(&w, plan, head, gid))
+    while (next(&w, plan, head, gid)) {
+        span s = span_of(&w);
+        if (!any_between(keys, n, s)) /* asked keys are few: most blocks hold none */
+            continue;
         for (uint64_t left = w.sees; left != 0; left &= left - 1) {
             int64_t id = w.b.id[__builtin_ctzll(left)];
             for (int64_t i = lower_bound(keys, n, id); i < n && keys[i] == id; i++)
                 sees[i] = 1;
         }
+    }
 }

@@ -11,7 +11,8 @@
 int64_t sb_row_support_count(const sb_plan *plan, int64_t head, int64_t gid);
 
 /* sees[i] = 1 where the row sees keys[i], else 0. keys: n ascending ids, of which some may be
- * equal. All 0 where the row is not local to the plan. Cost: as above, times log(n). */
+ * equal. All 0 where the row is not local to the plan. Cost: as above, log(n) a block of 64 keys
+ * that holds none of them and 64 log(n) one that does. */
 void sb_row_support_of(const sb_plan *plan, int64_t head, int64_t gid, const int64_t *keys,
                        int64_t n, uint8_t *sees);
 

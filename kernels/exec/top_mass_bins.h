@@ -18,18 +18,21 @@ static inline SB_HOST_DEVICE int sbi_top_mass_bin(float x)
     return !(t > 0) ? 0 : t < SBI_TOP_MASS_BINS - 1 ? (int)t : SBI_TOP_MASS_BINS - 1;
 }
 
-/* What the `keep` largest hold, of bins with so many probabilities and these sums. */
-static inline double sbi_top_mass_largest(const int64_t *count, const double *sum, int64_t keep)
+/* What is still to take, and what was taken. */
+typedef struct sbi_top_mass_taken {
+    int64_t keep;
+    double  mass;
+} sbi_top_mass_taken;
+
+/* The next bin, of probabilities below all before: so many of them with this sum. */
+static inline SB_HOST_DEVICE void sbi_top_mass_take(sbi_top_mass_taken *t, int64_t count,
+                                                    double sum)
 {
-    double mass = 0;
-    for (int b = 0; b < SBI_TOP_MASS_BINS && keep > 0; b++) {
-        if (count[b] == 0)
-            continue;
-        int64_t take = keep < count[b] ? keep : count[b];
-        mass += take == count[b] ? sum[b] : sum[b] * (double)take / (double)count[b];
-        keep -= take;
-    }
-    return mass;
+    int64_t take = t->keep < count ? t->keep : count;
+    if (take == 0)
+        return;
+    t->mass += take == count ? sum : sum * (double)take / (double)count;
+    t->keep -= take;
 }
 
 #endif

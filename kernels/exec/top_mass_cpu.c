@@ -144,8 +144,11 @@ static void run_tile(const job *j, int64_t kv_head, int64_t tile, scratch *s)
         count_keys(j, kv_head, first, n, key, lanes, s);
     }
     for (int64_t r = 0; r < n; r++) {
-        int64_t at  = head_of(j, kv_head, first + r) * j->q->tokens + (first + r) / j->group;
-        j->mass[at] = sbi_top_mass_largest(s->count + r * BINS, s->sum + r * BINS, j->keep[at]);
+        int64_t at = head_of(j, kv_head, first + r) * j->q->tokens + (first + r) / j->group;
+        sbi_top_mass_taken t = {j->keep[at], 0};
+        for (int64_t b = r * BINS; b < (r + 1) * BINS && t.keep > 0; b++)
+            sbi_top_mass_take(&t, s->count[b], s->sum[b]);
+        j->mass[at] = t.mass;
     }
 }
 

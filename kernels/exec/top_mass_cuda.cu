@@ -1,6 +1,6 @@
 /* Histograms of log probabilities on a device. A CTA holds those of four rows of one KV head in
  * shared memory, takes a chunk of the keys 64 at a time, a thread a (row, key), and adds what it
- * counted to the rows' histograms in device memory.
+ * counted to the rows' histograms in device memory. Then a thread a row takes its best from them.
  *
  *   shared cell   | count: 16 bits | sum of p: 48 bits, in 2^-42 |     a chunk is below 2^16 keys
  *
@@ -8,7 +8,6 @@
  * Bound: 2 loads from shared memory for 2 products, one of the two a clock and SM: about 12 ms for
  * 640 rows of a million keys; the atomics of keys that fall into one bin come on top. */
 #include <cmath>
-#include <cstdlib>
 
 #include "kernels/backend/cuda_stream.h"
 #include "kernels/exec/attend_cuda.cuh"
@@ -127,6 +126,19 @@ template <int D> __global__ __launch_bounds__(THREADS) void count(const args a)
     }
 }
 
+/* The best keep[row] of a row's bins, row by row: [heads][n]. */
+__global__ __launch_bounds__(THREADS) void best(bins from, const int64_t *keep, int64_t rows,
+                                                double *mass)
+{
+    const int64_t row = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x;
+    if (row >= rows)
+        return;
+    sbi_top_mass_taken t = {keep[row], 0};
+    for (int64_t b = row * BINS; b < (row + 1) * BINS && t.keep > 0; b++)
+        sbi_top_mass_take(&t, from.count[b], static_cast<double>(from.sum[b]) * UNIT);
+    mass[row] = t.mass;
+}
+
 template <int D> sb_status launch(const args &a, const dim3 &grid, cudaStream_t stream)
 {
     constexpr int bytes = sizeof(shared_of<D>);
@@ -143,10 +155,10 @@ struct batch {
     int64_t first, n;
 };
 
-/* One room on the device: histograms, then ids, lse and queries. */
+/* One room on the device: histograms, ids, how many to keep and what they hold, lse, queries. */
 struct room {
     unsigned char *at;
-    int64_t        count_at, gid_at, lse_at, q_at, bytes;
+    int64_t        count_at, gid_at, keep_at, mass_at, lse_at, q_at, bytes;
 };
 
 room room_of(int64_t heads, int64_t n, int64_t dim)
@@ -154,7 +166,9 @@ room room_of(int64_t heads, int64_t n, int64_t dim)
     room r     = {};
     r.count_at = heads * n * BINS * static_cast<int64_t>(sizeof(word));
     r.gid_at   = r.count_at + heads * n * BINS * static_cast<int64_t>(sizeof(uint32_t));
-    r.lse_at   = r.gid_at + n * static_cast<int64_t>(sizeof(int64_t));
+    r.keep_at  = r.gid_at + n * static_cast<int64_t>(sizeof(int64_t));
+    r.mass_at  = r.keep_at + heads * n * static_cast<int64_t>(sizeof(int64_t));
+    r.lse_at   = r.mass_at + heads * n * static_cast<int64_t>(sizeof(double));
     r.q_at     = (r.lse_at + heads * n * static_cast<int64_t>(sizeof(float)) + 15) / 16 * 16;
     r.bytes    = r.q_at + heads * n * dim * static_cast<int64_t>(sizeof(sb_bf16));
     return r;
@@ -167,12 +181,20 @@ sb_status put(void *to, size_t to_step, const void *from, size_t from_step, size
                                      cudaMemcpyHostToDevice, stream));
 }
 
+/* What the host knows of the rows of a call. */
+struct rows {
+    const sb_tensor *q;
+    const int64_t   *gid, *keep;
+    const float     *lse;
+};
+
 /* Fill the room and count. */
-sb_status run(const room &r, const batch &b, const sb_tensor *q, const int64_t *gid,
-              const sb_tensor *k, float scale, const float *lse, cudaStream_t stream)
+sb_status run(const room &r, const batch &b, const rows &of, const sb_tensor *k, float scale,
+              cudaStream_t stream)
 {
+    const sb_tensor *q      = of.q;
     const size_t row    = static_cast<size_t>(q->dim) * sizeof(sb_bf16);
-    const auto   n      = static_cast<size_t>(b.n);
+    const auto       n = static_cast<size_t>(b.n), all = static_cast<size_t>(q->tokens);
     args         a      = {};
     int          device = 0, sms = 0;
     sb_status    st = SB_CUDA(cudaGetDevice(&device));
@@ -189,16 +211,17 @@ sb_status run(const room &r, const batch &b, const sb_tensor *q, const int64_t *
         (st = SB_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device))) !=
             SB_OK ||
         (st = SB_CUDA(cudaMemsetAsync(r.at, 0, static_cast<size_t>(r.gid_at), stream))) != SB_OK ||
-        (st = put(r.at + r.gid_at, n * sizeof *gid, gid + b.first, n * sizeof *gid, n * sizeof *gid,
-                  1, stream)) != SB_OK ||
-        (st = put(r.at + r.lse_at, n * sizeof *lse, lse + b.first,
-                  static_cast<size_t>(q->tokens) * sizeof *lse, n * sizeof *lse, q->heads,
-                  stream)) != SB_OK ||
+        (st = put(r.at + r.gid_at, n * sizeof *of.gid, of.gid + b.first, n * sizeof *of.gid,
+                  n * sizeof *of.gid, 1, stream)) != SB_OK ||
+        (st = put(r.at + r.keep_at, n * sizeof *of.keep, of.keep + b.first, all * sizeof *of.keep,
+                  n * sizeof *of.keep, q->heads, stream)) != SB_OK ||
+        (st = put(r.at + r.lse_at, n * sizeof *of.lse, of.lse + b.first, all * sizeof *of.lse,
+                  n * sizeof *of.lse, q->heads, stream)) != SB_OK ||
         (st = put(r.at + r.q_at, n * row, sb_tensor_bf16(q, 0, b.first),
                   static_cast<size_t>(q->head_stride) * sizeof(sb_bf16), n * row, q->heads,
                   stream)) != SB_OK)
         return st;
-    const int64_t keys  = gid[b.first + b.n - 1] + 1;
+    const int64_t keys  = of.gid[b.first + b.n - 1] + 1;
     const int64_t tiles = (b.n * a.group + ROWS - 1) / ROWS;
     const int64_t waves = 8 * int64_t(sms) / (tiles * k->heads) + 1; /* chunks wanted */
     a.chunk             = (keys / waves + KEYS) / KEYS * KEYS;
@@ -208,21 +231,23 @@ sb_status run(const room &r, const batch &b, const sb_tensor *q, const int64_t *
     return q->dim == 64 ? launch<64>(a, grid, stream) : launch<128>(a, grid, stream);
 }
 
-/* The histograms of a batch as the host reads them: here is room for them. */
-void read(const unsigned char *here, const room &r, const batch &b, const sb_tensor *q,
-          const int64_t *keep, double *mass, int64_t *count, double *sum)
+/* What the best of the counted rows hold, to mass [heads][all rows]. */
+sb_status take_best(const room &r, const batch &b, const sb_tensor *q, double *mass,
+                    cudaStream_t stream)
 {
-    const auto *sums   = reinterpret_cast<const word *>(here);
-    const auto *counts = reinterpret_cast<const uint32_t *>(here + r.count_at);
-    for (int64_t h = 0; h < q->heads; h++)
-        for (int64_t i = 0; i < b.n; i++) {
-            const int64_t from = (h * b.n + i) * BINS, at = h * q->tokens + b.first + i;
-            for (int x = 0; x < BINS; x++) {
-                count[x] = counts[from + x];
-                sum[x]   = static_cast<double>(sums[from + x]) * UNIT;
-            }
-            mass[at] = sbi_top_mass_largest(count, sum, keep[at]);
-        }
+    const auto    n = static_cast<size_t>(b.n), all = static_cast<size_t>(q->tokens);
+    const int64_t rows = q->heads * b.n;
+    const bins    from = {reinterpret_cast<uint32_t *>(r.at + r.count_at),
+                          reinterpret_cast<word *>(r.at)};
+    best<<<static_cast<unsigned>((rows + THREADS - 1) / THREADS), THREADS, 0, stream>>>(
+        from, reinterpret_cast<const int64_t *>(r.at + r.keep_at), rows,
+        reinterpret_cast<double *>(r.at + r.mass_at));
+    const sb_status st = sb_cuda_status(cudaGetLastError(), "launch of best");
+    return st != SB_OK ? st
+                       : SB_CUDA(cudaMemcpy2DAsync(mass + b.first, all * sizeof *mass,
+                                                   r.at + r.mass_at, n * sizeof *mass,
+                                                   n * sizeof *mass, static_cast<size_t>(q->heads),
+                                                   cudaMemcpyDeviceToHost, stream));
 }
 
 sb_status check(const sb_tensor *q, const int64_t *gid, const sb_tensor *k)
@@ -251,34 +276,19 @@ extern "C" sb_status sb_top_mass_cuda(sb_ctx *ctx, const sb_tensor *q, const int
     sb_status     st     = check(q, row_gid, k);
     if (st != SB_OK || q->tokens == 0)
         return st;
-    room  r     = room_of(q->heads, q->tokens < most ? q->tokens : most, q->dim);
-    void *there = nullptr, *here = malloc(static_cast<size_t>(r.gid_at));
-    auto *count = static_cast<int64_t *>(malloc(BINS * sizeof(int64_t)));
-    auto *sum   = static_cast<double *>(malloc(BINS * sizeof(double)));
-    if (here == nullptr || count == nullptr || sum == nullptr)
-        st = sb_fail(SB_ERR_NOMEM, "top mass: no memory for the histograms of %lld rows",
-                     static_cast<long long>(most));
-    if (st == SB_OK)
-        st = sbi_cuda_scratch(static_cast<size_t>(r.bytes), stream, &there);
+    const rows of    = {q, row_gid, keep, lse};
+    room       r     = room_of(q->heads, q->tokens < most ? q->tokens : most, q->dim);
+    void      *there = nullptr;
+    if ((st = sbi_cuda_scratch(static_cast<size_t>(r.bytes), stream, &there)) != SB_OK)
+        return st;
     for (int64_t first = 0; st == SB_OK && first < q->tokens; first += most) {
         const batch b = {first, q->tokens - first < most ? q->tokens - first : most};
         r             = room_of(q->heads, b.n, q->dim);
         r.at          = static_cast<unsigned char *>(there);
-        st            = run(r, b, q, row_gid, k, scale, lse, stream);
-        if (st == SB_OK)
-            st = SB_CUDA(cudaMemcpyAsync(here, r.at, static_cast<size_t>(r.gid_at),
-                                         cudaMemcpyDeviceToHost, stream));
-        if (st == SB_OK)
-            st = SB_CUDA(cudaStreamSynchronize(stream));
-        if (st == SB_OK)
-            read(static_cast<const unsigned char *>(here), r, b, q, keep, mass, count, sum);
+        if ((st = run(r, b, of, k, scale, stream)) == SB_OK)
+            st = take_best(r, b, q, mass, stream);
     }
-    if (there != nullptr) {
-        const sb_status freed = SB_CUDA(cudaFreeAsync(there, stream));
-        st                    = st != SB_OK ? st : freed;
-    }
-    free(here);
-    free(count);
-    free(sum);
-    return st;
+    const sb_status freed = SB_CUDA(cudaFreeAsync(there, stream));
+    const sb_status done  = SB_CUDA(cudaStreamSynchronize(stream));
+    return st != SB_OK ? st : freed != SB_OK ? freed : done;
 }

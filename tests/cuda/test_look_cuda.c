@@ -1,6 +1,6 @@
 /* What a look asks of the device (kernels/exec/look.h) against the CPU's functions over the same
  * rows: dense attention of single rows, what their best selection would have kept, values that are
- * no numbers. */
+ * no numbers, rows themselves. */
 #include "tests/cuda/device_main.h"
 
 #include <math.h>
@@ -223,6 +223,35 @@ START_TEST(values_that_are_no_numbers_are_found)
 }
 END_TEST
 
+START_TEST(rows_are_taken_as_they_are)
+{
+    static const int64_t take[] = {1000, 0, 1, 2, 17, 17, 999, 500}; /* in any order, twice too */
+    enum { N = sizeof take / sizeof *take };
+    sb_tensor t   = filled(6, 1001, _i == 0 ? 64 : 128, 7, 21, 1);
+    sb_tensor on  = uploaded(&t);
+    sb_ctx    ctx = {.backend = dev, .threads = 4};
+    int64_t   row = t.dim * (int64_t)sizeof(sb_bf16);
+    for (int words = 0; words < 2; words++) { /* whole rows; two values at a time, as lse lies */
+        sb_look_rows from = {on.data, words ? 4 : row, t.heads,
+                             words ? t.head_stride / 2 : t.head_stride / t.dim};
+        size_t       n    = (size_t)from.row_bytes;
+        char        *got  = malloc((size_t)(t.heads * N) * n);
+        ck_assert_ptr_nonnull(got);
+        must(sb_take_rows_cuda(&ctx, &from, take, N, got));
+        for (int64_t h = 0; h < t.heads; h++)
+            for (int64_t i = 0; i < N; i++)
+                ck_assert_mem_eq(got + (size_t)(h * N + i) * n,
+                                 (char *)t.data + (size_t)(h * from.apart + take[i]) * n, n);
+        must(sb_take_rows_cuda(&ctx, &from, take, 0, NULL));
+        free(got);
+    }
+    ck_assert_int_eq(sb_take_rows_cuda(&ctx, &(sb_look_rows){on.data, 2, 1, 9}, take, 1, on.data),
+                     SB_ERR_INTERNAL);
+    dev->free(on.data);
+    free(t.data);
+}
+END_TEST
+
 START_TEST(what_is_refused)
 {
     sb_ctx    ctx = {.backend = dev, .threads = 1};
@@ -261,6 +290,7 @@ int main(void)
     tcase_add_loop_test(t, best_selections_keep_what_the_host_says, 0,
                         sizeof shapes / sizeof *shapes);
     tcase_add_loop_test(t, values_that_are_no_numbers_are_found, 0, 2);
+    tcase_add_loop_test(t, rows_are_taken_as_they_are, 0, 2);
     tcase_add_test(t, what_is_refused);
     suite_add_tcase(s, t);
     return device_run(s);
