@@ -89,10 +89,10 @@ __global__ __launch_bounds__(THREADS) void choose_blocks(sbi_minference_device r
     __shared__ uint32_t                           count[WARPS][256];
     auto   *score = reinterpret_cast<uint16_t *>(shared); /* [ROWS][n_blocks] */
     int64_t head = blockIdx.y, first = (gridDim.x - 1 - blockIdx.x) * static_cast<int64_t>(ROWS);
-    int64_t last = first + ROWS < r.n_rows ? first + ROWS : r.n_rows; /* counted from first_row */
-    int64_t seen = r.first_row + last;
+    int64_t last = first + ROWS < r.n_rows ? first + ROWS : r.n_rows; /* local rows */
     if (!r.is_blocks[head])
         return;
+    int64_t      seen   = r.row_id[last - 1] + INT64_C(1); /* by the latest of them */
     const float *k_mean = r.k_mean + head / (r.heads / r.kv_heads) * r.dim * r.n_blocks;
     for (int i = static_cast<int>(threadIdx.x); i < r.dim * ROWS; i += THREADS) {
         int64_t row = first + i % ROWS;
@@ -116,7 +116,7 @@ __global__ __launch_bounds__(THREADS) void choose_blocks(sbi_minference_device r
     int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
     for (int64_t row = first + warp; row < last; row += WARPS) {
         int32_t *ids = tiles.id + tiles.row_ptr[head * r.n_rows + row];
-        int64_t  own = r.first_row + row;
+        int64_t  own = r.row_id[row];
         if (own + 1 <= r.top_k_blocks)
             for (int64_t i = lane; i <= own; i += 32)
                 ids[i] = static_cast<int32_t>(i * r.tile_step);

@@ -1,6 +1,7 @@
 /* The plan on a device: room, which follows from the shape, and steps. It makes the lists of some
- * row blocks that follow one another, all of one rank or those of one among several; columns and
- * diagonals come from all keys and the last queries in ctx->last_q, on every rank the same. */
+ * row blocks, all of one rank or those of one among several, whatever layout deals them out;
+ * columns and diagonals come from all keys and the last queries in ctx->last_q, on every rank the
+ * same. */
 #ifndef SB_KERNELS_MINFERENCE_DEVICE_H
 #define SB_KERNELS_MINFERENCE_DEVICE_H
 
@@ -21,11 +22,12 @@ typedef struct sbi_minference_device_head {
 /* Arrays are device memory; by value to kernels. Sets are bits, 32 a word. */
 typedef struct sbi_minference_device {
     int64_t                     heads, kv_heads, n_keys, dim;
-    int64_t                     first_row, n_rows, n_blocks; /* row blocks here; blocks of keys */
+    int64_t                     n_rows, n_blocks;        /* row blocks here; blocks of keys */
     int64_t                     top_k_blocks, tile_step; /* a block's number times this is its id */
     int64_t                     n_lines, n_blocks_heads; /* heads of either pattern */
     int64_t                     words, most_columns;
     sbi_minference_device_head *head; /* [heads] */
+    const int32_t              *row_id; /* [n_rows] the plan's: ids of the row blocks, ascending */
     /* vertical_slash */
     sb_last_probe probe;
     uint32_t     *set;    /* [n_lines][2][words] chosen columns, chosen distances */
@@ -48,7 +50,7 @@ typedef struct sbi_minference_device {
  * lines are nearly equal; the lists of the same lines are the same. Two passes over the keys here
  * (three there), which estimate_flops counts; every rank takes them. Errors: SB_ERR_UNSUPPORTED
  * with a communicator of several ranks, head_dim but 64 and 128, block_sparse above some six
- * million tokens; SB_ERR_INTERNAL where the queries are not whole row blocks in one run. */
+ * million tokens; SB_ERR_INTERNAL where a run of queries is not of whole row blocks. */
 sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                        sb_plan *plan, sb_cache *cache);
 sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,

@@ -28,11 +28,34 @@ static int64_t triangle(int64_t n, int64_t most, int64_t step, int64_t minus)
     return step * below * (below + 1) / 2 - minus * below + (n - below) * most;
 }
 
-/* The same over the rows here. */
-static int64_t listed(const sbi_minference_device *r, int64_t most, int64_t step, int64_t minus)
+/* A run's row blocks [begin, end). find_rows says that runs have whole ones. */
+typedef struct span {
+    int64_t begin, end;
+} span;
+
+static span rows_of(sb_run run)
 {
-    return triangle(r->first_row + r->n_rows, most, step, minus) -
-           triangle(r->first_row, most, step, minus);
+    return (span){run.start / SBI_MINFERENCE_BLOCK, sbi_minference_blocks(run.start + run.len)};
+}
+
+/* The same sum over the rows here. */
+static int64_t listed(const sb_gid *q, int64_t most, int64_t step, int64_t minus)
+{
+    int64_t sum = 0;
+    for (int32_t i = 0; i < q->n_runs; i++) {
+        span rows = rows_of(q->run[i]);
+        sum += triangle(rows.end, most, step, minus) - triangle(rows.begin, most, step, minus);
+    }
+    return sum;
+}
+
+static void name_rows(const sb_gid *q, int32_t *row_id)
+{
+    for (int32_t i = 0; i < q->n_runs; i++) {
+        span rows = rows_of(q->run[i]);
+        for (int64_t row = rows.begin; row < rows.end; row++)
+            *row_id++ = (int32_t)row;
+    }
 }
 
 static void fini(host_side *h)
@@ -59,8 +82,7 @@ static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb
         h->row_id == NULL)
         return sb_fail(SB_ERR_NOMEM, "minference: no host memory for %lld heads and %lld rows",
                        (long long)s->heads, (long long)n_rows);
-    for (int64_t r = 0; r < n_rows; r++)
-        h->row_id[r] = (int32_t)(room->first_row + r);
+    name_rows(&s->q_gid, h->row_id);
     for (int64_t i = 0; i < s->heads; i++) {
         sbi_minference_head own   = sbi_minference_head_of(p, ctx->layer, i, s);
         int64_t             place = h->n_heads[own.pattern]++;
@@ -73,10 +95,11 @@ static sb_status look(const sb_ctx *ctx, const sb_minference_params *p, const sb
         if (own.pattern == SB_MINFERENCE_VERTICAL_SLASH) {
             h->lines[place] = (int32_t)i;
             h->most_columns = max_i64(h->most_columns, own.n_vertical);
-            h->tiles += listed(room, own.n_slash, 1, 0);
-            h->tokens += listed(room, own.n_vertical, SBI_MINFERENCE_BLOCK, SBI_MINFERENCE_BLOCK);
+            h->tiles += listed(&s->q_gid, own.n_slash, 1, 0);
+            h->tokens +=
+                listed(&s->q_gid, own.n_vertical, SBI_MINFERENCE_BLOCK, SBI_MINFERENCE_BLOCK);
         } else if (own.pattern == SB_MINFERENCE_BLOCK_SPARSE) {
-            h->tiles += listed(room, p->top_k_blocks, 1, 0);
+            h->tiles += listed(&s->q_gid, p->top_k_blocks, 1, 0);
         }
     }
     return SB_OK;
@@ -160,6 +183,7 @@ static sb_status take_all(const sb_ctx *ctx, const sb_shape *s, const host_side 
         (st = sb_row_sum_bytes(lists, &r->temp_bytes)) != SB_OK ||
         (st = take(ctx, "room of a sum", NULL, r->temp_bytes, 1, &r->temp)) != SB_OK)
         return st;
+    r->row_id = made->row_id;
     if (r->n_blocks_heads > 0)
         st = take_blocks(ctx, h, r);
     if (st == SB_OK && r->n_lines > 0)
@@ -183,20 +207,27 @@ static int is_window(const sb_ctx *ctx, const sb_minference_params *p, const sb_
            sb_shape_queries(s) != s->n_keys;
 }
 
-/* The row blocks of the queries here: whole ones, side by side. */
+/* How many row blocks the queries here have: whole ones, run by run. Then local row block r is
+ * local queries [64 r, 64 r + 64), as means of q want it: a short one ends the sequence, so it is
+ * the last. */
 static sb_status find_rows(const sb_shape *s, sbi_minference_device *r)
 {
-    const sb_gid *q   = &s->q_gid;
-    sb_run        run = q->n_runs > 0 ? q->run[0] : (sb_run){0, 0};
-    int64_t       end = run.start + run.len, B = SBI_MINFERENCE_BLOCK;
-    if (q->n_runs > 1 || run.start % B != 0 || (end % B != 0 && end != s->n_keys))
-        return sb_fail(
-            SB_ERR_INTERNAL,
-            "minference: found %d runs of queries, the first of [%lld, %lld), allowed one "
-            "of whole blocks of %lld where the device plans",
-            (int)q->n_runs, (long long)run.start, (long long)end, (long long)B);
-    r->first_row = run.start / B;
-    r->n_rows    = (run.len + B - 1) / B;
+    const sb_gid *q = &s->q_gid;
+    int64_t       B = SBI_MINFERENCE_BLOCK;
+    r->n_rows       = 0;
+    for (int32_t i = 0; i < q->n_runs; i++) {
+        sb_run  run = q->run[i];
+        int64_t end = run.start + run.len;
+        span    rows;
+        if (run.start % B != 0 || (end % B != 0 && end != s->n_keys))
+            return sb_fail(SB_ERR_INTERNAL,
+                           "minference: found queries [%lld, %lld) as run %d of %d, allowed one of "
+                           "whole blocks of %lld where the device plans",
+                           (long long)run.start, (long long)end, (int)i, (int)q->n_runs,
+                           (long long)B);
+        rows = rows_of(run);
+        r->n_rows += rows.end - rows.begin;
+    }
     return SB_OK;
 }
 
@@ -262,11 +293,11 @@ static sb_status window(sb_ctx *ctx, const sb_minference_params *p, const sb_sha
 }
 
 /* Of the passes that run here; products of means, of blocks up to the row's own. */
-static int64_t estimate_flops(const sbi_minference_device *r)
+static int64_t estimate_flops(const sbi_minference_device *r, const sb_shape *s)
 {
     return 2 * r->dim *
            (r->n_lines * 2 * r->probe.n_rows * r->n_keys +
-            r->n_blocks_heads * listed(r, r->n_blocks, 1, 0));
+            r->n_blocks_heads * listed(&s->q_gid, r->n_blocks, 1, 0));
 }
 
 sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,
@@ -290,7 +321,7 @@ sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_sha
         return sb_fail(SB_ERR_INTERNAL,
                        "minference: plan was given %lld of %lld keys, or too few queries",
                        (long long)k->tokens, (long long)r->n_keys);
-    plan->estimate_flops = estimate_flops(r);
+    plan->estimate_flops = estimate_flops(r, shape);
     st                   = sb_ctx_enter(ctx, SB_PHASE_ESTIMATE);
     if (st == SB_OK && r->n_blocks_heads > 0)
         st = sbi_minference_means_cuda(r, q, k, ctx->stream);

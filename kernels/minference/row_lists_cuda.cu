@@ -103,7 +103,7 @@ __global__ __launch_bounds__(THREADS) void count(sbi_minference_device r, int64_
     if (at >= r.heads * r.n_rows)
         return;
     const sbi_minference_device_head *h   = r.head + at / r.n_rows;
-    int64_t                           row = r.first_row + at % r.n_rows;
+    int64_t                           row = r.row_id[at % r.n_rows];
     lists                             l   = {};
     if (h->pattern == SB_MINFERENCE_VERTICAL_SLASH)
         walk<false>(lines_of(r, h->place), static_cast<int>(r.n_keys), static_cast<int>(row), &l);
@@ -129,8 +129,7 @@ __global__ __launch_bounds__(THREADS) void fill(sbi_minference_device r, sb_csr 
     if (h->pattern != SB_MINFERENCE_VERTICAL_SLASH)
         return;
     lists l = {tiles.id + tiles.row_ptr[at], tokens.id + tokens.row_ptr[at], 0, 0};
-    walk<true>(lines_of(r, h->place), static_cast<int>(r.n_keys),
-               static_cast<int>(r.first_row + at % r.n_rows), &l);
+    walk<true>(lines_of(r, h->place), static_cast<int>(r.n_keys), r.row_id[at % r.n_rows], &l);
 }
 
 unsigned blocks_of(const sbi_minference_device *r)
