@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(THREADS, 2)
     const int steps  = static_cast<int>(a.step_blocks);
     const int r      = static_cast<int>(blockIdx.x) / steps,
               step   = steps - 1 - static_cast<int>(blockIdx.x) % steps;
-    const int own    = (static_cast<int>(a.first_super) + r) * steps + step; /* block */
+    const int own    = a.super_id[r] * steps + step; /* block */
     const int before = own - step - 1, n = 3 + step; /* blocks of keys: 0, before, .., own */
     const int tid = static_cast<int>(threadIdx.x), lane = tid & 31, wg = tid >> 7;
     const int row  = 64 * wg + 16 * ((tid & 127) >> 5) + (lane >> 2);

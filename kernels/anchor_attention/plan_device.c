@@ -16,14 +16,29 @@ typedef struct room {
     int64_t                  flops;
 } room;
 
+/* Queries are whole super-blocks but where all of them begin and end: incomplete ones, which have
+ * no candidates, are not in between, so that local rows with candidates follow each other. */
+static sb_status check_runs(const sb_gid *q, int64_t super_tokens)
+{
+    for (int32_t i = 0; i < q->n_runs; i++) {
+        int64_t start = q->run[i].start, end = start + q->run[i].len;
+        if ((i > 0 && start % super_tokens != 0) || (i + 1 < q->n_runs && end % super_tokens != 0))
+            return sb_fail(SB_ERR_UNSUPPORTED,
+                           "anchor_attention: found queries [%lld, %lld) as run %d of %d, allowed "
+                           "one of whole super-blocks of %lld on the cuda backend",
+                           (long long)start, (long long)end, (int)i, (int)q->n_runs,
+                           (long long)super_tokens);
+    }
+    return SB_OK;
+}
+
 static sb_status check(const sb_ctx *ctx, const sb_anchor_attention_params *p,
                        const sb_shape *shape)
 {
-    if ((ctx->comm != NULL && ctx->comm->size != 1) || shape->q_gid.n_runs > 1)
+    if (ctx->comm != NULL && ctx->comm->size != 1)
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "anchor_attention: found %d ranks and %d runs of queries, allowed one of "
-                       "each on the cuda backend",
-                       ctx->comm != NULL ? (int)ctx->comm->size : 1, (int)shape->q_gid.n_runs);
+                       "anchor_attention: found %d ranks, allowed one on the cuda backend",
+                       (int)ctx->comm->size);
     if (p->windows != SB_ANCHOR_WINDOWS_PARTITION)
         return sb_fail(SB_ERR_UNSUPPORTED, "anchor_attention: found windows released, allowed "
                                            "partition on the cuda backend");
@@ -38,7 +53,8 @@ static sb_status check(const sb_ctx *ctx, const sb_anchor_attention_params *p,
                        "anchor_attention: found head_dim %lld, allowed 64 and 128 on the cuda "
                        "backend",
                        (long long)shape->head_dim);
-    return sbi_need_sm90("anchor_attention");
+    sb_status st = check_runs(&shape->q_gid, p->block_tokens * p->step_blocks);
+    return st == SB_OK ? sbi_need_sm90("anchor_attention") : st;
 }
 
 static sb_status csr_room(sb_arena *a, int64_t lists, int64_t ids, const char *what, sb_csr *c)
@@ -101,14 +117,15 @@ static sb_status lay_out(const sb_ctx *ctx, const sb_shape *shape, const sbi_anc
     return SB_OK;
 }
 
-/* Which rows have candidates: the whole super-blocks but the first one. They follow each other. */
+/* Which rows have candidates: the whole super-blocks but the first one. They follow each other, in
+ * local rows (check_runs). */
 static void name_rows(const sbi_anchor_room *r, const sb_plan *host, struct sbi_anchor_device *d)
 {
     for (int64_t i = host->n_rows - 1; i >= 0; i--)
         if (sbi_anchor_candidates(r, &r->row[i]) > 0) {
-            d->first_row   = i;
-            d->first_super = r->row[i].block;
-            d->slot        = r->row[i].slot;
+            d->last_super = d->n_rows == 0 ? r->row[i].block : d->last_super;
+            d->first_row  = i;
+            d->slot       = r->row[i].slot;
             d->n_rows++;
         }
 }
@@ -130,6 +147,7 @@ static sb_status list_rows(const sb_ctx *ctx, const sb_shape *shape, sbi_anchor_
     if (st == SB_OK) {
         sbi_anchor_rows(shape, &host);
         name_rows(r, &host, &out->stages);
+        out->stages.super_id = plan->row_id + out->stages.first_row;
         out->flops = sbi_anchor_flops(r, shape, c->rows);
         st = ctx->backend->copy(plan->row_id, host.row_id, (size_t)c->rows * sizeof *host.row_id,
                                 SB_COPY_TO_DEVICE, ctx->stream);

@@ -106,8 +106,8 @@ __global__ void __launch_bounds__(THREADS, 2)
     const int job = min(2 * pair + wg, total - 1), r = job / slices, slice = job % slices;
     const int last  = min(2 * pair + 1, total - 1) / slices; /* the later row of the two */
     const int begin = 1 + static_cast<int>(blockIdx.y) * CHUNK;
-    const int end   = min(begin + CHUNK, (static_cast<int>(a.first_super) + last) * steps - 1);
-    const int mine  = (static_cast<int>(a.first_super) + r) * steps - 1;
+    const int end   = min(begin + CHUNK, a.super_id[last] * steps - 1);
+    const int mine  = a.super_id[r] * steps - 1;
     auto      load  = [&](int block) {
         const uint32_t st = static_cast<uint32_t>(block - begin) % STAGES;
         mbar_expect(bar + 8 * st, tile_bytes(D));
@@ -177,7 +177,7 @@ sb_status launch(const sbi_anchor_device *a, const sb_tensor *k, cudaStream_t st
     sbi_encode_fn encode = nullptr;
     CUtensorMap   mk;
     const int64_t jobs   = a->n_rows * (a->mean_rows / SLICE);
-    const int64_t blocks = (a->first_super + a->n_rows - 1) * a->step_blocks - 2;
+    const int64_t blocks = a->last_super * a->step_blocks - 2;
     sb_status     st     = sbi_find_encoder(&encode);
     if (st == SB_OK)
         st = sbi_make_map(encode, static_cast<const sb_bf16 *>(k->data), k->heads, k->tokens, D,
