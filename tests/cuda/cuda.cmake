@@ -12,8 +12,11 @@ if(SPAN_HAVE_CUDA)
   span_test(test_attend_million SOURCES cuda/test_attend_million.c LINK test_oracle)
   span_test(test_operator_cuda SOURCES cuda/test_operator_cuda.c unit/harness/run/operator_rig.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
+  # needs no device
+  span_test(test_layout_runs SOURCES unit/kernels/test_layout_runs.c LINK sb_shard sb_methods LABELS unit)
   span_test(test_plan_ties SOURCES cuda/test_plan_ties.c LINK test_oracle sb_run sb_methods)
   span_test(test_plan_rows SOURCES cuda/test_plan_rows.c LINK test_oracle sb_run sb_methods)
+  span_test(test_plan_runs SOURCES cuda/test_plan_runs.c LINK test_oracle sb_run sb_methods)
   span_test(test_probe_cuda SOURCES cuda/test_probe_cuda.c LINK sb_model)
   span_test(test_forward_cuda SOURCES cuda/test_forward_cuda.c unit/harness/model/forward_rig.c
             LINK sb_run sb_methods sb_workloads sb_comm_impl)
