@@ -248,7 +248,7 @@ static sb_status init_device(sb_forward *f)
     if ((st = f->cfg.model->ops->shape(f->cfg.model, f->in, &s)) != SB_OK)
         return st;
     f->cfg.use = sb_scheme_on_device(f->cfg.use, f->cfg.method, ranks, s.kv_heads);
-    st = sb_scheme_check_device(f->cfg.use, f->cfg.method, b, ranks, f->cfg.layout, s.kv_heads);
+    st         = sb_scheme_check_device(f->cfg.use, f->cfg.method, b, ranks, s.kv_heads);
     return st == SB_OK && f->in->n_feed > 0 ? sb_shard_check_decode(b, f->cfg.decode_method, ranks)
                                             : st;
 }

@@ -122,7 +122,7 @@ static sb_status init(sb_operator *op, const sb_operator_config *cfg)
                                        ? sb_scheme_on_device(cfg->use, cfg->method, cfg->comm->size, s->kv_heads)
                                        : cfg->use;
     sb_status st = sb_scheme_check_device(op->cfg.use, cfg->method, cfg->backend, cfg->comm->size,
-                                          cfg->layout, s->kv_heads);
+                                          s->kv_heads);
     if (st != SB_OK)
         return st;
     sb_shape whole = {

@@ -67,7 +67,7 @@ sb_status sbi_check_sharding(const sb_bench *b, const sb_point *p, sb_shape *sha
     sb_scheme_use use = sbi_sharding(b, p, heads, kv);
     sb_status     st  = sb_scheme_check(p->scheme, use, p->method, b->comm->size, heads, kv);
     if (st == SB_OK && b->backend != NULL)
-        st = sb_scheme_check_device(use, p->method, b->backend, b->comm->size, p->layout, kv);
+        st = sb_scheme_check_device(use, p->method, b->backend, b->comm->size, kv);
     if (st != SB_OK || use.team < 2)
         return st;
     shape->model_heads    = heads;

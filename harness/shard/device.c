@@ -48,9 +48,10 @@ struct sb_device_call {
     struct room host; /* in host memory: what layout_device keeps there */
     struct laid {     /* the last call of layout_device: a call like it finds its plan here */
         const sb_method *method;
-        void            *params; /* a copy */
-        int64_t          n_keys, first_query, n_queries, all_queries, heads, first_head;
-        int32_t          layer, n_layers, is_decode;
+        void            *params; /* a copy, as is run */
+        sb_run          *run;    /* of the queries */
+        int64_t          n_keys, all_queries, heads, first_head;
+        int32_t          n_runs, layer, n_layers, is_decode;
         sb_plan          plan;
     } laid;
     sb_timeline    *timeline;
@@ -210,6 +211,7 @@ void sb_device_call_close(sb_device_call *c)
     sb_fetched_plan_fini(&c->fetched);
     free(c->host.data);
     free(c->laid.params);
+    free(c->laid.run);
     free(c);
 }
 
@@ -249,9 +251,12 @@ static sb_status grow_host(struct room *r, size_t bytes)
                : sb_fail(SB_ERR_NOMEM, "device: no host memory for %zu bytes of a plan", whole);
 }
 
-static int64_t first_query(const sb_shape *s)
+static int same_runs(const sb_run *run, const sb_gid *gid)
 {
-    return s->q_gid.n_runs > 0 ? s->q_gid.run[0].start : 0;
+    for (int32_t r = 0; r < gid->n_runs; r++)
+        if (run[r].start != gid->run[r].start || run[r].len != gid->run[r].len)
+            return 0;
+    return 1;
 }
 
 /* Layout follows from method, parameters, shape and layer alone. */
@@ -259,27 +264,39 @@ static int is_laid(const sb_device_call *c, const sb_ctx *ctx, const sb_method *
                    const void *params, const sb_shape *shape)
 {
     const struct laid *l = &c->laid;
-    return l->method == m && l->n_keys == shape->n_keys && l->n_queries == shape->q_gid.n_tokens &&
-           l->first_query == first_query(shape) && l->all_queries == sb_shape_queries(shape) &&
-           l->heads == shape->heads && l->first_head == shape->first_head &&
-           l->is_decode == shape->is_decode && l->layer == ctx->layer &&
-           l->n_layers == ctx->n_layers && memcmp(l->params, params, m->params_bytes) == 0;
+    return l->method == m && l->n_keys == shape->n_keys && l->n_runs == shape->q_gid.n_runs &&
+           l->all_queries == sb_shape_queries(shape) && l->heads == shape->heads &&
+           l->first_head == shape->first_head && l->is_decode == shape->is_decode &&
+           l->layer == ctx->layer && l->n_layers == ctx->n_layers &&
+           memcmp(l->params, params, m->params_bytes) == 0 && same_runs(l->run, &shape->q_gid);
+}
+
+static void forget_laid(sb_device_call *c)
+{
+    free(c->laid.params);
+    free(c->laid.run);
+    c->laid = (struct laid){0};
 }
 
 static sb_status note_laid(sb_device_call *c, const sb_ctx *ctx, const sb_method *m,
                            const void *params, const sb_shape *shape, const sb_plan *plan)
 {
-    void *copy = malloc(m->params_bytes + 1);
-    free(c->laid.params);
-    c->laid = (struct laid){0};
-    if (copy == NULL)
-        return sb_fail(SB_ERR_NOMEM, "device: no memory for parameters");
+    void   *copy = malloc(m->params_bytes + 1);
+    sb_run *run  = calloc((size_t)shape->q_gid.n_runs + 1, sizeof *run);
+    forget_laid(c);
+    if (copy == NULL || run == NULL) {
+        free(copy);
+        free(run);
+        return sb_fail(SB_ERR_NOMEM, "device: no memory for parameters and runs");
+    }
     memcpy(copy, params, m->params_bytes);
+    for (int32_t r = 0; r < shape->q_gid.n_runs; r++)
+        run[r] = shape->q_gid.run[r];
     c->laid = (struct laid){.method      = m,
                             .params      = copy,
                             .n_keys      = shape->n_keys,
-                            .first_query = first_query(shape),
-                            .n_queries   = shape->q_gid.n_tokens,
+                            .run         = run,
+                            .n_runs      = shape->q_gid.n_runs,
                             .all_queries = sb_shape_queries(shape),
                             .heads       = shape->heads,
                             .first_head  = shape->first_head,

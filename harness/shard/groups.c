@@ -42,6 +42,26 @@ static sb_status whole_keys_room(sb_shard *s, sb_arena *data)
                           &s->k_all.data);
 }
 
+static sb_status last_queries_room(sb_shard *s, sb_arena *data, sb_arena *a)
+{
+    sb_groups *g    = &s->groups;
+    int64_t    rows = s->heads * g->last_queries, runs = most_runs(s->map);
+    void      *all = NULL, *stage = NULL, *run = NULL, *place = NULL;
+    sb_status  st;
+    if ((st = sb_arena_alloc(data, rows * s->head_dim, sizeof(sb_bf16), "last queries", &all)) !=
+            SB_OK ||
+        (g->staged && (st = sb_arena_alloc(data, rows * s->head_dim, sizeof(sb_bf16),
+                                           "staging of last queries", &stage)) != SB_OK) ||
+        (st = sb_arena_alloc(a, runs, sizeof(sb_run), "runs of last queries", &run)) != SB_OK ||
+        (st = sb_arena_alloc(a, runs, sizeof(int64_t), "places of last queries", &place)) != SB_OK)
+        return st;
+    g->last_q     = all;
+    g->last_stage = stage;
+    g->last_run   = run;
+    g->last_place = place;
+    return SB_OK;
+}
+
 sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const sb_map *map,
                                  const sb_comm *comm, int64_t heads, int64_t kv_heads,
                                  int64_t head_dim, int64_t heads_at_once, int whole_keys,
@@ -76,11 +96,8 @@ sb_status sb_shard_layout_groups(sb_shard *s, sb_arena *data, sb_arena *a, const
     }
     g->max_transfers = 2 * (map->ranks - 1) *
                        (tensors * g->heads_at_once + (last_queries > 0 ? heads : 0)) * blocks;
-    if (st == SB_OK && last_queries > 0) {
-        st = sb_arena_alloc(data, heads * last_queries * head_dim, sizeof(sb_bf16), "last queries",
-                            &p);
-        g->last_q = p;
-    }
+    if (st == SB_OK && last_queries > 0)
+        st = last_queries_room(s, data, a);
     if (st == SB_OK)
         st = sb_arena_alloc(a, g->max_transfers, sizeof *g->transfer, "transfers of a group", &p);
     g->transfer = p;
@@ -159,51 +176,80 @@ static sb_transfer *add_head(sb_transfer *t, const group *g, int32_t peer, int x
     return t;
 }
 
-/* The last queries that a rank has, one run in a contiguous map. */
-static sb_run last_of(const sb_shard *s, int32_t rank)
+/* The last queries that a rank has: its last rows, as ids ascend there. Until the next call. */
+static sb_gid last_of(const sb_shard *s, int32_t rank)
 {
-    sb_gid  g     = sb_map_gid(s->map, rank);
-    int64_t first = s->map->n_tokens - s->groups.last_queries;
-    sb_run  r     = g.n_runs > 0 ? g.run[0] : (sb_run){first, 0};
-    int64_t begin = r.start > first ? r.start : first, end = r.start + r.len;
-    return (sb_run){begin, end > begin ? end - begin : 0};
+    return sb_map_gid_from(s->map, rank, s->map->n_tokens - s->groups.last_queries,
+                           s->groups.last_run);
 }
+static int64_t last_tokens(const sb_shard *s, int32_t rank) { return last_of(s, rank).n_tokens; }
 
-/* Where a query of the last ones stands, of all of them and of the own. */
+/* Where a query of the last ones stands, of all of them. */
 static sb_bf16 *last_at(const sb_shard *s, int64_t head, int64_t token)
 {
     const sb_groups *g = &s->groups;
     return g->last_q + ((head + 1) * g->last_queries + token - s->map->n_tokens) * s->head_dim;
 }
-static sb_bf16 *own_query(const sb_shard *s, const sb_tensor *q, int64_t head, int64_t token)
+
+/* The first of the own ones. */
+static sb_bf16 *own_last(const group *g, int64_t head)
 {
-    return sb_tensor_bf16(q, head, token - sb_map_gid(s->map, s->link->rank).run[0].start);
+    return sb_tensor_bf16(g->q, head, g->q->tokens - last_tokens(g->s, g->s->link->rank));
 }
 
-/* To and from a peer, in the same order there. */
-static sb_transfer *add_last_queries(sb_transfer *t, const group *g, int32_t peer)
+/* Head h of a rank's, where they arrive rank by rank. */
+static sb_bf16 *last_staged(const sb_shard *s, int32_t rank, int64_t h)
 {
-    sb_shard *s    = g->s;
-    sb_run    mine = last_of(s, s->link->rank), theirs = last_of(s, peer);
-    for (int64_t h = 0; h < s->heads; h++) {
-        if (mine.len > 0)
-            t = add(t, own_query(s, g->q, h, mine.start), mine.len, s, peer, 0);
-        if (theirs.len > 0)
-            t = add(t, last_at(s, h, theirs.start), theirs.len, s, peer, 1);
+    int64_t before = 0;
+    for (int32_t r = 0; r < rank; r++)
+        before += last_tokens(s, r);
+    return s->groups.last_stage + (before * s->heads + h * last_tokens(s, rank)) * s->head_dim;
+}
+
+/* One head's to and from a peer, in the same order there: whole where they are put in order
+ * afterwards, else run by run. */
+static sb_transfer *add_last_queries(sb_transfer *t, const group *g, int32_t peer, int64_t h)
+{
+    sb_shard *s      = g->s;
+    sb_bf16  *own    = own_last(g, h);
+    int64_t   theirs = last_tokens(s, peer), mine = last_tokens(s, s->link->rank);
+    if (s->groups.staged) {
+        if (mine > 0)
+            t = add(t, own, mine, s, peer, 0);
+        return theirs > 0 ? add(t, last_staged(s, peer, h), theirs, s, peer, 1) : t;
     }
+    sb_gid gid = last_of(s, s->link->rank);
+    for (int32_t j = 0; j < gid.n_runs; own += gid.run[j++].len * s->head_dim)
+        t = add(t, own, gid.run[j].len, s, peer, 0);
+    gid = last_of(s, peer);
+    for (int32_t j = 0; j < gid.n_runs; j++)
+        t = add(t, last_at(s, h, gid.run[j].start), gid.run[j].len, s, peer, 1);
     return t;
 }
 
-/* The own ones beside those that arrive. */
+/* A rank's last queries of one head, which lie together, to their places. */
+static sb_status place_last(const sb_shard *s, int32_t rank, int64_t h, sb_bf16 *rows, void *stream)
+{
+    const sb_groups *g   = &s->groups;
+    sb_gid           gid = last_of(s, rank);
+    for (int32_t j = 0; j < gid.n_runs; j++)
+        g->last_place[j] = gid.run[j].start - (s->map->n_tokens - g->last_queries);
+    return sbi_runs_copy(s->link->backend, SBI_RUNS_PLACE, gid.run, g->last_place, gid.n_runs,
+                         s->head_dim * (int64_t)sizeof *rows, (char *)rows,
+                         (char *)(g->last_q + h * g->last_queries * s->head_dim), stream);
+}
+
+/* The own ones, beside those that arrive or have arrived elsewhere. */
 static sb_status put_last_queries(const group *g, void *stream)
 {
-    sb_shard *s     = g->s;
-    sb_run    mine  = last_of(s, s->link->rank);
-    size_t    bytes = (size_t)(mine.len * s->head_dim) * sizeof(sb_bf16);
-    sb_status st    = SB_OK;
-    for (int64_t h = 0; st == SB_OK && mine.len > 0 && h < s->heads; h++)
-        st = s->link->backend->copy(last_at(s, h, mine.start), own_query(s, g->q, h, mine.start),
-                                    bytes, SB_COPY_ON_DEVICE, stream);
+    sb_shard *s  = g->s;
+    sb_status st = SB_OK;
+    for (int64_t h = 0; st == SB_OK && h < s->heads; h++) {
+        st = place_last(s, s->link->rank, h, own_last(g, h), stream);
+        for (int32_t r = 0; st == SB_OK && s->groups.staged && r < s->link->size; r++)
+            if (r != s->link->rank)
+                st = place_last(s, r, h, last_staged(s, r, h), stream);
+    }
     return st;
 }
 
@@ -217,7 +263,8 @@ static sb_status post(const group *g, int alone, void *stream)
             for (int64_t h = 0; h < g->n; h++)
                 t = add_head(t, g, (l->rank + p) % l->size, x, h);
     for (int32_t p = 1; g->q != NULL && p < l->size; p++)
-        t = add_last_queries(t, g, (l->rank + p) % l->size);
+        for (int64_t h = 0; h < g->s->heads; h++)
+            t = add_last_queries(t, g, (l->rank + p) % l->size, h);
     return (alone ? sb_link_post_alone : sb_link_post)(l, g->s->groups.transfer,
                                                        t - g->s->groups.transfer, stream);
 }

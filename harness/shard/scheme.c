@@ -139,7 +139,7 @@ sb_scheme_use sb_scheme_on_device(sb_scheme_use use, const sb_method *m, int32_t
 /* A plan on a device is one rank's work, of all rows of its heads, or of some where row blocks
  * choose apart or the last queries suffice besides. */
 static sb_status check_planner(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
-                               int32_t ranks, sb_layout_kind layout, int64_t kv_heads)
+                               int32_t ranks, int64_t kv_heads)
 {
     if (!sb_device_plans(backend, m))
         return SB_OK;
@@ -154,11 +154,6 @@ static sb_status check_planner(sb_scheme_use use, const sb_method *m, const sb_b
                        "%lld KV heads: %s plans there, for all heads at once",
                        (long long)use.heads_at_once, ranks, backend->name, (long long)kv_heads,
                        m->name);
-    if (layout != SB_LAYOUT_CONTIGUOUS)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "layout: found %s on %d ranks of backend %s, allowed contiguous: %s plans "
-                       "there, for queries that follow one another",
-                       sb_layout_name(layout), ranks, backend->name, m->name);
     return SB_OK;
 }
 
@@ -178,7 +173,7 @@ static sb_status check_ring_planner(sb_scheme_use use, const sb_method *m,
 }
 
 sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
-                                 int32_t ranks, sb_layout_kind layout, int64_t kv_heads)
+                                 int32_t ranks, int64_t kv_heads)
 {
     if (ranks == 1 || backend->id == SB_CPU)
         return SB_OK;
@@ -193,7 +188,7 @@ sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb
         return SB_OK;
     if (use.ring || (use.team > 0 && use.team < ranks))
         return check_ring_planner(use, m, backend, ranks);
-    return use.heads_at_once > 0 ? check_planner(use, m, backend, ranks, layout, kv_heads) : SB_OK;
+    return use.heads_at_once > 0 ? check_planner(use, m, backend, ranks, kv_heads) : SB_OK;
 }
 
 int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_method *m,

@@ -65,6 +65,6 @@ sb_scheme_use sb_scheme_on_device(sb_scheme_use use, const sb_method *m, int32_t
  * SB_ERR_UNSUPPORTED with the reason. use: passed sb_scheme_check, and is that of
  * sb_scheme_on_device. */
 sb_status sb_scheme_check_device(sb_scheme_use use, const sb_method *m, const sb_backend *backend,
-                                 int32_t ranks, sb_layout_kind layout, int64_t kv_heads);
+                                 int32_t ranks, int64_t kv_heads);
 
 #endif

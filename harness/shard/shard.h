@@ -73,6 +73,9 @@ typedef struct sb_groups {
     int64_t      first_query;  /* tokens before it have none */
     int64_t      last_queries; /* of the sequence, that come to every rank with the first group */
     sb_bf16     *last_q;       /* [heads][last_queries][head_dim] */
+    sb_bf16     *last_stage;   /* staged: the same as they arrive, rank by rank */
+    sb_run      *last_run;     /* [most runs of a rank]: those of the last queries */
+    int64_t     *last_place;   /* [the same]: their first rows in last_q */
 } sb_groups;
 
 /* Needed keys alone, or all of them (fetch.h). */

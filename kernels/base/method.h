@@ -146,9 +146,10 @@ typedef struct sb_method {
      * the index of some rows, made over those keys alone, is that of the whole. */
     int32_t plan_rows_apart;
     /* How many of the sequence's last queries plan on a device looks at in ctx->last_q, in prefill,
-     * up to shape->all_queries. With these, its own queries (one run, from a multiple of
-     * quantum_tokens on) and all keys it makes the lists of its own rows, as one rank does for all.
-     * NULL: it needs all queries of the heads, or rows are chosen apart. */
+     * up to shape->all_queries. With these, its own queries (runs of whole multiples of
+     * quantum_tokens but for the sequence's end) and all keys it makes the lists of its own rows,
+     * as one rank does for all. NULL: it needs all queries of the heads, or rows are chosen apart.
+     */
     int64_t (*plan_last_queries)(const void *params, const sb_shape *shape);
     /* 1: in decode, plan talks to the other ranks; they then agree on its layout first. */
     int32_t         decode_plan_meets;

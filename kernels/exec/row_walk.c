@@ -33,3 +33,17 @@ int sb_row_walk_next(sb_row_walk *it, sb_row_part *out)
     *out = b;
     return 1;
 }
+
+sb_status sb_row_walk_whole(const char *method, const sb_gid *gid, int64_t row_tokens,
+                            int64_t n_keys)
+{
+    for (int32_t r = 0; r < gid->n_runs; r++) {
+        int64_t begin = gid->run[r].start, end = begin + gid->run[r].len;
+        if (begin % row_tokens != 0 || (end % row_tokens != 0 && end != n_keys))
+            return sb_fail(SB_ERR_UNSUPPORTED,
+                           "%s: found queries [%lld, %lld), allowed whole blocks of %lld where a "
+                           "device plans for some of the rows",
+                           method, (long long)begin, (long long)end, (long long)row_tokens);
+    }
+    return SB_OK;
+}

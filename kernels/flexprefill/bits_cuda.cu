@@ -23,7 +23,7 @@ __global__ void set_bits(sbi_flex_device r, int64_t cover)
     int     lane = static_cast<int>(threadIdx.x % 32);
     if (list >= r.bits.lists)
         return;
-    int64_t         head = list / r.rows.n_rows, row = r.first_row + list % r.rows.n_rows;
+    int64_t         head = list / r.rows.n_rows, row = r.rows.row_id[list % r.rows.n_rows];
     const uint32_t *columns = r.set + head * 2 * r.set_words, *offsets = columns + r.set_words;
     uint32_t       *word = r.bits.word + list * r.bits.words;
     for (int64_t w = lane; w < r.bits.words; w += 32) {

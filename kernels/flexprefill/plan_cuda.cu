@@ -9,6 +9,7 @@
 
 #include "kernels/backend/cuda_status.cuh"
 #include "kernels/exec/block_means_device.h"
+#include "kernels/exec/row_walk.h"
 #include "kernels/flexprefill/plan_cpu.h"
 #include "kernels/flexprefill/room_cuda.cuh"
 
@@ -40,22 +41,6 @@ sb_status lay_out_scores(const sb_ctx *ctx, const sb_flexprefill_params *p, cons
     r->scores = r->n * (r->n + 1) / 2;
     r->score  = ids->id;
     return r->rows.n_rows == r->n || p->tau == 0.0 ? SB_OK : TAKE(score, r->heads * r->scores);
-}
-
-/* The row blocks of the queries here: whole ones, side by side. */
-sb_status find_rows(const sb_shape *s, sbi_flex_device *r)
-{
-    const sb_gid *q   = &s->q_gid;
-    sb_run        run = q->n_runs > 0 ? q->run[0] : sb_run{0, 0};
-    int64_t       end = run.start + run.len, b = r->block_tokens;
-    if (q->n_runs > 1 || run.start % b != 0 || (end % b != 0 && end != s->n_keys))
-        return sb_fail(SB_ERR_INTERNAL,
-                       "flexprefill: found %d runs of queries, the first of [%lld, %lld), allowed "
-                       "one of whole blocks of %lld where the device plans",
-                       static_cast<int>(q->n_runs), static_cast<long long>(run.start),
-                       static_cast<long long>(end), static_cast<long long>(b));
-    r->first_row = run.start / b;
-    return SB_OK;
 }
 
 sbi_flex_asked asked(const sb_flexprefill_params *p, const sbi_flex_device *r)
@@ -136,7 +121,7 @@ extern "C" sb_status sbi_flex_layout_device(sb_ctx *ctx, const sb_flexprefill_pa
                        static_cast<int>(ctx->comm->size));
     if (sb_shape_queries(shape) != shape->n_keys)
         return sbi_flex_part_of_sequence(sb_shape_queries(shape), shape->n_keys);
-    sb_status st = find_rows(shape, r);
+    sb_status st = sb_row_walk_whole("flexprefill", &shape->q_gid, p->block_tokens, shape->n_keys);
     if (st == SB_OK)
         st = sb_row_blocks_device_layout(&r->rows, ctx, shape, p->block_tokens, p->block_tokens, 1,
                                          &index);

@@ -19,11 +19,9 @@ struct sbi_flex_device_cut {
 };
 
 /* By value to kernels; arrays are device memory. n: key blocks, and row blocks of the sequence,
- * over all of which query-aware heads are cut; the lists are of rows.n_rows of them from first_row
- * on. */
+ * over all of which query-aware heads are cut; the lists are of the rows.n_rows row blocks here. */
 struct sbi_flex_device {
     int64_t              heads, heads_per_kv, n, n_keys, dim, block_tokens, set_words;
-    int64_t              first_row;
     sb_row_blocks_device rows;
     sb_plan_bits         bits;
     sb_last_probe        probe;

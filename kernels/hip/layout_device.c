@@ -9,7 +9,8 @@ static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static sb_status check(const sb_ctx *ctx, const sb_hip_params *p, const sb_shape *shape)
 {
-    int64_t asked = p->block_q_tokens / p->stride_q_tokens;
+    int64_t   asked = p->block_q_tokens / p->stride_q_tokens;
+    sb_status st    = SB_OK;
     if (shape->is_decode)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "hip: found a decode step, allowed prefill where a device plans: lists live "
@@ -17,10 +18,11 @@ static sb_status check(const sb_ctx *ctx, const sb_hip_params *p, const sb_shape
     if (ctx->comm != NULL && ctx->comm->size > 1)
         return sb_fail(SB_ERR_UNSUPPORTED, "hip: found %d ranks, allowed one where a device plans",
                        (int)ctx->comm->size);
-    if (shape->q_gid.n_runs != 1)
-        return sb_fail(SB_ERR_UNSUPPORTED,
-                       "hip: found queries in %d runs, allowed one where a device plans",
-                       (int)shape->q_gid.n_runs);
+    /* one run may begin and end anywhere: its rows lie together */
+    if (shape->q_gid.n_runs > 1)
+        st = sb_row_walk_whole("hip", &shape->q_gid, p->block_q_tokens, shape->n_keys);
+    if (st != SB_OK)
+        return st;
     if (p->compat != SB_HIP_CLEAN)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "compat: found official, allowed clean where a device plans");
@@ -57,6 +59,7 @@ static void walk(const sb_hip_params *p, const sb_shape *shape, sbi_hip_device_r
             row_id[*n_rows]  = (int32_t)at.block;
             row[*n_rows]     = (sbi_hip_device_row){.first    = at.first,
                                                     .last     = at.last,
+                                                    .slot     = at.slot,
                                                     .first_id = *n_ids,
                                                     .span     = span,
                                                     .align    = (int32_t)a,
@@ -102,11 +105,8 @@ static sb_status lay_out(sb_ctx *ctx, const sb_hip_params *p, const sb_shape *sh
 {
     sb_arena      *a  = ctx->arena;
     int64_t        bk = p->block_k_tokens, h = shape->heads;
-    sbi_hip_device r    = {.heads   = h,
-                           .group   = h / shape->kv_heads,
-                           .dim     = shape->head_dim,
-                           .n_keys  = shape->n_keys,
-                           .q_first = shape->q_gid.run[0].start};
+    sbi_hip_device r = {
+        .heads = h, .group = h / shape->kv_heads, .dim = shape->head_dim, .n_keys = shape->n_keys};
     sb_plan        made = {.parts         = SB_PART_WINDOW | SB_PART_TILES,
                            .row_tokens    = p->block_q_tokens,
                            .sink_tokens   = p->sink_tokens,

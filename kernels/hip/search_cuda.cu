@@ -23,7 +23,7 @@ enum { WARPS = 4, THREADS = 32 * WARPS, CTAS = 3, COLUMNS = SBI_HIP_ASKED_MAX / 
 struct search {
     sb_hip_params             p;
     const sb_bf16            *q, *k;
-    int64_t                   q_stride, k_stride, n_keys, q_first;
+    int64_t                   q_stride, k_stride, n_keys;
     const sbi_hip_device_row *row;
     const int64_t            *row_ptr;
     int32_t                  *id;
@@ -66,7 +66,7 @@ static __device__ __forceinline__ void load_asked(const search &a, const sbi_hip
     const int32_t  first = static_cast<int32_t>(row.first), last = static_cast<int32_t>(row.last);
     const int32_t  end = (first / stride + 1) * stride - 1; /* of the first stride */
     const int32_t  n   = end > last ? 0 : (last - end) / stride + 1;
-    const sb_bf16 *q   = a.q + head * a.q_stride - a.q_first * D + 8 * (lane & 3);
+    const sb_bf16 *q   = a.q + head * a.q_stride + (row.slot - row.first) * D + 8 * (lane & 3);
 #pragma unroll
     for (int c = 0; c < COLUMNS; c++) {
         const auto *from = reinterpret_cast<const uint4 *>(
@@ -361,7 +361,6 @@ extern "C" sb_status sbi_hip_search_cuda(const sb_hip_params *p, const sbi_hip_d
     a.q_stride  = q->head_stride;
     a.k_stride  = k->head_stride;
     a.n_keys    = r->n_keys;
-    a.q_first   = r->q_first;
     a.row       = r->row;
     a.row_ptr   = tiles->row_ptr;
     a.id        = tiles->id;

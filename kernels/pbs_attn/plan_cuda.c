@@ -1,6 +1,7 @@
 /* The stages in turn on a device's queue. */
 #include <math.h>
 
+#include "kernels/exec/row_walk.h"
 #include "kernels/exec/window_plan.h"
 #include "kernels/pbs_attn/plan_cuda.h"
 #include "kernels/pbs_attn/room.h"
@@ -9,11 +10,13 @@
 static int64_t estimate_flops(const sb_pbs_attn_params *p, const sbi_pbs_device *r,
                               const sb_shape *shape)
 {
-    int64_t first  = shape->q_gid.n_runs > 0 ? shape->q_gid.run[0].start / r->block_tokens : 0;
-    int64_t flops  = 4 * r->block_tokens * r->n_segments * r->segment_tokens * r->dim * r->heads;
-    int64_t blocks = 0;
-    for (int64_t row = 0; p->tau < 1 && row < r->rows.n_rows; row++)
-        blocks += (first + row) / r->blocks_per_segment * r->blocks_per_segment;
+    int64_t     flops = 4 * r->block_tokens * r->n_segments * r->segment_tokens * r->dim * r->heads;
+    int64_t     blocks = 0;
+    sb_row_walk it;
+    sb_row_part at;
+    sb_row_walk_begin(&it, &shape->q_gid, r->block_tokens);
+    while (p->tau < 1 && sb_row_walk_next(&it, &at))
+        blocks += at.block / r->blocks_per_segment * r->blocks_per_segment;
     return flops + r->heads * 2 * r->dim * blocks;
 }
 

@@ -198,72 +198,54 @@ START_TEST(what_more_ranks_cannot_do_is_refused)
     static const struct {
         const char    *method;
         sb_scheme_use  use;
-        sb_layout_kind layout;
         const char    *reason; /* NULL: they can */
     } cases[] = {
-        {"dense", {.heads_at_once = 4}, SB_LAYOUT_BLOCK_STRIPED, NULL},
-        {"dense", {.heads_at_once = 1}, SB_LAYOUT_ZIGZAG, NULL},
-        {"dense", {.ring = 1}, SB_LAYOUT_ZIGZAG, NULL},
-        {"flexprefill", {.team = 2}, SB_LAYOUT_CONTIGUOUS, NULL},
-        {"hip", {.heads_at_once = 4}, SB_LAYOUT_CONTIGUOUS, NULL},
-        {"hip",
-         {.heads_at_once = 4},
-         SB_LAYOUT_ZIGZAG,
-         "layout: found zigzag on 2 ranks of backend fake, allowed contiguous: hip plans there"},
+        {"dense", {.heads_at_once = 4}, NULL},
+        {"dense", {.heads_at_once = 1}, NULL},
+        {"dense", {.ring = 1}, NULL},
+        {"flexprefill", {.team = 2}, NULL},
+        {"hip", {.heads_at_once = 4}, NULL},
         {"hip",
          {.heads_at_once = 2},
-         SB_LAYOUT_CONTIGUOUS,
          "found heads_at_once 2 on 2 ranks of backend fake, allowed all 4 KV heads"},
-        {"flexprefill", {.heads_at_once = 4}, SB_LAYOUT_CONTIGUOUS, NULL},
-        {"minference",
-         {.heads_at_once = 4},
-         SB_LAYOUT_BLOCK_STRIPED,
-         "layout: found block_striped on 2 ranks of backend fake, allowed contiguous: minference"},
+        {"flexprefill", {.heads_at_once = 4}, NULL},
+        {"minference", {.heads_at_once = 4}, NULL},
         {"pbs_attn",
          {.heads_at_once = 1},
-         SB_LAYOUT_CONTIGUOUS,
          "found heads_at_once 1 on 2 ranks of backend fake, allowed all 4 KV heads"},
         {"power_attention", /* as if it planned there: whole heads */
          {.heads_at_once = 4},
-         SB_LAYOUT_CONTIGUOUS,
          "found allgather on 2 ranks of backend fake, allowed ulysses: power_attention plans "
          "there"},
-        {"flexprefill", {.ring = 1}, SB_LAYOUT_ZIGZAG, "found ring on 2 ranks of backend fake"},
-        {"random_blocks", {.ring = 1}, SB_LAYOUT_ZIGZAG, NULL},
-        {"dense", {.team = 1}, SB_LAYOUT_BLOCK_STRIPED, NULL},
-        {"random_blocks", {.team = 1}, SB_LAYOUT_ZIGZAG, NULL},
+        {"flexprefill", {.ring = 1}, "found ring on 2 ranks of backend fake"},
+        {"random_blocks", {.ring = 1}, NULL},
+        {"dense", {.team = 1}, NULL},
+        {"random_blocks", {.team = 1}, NULL},
         {"flexprefill",
          {.team = 1},
-         SB_LAYOUT_CONTIGUOUS,
          "found teams of 1 on 2 ranks of backend fake, allowed ulysses: flexprefill plans there"},
-        {"dense", {.fetch = 1}, SB_LAYOUT_CONTIGUOUS, NULL},
+        {"dense", {.fetch = 1}, NULL},
         {"flexprefill",
          {.fetch = 1},
-         SB_LAYOUT_CONTIGUOUS,
          "found fetch on 2 ranks of backend fake, allowed allgather and ulysses: flexprefill "
          "plans"},
-        {"dense", {.pass_q = 1}, SB_LAYOUT_ZIGZAG, NULL},
+        {"dense", {.pass_q = 1}, NULL},
         {"random_blocks",
          {.pass_q = 1},
-         SB_LAYOUT_CONTIGUOUS,
          "found pass_q on 2 ranks of backend fake, allowed ring and ulysses: random_blocks plans"},
-        {"lightning", {.state = 1}, SB_LAYOUT_CONTIGUOUS, NULL},
+        {"lightning", {.state = 1}, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sb_method m     = *sb_method_find(cases[i].method);
         int       plain = strcmp(m.name, "dense") == 0;
         m.plan[SB_CUDA] = plain || (m.caps & SB_CAP_STATE) != 0 ? NULL : no_plan;
-        sb_status st =
-            sb_scheme_check_device(cases[i].use, &m, &fake_backend, 2, cases[i].layout, 4);
+        sb_status st    = sb_scheme_check_device(cases[i].use, &m, &fake_backend, 2, 4);
         ck_assert_msg(st == (cases[i].reason == NULL ? SB_OK : SB_ERR_UNSUPPORTED), "case %zu: %s",
                       i, sb_error_text());
         if (cases[i].reason != NULL)
             ck_assert_msg(strstr(sb_error_text(), cases[i].reason) != NULL, "%s", sb_error_text());
-        ck_assert_int_eq(
-            sb_scheme_check_device(cases[i].use, &m, &fake_backend, 1, cases[i].layout, 4), SB_OK);
-        ck_assert_int_eq(
-            sb_scheme_check_device(cases[i].use, &m, &sb_backend_cpu, 2, cases[i].layout, 4),
-            SB_OK);
+        ck_assert_int_eq(sb_scheme_check_device(cases[i].use, &m, &fake_backend, 1, 4), SB_OK);
+        ck_assert_int_eq(sb_scheme_check_device(cases[i].use, &m, &sb_backend_cpu, 2, 4), SB_OK);
         ck_assert_int_eq(sb_shard_check_decode(&fake_backend, &m, 2),
                          plain ? SB_OK : SB_ERR_UNSUPPORTED);
     }
