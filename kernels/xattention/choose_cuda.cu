@@ -54,14 +54,15 @@ __device__ u64 units(uint16_t score)
     return u > 0 ? u : 1;
 }
 
-/* factor[row][tile] = exp2(top - lse); 0 for rows without a query here. A warp a row. */
-__device__ void normalise(const sbi_xattention_choice &c, int64_t block, const float *sum,
+/* factor[group][tile] = exp2(top - lse); 0 for groups without a query here. A warp a group of the
+ * local row block `row`. */
+__device__ void normalise(const sbi_xattention_choice &c, int64_t row, const float *sum,
                           const float *top, int tiles, float *factor)
 {
     const int lane     = static_cast<int>(threadIdx.x) % WARP,
               per_tile = TILE / static_cast<int>(c.groups);
     for (int i = static_cast<int>(threadIdx.x) / WARP; i < c.groups; i += WARPS) {
-        const int64_t group = block * c.groups + i;
+        const int64_t group = row * c.groups + i;
         const bool    here =
             (group + 1) * c.stride_tokens > c.first_query && group * c.stride_tokens < c.end_query;
         const float *s = sum + i * c.n_blocks, *t = top + i * c.n_tiles;
@@ -228,16 +229,17 @@ __global__ void __launch_bounds__(THREADS)
     extern __shared__ float factor[]; /* [groups][tiles]; behind it scores, counts */
     __shared__ shared_room  s;
     const int64_t           row  = first_row + gridDim.x - 1 - blockIdx.x; /* late rows cost most */
-    const int64_t           head = blockIdx.y, block = c.first_block + row;
-    const int64_t           at  = head * c.n_groups + block * c.groups - c.first_group;
-    const int               own = static_cast<int>(block), n = own + 1;
+    const int64_t           head = blockIdx.y;
+    const int64_t           at   = head * c.n_groups + row * c.groups - c.first_group;
+    const int own      = c.row_id != nullptr ? c.row_id[row] : static_cast<int>(c.first_id + row);
+    const int n        = own + 1;
     const int per_tile = TILE / static_cast<int>(c.groups), tiles = (n + per_tile - 1) / per_tile;
     int32_t  *count    = reinterpret_cast<int32_t *>(factor + c.groups * c.n_tiles);
     uint16_t *score    = reinterpret_cast<uint16_t *>(count + c.words);
     const float *sum   = c.sum + at * c.n_blocks;
-    const bool   early = block < c.first_chunk_blocks;
+    const bool   early = own < c.first_chunk_blocks;
     const int    first = early ? 0 : 1;
-    normalise(c, block, sum, c.top + at * c.n_tiles, tiles, factor);
+    normalise(c, row, sum, c.top + at * c.n_tiles, tiles, factor);
     __syncthreads();
     score_blocks(c, sum, tiles, n, factor, score);
     __syncthreads();
@@ -250,10 +252,8 @@ sb_status sbi_xattention_choose_cuda(const struct sbi_xattention_choice *c, int6
                                      void *stream)
 {
     /* local rows whose groups lie in the batch */
-    int64_t first = c->first_group / c->groups - c->first_block,
-            end   = first + c->n_groups / c->groups;
+    int64_t first = c->first_group / c->groups, end = first + c->n_groups / c->groups;
     auto bytes = static_cast<size_t>(sbi_xattention_choice_bytes(c->groups, c->n_tiles, c->words));
-    first      = first > 0 ? first : 0;
     end        = end < c->n_rows ? end : c->n_rows;
     if (first >= end || heads == 0)
         return SB_OK;
