@@ -53,7 +53,7 @@ void sbi_antidiagonal_name(const sb_antidiagonal_device *a, const sb_gid *q, int
     int64_t block = a->groups * a->stride_tokens, per_set = set_rows(a), row = 0;
     for (int32_t i = 0; i < q->n_runs; i++) {
         sb_run run = q->run[i];
-        for (int64_t id = run.start / block; id * block < run.start + run.len; id++)
+        for (int64_t id = run.start / block; run.len > 0 && id * block < run.start + run.len; id++)
             set_id[row++ / per_set] = (int32_t)id;
     }
 }
