@@ -52,8 +52,7 @@ typedef struct sb_antidiagonal_device {
 /* Rows that are scored together: local groups [first_group, first_group + n_groups), whole sets. */
 typedef struct sb_antidiagonal_batch {
     int64_t first_group, n_groups;
-    int64_t
-        n_tiles; /* of keys; behind a row's own group there are zeros, behind its tile anything */
+    int64_t n_tiles;  /* of keys; zeros behind a row's own group, anything behind its own tile */
     int64_t n_blocks; /* of keys, those of n_tiles tiles: the stride of sum */
 } sb_antidiagonal_batch;
 
