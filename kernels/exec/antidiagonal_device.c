@@ -31,10 +31,11 @@ sb_status sbi_antidiagonal_rows(sb_antidiagonal_device *a, const sb_gid *q)
         int64_t n = run.len > 0 ? ceil_div(end, block) - first : 0;
         if (q->n_runs > 1 && (run.start % block != 0 || (end % block != 0 && end != a->n_keys)))
             return sb_fail(SB_ERR_INTERNAL,
-                           "antidiagonal scores: found %d runs of queries, one of them [%lld, "
-                           "%lld), allowed one or several of whole blocks of %lld where the device "
+                           "antidiagonal scores: found queries [%lld, %lld) as run %d of %d, "
+                           "allowed one alone or several of whole blocks of %lld where the device "
                            "plans",
-                           (int)q->n_runs, (long long)run.start, (long long)end, (long long)block);
+                           (long long)run.start, (long long)end, (int)i, (int)q->n_runs,
+                           (long long)block);
         pairs += n * (2 * first + n + 1) / 2;
     }
     a->q        = (sb_run){0};
