@@ -5,14 +5,15 @@
  * keys' groups against token s - 1 - t of the queries', so that reversing costs nothing.
  *
  * Items: heads, then sets of 8 x 128 rows, then column tiles, then the rows of the set: CTAs that
- * run together share what they read, by L2.
+ * run together share what they read, by L2. Rows are local; which group of the sequence one is, and
+ * so what it sees, follows from the table of row blocks: of several runs two or three reads an
+ * item, those for the mask before its products.
  *
  * Shared memory: 4 stages of 128 + 256 rows of 128 bytes, 192 KiB. A step reads 48 KiB for 4 MFLOP:
  * bound by the matrix unit, with the epilogue (32768 exponentials a tile) beside it. */
 #include <cuda_bf16.h>
 
 #include "kernels/backend/cuda_stream.h"
-#include "kernels/base/host_device.h"
 #include "kernels/exec/antidiagonal_device.h"
 #include "kernels/exec/sm90_map.cuh"
 #include "kernels/exec/sm90_ptx.cuh"
@@ -32,43 +33,67 @@ enum {
 };
 
 struct score_args {
-    float  *sum, *top;
-    int64_t n_blocks, n_tiles, n_groups; /* strides of the batch */
-    int32_t first_set, end_set;
-    int32_t heads, group; /* group: query heads of a KV head */
-    int32_t per_head;     /* items */
-    int32_t steps;        /* of 64 dims */
-    int32_t dim_steps, stride;
-    int32_t q_first; /* group that row 0 of the queries' map is */
-    float   factor2;
-    int32_t round_raw;
+    float         *sum, *top;
+    const int32_t *row_id;                      /* NULL: first_id and those after it */
+    int64_t        n_blocks, n_tiles, n_groups; /* strides of the batch */
+    int32_t        first_set, end_set;
+    int32_t        first_id, n_rows; /* row blocks */
+    int32_t        groups, set_rows; /* of a row block, row blocks of a set */
+    int32_t        heads, group;     /* group: query heads of a KV head */
+    int32_t        per_head;         /* items */
+    int32_t        steps;            /* of 64 dims */
+    int32_t        dim_steps, stride;
+    int32_t        q_first; /* local group that row 0 of the queries' map is */
+    float          factor2;
+    int32_t        round_raw;
 };
 
 struct tile {
     int32_t head, set, col; /* row group set * ROWS, key group col * COLS */
 };
 
-/* Column tiles that the sets up to `last` look at. */
-SB_HOST_DEVICE inline int32_t columns(int32_t last)
-{
-    return ((last + 1) * ROWS + COLS - 1) / COLS;
-}
+/* Sets that take turns, [set, set + n), and a head's items of theirs, [begin, begin + items). */
+struct turn {
+    int32_t head, set, n, begin, items;
+};
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-/* false: all of it lies in the future. */
-static __device__ bool take(const score_args &a, int32_t item, tile *out)
+/* Those past the end count as the last one: nobody reads what comes of them. */
+static __device__ __forceinline__ int32_t row_block(const score_args &a, int32_t row)
 {
-    int32_t left = item % a.per_head, set = a.first_set;
-    out->head = item / a.per_head;
-    for (;; set += SETS) {
-        const int32_t n = min(SETS, a.end_set - set), all = n * columns(set + n - 1);
-        if (left < all) {
-            out->set = set + left % n;
-            out->col = left / n;
-            return out->col * COLS <= out->set * ROWS;
-        }
-        left -= all;
+    row = min(row, a.n_rows - 1);
+    return a.row_id != nullptr ? __ldg(a.row_id + row) : a.first_id + row;
+}
+
+/* Column tiles that the rows of sets up to this one look at: rows ascend. */
+static __device__ __forceinline__ int32_t columns(const score_args &a, int32_t set)
+{
+    return sb_antidiagonal_tiles(row_block(a, (set + 1) * a.set_rows - 1), a.groups);
+}
+
+static __device__ void enter(const score_args &a, int32_t set, int32_t begin, turn *at)
+{
+    at->set   = set;
+    at->n     = min(SETS, a.end_set - set);
+    at->begin = begin;
+    at->items = at->n * columns(a, set + at->n - 1);
+}
+
+/* false: all of it lies in the future. at: of the item before, which is an earlier one; its head
+ * is -1 at first. */
+static __device__ bool take(const score_args &a, int32_t item, turn *at, tile *out)
+{
+    const int32_t left = item % a.per_head;
+    out->head          = item / a.per_head;
+    if (out->head != at->head) {
+        at->head = out->head;
+        enter(a, a.first_set, 0, at);
     }
+    while (left - at->begin >= at->items)
+        enter(a, at->set + at->n, at->begin + at->items, at);
+    out->set = at->set + (left - at->begin) % at->n;
+    out->col = (left - at->begin) / at->n;
+    return out->col < columns(a, out->set);
 }
 
 static __device__ void produce(const score_args &a, uint32_t base, uint32_t full, uint32_t empty,
@@ -76,9 +101,11 @@ static __device__ void produce(const score_args &a, uint32_t base, uint32_t full
 {
     const int32_t items = a.per_head * a.heads;
     uint32_t      it    = 0;
+    turn          now   = {};
     tile          t;
+    now.head = -1;
     for (int32_t item = static_cast<int32_t>(blockIdx.x); item < items; item += gridDim.x) {
-        if (!take(a, item, &t))
+        if (!take(a, item, &now, &t))
             continue;
         for (int32_t step = 0; step < a.steps; step++, it++) {
             const uint32_t st = it % STAGES, at = base + st * STAGE;
@@ -112,24 +139,43 @@ template <int G> static __device__ __forceinline__ float part(const float (&s)[1
     return x;
 }
 
+/* This thread's first row of a set; the other one lies 8 further. */
+static __device__ __forceinline__ int row_of(int group)
+{
+    const int tid = threadIdx.x & 127;
+    return group * 64 + 16 * (tid >> 5) + ((tid & 31) >> 2);
+}
+
+/* Which groups of the sequence the two rows are. */
+template <int G>
+static __device__ __forceinline__ void find_own(const score_args &a, const tile &t, int group,
+                                                int32_t (&own)[2])
+{
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        const uint32_t local = static_cast<uint32_t>(t.set * ROWS + row_of(group) + 8 * i);
+        own[i] =
+            row_block(a, static_cast<int32_t>(local / G)) * G + static_cast<int32_t>(local % G);
+    }
+}
+
 template <int G>
 static __device__ __forceinline__ void finish(const score_args &a, const tile &t, int group,
-                                              float (&s)[128])
+                                              const int32_t (&own)[2], float (&s)[128])
 {
     enum { BLOCKS = COLS / G };
-    const int tid = threadIdx.x & 127, lane = tid & 31, q = lane & 3;
-    const int row = group * 64 + 16 * (tid >> 5) + (lane >> 2);
-    /* columns of this row up to its own */
-    const int see = t.set * ROWS + row - t.col * COLS + 1;
+    const int lane = threadIdx.x & 31, q = lane & 3, row = row_of(group);
     if (a.round_raw) {
 #pragma unroll
         for (int e = 0; e < 128; e++)
             s[e] = __bfloat162float(__float2bfloat16_rn(s[e]));
     }
-    if (t.col * COLS + COLS > t.set * ROWS) {
+    if (t.col * COLS + COLS > own[0] - (lane >> 2)) { /* the same for the warp: its first row */
+        /* columns of a row up to its own; none: nobody reads what comes of it */
+        const int see[2] = {own[0] - t.col * COLS + 1, own[1] - t.col * COLS + 1};
 #pragma unroll
         for (int e = 0; e < 128; e++)
-            if (8 * (e >> 2) + 2 * q + (e & 1) >= see + 8 * ((e >> 1) & 1))
+            if (8 * (e >> 2) + 2 * q + (e & 1) >= see[(e >> 1) & 1])
                 s[e] = -INFINITY;
     }
 #pragma unroll
@@ -182,11 +228,15 @@ static __device__ void consume(const score_args &a, uint32_t base, uint32_t full
     const uint64_t a0    = wgmma_matrix(base + group * 64 * 128, 16, 1024);
     const uint64_t b0    = wgmma_matrix(base + A_BYTES, 16, 1024);
     uint32_t       it    = 0;
+    turn           now   = {};
     tile           t;
+    now.head = -1;
     for (int32_t item = static_cast<int32_t>(blockIdx.x); item < items; item += gridDim.x) {
-        if (!take(a, item, &t))
+        if (!take(a, item, &now, &t))
             continue;
-        float s[128];
+        float   s[128];
+        int32_t own[2];
+        find_own<G>(a, t, group, own);
         for (int32_t step = 0; step < a.steps; step++, it++) {
             const uint32_t st = it % STAGES;
             const uint64_t to = static_cast<uint64_t>(st) * (STAGE >> 4);
@@ -202,7 +252,7 @@ static __device__ void consume(const score_args &a, uint32_t base, uint32_t full
         }
         wgmma_wait_all(s);
         release(empty + 8 * ((it - 1) % STAGES), lane);
-        finish<G>(a, t, group, s);
+        finish<G>(a, t, group, own, s);
     }
 }
 #endif
@@ -319,11 +369,16 @@ extern "C" sb_status sb_antidiagonal_device_scores(const sb_antidiagonal_device 
         return st;
     args.sum       = a->sum;
     args.top       = a->top;
+    args.row_id    = a->row_id;
     args.n_blocks  = b->n_blocks;
     args.n_tiles   = b->n_tiles;
     args.n_groups  = b->n_groups;
     args.first_set = static_cast<int32_t>(b->first_group / ROWS);
     args.end_set   = static_cast<int32_t>((b->first_group + b->n_groups) / ROWS);
+    args.first_id  = static_cast<int32_t>(a->first_id);
+    args.n_rows    = static_cast<int32_t>(a->n_rows);
+    args.groups    = static_cast<int32_t>(a->groups);
+    args.set_rows  = ROWS / args.groups;
     args.heads     = static_cast<int32_t>(a->heads);
     args.group     = static_cast<int32_t>(a->heads / a->kv_heads);
     args.stride    = static_cast<int32_t>(a->stride_tokens);
@@ -334,7 +389,7 @@ extern "C" sb_status sb_antidiagonal_device_scores(const sb_antidiagonal_device 
     args.round_raw = round_raw;
     for (int32_t set = args.first_set; set < args.end_set; set += SETS) {
         const int32_t n = args.end_set - set < SETS ? args.end_set - set : SETS;
-        args.per_head += n * columns(set + n - 1);
+        args.per_head += n * sb_antidiagonal_tiles(a->set_id[set + n - 1], args.groups);
     }
     switch (a->groups) {
     case 8:

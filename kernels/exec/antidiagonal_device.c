@@ -1,5 +1,7 @@
 #include "kernels/exec/antidiagonal_device.h"
 
+#include <stdlib.h>
+
 #include "kernels/exec/need_sm90.h"
 
 enum { RASTER_SETS = 8 }; /* sets of rows that a launch takes turns with */
@@ -9,19 +11,63 @@ int64_t sbi_antidiagonal_batch_bytes = INT64_C(1) << 30;
 static int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* Sets of ROWS groups that hold queries: [first_set, end_set). */
-static int64_t first_set(const sb_antidiagonal_device *a)
+/* Row blocks of a set. */
+static int64_t set_rows(const sb_antidiagonal_device *a)
 {
-    return a->q.start / a->stride_tokens / SB_ANTIDIAGONAL_ROWS;
-}
-static int64_t end_set(const sb_antidiagonal_device *a)
-{
-    return ceil_div(a->q.start + a->q.len, a->stride_tokens * SB_ANTIDIAGONAL_ROWS);
+    return SB_ANTIDIAGONAL_ROWS / a->groups;
 }
 
+int64_t sbi_antidiagonal_sets(const sb_antidiagonal_device *a)
+{
+    return ceil_div(a->n_rows, set_rows(a));
+}
+
+sb_status sbi_antidiagonal_rows(sb_antidiagonal_device *a, const sb_gid *q)
+{
+    int64_t block = a->groups * a->stride_tokens, pairs = 0;
+    for (int32_t i = 0; i < q->n_runs; i++) {
+        sb_run  run   = q->run[i];
+        int64_t first = run.start / block, end = run.start + run.len;
+        int64_t n = run.len > 0 ? ceil_div(end, block) - first : 0;
+        if (q->n_runs > 1 && (run.start % block != 0 || (end % block != 0 && end != a->n_keys)))
+            return sb_fail(SB_ERR_INTERNAL,
+                           "antidiagonal scores: found queries [%lld, %lld) as run %d of %d, "
+                           "allowed one alone or several of whole blocks of %lld where the device "
+                           "plans",
+                           (long long)run.start, (long long)end, (int)i, (int)q->n_runs,
+                           (long long)block);
+        pairs += n * (2 * first + n + 1) / 2;
+    }
+    a->q        = (sb_run){0};
+    a->first_id = 0;
+    if (q->n_tokens > 0) {
+        a->q        = (sb_run){q->run[0].start % block, q->n_tokens};
+        a->first_id = q->run[0].start / block;
+    }
+    a->n_rows = ceil_div(a->q.start + a->q.len, block);
+    a->pairs  = pairs;
+    return SB_OK;
+}
+
+void sbi_antidiagonal_name(const sb_antidiagonal_device *a, const sb_gid *q, int32_t *set_id)
+{
+    int64_t block = a->groups * a->stride_tokens, per_set = set_rows(a), row = 0;
+    for (int32_t i = 0; i < q->n_runs; i++) {
+        sb_run run = q->run[i];
+        for (int64_t id = run.start / block; run.len > 0 && id * block < run.start + run.len; id++)
+            set_id[row++ / per_set] = (int32_t)id;
+    }
+}
+
+int64_t sb_antidiagonal_device_flops(const sb_antidiagonal_device *a)
+{
+    return a->heads * a->pairs * 2 * a->dim * a->stride_tokens * a->groups * a->groups;
+}
+
+/* Rows ascend: the last one of the sets [set, end) sees most. */
 static sb_antidiagonal_batch batch_of(const sb_antidiagonal_device *a, int64_t set, int64_t end)
 {
-    int64_t tiles = ceil_div(end * SB_ANTIDIAGONAL_ROWS, SB_ANTIDIAGONAL_TILE);
+    int64_t tiles = sb_antidiagonal_tiles(a->set_id[end - 1], (int32_t)a->groups);
     return (sb_antidiagonal_batch){.first_group = set * SB_ANTIDIAGONAL_ROWS,
                                    .n_groups    = (end - set) * SB_ANTIDIAGONAL_ROWS,
                                    .n_tiles     = tiles,
@@ -35,10 +81,9 @@ static int64_t sums_of(const sb_antidiagonal_device *a, const sb_antidiagonal_ba
 
 int sb_antidiagonal_device_next(const sb_antidiagonal_device *a, sb_antidiagonal_batch *b)
 {
-    int64_t set = first_set(a), last = end_set(a), most = sbi_antidiagonal_batch_bytes / 4, n = 1;
-    if (b->n_groups > 0)
-        set = (b->first_group + b->n_groups) / SB_ANTIDIAGONAL_ROWS;
-    if (set >= last || a->q.len == 0)
+    int64_t set  = (b->first_group + b->n_groups) / SB_ANTIDIAGONAL_ROWS;
+    int64_t last = sbi_antidiagonal_sets(a), most = sbi_antidiagonal_batch_bytes / 4, n = 1;
+    if (set >= last)
         return 0;
     *b = batch_of(a, set, set + 1);
     for (sb_antidiagonal_batch more; set + n < last; n++) {
@@ -54,11 +99,10 @@ int sb_antidiagonal_device_next(const sb_antidiagonal_device *a, sb_antidiagonal
 
 static sb_status check(const sb_ctx *ctx, const sb_shape *shape, int64_t groups)
 {
-    if ((ctx->comm != NULL && ctx->comm->size != 1) || shape->q_gid.n_runs > 1)
+    if (ctx->comm != NULL && ctx->comm->size > 1)
         return sb_fail(SB_ERR_UNSUPPORTED,
-                       "antidiagonal scores: found %d ranks and %d runs of queries, allowed one of "
-                       "each on the cuda backend",
-                       ctx->comm != NULL ? (int)ctx->comm->size : 1, (int)shape->q_gid.n_runs);
+                       "antidiagonal scores: found %d ranks, allowed one where the device plans",
+                       (int)ctx->comm->size);
     if (shape->head_dim != 64 && shape->head_dim != 128)
         return sb_fail(SB_ERR_UNSUPPORTED,
                        "antidiagonal scores: found head_dim %lld, allowed 64 and 128 on the cuda "
@@ -85,39 +129,59 @@ static sb_status copy_room(sb_arena *a, int64_t heads, int64_t stride, int64_t d
     return st;
 }
 
+/* Elements of sums and maxima that the largest batches ask for. *a without set_id. */
+static sb_status most_of(const sb_antidiagonal_device *a, const sb_gid *q, int64_t *sums,
+                         int64_t *tops)
+{
+    sb_antidiagonal_device named = *a;
+    sb_antidiagonal_batch  b     = {0};
+    named.set_id = calloc((size_t)sbi_antidiagonal_sets(a) + 1, sizeof *named.set_id);
+    if (named.set_id == NULL)
+        return sb_fail(SB_ERR_NOMEM, "antidiagonal scores: no host memory for %lld sets of rows",
+                       (long long)sbi_antidiagonal_sets(a));
+    sbi_antidiagonal_name(a, q, named.set_id);
+    *sums = *tops = 0;
+    while (sb_antidiagonal_device_next(&named, &b)) {
+        *sums = max_i64(*sums, sums_of(&named, &b));
+        *tops = max_i64(*tops, named.heads * b.n_groups * b.n_tiles);
+    }
+    free(named.set_id);
+    return SB_OK;
+}
+
 sb_status sb_antidiagonal_device_layout(sb_antidiagonal_device *out, const sb_ctx *ctx,
-                                        const sb_shape *shape, int64_t block_tokens,
+                                        const sb_shape *shape, const sb_row_blocks_device *rows,
                                         int64_t stride_tokens)
 {
+    const sb_gid          *q    = &shape->q_gid;
     sb_antidiagonal_device a    = {.stride_tokens = stride_tokens,
-                                   .groups        = block_tokens / stride_tokens,
+                                   .groups        = rows->block_tokens / stride_tokens,
                                    .heads         = shape->heads,
                                    .kv_heads      = shape->kv_heads,
                                    .dim           = shape->head_dim,
-                                   .n_keys        = shape->n_keys};
-    sb_antidiagonal_batch  b    = {0};
+                                   .n_keys        = shape->n_keys,
+                                   .row_id        = q->n_runs > 1 ? rows->row_id : NULL};
     int64_t                sums = 0, tops = 0;
-    void                  *sum, *top;
+    void                  *sum, *top, *set_id;
     sb_status              st = check(ctx, shape, a.groups);
-    if (st != SB_OK)
-        return st;
-    if (shape->q_gid.n_runs > 0)
-        a.q = shape->q_gid.run[0];
-    while (sb_antidiagonal_device_next(&a, &b)) {
-        sums = max_i64(sums, sums_of(&a, &b));
-        tops = max_i64(tops, a.heads * b.n_groups * b.n_tiles);
-    }
-    if ((st = sb_arena_alloc(ctx->arena, sums, sizeof *a.sum, "sums of key blocks", &sum)) !=
+    if (st != SB_OK || (st = sbi_antidiagonal_rows(&a, q)) != SB_OK ||
+        (st = most_of(&a, q, &sums, &tops)) != SB_OK ||
+        (st = sb_arena_alloc(ctx->arena, sums, sizeof *a.sum, "sums of key blocks", &sum)) !=
             SB_OK ||
         (st = sb_arena_alloc(ctx->arena, tops, sizeof *a.top, "maxima of key tiles", &top)) !=
             SB_OK ||
+        (st = sb_arena_alloc(ctx->host, sbi_antidiagonal_sets(&a), sizeof *a.set_id,
+                             "last row blocks of sets", &set_id)) != SB_OK ||
         (st = copy_room(ctx->arena, a.heads, stride_tokens, a.dim, a.q, "queries in whole groups",
                         &a.q_whole)) != SB_OK ||
         (st = copy_room(ctx->arena, a.kv_heads, stride_tokens, a.dim, (sb_run){0, a.n_keys},
                         "keys in whole groups", &a.k_whole)) != SB_OK)
         return st;
-    a.sum = sum;
-    a.top = top;
-    *out  = a;
+    if (!ctx->host->counting)
+        sbi_antidiagonal_name(&a, q, set_id);
+    a.sum    = sum;
+    a.top    = top;
+    a.set_id = set_id;
+    *out     = a;
     return SB_OK;
 }

@@ -31,8 +31,8 @@ sb_status sbi_xattention_layout_device(sb_ctx *ctx, const sb_xattention_params *
                                                p->block_tokens, 1, &made);
     if (st != SB_OK)
         return st;
-    if ((st = sb_antidiagonal_device_layout(&r.scores, ctx, shape, p->block_tokens,
-                                            p->stride_tokens)) != SB_OK ||
+    if ((st = sb_antidiagonal_device_layout(&r.scores, ctx, shape, &r.rows, p->stride_tokens)) !=
+            SB_OK ||
         (st = sb_plan_bits_layout(&r.bits, ctx, shape->heads * r.rows.n_rows, r.rows.n_blocks)) !=
             SB_OK ||
         (st = sb_arena_alloc(ctx->host, 1, sizeof r, "xattention room", &at)) != SB_OK)
@@ -62,8 +62,9 @@ static sb_status plan_batch(sb_ctx *ctx, const sb_xattention_params *p, const ro
                                         .n_tiles       = b->n_tiles,
                                         .n_groups      = b->n_groups,
                                         .first_group   = b->first_group,
-                                        .first_block   = s->q.start / p->block_tokens,
-                                        .n_rows        = r->rows.n_rows,
+                                        .first_id      = s->first_id,
+                                        .n_rows        = s->n_rows,
+                                        .row_id        = s->row_id,
                                         .first_query   = s->q.start,
                                         .end_query     = s->q.start + s->q.len,
                                         .stride_tokens = s->stride_tokens,
@@ -79,13 +80,6 @@ static sb_status plan_batch(sb_ctx *ctx, const sb_xattention_params *p, const ro
     if (st == SB_OK)
         st = sb_ctx_enter(ctx, SB_PHASE_SELECT);
     return st == SB_OK ? sbi_xattention_choose_cuda(&c, s->heads, ctx->stream) : st;
-}
-
-/* sb_antidiagonal_flops, of one run of queries. */
-static int64_t flops(const sb_antidiagonal_device *s, int64_t first_block, int64_t n_rows)
-{
-    int64_t pairs = n_rows * (2 * first_block + n_rows + 1) / 2;
-    return s->heads * pairs * 2 * s->dim * s->stride_tokens * s->groups * s->groups;
 }
 
 sb_status sbi_xattention_plan_cuda(sb_ctx *ctx, const sb_xattention_params *p,
@@ -108,6 +102,6 @@ sb_status sbi_xattention_plan_cuda(sb_ctx *ctx, const sb_xattention_params *p,
     if (st == SB_OK)
         st = sb_plan_bits_list(&r->bits, &plan->tiles, ctx->stream);
     plan->parts          = SB_PART_TILES;
-    plan->estimate_flops = flops(&r->scores, r->scores.q.start / p->block_tokens, r->rows.n_rows);
+    plan->estimate_flops = sb_antidiagonal_device_flops(&r->scores);
     return st;
 }

@@ -105,37 +105,6 @@ END_TEST
 
 /* ---- antidiagonal scores in batches ---- */
 
-START_TEST(batches_hold_every_set_of_rows_once)
-{
-    static const sb_run    runs[]  = {{0, 300000}, {131072, 5000}, {4096, 1}, {77, 40000}};
-    static const int64_t   bytes[] = {1, INT64_C(1) << 26, INT64_C(1) << 40};
-    int64_t                kept    = sbi_antidiagonal_batch_bytes;
-    sb_antidiagonal_device a       = {.stride_tokens = 16, .groups = 8, .heads = 4};
-    for (size_t i = 0; i < sizeof runs / sizeof *runs * 3; i++) {
-        sb_antidiagonal_batch b      = {0};
-        int64_t               n      = 0, end;
-        a.q                          = runs[i / 3];
-        sbi_antidiagonal_batch_bytes = bytes[i % 3];
-        end                          = a.q.start / 16 / SB_ANTIDIAGONAL_ROWS * SB_ANTIDIAGONAL_ROWS;
-        for (; sb_antidiagonal_device_next(&a, &b); n++) {
-            ck_assert_int_eq(b.first_group, end);
-            ck_assert_int_gt(b.n_groups, 0);
-            ck_assert_int_eq(b.n_groups % SB_ANTIDIAGONAL_ROWS, 0);
-            end = b.first_group + b.n_groups;
-            ck_assert_int_ge(b.n_tiles * SB_ANTIDIAGONAL_TILE, end);
-            ck_assert_int_eq(b.n_blocks, b.n_tiles * SB_ANTIDIAGONAL_TILE / 8);
-            ck_assert(b.n_groups == SB_ANTIDIAGONAL_ROWS ||
-                      4 * a.heads * b.n_groups * b.n_blocks <= bytes[i % 3]);
-        }
-        ck_assert_int_ge(end * 16, a.q.start + a.q.len);
-        ck_assert_int_lt((end - SB_ANTIDIAGONAL_ROWS) * 16, a.q.start + a.q.len);
-        if (i % 3 == 2)
-            ck_assert_int_eq(n, 1);
-    }
-    sbi_antidiagonal_batch_bytes = kept;
-}
-END_TEST
-
 START_TEST(batches_change_nothing)
 {
     const plan_spec s    = {"xattention", "", "structured", 4, 2, 128, 9000};
@@ -273,7 +242,6 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, lists_hold_the_bits_that_are_set);
     tcase_add_test(t, timeline_adds_what_was_queued_in_each_phase);
-    tcase_add_test(t, batches_hold_every_set_of_rows_once);
     tcase_add_test(t, batches_change_nothing);
     tcase_add_loop_test(t, what_it_does_not_plan_it_names, 0, sizeof refused / sizeof *refused);
     tcase_add_loop_test(t, device_and_host_select_the_same, 0, sizeof specs / sizeof *specs);
