@@ -51,6 +51,36 @@ static const runs_case cases[] = {
      3},
     {"anchor_attention", "theta: 8.5, step_blocks: 32", {20000, 20000, 4, 2, 64}, SB_LAYOUT_LPT, 2},
     {"anchor_attention", "theta: 1e9", {8200, 8200, 2, 1, 128}, SB_LAYOUT_LPT, 2},
+    {"flexprefill",
+     "gamma: 0.7, tau: 0, min_budget_tokens: 128",
+     {2200, 2200, 4, 2, 128},
+     SB_LAYOUT_ZIGZAG,
+     2},
+    {"flexprefill",
+     "gamma: 0.7, tau: 0.9, min_budget_tokens: 128",
+     {2900, 2900, 4, 2, 64},
+     SB_LAYOUT_BLOCK_STRIPED,
+     3},
+    {"pbs_attn",
+     "segment_tokens: 256, tau: 0.6",
+     {2200, 2200, 4, 2, 128},
+     SB_LAYOUT_ZIGZAG,
+     2},
+    {"pbs_attn",
+     "block_tokens: 64, segment_tokens: 128, tau: 0.5",
+     {1666, 1666, 4, 1, 64},
+     SB_LAYOUT_LPT,
+     3},
+    {"hip",
+     "top_k_tokens: 256, window_tokens: 128",
+     {2500, 2500, 4, 2, 128},
+     SB_LAYOUT_ZIGZAG,
+     2},
+    {"hip",
+     "top_k_tokens: 256, window_tokens: 128",
+     {2900, 2900, 4, 1, 64},
+     SB_LAYOUT_BLOCK_STRIPED,
+     3},
 };
 
 static void must(sb_status st) { ck_assert_msg(st == SB_OK, "%s", sb_error_text()); }
@@ -199,9 +229,12 @@ static double nmse(const sb_case *c, const there *part, const there *whole)
 }
 
 /* All ranks' plans together estimate as much as the CPU's; of minference's lines every rank takes
- * two passes over the keys, the CPU three. */
+ * two passes over the keys, the CPU three. flexprefill and pbs_attn go over all keys on every rank,
+ * beside their own rows; hip's searches take turns that hang on scores. */
 static void same_work(const sb_case *c, const runs_case *r, int64_t flops, int32_t plans)
 {
+    if (strcmp(r->method, "minference") != 0 && strcmp(r->method, "anchor_attention") != 0)
+        return;
     int lines = strcmp(r->method, "minference") == 0 && strstr(r->params, "block_sparse") == NULL;
     if (lines)
         ck_assert_int_eq(3 * flops, 2 * plans * c->plan.estimate_flops);
@@ -240,7 +273,9 @@ START_TEST(runs_get_their_lists_of_all_rows)
                  r->params, (int)most_runs, (long long)differ, (long long)listed);
     ck_assert_int_gt(most_runs, 1);
     ck_assert_int_gt(listed, 0);
-    ck_assert_msg((double)differ <= 2e-3 * (double)listed, "%lld of %lld keys differ",
+    /* a search by halves goes another way where two scores are nearly equal [hip 3.1] */
+    double most = strcmp(r->method, "hip") == 0 ? 0.05 : 2e-3;
+    ck_assert_msg((double)differ <= most * (double)listed, "%lld of %lld keys differ",
                   (long long)differ, (long long)listed);
     same_work(c, r, flops, plans);
     close_there(&all);
