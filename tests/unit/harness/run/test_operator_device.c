@@ -208,6 +208,77 @@ START_TEST(gates_travel_with_the_call)
 }
 END_TEST
 
+static int       layouts; /* so many so far */
+static sb_status count_layout(sb_ctx *ctx, const void *params, const sb_shape *shape, sb_plan *plan,
+                              sb_cache *cache)
+{
+    (void)params;
+    (void)shape;
+    (void)cache;
+    layouts += !ctx->arena->counting;
+    *plan = (sb_plan){.row_tokens = 1};
+    return SB_OK;
+}
+static sb_status no_choice(sb_ctx *ctx, const void *params, const sb_shape *shape,
+                           const sb_tensor *q, const sb_tensor *k, sb_cache *cache, sb_plan *plan)
+{
+    (void)ctx;
+    (void)params;
+    (void)shape;
+    (void)q;
+    (void)k;
+    (void)cache;
+    plan->parts = SB_PART_WINDOW;
+    return SB_OK;
+}
+static sb_status no_attend(sb_ctx *ctx, const void *params, const sb_attn_in *in,
+                           const sb_plan *plan, sb_cache *cache, sb_attn_out *out)
+{
+    (void)ctx;
+    (void)params;
+    (void)in;
+    (void)plan;
+    (void)cache;
+    (void)out;
+    return SB_OK;
+}
+
+/* A call like the last one finds its room laid out; queries in other runs, of the same number and
+ * from the same one on, do not. */
+START_TEST(layouts_are_of_their_runs)
+{
+    static sb_bf16   rows[2 * WIDE * 4];
+    static sb_run    runs[][2] = {{{0, 2}, {8, 1}}, {{0, 2}, {8, 1}}, {{0, 2}, {16, 1}}, {{0, 3}}};
+    static const int want[]    = {1, 1, 2, 3};
+    sb_method        m         = *sb_method_find("dense");
+    sb_ctx           ctx       = {.backend = &fake_backend, .threads = 1, .n_layers = 1};
+    sb_device_call  *call      = NULL;
+    m.layout_device            = count_layout;
+    m.plan[SB_CUDA]            = no_choice;
+    m.attend[SB_CUDA]          = no_attend;
+    m.device_bytes             = fake_bytes;
+    void *params               = calloc(1, m.params_bytes + 1);
+    ck_assert_ptr_nonnull(params);
+    layouts = 0;
+    ck_assert_int_eq(sb_device_call_open(&fake_backend, &call), SB_OK);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        sb_tensor q     = host_tensor(SB_BF16, 4, rows, runs[i]);
+        q.gid.n_runs    = runs[i][1].len > 0 ? 2 : 1;
+        sb_shape shape  = {.q_gid = q.gid, .n_keys = 300, .heads = 2, .kv_heads = 2, .head_dim = 4};
+        sb_plan  plan   = {0};
+        sb_attn_in  in  = {.q = &q, .k = &q, .v = &q, .scale = 1.0f};
+        sb_attn_out out = {.o = &q, .mode = SB_OUT_SET};
+        ck_assert_msg(
+            sb_device_call_attend(call, &ctx, &m, params, &in, &shape, &plan, NULL, &out) == SB_OK,
+            "%s", sb_error_text());
+        ck_assert_int_eq(layouts, want[i]);
+    }
+    sb_device_call_close(call);
+    free(params);
+    ck_assert_uint_eq(fake_device.used, 0);
+}
+END_TEST
+
 /* Room by room less of it: always no_fit with numbers, never a leak. */
 START_TEST(too_little_memory_is_no_fit)
 {
@@ -281,6 +352,7 @@ int main(void)
     tcase_add_loop_test(t, every_failing_call_comes_back, 0, sizeof specs / sizeof *specs);
     tcase_add_loop_test(t, states_are_the_hosts, 0, sizeof states / sizeof *states);
     tcase_add_test(t, gates_travel_with_the_call);
+    tcase_add_test(t, layouts_are_of_their_runs);
     tcase_add_test(t, too_little_memory_is_no_fit);
     tcase_add_test(t, methods_that_do_not_attend_there_are_refused);
     suite_add_tcase(s, t);
