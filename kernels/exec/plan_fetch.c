@@ -17,15 +17,19 @@ static sb_status fetch(mover *m, const char *what, const void *from, int64_t cou
                        size_t elem_bytes, void **to)
 {
     size_t bytes = (size_t)count * elem_bytes;
-    void  *room  = malloc(bytes + 1);
-    if (room == NULL)
+    int    i     = m->n++;
+    if (m->f->part[i] == NULL || m->f->bytes[i] < bytes) {
+        free(m->f->part[i]);
+        m->f->part[i]  = malloc(bytes + 1);
+        m->f->bytes[i] = bytes;
+    }
+    *to = m->f->part[i];
+    if (*to == NULL)
         return sb_fail(SB_ERR_NOMEM, "fetching a plan: no host memory for %zu bytes of %s", bytes,
                        what);
-    m->f->part[m->n++] = room;
-    *to                = room;
-    sb_status st       = SB_OK;
+    sb_status st = SB_OK;
     if (count > 0)
-        st = m->from->copy(room, from, bytes, SB_COPY_TO_HOST, m->stream);
+        st = m->from->copy(*to, from, bytes, SB_COPY_TO_HOST, m->stream);
     return st == SB_OK ? m->from->sync(m->stream) : st;
 }
 
@@ -96,8 +100,7 @@ static sb_status fetch_all(mover *m, const sb_plan *plan, sb_plan *to)
 sb_status sb_plan_fetch(const sb_backend *from, void *stream, const sb_plan *plan, const sb_gid *q,
                         int64_t n_heads, int64_t n_keys, sb_fetched_plan *f)
 {
-    mover m = {from, stream, f, 0};
-    sb_fetched_plan_fini(f);
+    mover m                     = {from, stream, f, 0};
     f->plan                     = *plan;
     f->plan.method_data         = NULL;
     f->plan.estimate_flops_more = NULL;
