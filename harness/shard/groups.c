@@ -42,23 +42,40 @@ static sb_status whole_keys_room(sb_shard *s, sb_arena *data)
                           &s->k_all.data);
 }
 
+/* The last queries that a rank has: its last rows, as ids ascend there. Until the next call. */
+static sb_gid last_of(const sb_shard *s, int32_t rank)
+{
+    return sb_map_gid_from(s->map, rank, s->map->n_tokens - s->groups.last_queries,
+                           s->groups.last_run);
+}
+
 static sb_status last_queries_room(sb_shard *s, sb_arena *data, sb_arena *a)
 {
     sb_groups *g    = &s->groups;
     int64_t    rows = s->heads * g->last_queries, runs = most_runs(s->map);
-    void      *all = NULL, *stage = NULL, *run = NULL, *place = NULL;
+    int32_t    ranks = s->map->ranks;
+    void      *all = NULL, *stage = NULL, *run = NULL, *place = NULL, *before = NULL;
     sb_status  st;
     if ((st = sb_arena_alloc(data, rows * s->head_dim, sizeof(sb_bf16), "last queries", &all)) !=
             SB_OK ||
         (g->staged && (st = sb_arena_alloc(data, rows * s->head_dim, sizeof(sb_bf16),
                                            "staging of last queries", &stage)) != SB_OK) ||
         (st = sb_arena_alloc(a, runs, sizeof(sb_run), "runs of last queries", &run)) != SB_OK ||
-        (st = sb_arena_alloc(a, runs, sizeof(int64_t), "places of last queries", &place)) != SB_OK)
+        (st = sb_arena_alloc(a, runs, sizeof(int64_t), "places of last queries", &place)) !=
+            SB_OK ||
+        (st = sb_arena_alloc(a, ranks + 1, sizeof(int64_t), "counts of last queries", &before)) !=
+            SB_OK)
         return st;
     g->last_q     = all;
     g->last_stage = stage;
     g->last_run   = run;
     g->last_place = place;
+    if (a->counting)
+        return SB_OK;
+    g->last_before    = before;
+    g->last_before[0] = 0;
+    for (int32_t r = 0; r < ranks; r++)
+        g->last_before[r + 1] = g->last_before[r] + last_of(s, r).n_tokens;
     return SB_OK;
 }
 
@@ -176,13 +193,10 @@ static sb_transfer *add_head(sb_transfer *t, const group *g, int32_t peer, int x
     return t;
 }
 
-/* The last queries that a rank has: its last rows, as ids ascend there. Until the next call. */
-static sb_gid last_of(const sb_shard *s, int32_t rank)
+static int64_t last_tokens(const sb_shard *s, int32_t rank)
 {
-    return sb_map_gid_from(s->map, rank, s->map->n_tokens - s->groups.last_queries,
-                           s->groups.last_run);
+    return s->groups.last_before[rank + 1] - s->groups.last_before[rank];
 }
-static int64_t last_tokens(const sb_shard *s, int32_t rank) { return last_of(s, rank).n_tokens; }
 
 /* Where a query of the last ones stands, of all of them. */
 static sb_bf16 *last_at(const sb_shard *s, int64_t head, int64_t token)
@@ -200,10 +214,9 @@ static sb_bf16 *own_last(const group *g, int64_t head)
 /* Head h of a rank's, where they arrive rank by rank. */
 static sb_bf16 *last_staged(const sb_shard *s, int32_t rank, int64_t h)
 {
-    int64_t before = 0;
-    for (int32_t r = 0; r < rank; r++)
-        before += last_tokens(s, r);
-    return s->groups.last_stage + (before * s->heads + h * last_tokens(s, rank)) * s->head_dim;
+    const sb_groups *g = &s->groups;
+    return g->last_stage +
+           (g->last_before[rank] * s->heads + h * last_tokens(s, rank)) * s->head_dim;
 }
 
 /* One head's to and from a peer, in the same order there: whole where they are put in order

@@ -210,7 +210,9 @@ int sb_shard_shape_on_device(const sb_shard *s, const sb_backend *b, const sb_me
         return 1;
     if (m->plan_last_queries != NULL)
         out->all_queries = s->map->n_tokens - s->groups.first_query;
-    else if (q->n_tokens > 0)
-        out->n_keys = q->run[q->n_runs - 1].start + q->run[q->n_runs - 1].len;
+    else if (q->n_tokens > 0) {
+        out->all_keys = s->map->n_tokens;
+        out->n_keys   = q->run[q->n_runs - 1].start + q->run[q->n_runs - 1].len;
+    }
     return q->n_tokens > 0;
 }

@@ -75,6 +75,7 @@ typedef struct sb_groups {
     sb_bf16     *last_q;       /* [heads][last_queries][head_dim] */
     sb_bf16     *last_stage;   /* staged: the same as they arrive, rank by rank */
     sb_run      *last_run;     /* [most runs of a rank]: those of the last queries */
+    int64_t     *last_before;  /* [ranks + 1]: last queries of the ranks before */
     int64_t     *last_place;   /* [the same]: their first rows in last_q */
 } sb_groups;
 

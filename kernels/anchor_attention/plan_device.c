@@ -25,7 +25,7 @@ static sb_status check_runs(const sb_gid *q, int64_t super_tokens)
         if ((i > 0 && start % super_tokens != 0) || (i + 1 < q->n_runs && end % super_tokens != 0))
             return sb_fail(SB_ERR_UNSUPPORTED,
                            "anchor_attention: found queries [%lld, %lld) as run %d of %d, allowed "
-                           "one of whole super-blocks of %lld on the cuda backend",
+                           "whole super-blocks of %lld but at the very ends on the cuda backend",
                            (long long)start, (long long)end, (int)i, (int)q->n_runs,
                            (long long)super_tokens);
     }

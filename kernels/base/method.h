@@ -34,7 +34,15 @@ typedef struct sb_shape {
     /* Queries of the sequence, on all ranks, where a plan is made for some rows of it with those of
      * other ranks in sb_ctx.last_q. 0: there are those of q_gid. */
     int64_t all_queries;
+    /* Tokens of the sequence where n_keys are those up to the last query here alone
+     * (sb_method.plan_rows_apart); 0: n_keys. For rules that hang on its length. */
+    int64_t all_keys;
 } sb_shape;
+
+static inline int64_t sb_shape_keys(const sb_shape *s)
+{
+    return s->all_keys > 0 ? s->all_keys : s->n_keys;
+}
 
 static inline int64_t sb_shape_queries(const sb_shape *s)
 {

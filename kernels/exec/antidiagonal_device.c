@@ -30,7 +30,7 @@ sb_status sbi_antidiagonal_rows(sb_antidiagonal_device *a, const sb_gid *q)
         int64_t first = run.start / block, end = run.start + run.len;
         int64_t n = run.len > 0 ? ceil_div(end, block) - first : 0;
         if (q->n_runs > 1 && (run.start % block != 0 || (end % block != 0 && end != a->n_keys)))
-            return sb_fail(SB_ERR_INTERNAL,
+            return sb_fail(SB_ERR_UNSUPPORTED,
                            "antidiagonal scores: found queries [%lld, %lld) as run %d of %d, "
                            "allowed one alone or several of whole blocks of %lld where the device "
                            "plans",

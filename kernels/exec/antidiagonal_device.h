@@ -59,7 +59,7 @@ typedef struct sb_antidiagonal_batch {
 /* For layout_device: room from ctx->arena, up to sbi_antidiagonal_batch_bytes and an eighth; copies
  * of q and k where they do not consist of whole groups. From ctx->host 4 bytes a set. rows: those
  * of the same shape; its row_id is borrowed. One run of queries may begin and end anywhere, several
- * are whole row blocks each but for the sequence's end. SB_ERR_INTERNAL: they are not.
+ * are whole row blocks each but for the sequence's end. SB_ERR_UNSUPPORTED: they are not.
  * SB_ERR_UNSUPPORTED: several ranks, head_dim, groups, the device. */
 sb_status sb_antidiagonal_device_layout(sb_antidiagonal_device *a, const sb_ctx *ctx,
                                         const sb_shape *shape, const sb_row_blocks_device *rows,

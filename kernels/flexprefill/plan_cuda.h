@@ -23,8 +23,7 @@ extern "C" {
  * multiple of 128, a block where two masses are nearly equal.
  *
  * Errors: SB_ERR_UNSUPPORTED with a communicator of several ranks, queries of a part of the
- * sequence, head_dim but 64 and 128; SB_ERR_INTERNAL where the queries here are not whole row
- * blocks in one run. */
+ * sequence, runs of queries that are not whole row blocks, head_dim but 64 and 128. */
 sb_status sbi_flex_layout_device(sb_ctx *ctx, const sb_flexprefill_params *p, const sb_shape *shape,
                                  sb_plan *plan);
 sb_status sbi_flex_plan_cuda(sb_ctx *ctx, const sb_flexprefill_params *p, const sb_shape *shape,

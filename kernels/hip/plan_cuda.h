@@ -30,13 +30,14 @@ typedef struct sbi_hip_device {
     int64_t             n_rows, ids_per_head, heads, group, dim, n_keys;
 } sbi_hip_device;
 
-/* sb_method.layout_device and plan. Any runs of queries. Room: the index, 72 bytes a query block.
- * The whole search is timed as estimate (its choice of halves included: they take turns). Beside
- * the CPU's lists: sums of the tensor cores, so chunks whose scores differ in the last bits may
- * change places in the order. flops is added to plan->estimate_flops when it is fetched. Cost [hip
- * 7]: H * N / bq * halvings * 2 M * (bk / sk) keys, 2 * d bytes each out of L2. Errors:
- * SB_ERR_UNSUPPORTED with the reason: decode, several ranks, compat official, more than
- * SBI_HIP_ASKED_MAX sampled queries, more than SBI_HIP_KEPT_MAX kept blocks. */
+/* sb_method.layout_device and plan. One run of queries, or several of whole blocks. Room: the
+ * index, 72 bytes a query block. The whole search is timed as estimate (its choice of halves
+ * included: they take turns). Beside the CPU's lists: sums of the tensor cores, so chunks whose
+ * scores differ in the last bits may change places in the order. flops is added to
+ * plan->estimate_flops when it is fetched. Cost [hip 7]: H * N / bq * halvings * 2 M * (bk / sk)
+ * keys, 2 * d bytes each out of L2. Errors: SB_ERR_UNSUPPORTED with the reason: decode, several
+ * ranks, compat official, more than SBI_HIP_ASKED_MAX sampled queries, more than SBI_HIP_KEPT_MAX
+ * kept blocks. */
 sb_status sbi_hip_layout_device(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                 sb_plan *plan, sb_cache *cache);
 sb_status sbi_hip_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,

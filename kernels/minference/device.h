@@ -50,7 +50,7 @@ typedef struct sbi_minference_device {
  * lines are nearly equal; the lists of the same lines are the same. Two passes over the keys here
  * (three there), which estimate_flops counts; every rank takes them. Errors: SB_ERR_UNSUPPORTED
  * with a communicator of several ranks, head_dim but 64 and 128, block_sparse above some six
- * million tokens; SB_ERR_INTERNAL where a run of queries is not of whole row blocks. */
+ * million tokens, a run of queries that is not of whole row blocks. */
 sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb_shape *shape,
                                        sb_plan *plan, sb_cache *cache);
 sb_status sbi_minference_plan_cuda(sb_ctx *ctx, const void *params, const sb_shape *shape,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels/exec/row_sum_device.h"
+#include "kernels/exec/row_walk.h"
 #include "kernels/exec/window_plan.h"
 #include "kernels/minference/config_file.h"
 #include "kernels/minference/device.h"
@@ -207,28 +208,17 @@ static int is_window(const sb_ctx *ctx, const sb_minference_params *p, const sb_
            sb_shape_queries(s) != s->n_keys;
 }
 
-/* How many row blocks the queries here have: whole ones, run by run. Then local row block r is
- * local queries [64 r, 64 r + 64), as means of q want it: a short one ends the sequence, so it is
- * the last. */
+/* How many row blocks the queries here have: whole ones, run by run, so that local row block r is
+ * local queries [64 r, 64 r + 64), as means of q want it. */
 static sb_status find_rows(const sb_shape *s, sbi_minference_device *r)
 {
     const sb_gid *q = &s->q_gid;
-    int64_t       B = SBI_MINFERENCE_BLOCK;
     r->n_rows       = 0;
     for (int32_t i = 0; i < q->n_runs; i++) {
-        sb_run  run = q->run[i];
-        int64_t end = run.start + run.len;
-        span    rows;
-        if (run.start % B != 0 || (end % B != 0 && end != s->n_keys))
-            return sb_fail(SB_ERR_INTERNAL,
-                           "minference: found queries [%lld, %lld) as run %d of %d, allowed one of "
-                           "whole blocks of %lld where the device plans",
-                           (long long)run.start, (long long)end, (int)i, (int)q->n_runs,
-                           (long long)B);
-        rows = rows_of(run);
+        span rows = rows_of(q->run[i]);
         r->n_rows += rows.end - rows.begin;
     }
-    return SB_OK;
+    return sb_row_walk_whole("minference", q, SBI_MINFERENCE_BLOCK, s->n_keys);
 }
 
 sb_status sbi_minference_layout_device(sb_ctx *ctx, const void *params, const sb_shape *s,

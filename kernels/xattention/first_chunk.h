@@ -6,7 +6,7 @@
 
 /* Row blocks [0, this) lie in the released code's first chunk of queries [4, chunk_size C]: at
  * least 2048 tokens, and so many that scores of all keys fit 2^28 numbers. A chunk behind earlier
- * tokens is taken for a part of the whole sequence. */
+ * tokens is taken for a part of the whole sequence; n_keys: sb_shape_keys. */
 static inline int64_t sbi_xattention_first_chunk_blocks(const sb_xattention_params *p,
                                                         int64_t                     n_keys)
 {

@@ -78,7 +78,8 @@ sb_status sbi_xattention_plan_cpu(sb_ctx *ctx, const sb_xattention_params *p, co
     score_all(room, &in, plan, threads);
     sb_phase_add(ctx->phases, SB_PHASE_ESTIMATE, t0);
     t0 = sb_now_ns();
-    select_all(room, p->tau, sbi_xattention_first_chunk_blocks(p, shape->n_keys), plan, threads);
+    select_all(room, p->tau, sbi_xattention_first_chunk_blocks(p, sb_shape_keys(shape)), plan,
+               threads);
     sb_row_blocks_close(&room->blocks, plan);
     plan->parts          = SB_PART_TILES;
     plan->estimate_flops = shape->heads * sb_antidiagonal_flops(&room->grid, plan, shape->head_dim);

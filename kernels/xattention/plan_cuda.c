@@ -51,7 +51,8 @@ sb_status sbi_xattention_layout_device(sb_ctx *ctx, const sb_xattention_params *
 }
 
 static sb_status plan_batch(sb_ctx *ctx, const sb_xattention_params *p, const room *r,
-                            const sb_antidiagonal_batch *b, const sb_tensor *q, const sb_tensor *k)
+                            const sb_antidiagonal_batch *b, int64_t all_keys, const sb_tensor *q,
+                            const sb_tensor *k)
 {
     const sb_antidiagonal_device *s = &r->scores;
     double                        d = (double)s->dim, stride = (double)s->stride_tokens;
@@ -70,7 +71,7 @@ static sb_status plan_batch(sb_ctx *ctx, const sb_xattention_params *p, const ro
                                         .stride_tokens = s->stride_tokens,
                                         .groups        = s->groups,
                                         .first_chunk_blocks =
-                                            sbi_xattention_first_chunk_blocks(p, s->n_keys),
+                                            sbi_xattention_first_chunk_blocks(p, all_keys),
                                         .tau   = p->tau,
                                         .word  = r->bits.word,
                                         .words = r->bits.words};
@@ -96,7 +97,7 @@ sb_status sbi_xattention_plan_cuda(sb_ctx *ctx, const sb_xattention_params *p,
     if (st == SB_OK)
         st = sb_antidiagonal_device_begin(&r->scores, q, k, ctx->stream);
     while (st == SB_OK && sb_antidiagonal_device_next(&r->scores, &b))
-        st = plan_batch(ctx, p, r, &b, q, k);
+        st = plan_batch(ctx, p, r, &b, sb_shape_keys(shape), q, k);
     if (st == SB_OK)
         st = sb_ctx_enter(ctx, SB_PHASE_SELECT);
     if (st == SB_OK)

@@ -153,6 +153,9 @@ static const op_case cases[] = {
      2000, 2000, NULL},
     {"clustered", "xattention", "stride_tokens=16 tau=0.8", SB_SCHEME_ALLGATHER, 0,
      SB_LAYOUT_BLOCK_STRIPED, 2900, 2900, NULL},
+    /* the released code's first chunk follows from the length of the whole sequence */
+    {"clustered", "xattention", "compat=official stride_tokens=16 tau=0.8", SB_SCHEME_ALLGATHER, 0,
+     SB_LAYOUT_CONTIGUOUS, 20000, 20000, NULL},
     {"clustered", "anchor_attention", "theta=4", SB_SCHEME_ALLGATHER, 0, SB_LAYOUT_ZIGZAG, 9000,
      9000, NULL},
     {"clustered", "anchor_attention", "theta=4", SB_SCHEME_ALLGATHER, 0, SB_LAYOUT_BLOCK_STRIPED,
