@@ -46,11 +46,6 @@ static void work_fini(work *w)
     free(w->of_span);
 }
 
-static int32_t threads_of(const sb_layer_view *v)
-{
-    return v->ctx->threads > 1 ? v->ctx->threads : 1;
-}
-
 static int by_key(const void *a, const void *b)
 {
     const int64_t *x = a, *y = b;
@@ -183,8 +178,7 @@ static void look_local(const sb_layer_view *v, const sb_rows *rows, const sbi_ro
                        int64_t n_spans, const work *w)
 {
     int64_t heads = v->shape->heads, all = sbi_all_heads(v), first = v->shape->first_head;
-    int32_t threads = threads_of(v);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(sbi_threads(v))
     for (int64_t t = 0; t < w->n_asked * heads; t++) {
         int64_t r = t / heads, h = t % heads;
         int64_t id = rows->row[w->first_row + w->place[r]];
@@ -231,7 +225,7 @@ sb_status sbi_needles_find(const sb_layer_view *v, const sb_input *in, const sb_
                          .span    = calloc((size_t)in->n_spans + 1, sizeof *n.span),
                          .span_no = calloc((size_t)in->n_spans + 1, sizeof *n.span_no)};
     sb_status   st = n.head == NULL || n.span == NULL || n.span_no == NULL ? no_memory(in) : SB_OK;
-    if (st == SB_OK && (st = list_keys(in, threads_of(v), &n, &w)) == SB_OK &&
+    if (st == SB_OK && (st = list_keys(in, sbi_threads(v), &n, &w)) == SB_OK &&
         (st = list_rows(in, rows, heads, n.n_spans, &w)) == SB_OK &&
         (st = take(v, rows, &w)) == SB_OK)
         look_local(v, rows, values, n.n_spans, &w);

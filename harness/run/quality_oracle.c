@@ -98,7 +98,7 @@ static sb_status pack(packed *p, const sb_layer_view *v, const sb_rows *rows, co
     sb_status st = sbi_take_rows(v, SBI_Q, p->local, p->n, &p->q);
     if (st != SB_OK)
         return st;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(v->ctx->threads > 1 ? v->ctx->threads : 1)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(sbi_threads(v))
     for (int64_t at = 0; at < heads * p->n; at++) {
         int64_t h = at / p->n, i = at % p->n;
         p->lse[at]  = (float)values[c->index[p->place[i]] * all + first + h].lse;

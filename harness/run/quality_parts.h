@@ -33,6 +33,11 @@ static inline int64_t sbi_all_heads(const sb_layer_view *v)
     return sb_shape_model_heads(v->shape);
 }
 
+static inline int32_t sbi_threads(const sb_layer_view *v)
+{
+    return v->ctx->threads > 1 ? v->ctx->threads : 1;
+}
+
 /* ---- quality_parts.c ---- */
 
 /* Doubles that are non-zero on one rank at most, to all ranks: bit patterns add up exactly. */

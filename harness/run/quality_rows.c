@@ -80,7 +80,7 @@ static sb_status chunk_flush(chunk *c, const sb_layer_view *v, sbi_row_value *va
         (!sbi_has_recall(v) || (st = sbi_take_lse(v, c->local, c->n, c->got_lse)) == SB_OK))
         st = sbi_dense_rows(v, &q, c->gid, &c->o, c->lse);
     int64_t pairs = st == SB_OK ? heads * c->n : 0;
-#pragma omp parallel for schedule(static) num_threads(v->ctx->threads > 1 ? v->ctx->threads : 1)
+#pragma omp parallel for schedule(static) num_threads(sbi_threads(v))
     for (int64_t x = 0; x < pairs; x++) {
         int64_t       h = x / c->n, i = x % c->n;
         sbi_row_value r = compare_row(sb_tensor_bf16(&got, h, i), sb_tensor_f32(&c->o, h, i), dim);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernels/exec/need_sm90.h"
+#include "kernels/exec/row_walk.h"
 
 enum { RASTER_SETS = 8 }; /* sets of rows that a launch takes turns with */
 
@@ -24,39 +25,36 @@ int64_t sbi_antidiagonal_sets(const sb_antidiagonal_device *a)
 
 sb_status sbi_antidiagonal_rows(sb_antidiagonal_device *a, const sb_gid *q)
 {
-    int64_t block = a->groups * a->stride_tokens, pairs = 0;
-    for (int32_t i = 0; i < q->n_runs; i++) {
-        sb_run  run   = q->run[i];
-        int64_t first = run.start / block, end = run.start + run.len;
-        int64_t n = run.len > 0 ? ceil_div(end, block) - first : 0;
-        if (q->n_runs > 1 && (run.start % block != 0 || (end % block != 0 && end != a->n_keys)))
-            return sb_fail(SB_ERR_UNSUPPORTED,
-                           "antidiagonal scores: found queries [%lld, %lld) as run %d of %d, "
-                           "allowed one alone or several of whole blocks of %lld where the device "
-                           "plans",
-                           (long long)run.start, (long long)end, (int)i, (int)q->n_runs,
-                           (long long)block);
-        pairs += n * (2 * first + n + 1) / 2;
-    }
+    int64_t     block = a->groups * a->stride_tokens;
+    sb_row_walk it;
+    sb_row_part at;
+    sb_status   st = SB_OK;
+    if (q->n_runs > 1) /* one may begin and end anywhere: its rows lie together */
+        st = sb_row_walk_whole("antidiagonal scores", q, block, a->n_keys);
+    if (st != SB_OK)
+        return st;
     a->q        = (sb_run){0};
-    a->first_id = 0;
+    a->first_id = a->n_rows = a->pairs = 0;
     if (q->n_tokens > 0) {
         a->q        = (sb_run){q->run[0].start % block, q->n_tokens};
         a->first_id = q->run[0].start / block;
     }
-    a->n_rows = ceil_div(a->q.start + a->q.len, block);
-    a->pairs  = pairs;
+    sb_row_walk_begin(&it, q, block);
+    while (sb_row_walk_next(&it, &at)) {
+        a->n_rows++;
+        a->pairs += at.block + 1;
+    }
     return SB_OK;
 }
 
 void sbi_antidiagonal_name(const sb_antidiagonal_device *a, const sb_gid *q, int32_t *set_id)
 {
-    int64_t block = a->groups * a->stride_tokens, per_set = set_rows(a), row = 0;
-    for (int32_t i = 0; i < q->n_runs; i++) {
-        sb_run run = q->run[i];
-        for (int64_t id = run.start / block; run.len > 0 && id * block < run.start + run.len; id++)
-            set_id[row++ / per_set] = (int32_t)id;
-    }
+    int64_t     per_set = set_rows(a);
+    sb_row_walk it;
+    sb_row_part at;
+    sb_row_walk_begin(&it, q, a->groups * a->stride_tokens);
+    for (int64_t row = 0; sb_row_walk_next(&it, &at); row++)
+        set_id[row / per_set] = (int32_t)at.block;
 }
 
 int64_t sb_antidiagonal_device_flops(const sb_antidiagonal_device *a)

@@ -15,8 +15,8 @@ if(SPAN_HAVE_CUDA)
   # needs no device
   span_test(test_layout_runs SOURCES unit/kernels/test_layout_runs.c LINK sb_shard sb_methods LABELS unit)
   span_test(test_plan_ties SOURCES cuda/test_plan_ties.c LINK test_oracle sb_run sb_methods)
-  span_test(test_plan_rows SOURCES cuda/test_plan_rows.c LINK test_oracle sb_run sb_methods)
-  span_test(test_plan_runs SOURCES cuda/test_plan_runs.c LINK test_oracle sb_run sb_methods)
+  span_test(test_plan_rows SOURCES cuda/test_plan_rows.c cuda/plan_part.c LINK test_oracle sb_run sb_methods)
+  span_test(test_plan_runs SOURCES cuda/test_plan_runs.c cuda/plan_part.c LINK test_oracle sb_run sb_methods)
   span_test(test_antidiagonal_cuda SOURCES cuda/test_antidiagonal_cuda.c LINK test_oracle sb_methods)
   span_test(test_probe_cuda SOURCES cuda/test_probe_cuda.c LINK sb_model)
   span_test(test_forward_cuda SOURCES cuda/test_forward_cuda.c unit/harness/model/forward_rig.c

@@ -253,7 +253,7 @@ START_TEST(several_runs_that_are_no_whole_blocks_are_refused)
         sb_arena_init_count(&host);
         ck_assert_int_eq(sb_xattention.layout_device(&ctx, c->params, &shape, &plan, NULL),
                          SB_ERR_UNSUPPORTED);
-        ck_assert_msg(strstr(sb_error_text(), "of whole blocks of 128") != NULL, "%s",
+        ck_assert_msg(strstr(sb_error_text(), "allowed whole blocks of 128") != NULL, "%s",
                       sb_error_text());
         sb_case_destroy(c);
     }

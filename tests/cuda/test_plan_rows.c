@@ -3,16 +3,12 @@
  * of the plan of all rows, to the last id, and beside the CPU's as near as those. Without a device:
  * skipped (77). */
 #include <check.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "harness/shard/device.h"
-#include "kernels/exec/row_support.h"
 #include "kernels/registry.h"
 #include "tests/cuda/device_main.h"
-#include "tests/oracle/case.h"
+#include "tests/cuda/plan_part.h"
 #include "tests/tolerance.h"
 
 enum { PARTS = 3 };
@@ -61,172 +57,36 @@ static const rows_case cases[] = {
 
 static void must(sb_status st) { ck_assert_msg(st == SB_OK, "%s", sb_error_text()); }
 
-/* One call on the device over the queries of `run`, and what it left. */
-typedef struct there {
-    sb_device_call *call;
-    sb_plan         plan;
-    const sb_plan  *got;
-    sb_run          run;
-    sb_bf16        *o; /* [heads][run.len][dim] */
-} there;
-
-static sb_tensor tokens_of(const sb_tensor *t, int64_t first, int64_t n)
-{
-    sb_tensor out = *t;
-    out.data      = sb_tensor_bf16(t, 0, first);
-    out.tokens    = n;
-    return out;
-}
-
-static void fetch(there *t, const sb_tensor *o)
-{
-    sb_tensor host = *o;
-    t->o           = malloc((size_t)(o->heads * o->tokens * o->dim) * sizeof *t->o);
-    ck_assert_ptr_nonnull(t->o);
-    host.data = t->o;
-    must(sb_device_fetch(&sb_backend_cuda, o, &host));
-}
-
-/* Two calls: the second one finds rooms that the first has used. */
-static void attend(there *t, const sb_case *c, const sb_method *m)
-{
-    int64_t   n     = c->shape.n_k;
-    int       whole = t->run.len == n;
-    sb_shape  shape = c->seen;
-    sb_ctx    ctx   = {.backend = &sb_backend_cuda, .threads = 1, .n_layers = 1};
-    sb_tensor own = tokens_of(&c->q, t->run.start, t->run.len), last = c->q, q, k, v, o, there_last;
-    shape.q_gid = own.gid = (sb_gid){.run = &t->run, .n_runs = 1, .n_tokens = t->run.len};
-    shape.all_queries     = whole ? 0 : n;
-    must(sb_device_call_open(&sb_backend_cuda, &t->call));
-    must(sb_device_call_upload(t->call, &own, &q));
-    must(sb_device_call_upload(t->call, &c->k, &k));
-    must(sb_device_call_upload(t->call, &c->v, &v));
-    o = q;
-    must(
-        sb_device_call_take(t->call, (size_t)(q.heads * q.head_stride) * sizeof(sb_bf16), &o.data));
-    int64_t asked = m->plan_last_queries(c->params, &shape);
-    ck_assert_int_le(asked, n);
-    if (!whole && asked > 0) {
-        last = tokens_of(&c->q, n - asked, asked);
-        must(sb_device_call_upload(t->call, &last, &there_last));
-        ctx.last_q = &there_last;
-    }
-    sb_attn_in  in  = {.q = &q, .k = &k, .v = &v, .scale = c->scale};
-    sb_attn_out out = {.o = &o, .mode = SB_OUT_SET};
-    for (int i = 0; i < 2; i++)
-        must(sb_device_call_attend(t->call, &ctx, m, c->params, &in, &shape, &t->plan, NULL, &out));
-    must(sb_device_call_fetch_plan(t->call, &t->plan, &t->got));
-    fetch(t, &o);
-}
-
-static void close_there(there *t)
-{
-    sb_device_call_close(t->call);
-    free(t->o);
-}
-
-/* Lists of the part are those that the whole has for these rows. */
-static void same_lists(const sb_csr *part, const sb_csr *whole, const sb_plan *p, const sb_plan *w)
-{
-    ck_assert_int_eq(part->n_heads, whole->n_heads);
-    ck_assert_int_eq(part->unit_tokens, whole->unit_tokens);
-    for (int64_t h = 0; h < part->n_heads; h++)
-        for (int64_t r = 0; r < p->n_rows; r++) {
-            int64_t row = p->row_id[r], a = part->row_ptr[h * p->n_rows + r];
-            int64_t n = part->row_ptr[h * p->n_rows + r + 1] - a;
-            int64_t b = whole->row_ptr[h * w->n_rows + row];
-            ck_assert_int_eq(w->row_id[row], row);
-            ck_assert_msg(n == whole->row_ptr[h * w->n_rows + row + 1] - b,
-                          "head %lld, row block %lld: %lld ids, of all rows %lld", (long long)h,
-                          (long long)row, (long long)n,
-                          (long long)(whole->row_ptr[h * w->n_rows + row + 1] - b));
-            ck_assert_msg(memcmp(part->id + a, whole->id + b, (size_t)n * sizeof *part->id) == 0,
-                          "head %lld, row block %lld: other ids", (long long)h, (long long)row);
-        }
-}
-
-static void same_plan(const there *part, const there *whole, int64_t block_tokens)
-{
-    const sb_plan *p = part->got, *w = whole->got;
-    ck_assert_uint_eq(p->parts, w->parts);
-    ck_assert_int_eq(p->fallback, w->fallback);
-    if (p->parts & SB_PART_TILES) {
-        ck_assert_int_eq(p->row_tokens, block_tokens);
-        ck_assert_int_eq(p->n_rows, (part->run.len + block_tokens - 1) / block_tokens);
-        same_lists(&p->tiles, &w->tiles, p, w);
-    }
-    if (p->parts & SB_PART_TOKENS)
-        same_lists(&p->tokens, &w->tokens, p, w);
-    ck_assert_int_eq(p->slots.n_slots, w->slots.n_slots);
-    ck_assert_int_eq(
-        memcmp(p->slots.offset, w->slots.offset,
-               (size_t)(p->slots.n_heads * p->slots.n_slots) * sizeof *p->slots.offset),
-        0);
-}
-
-/* Keys that rows see by one plan only, and those by the CPU's. */
-static void beside_the_cpu(const sb_case *c, const there *part, int64_t *differ, int64_t *listed)
-{
-    int64_t  n = c->shape.n_k, *id = malloc((size_t)n * sizeof *id);
-    uint8_t *a = malloc((size_t)n), *b = malloc((size_t)n);
-    ck_assert(id != NULL && a != NULL && b != NULL);
-    for (int64_t i = 0; i < n; i++)
-        id[i] = i;
-    for (int64_t h = 0; h < c->shape.heads; h++)
-        for (int64_t i = part->run.start; i < part->run.start + part->run.len; i += 13) {
-            sb_row_support_of(&c->plan, h, i, id, i + 1, a);
-            sb_row_support_of(part->got, h, i, id, i + 1, b);
-            for (int64_t k = 0; k <= i; k++) {
-                *listed += a[k];
-                *differ += a[k] != b[k];
-            }
-        }
-    free(id);
-    free(a);
-    free(b);
-}
-
-/* Rows of the part's output beside those of the whole. */
-static double nmse(const sb_case *c, const there *part, const there *whole)
-{
-    int64_t d = c->shape.dim, n = part->run.len, all = whole->run.len;
-    double  error = 0, power = 0;
-    for (int64_t h = 0; h < c->shape.heads; h++)
-        for (int64_t i = 0; i < n * d; i++) {
-            double got  = (double)sb_bf16_to_f32(part->o[h * n * d + i]);
-            double want = (double)sb_bf16_to_f32(whole->o[(h * all + part->run.start) * d + i]);
-            error += (got - want) * (got - want);
-            power += want * want;
-        }
-    return error / power;
-}
-
 START_TEST(some_rows_get_their_lists_of_all_rows)
 {
     const rows_case *r = &cases[_i];
     const sb_method *m = sb_method_find(r->method);
     sb_case         *c = sb_case_random(r->shape, 3);
     int64_t          n = r->shape.n_k, differ = 0, listed = 0;
-    there            all = {.run = {0, n}};
+    plan_part        all;
     ck_assert(m->plan_last_queries != NULL);
     must(sb_case_attend(c, m, r->params, SB_F32));
-    attend(&all, c, m);
+    plan_part_attend(&all, c, m, &c->q.gid);
     for (int i = 0; i < PARTS; i++) {
-        int64_t end  = i + 1 < PARTS ? r->start[i + 1] : n;
-        there   part = {.run = {r->start[i], end - r->start[i]}};
-        attend(&part, c, m);
-        same_plan(&part, &all, c->plan.row_tokens);
-        beside_the_cpu(c, &part, &differ, &listed);
-        double apart = nmse(c, &part, &all);
+        int64_t   end = i + 1 < PARTS ? r->start[i + 1] : n;
+        sb_run    run = {r->start[i], end - r->start[i]};
+        sb_gid    gid = {.run = &run, .n_runs = 1, .n_tokens = run.len};
+        plan_part part;
+        plan_part_attend(&part, c, m, &gid);
+        plan_part_is_of(&part, &all);
+        if (part.got->parts & SB_PART_TILES)
+            ck_assert_int_eq(part.got->row_tokens, c->plan.row_tokens);
+        plan_part_beside_cpu(&part, c, 13, &differ, &listed);
+        double apart = plan_part_nmse(&part, &all);
         ck_assert_msg(apart <= SB_NMSE_PO_BF16, "part %d: nmse %g", i, apart);
-        close_there(&part);
+        plan_part_close(&part);
     }
     (void)printf("%s %s: %lld of %lld keys differ from the CPU's\n", r->method, r->params,
                  (long long)differ, (long long)listed);
     ck_assert_int_gt(listed, 0);
     ck_assert_msg((double)differ <= 2e-3 * (double)listed, "%lld of %lld keys differ",
                   (long long)differ, (long long)listed);
-    close_there(&all);
+    plan_part_close(&all);
     sb_case_destroy(c);
 }
 END_TEST
